@@ -1,0 +1,33 @@
+"""The one base error of the pipeline.
+
+Every refusal that a user can cause or cure is a `StageError`: click prints its message as one `Error: ...` line on
+standard error and exits with status 1, without a traceback. A traceback therefore always means a bug in here.
+"""
+
+import click
+
+
+class StageError(click.ClickException):
+    """A refusal with a message for the user. Subclasses build the message from the data they are given."""
+
+
+class ParamError(StageError):
+    """A value in `params.yaml` (or on the command line) that is not allowed."""
+
+    def __init__(self, key: str, value: object, allowed: str) -> None:
+        self.key, self.value, self.allowed = key, value, allowed
+        super().__init__(f"{key}: {value!r} is not allowed; allowed: {allowed}")
+
+
+class CorruptFileError(StageError):
+    """A file that exists and is not what it should be."""
+
+    def __init__(self, path: object, found: str, expected: str) -> None:
+        super().__init__(f"{path}: {found}; expected {expected}")
+
+
+class MissingFileError(StageError):
+    """A file that a stage needs and that an earlier stage makes."""
+
+    def __init__(self, path: object, made_by: str) -> None:
+        super().__init__(f"{path} is missing; it is made by: {made_by}")

@@ -1,0 +1,30 @@
+"""One writer a folder: DVC killed hard leaves its stage running, and the next `dvc repro` would start a second one."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from stages.core.errors import StageError
+
+LOCKS = Path(".cache/locks")
+
+
+@contextmanager
+def exclusive(out: Path) -> Iterator[None]:
+    """Hold the lock of an output folder, or raise StageError at once when another process has it."""
+    LOCKS.mkdir(parents=True, exist_ok=True)
+    name = hashlib.sha256(str(out.resolve()).encode()).hexdigest()[:16]
+    lock = FileLock(LOCKS / f"{name}.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise StageError(
+            f"{out} is being written by another process; wait for it, or end it, and start again"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()

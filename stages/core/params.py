@@ -1,0 +1,358 @@
+"""The one reader of `params.yaml`: types, ranges, and what only the whole file can tell.
+
+Every stage calls `load_params` before anything else, so a mistake anywhere in the file stops the pipeline with one
+line that names the key, the value and what is allowed. Tables, studies and assumptions are described here and the
+settings that decide a number in `settings`, so that editing this file re-trains nothing.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import YAMLError
+
+from stages.core.errors import MissingFileError, ParamError, StageError
+from stages.core.settings import (
+    DATASETS,
+    FAMILIES,
+    AnyCell,
+    Cell,
+    Count,
+    Fraction,
+    Images,
+    PerDataset,
+    PerFamily,
+    Run,
+    Share,
+    Strict,
+    Training,
+    override,
+    resolve,
+)
+
+PARAMS_FILE = Path("params.yaml")
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$")]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Table = Literal["I", "II", "III", "IV", "V", "VI"]
+Dataset = Literal["mnist", "cifar10"]
+Family = Literal["vgg", "resnet", "googlenet"]
+
+
+class Augmentation(Strict):
+    """How the appended copy of each training image is transformed (torchvision.transforms.v2's parameters)."""
+
+    seed: Seed
+    rotation_degrees: Annotated[float, Field(ge=0, le=180)]
+    brightness: Fraction
+    contrast: Fraction
+    saturation: Fraction
+    hue: Annotated[float, Field(ge=0, le=0.5)]
+    flip_probability: Annotated[float, Field(ge=0, le=1)]
+
+
+class DatasetSettings(Strict):
+    """A data set: its size, its split and its augmented copy. A dependency of its preprocess stage."""
+
+    title: str
+    channels: Literal[1, 3]
+    size: Count
+    classes: Annotated[list[str], Field(min_length=2, max_length=256)]
+    train_images: Count
+    validation_images: Count
+    test_images: Count
+    split_seed: Seed
+    augmentation: Augmentation
+
+
+class Budget(Strict):
+    """How much work a run of the pipeline is. `threads` may change bits and stales nothing; the run record has it."""
+
+    caption: str
+    threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"]
+    train: PerDataset[PerFamily[Share]]
+    test_images: PerDataset[Images]  # evaluated on, spread evenly over the test split
+
+
+class Row(Strict):
+    """One printed number: its label in the paper's table and the cell that regenerates it."""
+
+    row: str
+    cell: str
+
+
+class TableSettings(Strict):
+    """One of the paper's tables."""
+
+    caption: str
+    dataset: Dataset
+    family: Family
+    rows: Annotated[list[Row], Field(min_length=1)]
+
+
+class Figures(Strict):
+    """The paper's appendix figures of one family on one data set, and the cell that stands for them here."""
+
+    dataset: Dataset
+    cell: str
+    report: str | None
+    log: str | None
+    confusion: str
+
+
+class Printed(Strict):
+    """What a study is held against: a log's validation curve, or the accuracy of a table's row."""
+
+    log: str | None
+    table: Table
+    row: str
+
+
+class Study(Strict):
+    """A question the paper leaves open: a table's cell and alternatives that differ from it in one setting."""
+
+    question: str
+    assumption: str
+    dataset: Dataset
+    base: str
+    alternatives: Annotated[list[str], Field(min_length=1)]
+    printed: Printed
+
+
+class Assumption(Strict):
+    """One line of the assumption ledger: what the paper leaves out, what we assume, why, and where to change it."""
+
+    id: Annotated[str, Field(pattern=r"^A[0-9]+$")]
+    point: str
+    assumption: str
+    reason: str
+    change: str
+
+
+class CellKey(NamedTuple):
+    """Where a cell stands: its section (`cells` or `alternatives`), data set and name."""
+
+    section: str
+    dataset: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.dataset}/{self.name}"
+
+    @property
+    def stage_suffix(self) -> str:
+        """The data set as it stands in the names of the DVC stages, studies apart from tables."""
+        return self.dataset if self.section == "cells" else f"study-{self.dataset}"
+
+
+class Params(Strict):
+    """All of `params.yaml`."""
+
+    budget: str
+    seeds: Annotated[list[Seed], Field(min_length=1)]
+    study_cells: PerDataset[list[Name]]
+    budgets: dict[Name, Budget]
+    training: Training
+    datasets: PerDataset[DatasetSettings]
+    architectures: dict[str, Any]
+    cells: PerDataset[dict[Name, AnyCell]]
+    alternatives: PerDataset[dict[Name, AnyCell]]
+    tables: dict[Table, TableSettings]
+    figures: list[Figures]
+    studies: dict[Name, Study]
+    assumptions: list[Assumption]
+
+    def find(self, cell: str) -> tuple[CellKey, AnyCell]:
+        """The cell of a name like `cifar10/vgg16`. Raises ParamError, naming those there are."""
+        for key in self.cell_keys(planned=False):
+            if str(key) == cell:
+                return key, getattr(self, key.section).of(key.dataset)[key.name]
+        raise ParamError("cell", cell, "one of " + ", ".join(map(str, self.cell_keys(planned=False))))
+
+    def cell_keys(self, planned: bool = True) -> list[CellKey]:
+        """Every table cell, then the study cells: those that run (`planned`), or all there are."""
+        keys = [CellKey("cells", dataset, name) for dataset in DATASETS for name in self.cells.of(dataset)]
+        for dataset in DATASETS:
+            names = self.study_cells.of(dataset) if planned else list(self.alternatives.of(dataset))
+            keys += [CellKey("alternatives", dataset, name) for name in names]
+        return keys
+
+    def chosen_budget(self, name: str | None = None) -> Budget:
+        """A budget by its name, or the one chosen at the top of the file."""
+        name = name or self.budget
+        if name not in self.budgets:
+            raise ParamError("budget", name, "one of " + ", ".join(self.budgets))
+        return self.budgets[name]
+
+    def run(self, cell: str, budget: str | None, seed: int) -> Run:
+        """The resolved training of a cell under a budget with a seed."""
+        key, settings = self.find(cell)
+        share = self.chosen_budget(budget).train.of(key.dataset).of(settings.family)
+        return resolve(key.dataset, settings, share, seed, self.training)
+
+
+def load_params(path: Path | str = PARAMS_FILE) -> Params:
+    """Read and check `params.yaml`. Raises ParamError or StageError with one line that says what is wrong."""
+    raw = read_yaml(path)
+    try:
+        params = Params.model_validate(raw)
+    except ValidationError as error:
+        raise _one_line(error) from None
+    _check_names(params)
+    _check_tables(params)
+    _check_studies(params)
+    _check_budgets(params)
+    return params
+
+
+def read_yaml(path: Path | str) -> Any:
+    """Read a YAML 1.2 file; a key that stands twice is refused. Raises MissingFileError or StageError."""
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError(path, "git (run from the top folder of the repository)")
+    try:
+        return YAML(typ="safe").load(path.read_text())
+    except DuplicateKeyError as error:
+        raise StageError(f"{path}: {str(error.problem).splitlines()[0]}; allowed: every key once") from error
+    except YAMLError as error:
+        raise StageError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+
+
+def _one_line(error: ValidationError) -> StageError:
+    """The first finding of pydantic as `key: value is not allowed; allowed: ...`, and how many there are."""
+    findings = error.errors(include_url=False)
+    first = findings[0]
+    location = [str(part) for part in first["loc"]]
+    if location[:1] in (["cells"], ["alternatives"]):
+        location[3:4] = [part for part in location[3:4] if part not in FAMILIES]  # pydantic's tag for the union
+    value, allowed = first["input"], first["msg"].removeprefix("Input should be ")
+    if first["type"] == "unknown_key":
+        location.append(first["ctx"]["key"])
+        value = value[first["ctx"]["key"]]
+    elif first["type"] == "missing":
+        return StageError(f"params.yaml: {'.'.join(location)} is missing" + _more(findings))
+    return ParamError("params.yaml: " + ".".join(location), value, allowed + _more(findings))
+
+
+def _more(findings: list[Any]) -> str:
+    return f" (and {len(findings) - 1} more findings)" if len(findings) > 1 else ""
+
+
+def _check_names(params: Params) -> None:
+    params.chosen_budget()
+    if len(set(params.seeds)) < len(params.seeds):
+        raise ParamError("seeds", params.seeds, "every seed once")
+    for dataset in DATASETS:
+        both = set(params.cells.of(dataset)) & set(params.alternatives.of(dataset))
+        for name in both:
+            raise ParamError(f"alternatives.{dataset}.{name}", name, f"a name that cells.{dataset} does not have")
+        planned = params.study_cells.of(dataset)
+        for name in planned:
+            if name not in params.alternatives.of(dataset) or planned.count(name) > 1:
+                known = ", ".join(params.alternatives.of(dataset)) or "none"
+                raise ParamError(f"study_cells.{dataset}", name, f"once each: {known}")
+
+
+def _check_tables(params: Params) -> None:
+    seen: dict[tuple[str, str], str] = {}
+    for number, table in params.tables.items():
+        cells = params.cells.of(table.dataset)
+        labels = [row.row for row in table.rows]
+        for row in table.rows:
+            key = f"tables.{number}, row {row.row!r}"
+            if labels.count(row.row) > 1:
+                raise ParamError(key, row.row, "every row label once in a table")
+            if row.cell not in cells or cells[row.cell].family != table.family:
+                known = ", ".join(name for name, cell in cells.items() if cell.family == table.family)
+                raise ParamError(key, row.cell, f"a {table.family} cell of cells.{table.dataset}: {known}")
+            if (table.dataset, row.cell) in seen:
+                raise ParamError(key, row.cell, f"a cell for one row; {seen[table.dataset, row.cell]} has it already")
+            seen[table.dataset, row.cell] = key
+    for dataset in DATASETS:
+        for name in params.cells.of(dataset):
+            if (dataset, name) not in seen:
+                raise ParamError(f"cells.{dataset}.{name}", name, "a cell that a row of tables names")
+    for figure in params.figures:
+        if figure.cell not in params.cells.of(figure.dataset):
+            raise ParamError("figures", figure.cell, f"a cell of cells.{figure.dataset}")
+
+
+def _check_studies(params: Params) -> None:
+    known = {assumption.id for assumption in params.assumptions}
+    for name, study in params.studies.items():
+        cells, alternatives = params.cells.of(study.dataset), params.alternatives.of(study.dataset)
+        if study.assumption not in known:
+            raise ParamError(f"studies.{name}.assumption", study.assumption, "one of " + ", ".join(sorted(known)))
+        if study.base not in cells:
+            raise ParamError(f"studies.{name}.base", study.base, "one of " + ", ".join(cells))
+        if study.printed.row not in [row.row for row in params.tables[study.printed.table].rows]:
+            rows = ", ".join(row.row for row in params.tables[study.printed.table].rows)
+            raise ParamError(f"studies.{name}.printed.row", study.printed.row, "one of " + rows)
+        for alternative in study.alternatives:
+            if alternative not in alternatives:
+                allowed = "one of " + (", ".join(alternatives) or "none")
+                raise ParamError(f"studies.{name}.alternatives", alternative, allowed)
+            changed = difference(cells[study.base], alternatives[alternative])
+            if len(changed) != 1:
+                found = ", ".join(changed) or "nothing"
+                raise ParamError(f"alternatives.{study.dataset}.{alternative}", found, "one changed setting")
+
+
+def _check_budgets(params: Params) -> None:
+    for budget_name, budget in params.budgets.items():
+        for key in params.cell_keys(planned=False):
+            _, cell = params.find(str(key))
+            share = budget.train.of(key.dataset).of(cell.family)
+            _check_share(params, f"budgets.{budget_name}.train.{key.dataset}.{cell.family}", key, cell, share)
+        for dataset in DATASETS:
+            _check_at_most(
+                f"budgets.{budget_name}.test_images.{dataset}",
+                budget.test_images.of(dataset),
+                params.datasets.of(dataset).test_images,
+            )
+    if params.study_cells.mnist or params.study_cells.cifar10:
+        _check_alternatives_differ(params)
+
+
+def _check_share(params: Params, where: str, key: CellKey, cell: Cell, share: Share) -> None:
+    dataset = params.datasets.of(key.dataset)
+    _check_at_most(f"{where}.images", share.images, dataset.train_images)
+    _check_at_most(f"{where}.sample_images", share.sample_images, dataset.train_images)
+    _check_at_most(f"{where}.validation_images", share.validation_images, dataset.validation_images)
+    unknown = set(share.overrides) - set(type(cell).model_fields) | set(share.overrides) & {"family"}
+    for name in sorted(unknown):
+        allowed = ", ".join(sorted(set(type(cell).model_fields) - {"family"}))
+        raise ParamError(f"{where}.overrides.{name}", share.overrides[name], f"one of the keys {allowed}")
+    try:
+        override(cell, share.overrides)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(str(part) for part in first["loc"][1:])
+        allowed = first["msg"].removeprefix("Input should be ")
+        raise ParamError(f"{where}.overrides.{name}", first["input"], allowed) from None
+
+
+def _check_at_most(key: str, value: int | str, limit: int) -> None:
+    if isinstance(value, int) and value > limit:
+        raise ParamError(key, value, f"all, or a number from 1 to {limit}")
+
+
+def _check_alternatives_differ(params: Params) -> None:
+    """An override of the budget must not undo the one setting that a study varies."""
+    for name, study in params.studies.items():
+        base = params.run(f"{study.dataset}/{study.base}", None, 0)
+        for alternative in set(study.alternatives) & set(params.study_cells.of(study.dataset)):
+            run = params.run(f"{study.dataset}/{alternative}", None, 0)
+            if not difference(base.cell, run.cell):
+                raise ParamError(
+                    f"study_cells.{study.dataset}",
+                    alternative,
+                    f"a cell that budget {params.budget} leaves different from the base of study {name}",
+                )
+
+
+def difference(one: Cell, other: Cell) -> list[str]:
+    """The names of the settings in which two cells differ."""
+    left, right = one.model_dump(), other.model_dump()
+    return sorted(key for key in left.keys() | right.keys() if left.get(key) != right.get(key))

@@ -1,0 +1,41 @@
+"""What a person sees while a stage works: a bar on a terminal, plain lines in a log. Always on standard error."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from tqdm import tqdm
+
+T = TypeVar("T")
+_LOG_EVERY = 10.0  # seconds between two lines of one loop in a log
+
+
+def say(line: str) -> None:
+    """Print one line, without breaking a bar that is on the screen."""
+    tqdm.write(line, file=sys.stderr)
+    sys.stderr.flush()
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: `48 s`, `3 min 05 s`, `2 h 07 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def track(items: Iterable[T], total: int, what: str) -> Iterator[T]:
+    """Pass `items` on and show how many of `total` are done and how long the rest takes."""
+    if sys.stderr.isatty():
+        yield from tqdm(items, total=total, desc=what, file=sys.stderr, leave=False)
+        return
+    start = said = time.monotonic()
+    for done, item in enumerate(items, 1):
+        yield item
+        now = time.monotonic()
+        if now - said >= _LOG_EVERY and done < total:
+            said = now
+            say(f"{what}: {done}/{total}, {duration((now - start) / done * (total - done))} left")

@@ -1,0 +1,72 @@
+"""Files that are either whole or not there: written beside their place, synced, and moved in by a rename."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from stages.core.errors import CorruptFileError, MissingFileError
+
+_CHUNK = 1 << 20  # bytes read at a time when hashing
+
+
+@contextmanager
+def atomic_path(path: Path | str) -> Iterator[Path]:
+    """Give a temporary path in the folder of `path`; move it to `path` when the block ends without an exception.
+
+    The folder is made if need be. After an exception the temporary file is gone and `path` is as it was.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_bytes(path: Path | str, content: bytes) -> None:
+    """Write `content` to `path`, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: Path | str, content: str) -> None:
+    """Write `content` as UTF-8 to `path`, whole or not at all."""
+    write_bytes(path, content.encode())
+
+
+def write_json(path: Path | str, content: Any) -> None:
+    """Write `content` as JSON; NaN and infinities are refused, since JSON has none (ValueError)."""
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path | str, made_by: str) -> Any:
+    """Read a JSON file. `made_by` names the stage or command that makes it, for the error when it is missing."""
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError(path, made_by)
+    try:
+        return json.loads(path.read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise CorruptFileError(path, f"not JSON ({error})", f"the JSON that {made_by} writes") from error
+
+
+def file_hash(path: Path | str, algorithm: str = "md5") -> str:
+    """Hexadecimal hash of a file's bytes. md5 is the default because `dvc.lock` holds md5."""
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    with Path(path).open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

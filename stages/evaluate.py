@@ -1,0 +1,171 @@
+"""Stage 4: test one trained run. The only stage that reads the test split.
+
+    python -m stages.evaluate cifar10/vgg16-adam --budget quick --seed 0 \\
+        --run data/runs/quick/cifar10/vgg16-adam/s0 --description data/processed/cifar10/train/dataset.json \\
+        --test data/processed/cifar10/test --metrics-out reports/quick/cells/cifar10/vgg16-adam-s0.json \\
+        --predictions-out data/predictions/quick/cifar10/vgg16-adam-s0
+
+In:  a run folder (stage `train`), the test arrays and dataset.json (stage `preprocess`), the budget's number of test
+     images.
+Out: <metrics-out>, accuracy, scikit-learn's report, confusion matrix, predictions and labels as digits, the history and
+     the run record, so that tables need nothing else; <predictions-out>/ logits.npy (float32, (n, classes)), labels.npy,
+     report.txt, confusion.png. The test metrics are added to the training's MLflow run.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from stages.core import provenance
+from stages.core.errors import CorruptFileError
+from stages.core.locks import exclusive
+from stages.core.params import load_params
+from stages.core.progress import say
+from stages.core.records import atomic_path, file_hash, read_json, write_json, write_text
+from stages.core.settings import Run
+from stages.track.client import Mirror
+
+
+@click.command()
+@click.argument("cell")
+@click.option("--budget", help="one of params.yaml's budgets; by default the one chosen there")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
+@click.option("--run", "run_folder", type=click.Path(path_type=Path), required=True, help="folder of the trained run")
+@click.option("--description", type=click.Path(path_type=Path), required=True, help="the data set's dataset.json")
+@click.option("--test", type=click.Path(path_type=Path), required=True, help="folder of the test arrays")
+@click.option("--metrics-out", type=click.Path(path_type=Path), required=True)
+@click.option("--predictions-out", type=click.Path(path_type=Path), required=True)
+def main(
+    cell: str,
+    budget: str | None,
+    seed: int,
+    run_folder: Path,
+    description: Path,
+    test: Path,
+    metrics_out: Path,
+    predictions_out: Path,
+) -> None:
+    """Evaluate CELL's trained run on the test split."""
+    params = load_params()
+    budget = budget or params.budget
+    key, _ = params.find(cell)
+    with exclusive(predictions_out), Mirror() as mirror:
+        record = checked_record(run_folder, cell, budget, seed)
+        if record["mlflow"]:
+            mirror.resume(record["mlflow"]["run_id"])
+        classes = read_json(description, "dvc repro preprocess")["classes"]
+        taken = provenance.take("evaluate", key, budget, seed)
+        count = params.chosen_budget(budget).test_images.of(key.dataset)
+        predicted = predict_test(record, run_folder, description, test, count)
+        scored = score_predictions(predicted, classes)
+        metrics = {
+            "schema": 1,
+            **{name: record[name] for name in ("cell", "budget", "seed")},
+            "dataset": key.dataset,
+            "stages": {"train": record["stage"], "evaluate": taken.pop("stage")},
+            "evaluated": taken,
+            **scored,
+            "history": read_json(run_folder / "history.json", record["stage"]),
+            "run": record,
+        }
+        files = write_predictions(predicted, metrics, predictions_out)
+        metrics["sha256"] = {file.name: file_hash(file, "sha256") for file in files if file.suffix == ".npy"}
+        write_json(metrics_out, metrics)
+        mirror_metrics(mirror, metrics, [metrics_out, *(file for file in files if file.suffix != ".npy")])
+    say(f"{metrics['stages']['evaluate']}: {metrics['accuracy']:.2%} of {metrics['test_images']} test images")
+
+
+def checked_record(folder: Path, cell: str, budget: str, seed: int) -> dict[str, Any]:
+    """The run record, once it is that of this cell, and the weights are those it names. Raises CorruptFileError."""
+    path = folder / "run.json"
+    record = read_json(path, f"dvc repro, stage train of {cell}")
+    if (record["cell"], record["budget"], record["seed"]) != (cell, budget, seed):
+        found = f"the run of {record['cell']}, budget {record['budget']}, seed {record['seed']}"
+        raise CorruptFileError(path, found, f"{cell}, budget {budget}, seed {seed}")
+    for name, expected in record["sha256"].items():
+        found = file_hash(folder / name, "sha256")
+        if found != expected:
+            raise CorruptFileError(folder / name, f"sha256 {found}", f"{expected}, as run.json says")
+    return record
+
+
+def predict_test(record: dict[str, Any], folder: Path, description: Path, test: Path, count: Any) -> dict[str, Any]:
+    """Logits, labels and mean loss on `count` test images, spread evenly over the split; shapes as in the docstring."""
+    import torch
+    from safetensors.torch import load_file
+
+    from stages.learn.arithmetic import set_up
+    from stages.learn.engine import finite, place, predict
+    from stages.learn.images import Standardise, evenly_spread, load
+    from stages.learn.models import build_model
+
+    run = Run.model_validate(record["config"])
+    data = read_json(description, "dvc repro preprocess")
+    arithmetic = set_up(record["precision"], record["threads"])
+    with torch.device("meta"):
+        model = build_model(
+            run.cell.family,
+            run.cell.architecture(),
+            channels=data["channels"],
+            classes=len(data["classes"]),
+            input_size=run.cell.input_size,
+        )
+    model.load_state_dict(load_file(folder / "weights.safetensors"), assign=True)
+    whole = load(test, "images", "labels", arithmetic.device, "all")
+    part = whole.take(evenly_spread(len(whole), count))
+    predicted = predict(
+        place(model, arithmetic), part, Standardise.of(data, run.cell.input_size, arithmetic), arithmetic
+    )
+    return {
+        "logits": predicted.logits.cpu().numpy(),
+        "labels": part.labels.cpu().numpy().astype(np.uint8),
+        "loss": finite(predicted.loss.item()),
+        "expected": len(whole) if count == "all" else count,
+    }
+
+
+def score_predictions(predicted: dict[str, Any], classes: list[str]) -> dict[str, Any]:
+    """What the metrics file says of the predictions: numbers, and the predictions themselves as digits."""
+    from stages.score.metrics import digits, score
+
+    labels = predicted["labels"]
+    predictions = predicted["logits"].argmax(1).astype(np.uint8)
+    return {
+        "classes": classes,
+        **score(labels, predictions, classes, predicted["expected"]),
+        "loss": predicted["loss"],
+        "predictions": digits(predictions),
+        "labels": digits(labels),
+    }
+
+
+def write_predictions(predicted: dict[str, Any], metrics: dict[str, Any], out: Path) -> list[Path]:
+    """Write logits and labels as arrays, the report as text and the confusion matrix as a figure."""
+    from stages.report.appendix import report_text
+    from stages.report.figures import save_confusion
+
+    for name in ("logits", "labels"):
+        with atomic_path(out / f"{name}.npy") as temporary:
+            np.save(temporary, predicted[name], allow_pickle=False)
+    write_text(out / "report.txt", report_text(metrics["report"], metrics["classes"]))
+    save_confusion(metrics["confusion"], metrics["classes"], metrics["cell"], out / "confusion.png")
+    return [out / name for name in ("logits.npy", "labels.npy", "report.txt", "confusion.png")]
+
+
+def mirror_metrics(mirror: Mirror, metrics: dict[str, Any], artifacts: list[Path]) -> None:
+    """Add the test metrics to the run of the training, if there is one."""
+    if not metrics["run"]["mlflow"]:
+        say("warning: the training has no MLflow run, so its test metrics are in files only")
+        return
+    values = {"test_accuracy": metrics["accuracy"], "test_loss": metrics["loss"]}
+    for average in ("macro avg", "weighted avg"):
+        for name in ("precision", "recall", "f1-score"):
+            values[f"test_{average.split()[0]}_{name.split('-')[0]}"] = metrics["report"][average][name]
+    mirror.metrics(values, step=len(metrics["history"]))
+    mirror.close(artifacts, {"evaluate_stage": metrics["stages"]["evaluate"]}, None)
+
+
+if __name__ == "__main__":
+    main()

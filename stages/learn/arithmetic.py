@@ -1,0 +1,49 @@
+"""Where and how the arithmetic is done: device, threads, precision, memory layout, determinism."""
+
+from typing import Literal, NamedTuple
+
+import torch
+
+
+class Arithmetic(NamedTuple):
+    """The device and the number format of one process; recorded with the run."""
+
+    device: torch.device
+    dtype: torch.dtype
+    threads: int
+
+    @property
+    def precision(self) -> str:
+        """The format of products, as it stands in the run record."""
+        return str(self.dtype).removeprefix("torch.")
+
+    @property
+    def layout(self) -> torch.memory_format:
+        """Channels last for bfloat16; for float32 on a CPU the plain layout is up to 1.6 times faster on small batches."""
+        plain = self.device.type == "cpu" and self.dtype == torch.float32
+        return torch.contiguous_format if plain else torch.channels_last
+
+    def autocast(self) -> torch.autocast:
+        """The context in which forward passes run."""
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.dtype == torch.bfloat16)
+
+
+def set_up(precision: Literal["auto", "bfloat16", "float32"], threads: int | Literal["auto"]) -> Arithmetic:
+    """Fix the arithmetic of this process. `auto` precision is bfloat16 where the device multiplies it natively."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if threads != "auto":
+        torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)  # denormals slow a CPU many times over; on for every run, since it changes bits
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # bit-identical, and most of that mode's cost
+    if precision == "auto":
+        precision = "bfloat16" if multiplies_bfloat16(device) else "float32"
+    return Arithmetic(device, getattr(torch, precision), torch.get_num_threads())
+
+
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 products are native there; emulated ones are several times slower than float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))

@@ -1,0 +1,106 @@
+"""Stage 2: canonical bytes -> arrays that training and evaluation read.
+
+    python -m stages.preprocess mnist --raw data/raw/mnist --train-out data/processed/mnist/train \\
+        --test-out data/processed/mnist/test --samples-out reports/samples/mnist
+
+In:  the canonical files of a data set (stage `download`), `datasets.<data set>` of params.yaml.
+Out: <train-out>/ train_images, train_labels, augmented_images, validation_images, validation_labels (.npy, uint8) and
+     dataset.json (sizes, classes, mean and standard deviation of the training split, sha256 of each array);
+     <test-out>/ images, labels (.npy); <samples-out>/ plain.png, augmented.png (the paper's Figs. 1 and 2).
+The same bytes on every run: the split comes from a seeded permutation, each augmented image from (seed, its index).
+"""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.core.errors import CorruptFileError
+from stages.core.params import Augmentation, DatasetSettings, load_params
+from stages.core.progress import say, track
+from stages.core.records import atomic_path, file_hash, write_json
+from stages.core.settings import DATASETS
+from stages.prepare.augmentation import CHUNK, augment
+from stages.prepare.raw import READERS, Images
+from stages.prepare.samples import sample_sheet
+from stages.prepare.split import channel_statistics, split
+
+
+@click.command()
+@click.argument("dataset", type=click.Choice(DATASETS))
+@click.option("--raw", type=click.Path(path_type=Path), required=True, help="folder of the canonical files")
+@click.option("--train-out", type=click.Path(path_type=Path), required=True)
+@click.option("--test-out", type=click.Path(path_type=Path), required=True)
+@click.option("--samples-out", type=click.Path(path_type=Path), required=True)
+def main(dataset: str, raw: Path, train_out: Path, test_out: Path, samples_out: Path) -> None:
+    """Turn the canonical files of DATASET into arrays."""
+    settings = load_params().datasets.of(dataset)
+    whole = checked(READERS[dataset](raw, "train"), settings.train_images + settings.validation_images, settings, raw)
+    test = checked(READERS[dataset](raw, "test"), settings.test_images, settings, raw)
+
+    arrays = training_arrays(whole, settings)
+    arrays["augmented_images"] = augmented_copy(arrays["train_images"], settings.augmentation, f"augment {dataset}")
+    hashes = {name: save_array(train_out / f"{name}.npy", array) for name, array in arrays.items()}
+    for name, array in test._asdict().items():
+        save_array(test_out / f"{name}.npy", array)
+    for kind, images in (("plain", arrays["train_images"]), ("augmented", arrays["augmented_images"])):
+        with atomic_path(samples_out / f"{kind}.png") as temporary:
+            sample_sheet(images, arrays["train_labels"], len(settings.classes)).save(temporary)
+    write_json(train_out / "dataset.json", description(dataset, settings, arrays["train_images"], hashes))
+    say(f"preprocess {dataset}: {settings.train_images} + {settings.validation_images} + {settings.test_images} images")
+
+
+def checked(part: Images, count: int, settings: DatasetSettings, source: Path) -> Images:
+    """The images, once their number, shape and labels are what params.yaml says. Raises CorruptFileError."""
+    shape = (count, settings.channels, settings.size, settings.size)
+    if part.images.shape != shape or part.labels.shape != (count,):
+        raise CorruptFileError(source, f"images {part.images.shape}, labels {part.labels.shape}", f"images {shape}")
+    if int(part.labels.max()) >= len(settings.classes):
+        raise CorruptFileError(source, f"label {part.labels.max()}", f"labels below {len(settings.classes)}")
+    return part
+
+
+def training_arrays(whole: Images, settings: DatasetSettings) -> dict[str, NDArray[np.uint8]]:
+    """The training and validation arrays of the split that params.yaml describes."""
+    train, validation = split(len(whole.labels), settings.train_images, settings.validation_images, settings.split_seed)
+    return {
+        "train_images": whole.images[train],
+        "train_labels": whole.labels[train],
+        "validation_images": whole.images[validation],
+        "validation_labels": whole.labels[validation],
+    }
+
+
+def augmented_copy(images: NDArray[np.uint8], settings: Augmentation, what: str) -> NDArray[np.uint8]:
+    """One transformed copy of each image, in the same order."""
+    return np.concatenate(list(track(augment(images, settings), -(-len(images) // CHUNK), what)))
+
+
+def save_array(path: Path, array: NDArray[np.uint8]) -> str:
+    """Write an array as .npy and return the file's sha256."""
+    with atomic_path(path) as temporary:
+        np.save(temporary, array, allow_pickle=False)
+    return file_hash(path, "sha256")
+
+
+def description(
+    dataset: str, settings: DatasetSettings, train_images: NDArray[np.uint8], hashes: dict[str, str]
+) -> dict[str, Any]:
+    """What training and evaluation need to know of the data set, and what its arrays are."""
+    mean, std = channel_statistics(train_images)
+    return {
+        "dataset": dataset,
+        "title": settings.title,
+        "channels": settings.channels,
+        "size": settings.size,
+        "classes": settings.classes,
+        "mean": mean,
+        "std": std,
+        "sha256": hashes,
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""What MLflow is told of a run: names, parameters, tags and data set, from the run record and params.yaml alone."""
+
+from datetime import datetime
+from typing import Any
+
+from stages.core.params import Params
+
+
+def placement(params: Params, dataset: str, name: str) -> tuple[str, str, dict[str, str]]:
+    """The experiment and the run name of a cell (its table and row, or its study), and the tags that say so."""
+    for number, table in params.tables.items():
+        for row in table.rows:
+            if (table.dataset, row.cell) == (dataset, name):
+                return f"Table {number}: {table.caption}", row.row, {"table": number, "row": row.row}
+    for study_name, study in params.studies.items():
+        if study.dataset == dataset and name in study.alternatives:
+            return f"Study {study_name}", name, {"study": study_name}
+    return f"Other cells on {dataset}", name, {}
+
+
+def description(record: dict[str, Any], data: dict[str, Any], params: Params) -> dict[str, Any]:
+    """Everything with which a run is opened; times in milliseconds since the epoch."""
+    dataset, _, name = record["cell"].partition("/")
+    experiment, run_name, tags = placement(params, dataset, name)
+    return {
+        "experiment": experiment,
+        "run_name": run_name,
+        "start_time": milliseconds(record["times"]["started"]),
+        "parameters": flatten(record["config"]),
+        "tags": tags | run_tags(record),
+        "dataset": dataset_input(data),
+    }
+
+
+def run_tags(record: dict[str, Any]) -> dict[str, str]:
+    """The tags that place a run in the pipeline and in the history of the sources."""
+    return {
+        "cell": record["cell"],
+        "budget": record["budget"],
+        "seed": str(record["seed"]),
+        "dvc_stage": record["stage"],
+        "git_commit": record["git"]["commit"],
+        "git_dirty": str(record["git"]["dirty"]).lower(),
+        "mlflow.source.name": "stages/train.py",
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.git.commit": record["git"]["commit"],
+    }
+
+
+def dataset_input(data: dict[str, Any]) -> dict[str, str]:
+    """The training images as an MLflow data set; the digest is the start of the sha256 of their array."""
+    return {
+        "name": f"{data['title']} training split",
+        "digest": data["sha256"]["train_images"][:16],
+        "source_type": "local",
+        "source": f"data/processed/{data['dataset']}/train",
+    }
+
+
+def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested settings as dotted names with printed values."""
+    flat: dict[str, str] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = str(value)
+    return flat
+
+
+def milliseconds(timestamp: str) -> int:
+    """An ISO 8601 time as MLflow wants it."""
+    return round(datetime.fromisoformat(timestamp).timestamp() * 1000)

@@ -1,0 +1,191 @@
+"""Stage 3: train one cell with one seed.
+
+    python -m stages.train cifar10/vgg16-adam --budget quick --seed 0 \\
+        --data data/processed/cifar10/train --out data/runs/quick/cifar10/vgg16-adam/s0
+
+In:  the arrays of stage `preprocess` (never the test split), the cell, budget and `training` sections of params.yaml.
+Out: <out>/ weights.safetensors (after the last epoch), history.json (metrics by epoch; the same bytes whenever seed,
+     threads, precision and software are the same) and run.json, the run record, written last: a folder without it is
+     not a run. The training is mirrored to MLflow while it runs; a tracking server that is down costs a warning.
+Needs neither DVC nor MLflow to run.
+"""
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from stages.core import provenance
+from stages.core.locks import exclusive
+from stages.core.outlook import Outlook
+from stages.core.params import CellKey, Params, load_params
+from stages.core.progress import duration, say
+from stages.core.records import atomic_path, file_hash, read_json, write_json
+from stages.core.settings import Run
+from stages.track.client import Mirror
+
+if TYPE_CHECKING:
+    import torch
+
+    from stages.learn.engine import Epoch, Splits
+
+WEIGHTS, HISTORY, RECORD = "weights.safetensors", "history.json", "run.json"
+
+
+@click.command()
+@click.argument("cell")
+@click.option("--budget", help="one of params.yaml's budgets; by default the one chosen there")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="folder of the training arrays")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="folder of the run")
+def main(cell: str, budget: str | None, seed: int, data: Path, out: Path) -> None:
+    """Train CELL, for example `mnist/resnet18`, and write the run to OUT."""
+    params = load_params()
+    budget = budget or params.budget
+    run = params.run(cell, budget, seed)
+    key, _ = params.find(cell)
+    with exclusive(out), Mirror() as mirror:
+        started = time.time()
+        (out / RECORD).unlink(missing_ok=True)
+        record = starting_record(key, budget, run, started)
+        description = read_json(data / "dataset.json", "dvc repro preprocess")
+        mirror.start(record, description, params)
+        trained = train_cell(params, key, budget, run, data, description, out, mirror)
+        record["times"] |= trained.pop("times")
+        record["times"] |= {"ended": timestamp(time.time()), "seconds": round(time.time() - started, 3)}
+        record |= trained
+        record["mlflow"] = mirror.run()
+        write_json(out / RECORD, record)
+        mirror.close([out / RECORD, out / HISTORY], {"outcome": record["outcome"]}, "FINISHED")
+    say(f"{record['stage']}: {record['outcome']} in {duration(record['times']['seconds'])}, {out}")
+
+
+def starting_record(key: CellKey, budget: str, run: Run, started: float) -> dict[str, Any]:
+    """The part of the run record that must be taken before the training starts."""
+    return {
+        "schema": 1,
+        "cell": str(key),
+        "budget": budget,
+        "seed": run.seed,
+        **provenance.take("train", key, budget, run.seed),
+        "config": run.model_dump(),
+        "environment": provenance.environment(),
+        "times": {"started": timestamp(started)},
+    }
+
+
+def train_cell(
+    params: Params,
+    key: CellKey,
+    budget: str,
+    run: Run,
+    data: Path,
+    description: dict[str, Any],
+    out: Path,
+    mirror: Mirror,
+) -> dict[str, Any]:
+    """Train, write weights and history, and return what the run record says of it."""
+    import torch  # here, so that a wrong parameter is refused without waiting for it
+
+    from stages.learn.arithmetic import set_up
+    from stages.learn.engine import train
+    from stages.learn.images import Standardise
+    from stages.learn.models import build_model, parameter_count
+    from stages.learn.seeding import derive
+
+    arithmetic = set_up(run.training.precision, params.chosen_budget(budget).threads)
+    splits = load_splits(run, data, arithmetic.device)
+    torch.manual_seed(derive(run.seed, "weights"))
+    model = build_model(
+        run.cell.family,
+        run.cell.architecture(),
+        channels=description["channels"],
+        classes=len(description["classes"]),
+        input_size=run.cell.input_size,
+    )
+    outlook = Outlook(params, budget, key, run, out.parents[2], len(splits.train))
+    stage = provenance.stage_name("train", key, budget, run.seed)
+    epochs: list[Epoch] = []
+
+    def on_epoch(epoch: "Epoch") -> None:
+        epochs.append(epoch)
+        mirror.metrics({name: value for name, value in epoch.metrics.items() if name != "epoch"}, len(epochs))
+        outlook.report(stage, epoch.metrics, epoch.seconds, len(splits.train) / epoch.train_seconds)
+
+    standardise = Standardise.of(description, run.cell.input_size, arithmetic)
+    outcome = train(model, run, splits, standardise, arithmetic, on_epoch, outlook.step)
+    save(model, epochs, out)
+    return {
+        "outcome": outcome,
+        "counts": image_counts(run, splits),
+        "parameters": parameter_count(model),
+        "device": device_name(arithmetic.device),
+        "precision": arithmetic.precision,
+        "threads": arithmetic.threads,
+        "times": {"epochs": [epoch_times(epoch) for epoch in epochs]},
+        "images_per_second": round(len(splits.train) * len(epochs) / sum(epoch.train_seconds for epoch in epochs), 1),
+        "sha256": {name: file_hash(out / name, "sha256") for name in (WEIGHTS, HISTORY)},
+    }
+
+
+def load_splits(run: Run, data: Path, device: "torch.device") -> "Splits":
+    """The run's share of the training arrays; an augmented run has the transformed copies behind the images."""
+    import torch
+
+    from stages.learn.engine import Splits
+    from stages.learn.images import Labelled, load
+
+    train = plain = load(data, "train_images", "train_labels", device, run.images)
+    if run.cell.augment:
+        copies = load(data, "augmented_images", "train_labels", device, run.images)
+        train = Labelled(*(torch.cat(pair) for pair in zip(plain, copies, strict=True)))
+    validation = load(data, "validation_images", "validation_labels", device, run.validation_images)
+    return Splits(train, plain.first(run.sample_images), validation)
+
+
+def image_counts(run: Run, splits: "Splits") -> dict[str, int]:
+    """How many images each part has, and how many steps an epoch is."""
+    plain = len(splits.train) // 2 if run.cell.augment else len(splits.train)
+    return {
+        "train": plain,
+        "augmented": len(splits.train) - plain,
+        "validation": len(splits.validation),
+        "sample": len(splits.sample),
+        "steps_per_epoch": -(-len(splits.train) // run.cell.batch_size),
+    }
+
+
+def save(model: "torch.nn.Module", epochs: "list[Epoch]", out: Path) -> None:
+    """Write the weights (plain layout, float32) and the history."""
+    from safetensors.torch import save_file
+
+    with atomic_path(out / WEIGHTS) as temporary:
+        save_file({name: value.contiguous().cpu() for name, value in model.state_dict().items()}, temporary)
+    write_json(out / HISTORY, [epoch.metrics for epoch in epochs])
+
+
+def epoch_times(epoch: "Epoch") -> dict[str, Any]:
+    """The wall times of an epoch, as the run record has them."""
+    return {
+        "train_seconds": round(epoch.train_seconds, 3),
+        "seconds": round(epoch.seconds, 3),
+        "ended": timestamp(epoch.ended),
+    }
+
+
+def device_name(device: "torch.device") -> str:
+    """`cpu`, or the type and the name of the accelerator."""
+    import torch
+
+    return "cpu" if device.type == "cpu" else f"{device.type}: {torch.cuda.get_device_name(device)}"
+
+
+def timestamp(seconds: float) -> str:
+    """Seconds since the epoch as ISO 8601 in UTC, to the millisecond."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+if __name__ == "__main__":
+    main()
