@@ -8,8 +8,8 @@
 In:  a run folder (stage `train`), the test arrays and dataset.json (stage `preprocess`), the budget's number of test
      images.
 Out: <metrics-out>, accuracy, scikit-learn's report, confusion matrix, predictions and labels as digits, the history and
-     the run record, so that tables need nothing else; <predictions-out>/ logits.npy (float32, (n, classes)), labels.npy,
-     report.txt, confusion.png. The test metrics are added to the training's MLflow run.
+     the run record, so that tables need nothing else; <predictions-out>/ logits.npy (float32, (n, classes)),
+     labels.npy, report.txt, confusion.png. The test metrics are added to the training's MLflow run.
 """
 
 from pathlib import Path

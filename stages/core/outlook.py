@@ -17,8 +17,8 @@ from stages.core.settings import Run
 class Outlook:
     """Lines, and on a terminal a bar, for one training among the planned ones.
 
-    The time that the others need is taken from the finished runs of the same family and data set, scaled by the number
-    of images; families without a finished run are counted as the mean of those that have one.
+    The time that the others need is taken from the finished runs of the same family, scaled by the number of pixels
+    they train on; families without a finished run are counted as the mean of those that have one.
     """
 
     def __init__(self, params: Params, budget: str, key: CellKey, run: Run, runs: Path, images: int) -> None:

@@ -16,7 +16,6 @@ from ruamel.yaml.error import YAMLError
 from stages.core.errors import MissingFileError, ParamError, StageError
 from stages.core.settings import (
     DATASETS,
-    FAMILIES,
     AnyCell,
     Cell,
     Count,
@@ -198,7 +197,7 @@ def load_params(path: Path | str = PARAMS_FILE) -> Params:
     try:
         params = Params.model_validate(raw)
     except ValidationError as error:
-        raise _one_line(error) from None
+        raise _one_line(error, raw, "params.yaml: ") from None
     _check_names(params)
     _check_tables(params)
     _check_studies(params)
@@ -214,29 +213,57 @@ def read_yaml(path: Path | str) -> Any:
     try:
         return YAML(typ="safe").load(path.read_text())
     except DuplicateKeyError as error:
-        raise StageError(f"{path}: {str(error.problem).splitlines()[0]}; allowed: every key once") from error
-    except YAMLError as error:
+        where = f"{path}, line {error.problem_mark.line + 1}" if error.problem_mark else path
+        raise StageError(f"{where}: {str(error.problem).splitlines()[0]}; allowed: every key once") from error
+    except (YAMLError, UnicodeDecodeError) as error:
         raise StageError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
 
 
-def _one_line(error: ValidationError) -> StageError:
-    """The first finding of pydantic as `key: value is not allowed; allowed: ...`, and how many there are."""
-    findings = error.errors(include_url=False)
-    first = findings[0]
-    location = [str(part) for part in first["loc"]]
-    if location[:1] in (["cells"], ["alternatives"]):
-        location[3:4] = [part for part in location[3:4] if part not in FAMILIES]  # pydantic's tag for the union
-    value, allowed = first["input"], first["msg"].removeprefix("Input should be ")
+def _one_line(error: ValidationError, raw: Any, prefix: str) -> StageError:
+    """The first key that pydantic refuses, as one line, and how many more there are.
+
+    `raw` is what was validated and `prefix` stands before the key. A union has a finding for each of its members.
+    """
+    places: dict[str, list[Any]] = {}
+    for finding in error.errors(include_url=False):
+        places.setdefault(_dotted(finding, raw), []).append(finding)
+    key, findings = next(iter(places.items()))
+    first, more = findings[0], f" (and {len(places) - 1} more findings)" if len(places) > 1 else ""
+    place = f"{prefix}{key}" if key else prefix.rstrip(": ")
+    if first["type"] in ("missing", "union_tag_not_found"):
+        return StageError(f"{place} is missing" + more)
+    value = first["input"]
     if first["type"] == "unknown_key":
-        location.append(first["ctx"]["key"])
         value = value[first["ctx"]["key"]]
-    elif first["type"] == "missing":
-        return StageError(f"params.yaml: {'.'.join(location)} is missing" + _more(findings))
-    return ParamError("params.yaml: " + ".".join(location), value, allowed + _more(findings))
+    elif first["type"] == "union_tag_invalid":
+        value = value["family"]
+    return ParamError(place, value, " or ".join(dict.fromkeys(map(_allowed, findings))) + more)
 
 
-def _more(findings: list[Any]) -> str:
-    return f" (and {len(findings) - 1} more findings)" if len(findings) > 1 else ""
+def _dotted(finding: Any, raw: Any) -> str:
+    """Where in `raw` a finding is; pydantic's location also names members of unions, which are no keys of the file."""
+    parts, here = [], raw
+    for part in finding["loc"]:
+        tag = isinstance(here, dict) and part == here.get("family")
+        known = part in here if isinstance(here, dict) else isinstance(here, list) and isinstance(part, int)
+        if known and not tag:
+            parts.append(part)
+            here = here[part]
+    if finding["type"] == "missing":
+        parts.append(finding["loc"][-1])
+    elif finding["type"] == "unknown_key":
+        parts.append(finding["ctx"]["key"])
+    elif finding["type"].startswith("union_tag"):
+        parts.append("family")
+    return ".".join(map(str, parts))
+
+
+def _allowed(finding: Any) -> str:
+    if finding["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        return "a mapping of keys to values"
+    if finding["type"] == "union_tag_invalid":
+        return "one of " + finding["ctx"]["expected_tags"]
+    return finding["msg"].removeprefix("Input should be ")
 
 
 def _check_names(params: Params) -> None:
@@ -286,9 +313,11 @@ def _check_studies(params: Params) -> None:
             raise ParamError(f"studies.{name}.assumption", study.assumption, "one of " + ", ".join(sorted(known)))
         if study.base not in cells:
             raise ParamError(f"studies.{name}.base", study.base, "one of " + ", ".join(cells))
-        if study.printed.row not in [row.row for row in params.tables[study.printed.table].rows]:
-            rows = ", ".join(row.row for row in params.tables[study.printed.table].rows)
-            raise ParamError(f"studies.{name}.printed.row", study.printed.row, "one of " + rows)
+        if study.printed.table not in params.tables:
+            raise ParamError(f"studies.{name}.printed.table", study.printed.table, "one of " + ", ".join(params.tables))
+        rows = [row.row for row in params.tables[study.printed.table].rows]
+        if study.printed.row not in rows:
+            raise ParamError(f"studies.{name}.printed.row", study.printed.row, "one of " + ", ".join(rows))
         for alternative in study.alternatives:
             if alternative not in alternatives:
                 allowed = "one of " + (", ".join(alternatives) or "none")
@@ -325,12 +354,13 @@ def _check_share(params: Params, where: str, key: CellKey, cell: Cell, share: Sh
         allowed = ", ".join(sorted(set(type(cell).model_fields) - {"family"}))
         raise ParamError(f"{where}.overrides.{name}", share.overrides[name], f"one of the keys {allowed}")
     try:
-        override(cell, share.overrides)
+        resolved = override(cell, share.overrides)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = ".".join(str(part) for part in first["loc"][1:])
-        allowed = first["msg"].removeprefix("Input should be ")
-        raise ParamError(f"{where}.overrides.{name}", first["input"], allowed) from None
+        raise _one_line(error, {**cell.model_dump(), **share.overrides}, f"{where}.overrides.") from None
+    images = (dataset.train_images if share.images == "all" else share.images) * (2 if resolved.augment else 1)
+    if images % resolved.batch_size == 1:
+        batches = f"{key} takes {images} images in batches of {resolved.batch_size}"
+        raise ParamError(f"{where}.images", share.images, f"a number that leaves no last batch of one image: {batches}")
 
 
 def _check_at_most(key: str, value: int | str, limit: int) -> None:

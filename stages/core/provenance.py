@@ -11,7 +11,7 @@ import os
 import platform
 import subprocess
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import psutil
@@ -21,7 +21,7 @@ from stages.core.params import PARAMS_FILE, CellKey, read_yaml
 from stages.core.records import file_hash
 
 DVC_FILE = Path("dvc.yaml")
-_IGNORED = {"__pycache__"}  # as in .dvcignore
+_IGNORED = ("__pycache__", "*.pyc", ".mypy_cache", ".venv")  # as in .dvcignore
 _WRITTEN_BY_STAGES = ("dvc.lock", "reports/")  # change while the pipeline runs; not sources
 _PACKAGES = ("torch", "torchvision", "numpy", "safetensors", "scikit-learn", "pydantic", "dvc", "mlflow")
 
@@ -53,11 +53,15 @@ def hash_dependency(path: Path) -> dict[str, Any]:
     files = {
         file.relative_to(path).as_posix(): file_hash(file)
         for file in sorted(path.rglob("*"))
-        if file.is_file() and not _IGNORED & set(file.parts)
+        if file.is_file() and not _ignored(file.relative_to(path))
     }
     listing = [{"md5": md5, "relpath": name} for name, md5 in sorted(files.items())]
     content = json.dumps(listing, sort_keys=True).encode()
     return {"md5": hashlib.md5(content, usedforsecurity=False).hexdigest() + ".dir", "files": files}
+
+
+def _ignored(file: Path) -> bool:
+    return any(PurePath(part).match(pattern) for part in file.parts for pattern in _IGNORED)
 
 
 def git_state() -> dict[str, Any]:
@@ -95,7 +99,8 @@ def _git(*arguments: str) -> str:
     except FileNotFoundError:
         raise StageError("git is not installed; a run is recorded with the commit it came from") from None
     except subprocess.CalledProcessError as error:
-        raise StageError(f"git {' '.join(arguments)} failed: {error.stderr.strip()}; run inside the clone") from None
+        said = " ".join(error.stderr.split())
+        raise StageError(f"git {' '.join(arguments)} failed: {said}; run inside the clone") from None
     return done.stdout
 
 

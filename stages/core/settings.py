@@ -7,12 +7,13 @@ settings, which the tables' captions then print. `resolve` joins the two.
 
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Images = Count | Literal["all"]
+InputSize = Annotated[int, Field(le=512)]  # and at least what the family's layers leave a pixel of
 T = TypeVar("T")
 DATASETS = ("mnist", "cifar10")
 FAMILIES = ("vgg", "resnet", "googlenet")
@@ -29,7 +30,7 @@ class Strict(BaseModel):
         for key in section if isinstance(section, dict) else ():
             if key not in cls.model_fields:
                 known = ", ".join(cls.model_fields)
-                raise PydanticCustomError("unknown_key", "one of the keys {known}", {"known": known, "key": str(key)})
+                raise PydanticCustomError("unknown_key", "one of the keys {known}", {"known": known, "key": key})
         return section
 
 
@@ -43,16 +44,16 @@ class Cell(Strict):
     lr: Annotated[float, Field(gt=0, le=1)]
     momentum: Fraction
     batch_size: Annotated[int, Field(ge=2, le=4096)]
-    input_size: Annotated[int, Field(ge=8, le=512)]
+    input_size: InputSize
     augment: bool
 
-    @model_validator(mode="after")
-    def _momentum_belongs_to_sgd(self) -> "Cell":
-        if self.momentum and self.optimizer != "sgd":
-            raise PydanticCustomError(
-                "momentum", "momentum 0 with optimizer {name}: only sgd has one here", {"name": self.optimizer}
-            )
-        return self
+    @field_validator("momentum")
+    @classmethod
+    def _momentum_belongs_to_sgd(cls, momentum: float, cell: ValidationInfo) -> float:
+        optimizer = cell.data.get("optimizer", "sgd")
+        if momentum and optimizer != "sgd":
+            raise PydanticCustomError("momentum", "0 with optimizer {name}: only sgd has one here", {"name": optimizer})
+        return momentum
 
     def architecture(self) -> dict[str, Any]:
         """The settings that describe the network, as keyword arguments of its builder."""
@@ -69,6 +70,7 @@ class VggCell(Cell):
     batch_norm: Literal["none", "before_relu", "after_relu"]
     hidden_layers: Annotated[list[Annotated[int, Field(ge=1, le=16384)]], Field(max_length=4)]
     dropout: Fraction
+    input_size: Annotated[InputSize, Field(ge=32)]
 
 
 class ResNetCell(Cell):
@@ -79,6 +81,7 @@ class ResNetCell(Cell):
     family: Literal["resnet"]
     depth: Literal[18]
     stem: Literal["7x7", "3x3"]
+    input_size: Annotated[InputSize, Field(ge=1)]
 
 
 class GoogLeNetCell(Cell):
@@ -89,6 +92,7 @@ class GoogLeNetCell(Cell):
     family: Literal["googlenet"]
     dropout: Fraction
     auxiliary_weight: Annotated[float, Field(ge=0, le=1)]
+    input_size: Annotated[InputSize, Field(ge=15)]
 
 
 AnyCell = Annotated[VggCell | ResNetCell | GoogLeNetCell, Field(discriminator="family")]

@@ -41,7 +41,7 @@ class Store:
         return run.info.run_id
 
     def metrics(self, run_id: str, metrics: dict[str, float | None], time: int, step: int) -> None:
-        """Add one value to each metric's series, at `time` in milliseconds, but for those that are None (not finite)."""
+        """Add one value to each metric's series, at `time` in milliseconds, save those that are None (not finite)."""
         entities = [Metric(key, value, time, step) for key, value in metrics.items() if value is not None]
         self.client.log_batch(run_id, metrics=entities)
 

@@ -1,0 +1,44 @@
+# `make help` lists the targets. Everything runs in .venv, which is made from requirements.lock and nothing else.
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/.ready
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup repro test check ui lock clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(READY)  ## make .venv from requirements.lock
+
+$(READY): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say which with make PYTHON=...")'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --require-hashes -r requirements.lock
+	@touch $@
+
+repro: setup  ## regenerate Tables I-VI with dvc repro, at the budget that params.yaml chooses
+	dvc repro
+	@echo "tables: reports/$$(awk '/^budget:/ {print $$2}' params.yaml)/tables/tables.md"
+
+test: setup  ## run the tests
+	python -m pytest
+
+check: setup  ## what CI runs: lint, format, types, tests
+	ruff check .
+	ruff format --check .
+	mypy
+	python -m pytest
+
+ui: setup  ## open the MLflow UI on what was run: http://127.0.0.1:5000
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --port 5000 \
+		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"
+
+lock: setup  ## resolve pyproject.toml into requirements.lock again (needs uv: pip install uv)
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --output-file requirements.lock
+
+clean:  ## remove .venv and caches; results and data stay
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache

@@ -1,0 +1,113 @@
+"""A real DVC repository in a temporary folder: the project's own files and its own params.yaml, shrunk."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parents[2]
+KEPT = {"I": ["VGG11"], "II": ["ResNet18", "ResNet18 with SGD"], "VI": ["GoogLeNet with SGD"]}
+SHARE = {"images": 96, "validation_images": 50, "sample_images": 50, "epochs": 2}
+
+
+class Repository:
+    """Runs DVC in the temporary repository and says what ran."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.log = ""
+
+    def repro(self, *arguments: str) -> list[str]:
+        """`dvc repro`, and the names of the stages that ran, in order."""
+        self.log = self.run("dvc", "repro", *arguments)
+        return [line.split("'")[1] for line in self.log.splitlines() if line.startswith("Running stage '")]
+
+    def would_run(self) -> list[str]:
+        """The stages that `dvc repro` would run, by its own dry run."""
+        return self.repro("--dry")
+
+    def run(self, *command: str) -> str:
+        """Run a command in the repository and return what it printed; a failure fails the test with its output."""
+        done = self.attempt(*command)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def attempt(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in the repository."""
+        environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+        environment.pop("MLFLOW_TRACKING_URI", None)
+        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
+
+    def edit_params(self, change: Callable[[Any], None]) -> None:
+        """Change params.yaml as a user would."""
+        path = self.folder / "params.yaml"
+        params = YAML(typ="safe").load(path.read_text())
+        change(params)
+        with path.open("w") as file:
+            YAML().dump(params, file)
+
+    def timed(self, *command: str) -> float:
+        """Wall seconds of a command."""
+        start = time.monotonic()
+        self.run(*command)
+        return time.monotonic() - start
+
+
+def shrink(params: Any) -> None:
+    """Keep a few rows (every family, both data sets), two short epochs on few images, and the one study."""
+    params["tables"] = {
+        number: table | {"rows": [row for row in table["rows"] if row["row"] in KEPT[number]]}
+        for number, table in params["tables"].items()
+        if number in KEPT
+    }
+    named: dict[str, set[str]] = {"mnist": set(), "cifar10": {"resnet18-lr1e-2"}}
+    for table in params["tables"].values():
+        named[table["dataset"]] |= {row["cell"] for row in table["rows"]}
+    params["tables"]["V"] = {
+        "caption": "ResNet on CIFAR10",
+        "dataset": "cifar10",
+        "family": "resnet",
+        "rows": [{"row": "ResNet18 with lr=0.01", "cell": "resnet18-lr1e-2"}],
+    }
+    for dataset, names in named.items():
+        cells = params["cells"][dataset]
+        params["cells"][dataset] = {name: cell for name, cell in cells.items() if name in names}
+        for family, share in params["budgets"]["quick"]["train"][dataset].items():
+            params["budgets"]["quick"]["train"][dataset][family] = share | SHARE
+        params["budgets"]["quick"]["test_images"][dataset] = 100
+    params["figures"] = [f for f in params["figures"] if f["cell"] in named[f["dataset"]]]
+    params["studies"] = {"resnet18-lr1e-2-optimizer": params["studies"]["resnet18-lr1e-2-optimizer"]}
+
+
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """The shrunk project, run once from the raw data to the tables: real MNIST and CIFAR10, real DVC, real MLflow."""
+    folder = tmp_path_factory.mktemp("project")
+    files = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split("\n")
+    for name in filter(None, files):
+        if not name.startswith(("reports/", "tests/", ".dvc/", "dvc.lock")) and (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    project = Repository(folder)
+    project.edit_params(shrink)
+    project.run("git", "init", "-q")
+    project.run("dvc", "init", "-q")
+    shutil.copy2(ROOT / ".dvc" / "config", folder / ".dvc" / "config")
+    project.run("git", "add", "-A")
+    project.run("git", "-c", "user.name=test", "-c", "user.email=test@example.org", "commit", "-qm", "shrunk")
+    ran = project.repro()
+    assert ran[-1] == "aggregate-tables@quick"
+    return project
