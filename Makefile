@@ -33,7 +33,7 @@ check: setup  ## what CI runs: lint, format, types, tests
 	python -m pytest
 
 ui: setup  ## open the MLflow UI on what was run: http://127.0.0.1:5000
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --port 5000 \
+	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --port 5000 \
 		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"
 
 lock: setup  ## resolve pyproject.toml into requirements.lock again (needs uv: pip install uv)

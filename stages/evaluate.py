@@ -56,7 +56,7 @@ def main(
         if record["mlflow"]:
             mirror.resume(record["mlflow"]["run_id"])
         classes = read_json(description, "dvc repro preprocess")["classes"]
-        taken = provenance.take("evaluate", key, budget, seed)
+        taken = provenance.take("evaluate", key, budget, seed, [description, test, run_folder])
         count = params.chosen_budget(budget).test_images.of(key.dataset)
         predicted = predict_test(record, run_folder, description, test, count)
         scored = score_predictions(predicted, classes)
@@ -143,8 +143,8 @@ def score_predictions(predicted: dict[str, Any], classes: list[str]) -> dict[str
 
 def write_predictions(predicted: dict[str, Any], metrics: dict[str, Any], out: Path) -> list[Path]:
     """Write logits and labels as arrays, the report as text and the confusion matrix as a figure."""
-    from stages.report.appendix import report_text
     from stages.report.figures import save_confusion
+    from stages.report.forms import report_text
 
     for name in ("logits", "labels"):
         with atomic_path(out / f"{name}.npy") as temporary:

@@ -49,7 +49,7 @@ def main(cell: str, budget: str | None, seed: int, data: Path, out: Path) -> Non
     with exclusive(out), Mirror() as mirror:
         started = time.time()
         (out / RECORD).unlink(missing_ok=True)
-        record = starting_record(key, budget, run, started)
+        record = starting_record(key, budget, run, data, started)
         description = read_json(data / "dataset.json", "dvc repro preprocess")
         mirror.start(record, description, params)
         trained = train_cell(params, key, budget, run, data, description, out, mirror)
@@ -58,18 +58,20 @@ def main(cell: str, budget: str | None, seed: int, data: Path, out: Path) -> Non
         record |= trained
         record["mlflow"] = mirror.run()
         write_json(out / RECORD, record)
-        mirror.close([out / RECORD, out / HISTORY], {"outcome": record["outcome"]}, "FINISHED")
+        mirror.metrics({"images_per_second": record["images_per_second"], "seconds": record["times"]["seconds"]}, 0)
+        tags = {name: str(record[name]) for name in ("outcome", "device", "precision", "threads")}
+        mirror.close([out / RECORD, out / HISTORY], tags, "FINISHED")
     say(f"{record['stage']}: {record['outcome']} in {duration(record['times']['seconds'])}, {out}")
 
 
-def starting_record(key: CellKey, budget: str, run: Run, started: float) -> dict[str, Any]:
+def starting_record(key: CellKey, budget: str, run: Run, data: Path, started: float) -> dict[str, Any]:
     """The part of the run record that must be taken before the training starts."""
     return {
         "schema": 1,
         "cell": str(key),
         "budget": budget,
         "seed": run.seed,
-        **provenance.take("train", key, budget, run.seed),
+        **provenance.take("train", key, budget, run.seed, [data]),
         "config": run.model_dump(),
         "environment": provenance.environment(),
         "times": {"started": timestamp(started)},
@@ -111,7 +113,9 @@ def train_cell(
 
     def on_epoch(epoch: "Epoch") -> None:
         epochs.append(epoch)
-        mirror.metrics({name: value for name, value in epoch.metrics.items() if name != "epoch"}, len(epochs))
+        mirror.metrics(
+            {name: value for name, value in epoch.metrics.items() if name != "epoch"}, len(epochs), epoch.ended
+        )
         outlook.report(stage, epoch.metrics, epoch.seconds, len(splits.train) / epoch.train_seconds)
 
     standardise = Standardise.of(description, run.cell.input_size, arithmetic)

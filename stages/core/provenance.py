@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path, PurePath
 from typing import Any
@@ -22,6 +23,7 @@ from stages.core.records import file_hash
 
 DVC_FILE = Path("dvc.yaml")
 _IGNORED = ("__pycache__", "*.pyc", ".mypy_cache", ".venv")  # as in .dvcignore
+_SOURCES = "stages/"
 _WRITTEN_BY_STAGES = ("dvc.lock", "reports/")  # change while the pipeline runs; not sources
 _PACKAGES = ("torch", "torchvision", "numpy", "safetensors", "scikit-learn", "pydantic", "dvc", "mlflow")
 
@@ -31,15 +33,19 @@ def stage_name(kind: str, key: CellKey, budget: str, seed: int) -> str:
     return f"{kind}-{key.stage_suffix}@{budget}-{key.name}-{seed}"
 
 
-def take(kind: str, key: CellKey, budget: str, seed: int) -> dict[str, Any]:
-    """Everything a run depends on, as it is now. Raises StageError where that cannot be established."""
+def take(kind: str, key: CellKey, budget: str, seed: int, inputs: Sequence[Path]) -> dict[str, Any]:
+    """Everything a run depends on, as it is now: the sources and parameters that dvc.yaml names, and its `inputs`.
+
+    Raises StageError where that cannot be established.
+    """
     item = {"item.budget": budget, "item.cell": key.name, "item.seed": str(seed)}
     template = read_yaml(DVC_FILE)["stages"][f"{kind}-{key.stage_suffix}"]
     raw = read_yaml(PARAMS_FILE)
+    sources = [Path(path) for path in template["deps"] if path.startswith(_SOURCES)]
     return {
         "stage": stage_name(kind, key, budget, seed),
         "params": {path: _look_up(raw, path) for path in (_fill(path, item) for path in template["params"])},
-        "deps": {path: hash_dependency(Path(path)) for path in (_fill(path, item) for path in template["deps"])},
+        "deps": {path.as_posix(): hash_dependency(path) for path in [*sources, *inputs]},
         "git": git_state(),
     }
 

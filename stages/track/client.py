@@ -1,19 +1,18 @@
-"""The stage's end of the mirror: starts the process, sends events, never raises and waits at most `PATIENCE` in all."""
+"""The stage's end of the mirror: tells MLflow of one run, never raises, and waits at most `PATIENCE` in all."""
 
-import json
-import subprocess
-import sys
+import math
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from queue import Empty, Queue
-from threading import Thread
 from types import TracebackType
 from typing import Any, Self
 
 from stages.core.params import Params
 from stages.core.progress import say
 from stages.track.describe import description
+from stages.track.process import MirrorProcess
 from stages.track.uri import tracking_uri
 
 PATIENCE = 10.0  # seconds that one stage waits for MLflow, all its waits together
@@ -21,46 +20,48 @@ MILLISECONDS = 1000
 
 
 class Mirror:
-    """Mirrors one stage to MLflow from a process of its own. Every failure is one warning, said once."""
+    """Mirrors one stage to MLflow. The first failure is one warning; after it nothing more is mirrored."""
 
     def __init__(self) -> None:
-        self.answers: Queue[dict[str, Any]] = Queue()
         self.patience = PATIENCE
         self.failed = False
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "stages.track.mirror"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            start_new_session=True,  # Ctrl-C reaches the stage alone; the mirror sees its input end, and says so
-        )
-        Thread(target=self._listen, daemon=True).start()
+        self.process: MirrorProcess | None = None  # from the first event on: a stage with nothing to say starts none
+        self.answers: dict[str, Any] = {}
 
     def start(self, record: dict[str, Any], data: dict[str, Any], params: Params) -> None:
         """Open the run of a training."""
-        self._send({"event": "open", "description": description(record, data, params)})
+        with self._harmless():
+            self._send({"event": "open", "description": description(record, data, params)})
 
     def resume(self, run_id: str) -> None:
-        """Add to a run that a training opened."""
+        """Add to a run that a training opened; its status and its end stay as they are."""
         self._send({"event": "resume", "run_id": run_id})
 
-    def metrics(self, metrics: dict[str, float | None], step: int) -> None:
-        """Add one value, taken now, to the series of each metric."""
-        self._send({"event": "metrics", "metrics": metrics, "time": _now(), "step": step})
+    def metrics(self, metrics: dict[str, float | None], step: int, at: float | None = None) -> None:
+        """Add one value to the series of each metric, taken now or `at` a time (seconds since the epoch).
+
+        None, NaN and infinities are left out: MLflow has no place for them.
+        """
+        if self.process is None:
+            return
+        with self._harmless():
+            finite = {name: value for name, value in metrics.items() if value is not None and math.isfinite(value)}
+            self._send({"event": "metrics", "metrics": finite, "time": _milliseconds(at), "step": step})
 
     def run(self) -> dict[str, str] | None:
         """The id and experiment of the run that was opened, or None when MLflow did not answer."""
-        answer = self._wait()
-        return answer if answer and "run_id" in answer else None
+        self._listen("run_id")
+        if "run_id" not in self.answers:
+            return None
+        return {key: self.answers[key] for key in ("run_id", "experiment") if key in self.answers}
 
     def close(self, artifacts: Sequence[Path], tags: dict[str, str], status: str | None) -> None:
-        """Add tags and files to the run, and end it with `status` unless that is None; wait until it is done."""
-        event = {"event": "close", "artifacts": [str(file.resolve()) for file in artifacts]}
-        self._send(event | {"tags": tags, "status": status, "time": _now()})
-        answer = self._wait()
-        while answer is not None and not answer.keys() & {"closed", "error"}:
-            answer = self._wait()
+        """Add tags and files to the run, end it with `status` if it was opened here, and wait until that is done."""
+        if self.process is None or "closed" in self.answers:
+            return
+        event = {"event": "close", "artifacts": [str(file.absolute()) for file in artifacts]}
+        self._send(event | {"tags": tags, "status": status, "time": _milliseconds(None)})
+        self._listen("closed")
 
     def __enter__(self) -> Self:
         return self
@@ -69,42 +70,54 @@ class Mirror:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is not None:
-            self.close([], {}, "FAILED")
-        try:
-            self.process.communicate(timeout=max(self.patience, 0.1))
-        except (subprocess.TimeoutExpired, BrokenPipeError, ValueError):
-            self.process.kill()
-            self.process.wait()
+            self.close([], {}, "FAILED" if issubclass(kind, Exception) else "KILLED")
+        if self.process is not None:
+            self.process.end(max(self.patience, 0.0))
 
     def _send(self, event: dict[str, Any]) -> None:
-        if self.failed or self.process.stdin is None:
-            return
-        try:
-            self.process.stdin.write(json.dumps(event) + "\n")
-            self.process.stdin.flush()
-        except OSError:
-            self._wait()  # it has ended, and its last line says why
-
-    def _wait(self) -> dict[str, Any] | None:
+        """Hand over an event, without waiting, and hear whether an earlier one has failed."""
         if self.failed:
-            return None
-        start = time.monotonic()
+            return
+        with self._harmless():
+            self.process = self.process or MirrorProcess()
+            self.process.send(event)
+        self._listen()
+
+    def _listen(self, wanted: str | None = None) -> None:
+        """Take the answers that there are; with `wanted`, wait for the one that has this key."""
+        while self.process is not None and not self.failed and wanted not in self.answers:
+            start = time.monotonic()
+            answer = self.process.answer(max(self.patience, 0.0) if wanted else 0.0)
+            self.patience -= time.monotonic() - start
+            if answer is None:
+                if wanted:
+                    self._fail(f"no answer within {PATIENCE:.0f} s")
+                return
+            if "error" in answer:
+                self._fail(answer["error"])
+            self.answers |= answer
+
+    def _fail(self, why: str) -> None:
+        self.failed = True
+        if self.process is not None:
+            self.process.kill()  # lest it takes the end of its input for the end of the stage
+        what = f"not mirrored to MLflow at {tracking_uri()}: {_shortened(why)}"
+        what = re.sub(r"(?<=://)[^/@\s]+@", "", what)  # a password in an address is not for the log
+        say(f"warning: {what}. The stage goes on; its results are in files")
+
+    @contextmanager
+    def _harmless(self) -> Iterator[None]:
         try:
-            answer = self.answers.get(timeout=max(self.patience, 0.0))
-        except Empty:
-            answer = {"error": f"no answer within {PATIENCE:.0f} s"}
-        self.patience -= time.monotonic() - start
-        if "error" in answer:
-            self.failed = True
-            why = f"{answer['error']}. The stage goes on; its results are files"
-            say(f"warning: not mirrored to MLflow at {tracking_uri()}: {why}")
-        return answer
-
-    def _listen(self) -> None:
-        for line in self.process.stdout or ():
-            self.answers.put(json.loads(line))
-        self.answers.put({"error": "the mirror process ended early"})
+            yield
+        except Exception as error:
+            self._fail(f"{type(error).__name__}: {error}")
 
 
-def _now() -> int:
-    return round(time.time() * MILLISECONDS)
+def _shortened(text: str) -> str:
+    """One line of at most 300 characters: a long error says what failed at its start, and why at its end."""
+    line = " ".join(text.split())
+    return line if len(line) <= 300 else f"{line[:120]} ... {line[-175:]}"
+
+
+def _milliseconds(seconds: float | None) -> int:
+    return round((time.time() if seconds is None else seconds) * MILLISECONDS)

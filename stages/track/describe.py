@@ -1,5 +1,6 @@
 """What MLflow is told of a run: names, parameters, tags and data set, from the run record and params.yaml alone."""
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -53,7 +54,7 @@ def dataset_input(data: dict[str, Any]) -> dict[str, str]:
         "name": f"{data['title']} training split",
         "digest": data["sha256"]["train_images"][:16],
         "source_type": "local",
-        "source": f"data/processed/{data['dataset']}/train",
+        "source": json.dumps({"uri": f"data/processed/{data['dataset']}/train"}),
     }
 
 

@@ -1,18 +1,19 @@
 """The one module that imports MLflow: opens a run, adds to it, closes it."""
 
-import os
+import re
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from stages.core.records import atomic_path
 from stages.track.uri import tracking_uri
 
 ARTIFACTS = Path("mlartifacts")
-LOCK = Path(".cache/mlflow.lock")
+_SQLITE = "sqlite:///"
 _PARAM_LENGTH = 6000  # characters MLflow keeps of a parameter
 
 
@@ -20,11 +21,10 @@ class Store:
     """Runs in the tracking server or database that MLFLOW_TRACKING_URI names, or in `mlflow.db`."""
 
     def __init__(self) -> None:
-        LOCK.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(LOCK):  # two first connections at once race in the store's migration and break it for good
-            self.uri = tracking_uri()
-            self.client = MlflowClient(self.uri)
-            self.client.search_experiments(max_results=1)
+        self.uri = tracking_uri()
+        if self.uri.startswith(_SQLITE):
+            create_database(Path(self.uri.removeprefix(_SQLITE).partition("?")[0]))
+        self.client = MlflowClient(self.uri)
 
     def open(self, description: dict[str, Any]) -> str:
         """Create a run with its parameters, tags and data set, and return its id."""
@@ -37,13 +37,13 @@ class Store:
         )
         parameters = [Param(key, value[:_PARAM_LENGTH]) for key, value in description["parameters"].items()]
         self.client.log_batch(run.info.run_id, params=parameters)
-        self.client.log_inputs(run.info.run_id, [DatasetInput(Dataset(**description["dataset"]))])
+        context = InputTag("mlflow.data.context", "training")
+        self.client.log_inputs(run.info.run_id, [DatasetInput(Dataset(**description["dataset"]), [context])])
         return run.info.run_id
 
-    def metrics(self, run_id: str, metrics: dict[str, float | None], time: int, step: int) -> None:
-        """Add one value to each metric's series, at `time` in milliseconds, save those that are None (not finite)."""
-        entities = [Metric(key, value, time, step) for key, value in metrics.items() if value is not None]
-        self.client.log_batch(run_id, metrics=entities)
+    def metrics(self, run_id: str, metrics: dict[str, float], time: int, step: int) -> None:
+        """Add one value to each metric's series, at `time` in milliseconds."""
+        self.client.log_batch(run_id, metrics=[Metric(key, value, time, step) for key, value in metrics.items()])
 
     def tags(self, run_id: str, tags: dict[str, str]) -> None:
         """Set tags of a run."""
@@ -59,22 +59,34 @@ class Store:
         self.client.set_terminated(run_id, status, end_time)
 
     def _experiment(self, name: str) -> str:
+        """The id of an experiment, made if need be, and brought back if it was deleted: its name is taken for good."""
         found = self.client.get_experiment_by_name(name)
-        if found is not None:
-            return found.experiment_id
-        # A server knows where its artifacts belong; a local database would put them into the working folder's mlruns/.
-        location = None if self.uri.startswith("http") else (ARTIFACTS / name.replace(":", "")).resolve().as_uri()
-        try:
-            return self.client.create_experiment(name, artifact_location=location)
-        except MlflowException:
-            found = self.client.get_experiment_by_name(name)  # another process was faster
-            if found is None:
-                raise
-            return found.experiment_id
+        if found is None:
+            try:
+                return self.client.create_experiment(name, artifact_location=self._artifacts(name))
+            except MlflowException:
+                found = self.client.get_experiment_by_name(name)  # another process was faster
+                if found is None:
+                    raise
+        if found.lifecycle_stage == "deleted":
+            self.client.restore_experiment(found.experiment_id)
+        return found.experiment_id
+
+    def _artifacts(self, experiment: str) -> str | None:
+        """A server knows where artifacts belong; beside a database MLflow would put them into a folder `mlruns/`."""
+        if self.uri.startswith("http"):
+            return None
+        return (ARTIFACTS / re.sub(r"[^\w.-]+", " ", experiment).strip()).resolve().as_uri()
 
 
-def quieten() -> None:
-    """Make a dead server fail within seconds (MLflow's defaults retry for minutes), and keep MLflow's chatter down."""
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "3")
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+def create_database(file: Path) -> None:
+    """Make an empty SQLite store unless there is one, whole or not at all.
+
+    MLflow builds it in seconds of migrations, which break it for good when two processes are at it or one is killed.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{file}.lock"):
+        if file.is_file() and file.stat().st_size:
+            return
+        with atomic_path(file) as temporary:
+            MlflowClient(f"{_SQLITE}{temporary}").search_experiments(max_results=1)

@@ -1,0 +1,50 @@
+"""What stands over a table: enough that nobody takes a quick run's numbers for the paper's conditions."""
+
+from stages.core.params import Table
+from stages.report.conditions import Conditions, conditions
+from stages.report.evidence import Evidence
+from stages.report.formats import listed
+from stages.report.markdown import escape
+
+NOT_AS_PAPER = "These are not the paper's conditions, so the difference does not judge the paper."
+
+
+def table_caption(evidence: Evidence, number: Table) -> str:
+    """A table's caption: what was trained on what, under which budget, with which images, epochs and seeds."""
+    table = evidence.params.tables[number]
+    cells = [row.cell for row in table.rows]
+    augmented = any(evidence.params.find(f"{table.dataset}/{cell}")[1].augment for cell in cells)
+    found = conditions(evidence, table.dataset, cells)
+    sentences = [
+        f"**Table {number}. {escape(table.caption)}.** Test accuracy in percent.",
+        budget_sentence(evidence, found),
+        _copies(found) if augmented else "",
+        seeds_sentence(evidence.params.seeds),
+        replaced_sentence(found),
+        "" if found.as_paper else f"**{NOT_AS_PAPER}**",
+    ]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def budget_sentence(evidence: Evidence, found: Conditions) -> str:
+    """The budget's name and caption, training images, epochs and test images."""
+    return f"Budget `{evidence.budget_name}` ({escape(evidence.budget.caption)}): {', '.join(found.sizes())}."
+
+
+def _copies(found: Conditions) -> str:
+    return (
+        "Rows with data augmentation train on a transformed copy of each training image on top: "
+        f"{2 * found.images} images."
+    )
+
+
+def seeds_sentence(seeds: list[int]) -> str:
+    """Which seeds, how many, and what that means for the standard deviation."""
+    if len(seeds) == 1:
+        return f"Seed {seeds[0]} alone, n = 1: there is no standard deviation."
+    return f"Mean and sample standard deviation over n = {len(seeds)} seeds ({listed([str(seed) for seed in seeds])})."
+
+
+def replaced_sentence(found: Conditions) -> str:
+    """The settings of the cells that the budget replaces."""
+    return f"The budget replaces settings: {listed(list(found.replaced))}." if found.replaced else ""

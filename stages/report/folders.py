@@ -1,0 +1,29 @@
+"""Output folders that hold what was made now and nothing older."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from stages.core.errors import ParamError
+from stages.core.records import write_bytes
+
+_OURS = (".md", ".csv", ".png")  # what this stage writes; nothing else in a folder is touched
+
+
+def rebuild(folders: Mapping[Path, Mapping[str, bytes | str]]) -> None:
+    """Write every file of every folder, each whole or not at all, then remove the folders' older reports.
+
+    Raises ParamError for a folder that the working directory lies in: its files are not reports.
+    """
+    for folder in folders:
+        if Path.cwd().is_relative_to(folder.resolve()):
+            raise ParamError("output folder", str(folder), "a folder of its own, since older reports in it are removed")
+    written = set()
+    for folder, files in folders.items():
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            write_bytes(folder / name, content.encode() if isinstance(content, str) else content)
+            written.add((folder / name).resolve())
+    for folder in folders:
+        for file in folder.iterdir():
+            if file.is_file() and file.suffix in _OURS and file.resolve() not in written:
+                file.unlink()

@@ -1,0 +1,29 @@
+"""How numbers are printed: as many decimals as the number of images behind a percentage supports."""
+
+from math import ceil, log10
+
+MINUS = "\N{MINUS SIGN}"
+NOTHING = "\N{EN DASH}"  # stands where there is no number
+
+
+def decimals(images: int) -> int:
+    """Decimals of a percentage of so many images: 1 for 1000, 2 for 10000."""
+    return max(0, ceil(log10(images)) - 2)
+
+
+def fixed(value: float | None, places: int) -> str:
+    """A number with so many decimals, or a dash for None."""
+    return NOTHING if value is None else f"{value:.{places}f}"
+
+
+def signed(value: float | None, places: int) -> str:
+    """A difference with its sign, or a dash for None. What rounds to zero has no sign."""
+    if value is None:
+        return NOTHING
+    text = f"{value:+.{places}f}"
+    return text[1:] if not float(text) else text.replace("-", MINUS)
+
+
+def listed(items: list[str], last: str = "and") -> str:
+    """Items as a sentence lists them: `a`, `a and b`, `a, b and c`."""
+    return f" {last} ".join([", ".join(items[:-1]), items[-1]]) if len(items) > 1 else "".join(items)

@@ -1,0 +1,36 @@
+"""The few pieces of markdown that the reports are made of, in the form that the usual forges render."""
+
+from collections.abc import Sequence
+
+_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "\\|", "\n": " "}
+
+
+def escape(text: str) -> str:
+    """Plain text that may hold `<name>` or `|`, which markdown would swallow. Backticks keep their meaning."""
+    return "".join(_ESCAPES.get(character, character) for character in text)
+
+
+def code(text: str) -> str:
+    """A name as code."""
+    return "`" + text.replace("|", "\\|") + "`"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int] = ()) -> str:
+    """A table; the columns whose indices stand in `numbers` are aligned to the right."""
+    rule = ["---:" if column in numbers else "---" for column in range(len(header))]
+    return "\n".join("| " + " | ".join(line) + " |" for line in (header, rule, *rows))
+
+
+def block(text: str) -> str:
+    """Text as it is, in a fixed-width font."""
+    return f"```text\n{text.rstrip()}\n```"
+
+
+def folded(summary: str, content: str) -> str:
+    """Content that a click unfolds."""
+    return f"<details>\n<summary>{summary}</summary>\n\n{content}\n\n</details>"
+
+
+def document(*parts: str) -> str:
+    """Paragraphs, tables and headings as one file; empty parts are left out."""
+    return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"

@@ -1,0 +1,81 @@
+"""`tables.md`: all six tables, the assumption ledger, the studies, and the way to everything else."""
+
+import pandas as pd
+
+from stages.core.params import Assumption, Table
+from stages.report.evidence import Evidence
+from stages.report.markdown import code, document, escape, table
+from stages.report.studies import Comparison
+from stages.report.tables import table_body, table_index
+
+
+def overview_page(
+    evidence: Evidence, frames: dict[Table, pd.DataFrame], comparisons: list[Comparison], studies: str
+) -> str:
+    """The whole page. `studies` is the way to the studies' folder."""
+    numbers = list(frames)
+    return document(
+        f"# Tables {numbers[0]} to {numbers[-1]}, budget `{evidence.budget_name}`",
+        "Made by `aggregate-tables` from the evaluated cells. *paper* is the accuracy that the paper prints, "
+        "*ours* the one that this pipeline came to, *difference* is ours less the paper's, in points.",
+        *(_table_part(evidence, number, frame) for number, frame in frames.items()),
+        "## Assumptions",
+        "What the paper leaves out, what stands in for it here, and where to change it.",
+        ledger(evidence, comparisons, studies),
+        "## Studies",
+        study_list(evidence, comparisons, studies),
+        "## More",
+        "- [Appendix](appendix.md): classification reports, training logs and confusion matrices, as the paper's "
+        "Figs. 6-23",
+    )
+
+
+def _table_part(evidence: Evidence, number: Table, frame: pd.DataFrame) -> str:
+    index = table_index(number)
+    name = escape(evidence.params.tables[number].caption)
+    links = f"[Stages, MLflow runs and curves](table_{index}.md), [CSV](table_{index}.csv)"
+    return document(f"## Table {number}: {name}", table_body(evidence, number, frame), links)
+
+
+def ledger(evidence: Evidence, comparisons: list[Comparison], studies: str) -> str:
+    """The assumption ledger as a table."""
+    header = ["id", "what the paper leaves open", "assumption", "reason", "to change it", "studies"]
+    rows = [
+        [*_plain(assumption), _studies_of(evidence, assumption, comparisons, studies)]
+        for assumption in evidence.params.assumptions
+    ]
+    return table(header, rows)
+
+
+def _plain(assumption: Assumption) -> list[str]:
+    texts = (assumption.id, assumption.point, assumption.assumption, assumption.reason, assumption.change)
+    return [escape(text) for text in texts]
+
+
+def _studies_of(evidence: Evidence, assumption: Assumption, comparisons: list[Comparison], studies: str) -> str:
+    ran = {comparison.name for comparison in comparisons}
+    return ", ".join(
+        f"[{code(name)}]({studies}/{name}.md)" if name in ran else f"{code(name)} (not run)"
+        for name, study in evidence.params.studies.items()
+        if study.assumption == assumption.id
+    )
+
+
+def study_list(evidence: Evidence, comparisons: list[Comparison], studies: str) -> str:
+    """Every study of params.yaml with its result, or that it was not run."""
+    if not evidence.params.studies:
+        return "None."
+    by_name = {comparison.name: comparison for comparison in comparisons}
+    rows = []
+    for name, study in evidence.params.studies.items():
+        comparison = by_name.get(name)
+        shown = f"[{code(name)}]({studies}/{name}.md)" if comparison else code(name)
+        rows.append([shown, escape(study.question), study.assumption, _result(comparison)])
+    return table(["study", "question", "assumption", "result"], rows)
+
+
+def _result(comparison: Comparison | None) -> str:
+    if comparison is None:
+        return "not run"
+    doubt = "" if comparison.conditions.as_paper else " Not the paper's conditions, so this decides nothing."
+    return comparison.verdict + doubt

@@ -1,0 +1,218 @@
+"""Reads what `evaluate` wrote, one JSON file for each cell and seed, and refuses what does not hold together.
+
+Nothing about where a number comes from is guessed: a result names its cell, budget, seed, stages, MLflow run and
+resolved settings itself, and each of these must be what params.yaml asks for now.
+"""
+
+from math import isclose
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from stages.core.errors import CorruptFileError
+from stages.core.params import CellKey, Params
+from stages.core.provenance import stage_name
+from stages.core.records import read_json
+from stages.core.settings import Count, Run
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Some = Annotated[str, Field(min_length=1)]
+_SAME = 1e-9  # fractions of whole images differ by 1e-5 or more
+
+
+class _Section(BaseModel):
+    """A part of a result. Keys that no report needs may be there or not."""
+
+    model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False, extra="ignore")
+
+
+class Stages(_Section):
+    """The DVC stages that made a result."""
+
+    train: Some
+    evaluate: Some
+
+
+class Epoch(_Section):
+    """One epoch of the history; a loss that was not finite is None."""
+
+    epoch: Count
+    train_loss: float | None
+    train_accuracy: Share
+    validation_accuracy: Share
+    validation_loss: float | None
+
+
+class Counts(_Section):
+    """Images and steps of an epoch."""
+
+    sample: Count
+    steps_per_epoch: Count
+
+
+class EpochTime(_Section):
+    """How long one epoch took, its evaluations included."""
+
+    seconds: Annotated[float, Field(ge=0)]
+
+
+class Times(_Section):
+    """How long each epoch took."""
+
+    epochs: list[EpochTime]
+
+
+class Mirror(_Section):
+    """Where MLflow shows the run."""
+
+    run_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None
+
+
+class RunRecord(_Section):
+    """What the reports need of a training's run record."""
+
+    config: Run
+    counts: Counts
+    outcome: Literal["finished", "diverged"]
+    threads: Count
+    device: Some
+    precision: Some
+    times: Times
+    mlflow: Mirror | None
+
+
+class Result(_Section):
+    """One evaluated training."""
+
+    version: Literal[1] = Field(alias="schema")
+    cell: str
+    dataset: str
+    budget: str
+    seed: int
+    stages: Stages
+    test_images: Count
+    correct: Annotated[int, Field(ge=0)]
+    accuracy: Share
+    loss: float | None
+    classes: list[str]
+    report: dict[str, dict[str, float] | float]
+    confusion: list[list[Annotated[int, Field(ge=0)]]]
+    predictions: Annotated[str, Field(pattern=r"^[0-9]+$")]
+    labels: Annotated[str, Field(pattern=r"^[0-9]+$")]
+    history: Annotated[list[Epoch], Field(min_length=1)]
+    run: RunRecord
+
+    @property
+    def percent(self) -> float:
+        """Test accuracy in percent."""
+        return 100 * self.correct / self.test_images
+
+    @property
+    def mlflow_run(self) -> str:
+        """The id of the MLflow run; empty when the training was not mirrored."""
+        mirror = self.run.mlflow
+        return mirror.run_id or "" if mirror else ""
+
+
+def result_path(cells: Path, key: CellKey, seed: int) -> Path:
+    """Where `evaluate` puts the result of a cell and seed."""
+    return cells / key.dataset / f"{key.name}-s{seed}.json"
+
+
+def read_result(cells: Path, params: Params, budget: str, key: CellKey, seed: int) -> Result:
+    """Read and check one result. Raises MissingFileError, naming the stage that makes it, or CorruptFileError."""
+    path = result_path(cells, key, seed)
+    try:
+        result = Result.model_validate(read_json(path, "dvc repro " + stage_name("evaluate", key, budget, seed)))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise CorruptFileError(path, f"{where}: {str(first['input'])[:60]!r}", first["msg"]) from None
+    _check_identity(path, result, key, budget, seed)
+    _check_settings(path, result.run.config, params.run(str(key), budget, seed))
+    _check_counts(path, result, expected_test_images(params, budget, key.dataset))
+    _check_matrix(path, result, params.datasets.of(key.dataset).classes)
+    _check_report(path, result)
+    _check_history(path, result)
+    return result
+
+
+def expected_test_images(params: Params, budget: str, dataset: str) -> int:
+    """How many test images a budget evaluates on."""
+    images = params.chosen_budget(budget).test_images.of(dataset)
+    return params.datasets.of(dataset).test_images if images == "all" else images
+
+
+def _expect(path: Path, what: str, found: Any, expected: Any) -> None:
+    same = isclose(found, expected, abs_tol=_SAME) if isinstance(expected, float) else found == expected
+    if not same:
+        raise CorruptFileError(path, f"{what} {found}", str(expected))
+
+
+def _check_identity(path: Path, result: Result, key: CellKey, budget: str, seed: int) -> None:
+    _expect(path, "dataset", result.dataset, key.dataset)
+    _expect(path, "cell", result.cell, str(key))
+    _expect(path, "budget", result.budget, budget)
+    _expect(path, "seed", result.seed, seed)
+
+
+def _check_settings(path: Path, found: Run, expected: Run) -> None:
+    """A table's caption prints today's settings, so a result of other settings must not stand under it."""
+    if found == expected:
+        return
+    ours, theirs = _flat(found.model_dump()), _flat(expected.model_dump())
+    changed = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
+    of_file, of_params = (", ".join(f"{name} {of.get(name)}" for name in changed) for of in (ours, theirs))
+    raise CorruptFileError(path, f"trained with {of_file}", f"{of_params}, as params.yaml says now (run dvc repro)")
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return flat
+
+
+def _check_counts(path: Path, result: Result, test_images: int) -> None:
+    _expect(path, "test_images", result.test_images, test_images)
+    _expect(path, "accuracy", result.accuracy, float(result.correct / result.test_images))
+    _expect(path, "number of predictions", len(result.predictions), result.test_images)
+    _expect(path, "number of labels", len(result.labels), result.test_images)
+
+
+def _check_matrix(path: Path, result: Result, classes: list[str]) -> None:
+    _expect(path, "classes", result.classes, classes)
+    size = len(classes)
+    _expect(path, "columns of the confusion matrix", [len(row) for row in result.confusion], [size] * size)
+    _expect(path, "sum of the confusion matrix", sum(map(sum, result.confusion)), result.test_images)
+    _expect(path, "diagonal of the confusion matrix", sum(result.confusion[k][k] for k in range(size)), result.correct)
+    labels, predictions = _digits(result.labels), _digits(result.predictions)
+    _expect(path, "highest class", max(labels.max(), predictions.max()) < size, True)
+    counted = np.bincount(labels * size + predictions, minlength=size * size).reshape(size, size)
+    if counted.tolist() != result.confusion:
+        raise CorruptFileError(path, "another confusion matrix", "the one of its labels and predictions")
+
+
+def _digits(text: str) -> NDArray[np.int64]:
+    return np.frombuffer(text.encode(), np.uint8).astype(np.int64) - ord("0")
+
+
+def _check_report(path: Path, result: Result) -> None:
+    names = [*result.classes, "accuracy", "macro avg", "weighted avg"]
+    _expect(path, "lines of the report", sorted(result.report), sorted(names))
+    _expect(path, "accuracy of the report", result.report["accuracy"], float(result.accuracy))
+    for name, row in zip(result.classes, result.confusion, strict=True):
+        scores = result.report[name]
+        found = scores.get("support") if isinstance(scores, dict) else scores
+        _expect(path, f"support of {name}", found, sum(row))
+
+
+def _check_history(path: Path, result: Result) -> None:
+    epochs, planned = len(result.history), result.run.config.epochs
+    if epochs > planned or (epochs < planned and result.run.outcome == "finished"):
+        raise CorruptFileError(path, f"{epochs} epochs, {result.run.outcome}", f"{planned} epochs")
+    _expect(path, "epochs", [line.epoch for line in result.history], list(range(1, epochs + 1)))
+    _expect(path, "timed epochs", len(result.run.times.epochs), epochs)

@@ -1,0 +1,146 @@
+"""Studies: which of the settings that the paper leaves open comes closest to what it prints, and by how much.
+
+Held against a printed accuracy, a cell's distance is the absolute difference of its mean test accuracy, in points;
+against a printed log, it is the mean absolute difference of validation accuracy over the epochs that the log and every
+cell of the study have, so that the distances of one study can be compared.
+"""
+
+from dataclasses import dataclass
+from statistics import fmean
+
+from stages.core.errors import ParamError
+from stages.core.params import Study, difference
+from stages.report.conditions import Conditions, conditions
+from stages.report.evidence import CellResults, Evidence
+from stages.report.formats import NOTHING, decimals, fixed, listed
+from stages.report.markdown import code, escape
+
+_TIE = 1e-9  # points
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A cell of a study: what it sets differently, its results, and its distance to the printed number or curve."""
+
+    name: str
+    differs: str
+    results: CellResults
+    distance: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A study's candidates, the base first, beside what the paper prints; `compared` is 0 for a single number."""
+
+    name: str
+    study: Study
+    candidates: list[Candidate]
+    not_run: list[str]
+    printed: list[float]
+    compared: int
+    conditions: Conditions
+
+    @property
+    def ranking(self) -> list[Candidate]:
+        """The candidates, closest first."""
+        return sorted(self.candidates, key=lambda candidate: candidate.distance)
+
+    @property
+    def verdict(self) -> str:
+        """Which candidate comes closest and by how much, as a sentence of markdown."""
+        first, *others = self.ranking
+        tied = [other for other in others if other.distance - first.distance <= _TIE]
+        what = "the printed curve" if self.compared else "the printed accuracy"
+        if tied:
+            names = listed([_full_name(candidate) for candidate in (first, *tied)])
+            return f"Equally close: {names}, {first.distance:.2f} points from {what}."
+        second = others[0]
+        gap = second.distance - first.distance
+        return (
+            f"Closest: {_full_name(first)}, {first.distance:.2f} points from {what}. "
+            f"Next: {_full_name(second)} at {second.distance:.2f}, {gap:.2f} points further."
+        )
+
+
+def compare_studies(evidence: Evidence) -> list[Comparison]:
+    """The studies that have at least one planned alternative, in the order of params.yaml."""
+    compared = [compare(evidence, name, study) for name, study in evidence.params.studies.items()]
+    return [comparison for comparison in compared if comparison]
+
+
+def compare(evidence: Evidence, name: str, study: Study) -> Comparison | None:
+    """A study's comparison, or None when none of its alternatives is planned."""
+    planned = evidence.params.study_cells.of(study.dataset)
+    chosen = [cell for cell in study.alternatives if cell in planned]
+    if not chosen:
+        return None
+    cells = [study.base, *chosen]
+    curves = [evidence.cell(study.dataset, cell).curve for cell in cells]
+    printed = _printed(evidence, name, study)
+    compared = min(map(len, [printed, *curves])) if study.printed.log else 0
+    return Comparison(
+        name=name,
+        study=study,
+        candidates=[_candidate(evidence, study, cell, printed, compared) for cell in cells],
+        not_run=[cell for cell in study.alternatives if cell not in planned],
+        printed=printed,
+        compared=compared,
+        conditions=conditions(evidence, study.dataset, [study.base]),
+    )
+
+
+def _printed(evidence: Evidence, name: str, study: Study) -> list[float]:
+    """The log's validation curve, or the one accuracy of the table's row."""
+    if study.printed.log:
+        return [line.validation for line in evidence.paper.log(study.printed.log).lines]
+    accuracy = evidence.paper.accuracy(study.printed.table, study.printed.row)
+    if accuracy is None:
+        where = f"params.yaml: studies.{name}.printed.row"
+        raise ParamError(where, study.printed.row, f"a row that Table {study.printed.table} of the paper prints")
+    return [float(accuracy)]
+
+
+def _candidate(evidence: Evidence, study: Study, cell: str, printed: list[float], compared: int) -> Candidate:
+    results = evidence.cell(study.dataset, cell)
+    ours = results.curve[:compared] if compared else [results.mean]
+    distance = fmean(abs(our - their) for our, their in zip(ours, printed, strict=False))
+    return Candidate(cell, _differs(evidence, study, cell), results, distance)
+
+
+def _differs(evidence: Evidence, study: Study, cell: str) -> str:
+    """What sets a cell apart from the study's base, as markdown; empty for the base itself."""
+    base, other = (evidence.params.find(f"{study.dataset}/{name}")[1] for name in (study.base, cell))
+    before, after = base.model_dump(), other.model_dump()
+    return ", ".join(
+        f"{code(name)} {escape(str(after[name]))} instead of {escape(str(before[name]))}"
+        for name in difference(base, other)
+    )
+
+
+def _full_name(candidate: Candidate) -> str:
+    return f"{code(candidate.name)} ({candidate.differs or 'the base'})"
+
+
+def candidate_rows(evidence: Evidence, comparison: Comparison) -> list[list[str]]:
+    """The rows of a study's table: cell, what differs, test accuracy, standard deviation, n, distance."""
+    places = decimals(evidence.test_images(comparison.study.dataset))
+    return [
+        [
+            code(candidate.name),
+            candidate.differs or "the base, as in the tables",
+            fixed(candidate.results.mean, places) + (" (diverged)" if candidate.results.diverged else ""),
+            fixed(candidate.results.std, places),
+            str(len(candidate.results.results)),
+            f"{candidate.distance:.2f}",
+        ]
+        for candidate in comparison.candidates
+    ]
+
+
+def curve_rows(comparison: Comparison) -> list[list[str]]:
+    """The rows of a study's curves: epoch, the printed validation accuracy, and each candidate's."""
+    curves = [comparison.printed, *(candidate.results.curve for candidate in comparison.candidates)]
+    return [
+        [str(epoch + 1), *(f"{curve[epoch]:.2f}" if epoch < len(curve) else NOTHING for curve in curves)]
+        for epoch in range(max(map(len, curves)))
+    ]

@@ -1,0 +1,125 @@
+"""Tables I-VI: the paper's number beside ours, as CSV and as markdown, with the stages and runs that made each."""
+
+from collections.abc import Hashable, Mapping
+from typing import Any, get_args
+
+import pandas as pd
+
+from stages.core.params import Row, Table
+from stages.report.captions import table_caption
+from stages.report.evidence import CellResults, Evidence
+from stages.report.formats import NOTHING, decimals, fixed, listed, signed
+from stages.report.markdown import code, document, escape, folded, table
+
+COLUMNS = ["row", "paper", "mean", "std", "n", "difference", "stages", "runs"]
+_MARK = "\N{DAGGER}"
+_EXACT = 6  # decimals in the CSV: more than any number of images supports, less than floating point's noise
+
+
+def table_index(number: Table) -> int:
+    """A Roman table number as it stands in file names."""
+    return get_args(Table).index(number) + 1
+
+
+def curves_name(number: Table) -> str:
+    """The file name of a table's curves."""
+    return f"curves_table_{table_index(number)}.png"
+
+
+def table_frame(evidence: Evidence, number: Table) -> pd.DataFrame:
+    """A table with the columns of its CSV file; accuracies in percent, differences in points."""
+    settings = evidence.params.tables[number]
+    rows = [
+        _line(evidence.paper.accuracy(number, row.row), row, evidence.cell(settings.dataset, row.cell))
+        for row in settings.rows
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _line(paper: str | None, row: Row, cell: CellResults) -> tuple[object, ...]:
+    difference = None if paper is None else round(cell.mean - float(paper), _EXACT)
+    std = None if cell.std is None else round(cell.std, _EXACT)
+    stages = [stage for result in cell.results for stage in (result.stages.evaluate, result.stages.train)]
+    runs = [result.mlflow_run for result in cell.results]
+    mean = round(cell.mean, _EXACT)
+    return (row.row, paper, mean, std, len(cell.results), difference, ";".join(stages), ";".join(runs))
+
+
+def table_csv(frame: pd.DataFrame) -> str:
+    """A table as CSV."""
+    return frame.to_csv(index=False, lineterminator="\n")
+
+
+def table_body(evidence: Evidence, number: Table, frame: pd.DataFrame) -> str:
+    """Caption, table and footnotes: what `tables.md` and the table's own file have in common."""
+    settings = evidence.params.tables[number]
+    cells = [evidence.cell(settings.dataset, row.cell) for row in settings.rows]
+    places = decimals(evidence.test_images(settings.dataset))
+    rows = [_printed(line, cell, places) for line, cell in zip(frame.to_dict("records"), cells, strict=True)]
+    header = ["row", "paper", "ours", "std", "n", "difference"]
+    printed = table(header, rows, numbers=range(1, len(header)))
+    return document(table_caption(evidence, number), printed, *_footnotes(frame, cells)).rstrip()
+
+
+def _printed(line: Mapping[Hashable, Any], cell: CellResults, places: int) -> list[str]:
+    """One row. Taken from the cell and not from the frame, where an absent number has become NaN."""
+    paper = line["paper"] if isinstance(line["paper"], str) else None
+    difference = None if paper is None else cell.mean - float(paper)
+    return [
+        escape(str(line["row"])),
+        paper or NOTHING,
+        fixed(cell.mean, places) + (_MARK if cell.diverged else ""),
+        fixed(cell.std, places),
+        str(len(cell.results)),
+        signed(difference, places),
+    ]
+
+
+def _footnotes(frame: pd.DataFrame, cells: list[CellResults]) -> list[str]:
+    notes = []
+    diverged = [
+        f"{escape(row)} with seed {listed([str(seed) for seed in cell.diverged])}"
+        for row, cell in zip(frame["row"], cells, strict=True)
+        if cell.diverged
+    ]
+    if diverged:
+        notes.append(f"{_MARK} Diverged, the loss was no longer finite: {'; '.join(diverged)}. The mean counts it in.")
+    added = [escape(row) for row in frame["row"][frame["paper"].isna()]]
+    if added:
+        notes.append(f"Rows without a number of the paper are not in its table: {'; '.join(added)}.")
+    return notes
+
+
+def table_page(evidence: Evidence, number: Table, frame: pd.DataFrame, figures: str) -> str:
+    """A table's own file: the table, its curves, its stages and runs. `figures` is the way to the figures' folder."""
+    name = evidence.params.tables[number].caption
+    curves = f"![Validation accuracy, Table {number}]({figures}/{curves_name(number)})"
+    body = table_body(evidence, number, frame)
+    return document(f"# Table {number}: {escape(name)}", body, provenance(evidence, number), curves)
+
+
+def provenance(evidence: Evidence, number: Table) -> str:
+    """Which stages and MLflow runs made each number, folded away below the table."""
+    settings = evidence.params.tables[number]
+    rows, machines = [], set()
+    for row in settings.rows:
+        for result in evidence.cell(settings.dataset, row.cell).results:
+            run = result.run
+            shown = code(result.mlflow_run) if result.mlflow_run else "not mirrored"
+            stages = [code(result.stages.evaluate), code(result.stages.train)]
+            rows.append([escape(row.row), str(result.seed), *stages, shown])
+            machines.add(f"{run.device}, {run.precision}, {run.threads} thread{'s' if run.threads > 1 else ''}")
+    listing = table(["row", "seed", "evaluate stage", "train stage", "MLflow run"], rows, numbers=[1])
+    return folded("Stages and MLflow runs", f"{listing}\n\nTrained on: {escape('; '.join(sorted(machines)))}.")
+
+
+def summary_line(evidence: Evidence, number: Table) -> str:
+    """A table in one line, for the terminal: each row's accuracy, and the paper's in brackets."""
+    settings = evidence.params.tables[number]
+    places = decimals(evidence.test_images(settings.dataset))
+    numbers = []
+    for row in settings.rows:
+        paper = evidence.paper.accuracy(number, row.row)
+        mean = evidence.cell(settings.dataset, row.cell).mean
+        numbers.append(f"{row.row} {mean:.{places}f}" + (f" ({paper})" if paper else ""))
+    return f"Table {number}, {settings.caption}, ours (paper): {', '.join(numbers)}"

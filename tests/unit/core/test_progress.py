@@ -1,0 +1,50 @@
+"""What is said while a stage works: plain lines in a log, never too many, a bar on a terminal."""
+
+import sys
+
+import pytest
+
+from stages.core import progress
+from stages.core.progress import duration, say, track
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "0 s"),
+        (0.4, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 00 s"),
+        (185, "3 min 05 s"),
+        (3599.4, "59 min 59 s"),
+        (3599.6, "1 h 00 min"),
+        (7629, "2 h 07 min"),
+        (360000, "100 h 00 min"),
+    ],
+)
+def test_durations_are_said_as_people_do(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
+
+
+def test_lines_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    say("a line")
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "a line\n")
+
+
+def test_a_log_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    clock = iter([0.0, 4.0, 8.0, 12.0, 16.0, 20.0, 24.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    assert list(track("abcdef", 6, "letters")) == list("abcdef")
+    assert capsys.readouterr().err == "letters: 3/6, 12 s left\n"  # at 12 s; 10 s later all are done
+
+
+def test_a_short_loop_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(track(range(100), 100, "quick")) == list(range(100))
+    assert capsys.readouterr().err == ""
+
+
+def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert list(track("abc", 3, "letters")) == list("abc")
+    assert "letters" in capsys.readouterr().err

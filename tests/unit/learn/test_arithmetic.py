@@ -1,0 +1,81 @@
+"""Where and how the arithmetic is done: what `set_up` fixes in the process, and what it tells of it."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from stages.learn.arithmetic import Arithmetic, multiplies_bfloat16, set_up
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was() -> Iterator[None]:
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    fill = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(deterministic)
+    torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
+    torch.set_flush_denormal(False)
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
+def test_a_named_precision_is_taken(precision: str, dtype: torch.dtype) -> None:
+    found = set_up(precision, 1)  # type: ignore[arg-type]
+    assert (found.dtype, found.precision) == (dtype, precision)
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_auto_takes_bfloat16_where_it_is_native(monkeypatch: pytest.MonkeyPatch, native: bool) -> None:
+    monkeypatch.setattr("stages.learn.arithmetic.multiplies_bfloat16", lambda device: native)
+    assert set_up("auto", 1).precision == ("bfloat16" if native else "float32")
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "native"),
+    [
+        ({}, False),
+        ({"avx2": True, "avx512_f": True, "avx512_bf16": False}, False),
+        ({"avx512_bf16": True}, True),
+        ({"amx_bf16": True}, True),
+        ({"bf16": True}, True),
+    ],
+)
+def test_a_processor_multiplies_bfloat16_where_it_says_so(
+    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], native: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert multiplies_bfloat16(CPU) is native
+
+
+def test_this_processor_answers() -> None:
+    assert multiplies_bfloat16(CPU) in (True, False)
+
+
+def test_threads_are_fixed_and_told() -> None:
+    assert set_up("float32", 1).threads == torch.get_num_threads() == 1
+    torch.set_num_threads(2)
+    assert set_up("float32", "auto").threads == torch.get_num_threads() == 2
+
+
+def test_the_process_is_deterministic_and_flushes_denormals() -> None:
+    tiny = torch.full((4,), 1e-39)
+    set_up("float32", 1)
+    assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    assert (tiny * 1.0).tolist() == [0.0] * 4
+
+
+def test_products_are_bfloat16_under_autocast_and_float32_without() -> None:
+    a = torch.ones(2, 2)
+    for dtype in (torch.float32, torch.bfloat16):
+        with Arithmetic(CPU, dtype, 1).autocast():
+            assert (a @ a).dtype == dtype
+
+
+def test_float32_on_a_cpu_is_laid_out_plainly() -> None:
+    assert Arithmetic(CPU, torch.float32, 1).layout == torch.contiguous_format
+    assert Arithmetic(CPU, torch.bfloat16, 1).layout == torch.channels_last
+    assert Arithmetic(torch.device("cuda"), torch.float32, 1).layout == torch.channels_last

@@ -1,0 +1,320 @@
+"""The engine against a plain PyTorch loop, against itself, and on what can go wrong.
+
+Cells are those of params.yaml, shrunk: VGG11 for VGG16, a few random images, a few steps.
+"""
+
+import copy
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from stages.core.params import load_params
+from stages.core.settings import FAMILIES, Run
+from stages.learn.arithmetic import Arithmetic, set_up
+from stages.learn.engine import Epoch, Splits, accuracy, finite, place, predict, total_loss, train
+from stages.learn.images import Labelled, Standardise
+from stages.learn.models import build_model
+from stages.learn.seeding import derive
+
+PARAMS = load_params(Path(__file__).resolve().parents[3] / "params.yaml")
+CELLS = {"vgg": "mnist/vgg11", "resnet": "mnist/resnet18", "googlenet": "mnist/googlenet-adam"}
+CLASSES = 3
+IMAGES = 11  # two batches of four and one of three
+STATISTICS = {"mean": [0.4], "std": [0.3]}
+OPTIMIZERS: dict[str, dict[str, Any]] = {
+    "rmsprop": {"optimizer": "rmsprop", "momentum": 0.0, "lr": 0.001},
+    "sgd": {"optimizer": "sgd", "momentum": 0.0, "lr": 0.01},
+    "momentum": {"optimizer": "sgd", "momentum": 0.9, "lr": 0.01},
+    "adam": {"optimizer": "adam", "momentum": 0.0, "lr": 0.001},
+}
+Trained = tuple[nn.Module, list[dict[str, Any]], str]
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was() -> Iterator[None]:
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(deterministic)
+    torch.set_flush_denormal(False)
+
+
+def shrunk(family: str, *, seed: int = 0, epochs: int = 1, precision: str = "float32", **cell: Any) -> Run:
+    """The shipped cell of a family with batches of four, smallest usual input and no wide layers."""
+    config = PARAMS.run(CELLS[family], "paper", seed).model_dump()
+    narrow = {"hidden_layers": [16]} if family == "vgg" else {}
+    config["cell"] |= {"batch_size": 4, "input_size": 32, **narrow, **cell}
+    config["training"]["precision"] = precision
+    return Run.model_validate(config | {"epochs": epochs, "images": IMAGES, "sample_images": 6, "validation_images": 4})
+
+
+def random_images(count: int, seed: int = 0) -> Labelled:
+    random = np.random.default_rng(seed)
+    images = random.integers(0, 256, (count, 1, 28, 28), np.uint8)
+    return Labelled(torch.from_numpy(images), torch.from_numpy(random.integers(0, CLASSES, count)))
+
+
+def random_splits() -> Splits:
+    images = random_images(IMAGES)
+    return Splits(images, images.first(6), random_images(4, seed=1))
+
+
+def new_model(run: Run) -> nn.Module:
+    torch.manual_seed(derive(run.seed, "weights"))
+    size, architecture = run.cell.input_size, run.cell.architecture()
+    return build_model(run.cell.family, architecture, channels=1, classes=CLASSES, input_size=size)
+
+
+def engine(run: Run, splits: Splits, statistics: dict[str, Any] = STATISTICS) -> Trained:
+    arithmetic = set_up(run.training.precision, 1)
+    epochs: list[Epoch] = []
+    model, standardise = new_model(run), Standardise.of(statistics, run.cell.input_size, arithmetic)
+    outcome = train(model, run, splits, standardise, arithmetic, epochs.append, lambda images: None)
+    return model, [epoch.metrics for epoch in epochs], outcome
+
+
+# Against a plain loop
+
+
+class Plain(NamedTuple):
+    """What the plain loop ends with."""
+
+    model: nn.Module
+    losses: list[float]
+
+
+def plain_input(images: Tensor, size: int) -> Tensor:
+    batch = (images.float() / 255 - STATISTICS["mean"][0]) / STATISTICS["std"][0]
+    return F.interpolate(batch, (size, size), mode="bilinear", align_corners=False, antialias=size < 28)
+
+
+def plain_optimizer(run: Run, model: nn.Module) -> torch.optim.Optimizer:
+    kinds: dict[str, Callable[..., torch.optim.Optimizer]] = {
+        "rmsprop": torch.optim.RMSprop,
+        "adam": torch.optim.Adam,
+        "sgd": torch.optim.SGD,
+    }
+    momentum = {"momentum": run.cell.momentum} if run.cell.optimizer == "sgd" else {}
+    return kinds[run.cell.optimizer](model.parameters(), lr=run.cell.lr, foreach=False, **momentum)
+
+
+def plain_loop(run: Run, splits: Splits) -> Plain:
+    """Every image once an epoch, in the engine's order; nothing else of the engine is used."""
+    model = new_model(run)
+    optimizer = plain_optimizer(run, model)
+    losses = []
+    for epoch in range(1, run.epochs + 1):
+        model.train()
+        torch.manual_seed(derive(run.seed, "dropout", epoch))
+        order = torch.randperm(IMAGES, generator=torch.Generator().manual_seed(derive(run.seed, "order", epoch)))
+        summed = 0.0
+        for chosen in order.split(run.cell.batch_size):
+            labels = splits.train.labels[chosen]
+            outputs = model(plain_input(splits.train.images[chosen], run.cell.input_size))
+            if run.cell.family == "googlenet":
+                loss = F.cross_entropy(outputs.logits, labels)
+                loss = loss + 0.3 * F.cross_entropy(outputs.aux_logits1, labels)
+                loss = loss + 0.3 * F.cross_entropy(outputs.aux_logits2, labels)
+            else:
+                loss = F.cross_entropy(outputs, labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            summed += loss.item() * len(chosen)
+        losses.append(summed / IMAGES)
+    return Plain(model, losses)
+
+
+def distance(one: nn.Module, other: nn.Module, start: nn.Module) -> float:
+    """How far two trained networks are apart, as a share of how far they went."""
+    vectors = [torch.cat([p.detach().flatten() for p in model.parameters()]) for model in (one, other, start)]
+    return float((vectors[0] - vectors[1]).norm() / (vectors[0] - vectors[2]).norm())
+
+
+def check_against_plain(run: Run) -> None:
+    splits = random_splits()
+    plain = plain_loop(run, splits)
+    model, history, outcome = engine(run, splits)
+    assert (outcome, [line["epoch"] for line in history]) == ("finished", list(range(1, run.epochs + 1)))
+    np.testing.assert_allclose([line["train_loss"] for line in history], plain.losses, rtol=1e-4)
+    # Adam and RMSprop divide by the gradient's size, so that rounding moves weights with almost no gradient.
+    assert distance(model, plain.model, new_model(run)) < (1e-3 if run.cell.optimizer == "sgd" else 2e-2)
+    plain.model.eval()
+    with torch.no_grad():
+        for name, part in (("train", splits.sample), ("validation", splits.validation)):
+            logits = plain.model(plain_input(part.images, run.cell.input_size))
+            loss = history[-1]["train_sample_loss" if name == "train" else "validation_loss"]
+            assert loss == pytest.approx(F.cross_entropy(logits, part.labels).item(), rel=2e-2)
+            hits = (logits.argmax(1) == part.labels).float().mean().item()
+            assert history[-1][f"{name}_accuracy"] == pytest.approx(hits)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_an_epoch_is_that_of_a_plain_loop(family: str, optimizer: str) -> None:
+    check_against_plain(shrunk(family, **OPTIMIZERS[optimizer]))
+
+
+@pytest.mark.parametrize("changes", [{"stem": "3x3", "input_size": 16}, {"stem": "7x7", "input_size": 40}])
+def test_two_epochs_are_those_of_a_plain_loop(changes: dict[str, Any]) -> None:
+    check_against_plain(shrunk("resnet", epochs=2, **OPTIMIZERS["sgd"], **changes))
+
+
+@pytest.mark.parametrize("change", [{"lr": 0.011}, {"batch_size": 6}])
+def test_the_comparison_would_see_another_setting(change: dict[str, Any]) -> None:
+    splits, run = random_splits(), shrunk("resnet", **OPTIMIZERS["sgd"])
+    other = shrunk("resnet", **OPTIMIZERS["sgd"] | change)
+    assert distance(engine(run, splits)[0], plain_loop(other, splits).model, new_model(run)) > 0.05
+
+
+# Against itself
+
+
+def as_bytes(trained: Trained) -> tuple[bytes, bytes]:
+    model, history, _ = trained
+    return save({name: value.contiguous() for name, value in model.state_dict().items()}), json.dumps(history).encode()
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_seed_repeats_to_the_bit_and_another_one_differs(family: str, precision: str) -> None:
+    splits = random_splits()
+    first, again = (as_bytes(engine(shrunk(family, precision=precision), splits)) for _ in range(2))
+    assert first == again
+    other = as_bytes(engine(shrunk(family, precision=precision, seed=1), splits))
+    assert other[0] != first[0]
+    assert other[1] != first[1]
+
+
+def test_what_ran_before_in_the_process_does_not_matter() -> None:
+    splits, run = random_splits(), shrunk("resnet", epochs=2)
+    first = as_bytes(engine(run, splits))
+    torch.manual_seed(99)
+    engine(shrunk("googlenet", seed=5), splits)
+    assert as_bytes(engine(run, splits)) == first
+
+
+def test_watching_does_not_change_a_training() -> None:
+    """Callbacks may draw random numbers and evaluate; the history and the weights are the same."""
+    splits, run, arithmetic = random_splits(), shrunk("googlenet", epochs=2), set_up("float32", 1)
+    model, standardise = new_model(run), Standardise.of(STATISTICS, run.cell.input_size, arithmetic)
+    history: list[dict[str, Any]] = []
+    steps: list[int] = []
+
+    def on_epoch(epoch: Epoch) -> None:
+        torch.manual_seed(3)
+        predict(model, splits.validation, standardise, arithmetic)
+        history.append(epoch.metrics)
+        assert 0 < epoch.train_seconds <= epoch.seconds
+
+    outcome = train(model, run, splits, standardise, arithmetic, on_epoch, steps.append)
+    assert as_bytes((model, history, outcome)) == as_bytes(engine(run, splits))
+    assert steps == [4, 4, 3] * 2
+
+
+def test_bfloat16_goes_the_way_of_float32() -> None:
+    """One step at bfloat16's rounding (large for a gradient of batch norms over eleven images), to float32 weights."""
+    splits, changes = random_splits(), {"batch_size": IMAGES, "stem": "3x3", **OPTIMIZERS["sgd"]}
+    runs = [shrunk("resnet", precision=precision, **changes) for precision in ("float32", "bfloat16")]
+    (exact, history, _), (rounded, rounded_history, _) = (engine(run, splits) for run in runs)
+    assert {parameter.dtype for parameter in rounded.parameters()} == {torch.float32}
+    assert 0 < distance(exact, rounded, new_model(runs[0])) < 0.7
+    assert rounded_history[0]["train_loss"] == pytest.approx(history[0]["train_loss"], rel=0.02)
+
+
+# What a training does, and what can go wrong
+
+
+def bright_and_dark(count: int, seed: int) -> Labelled:
+    """Images that a network can tell apart: class 0 is bright on the left, class 1 on the right, class 2 nowhere."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(count) % CLASSES
+    images = random.integers(0, 100, (count, 1, 28, 28))
+    images[labels == 0, :, :, :14] += 150
+    images[labels == 1, :, :, 14:] += 150
+    return Labelled(torch.from_numpy(images.astype(np.uint8)), torch.from_numpy(labels))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_training_learns_what_can_be_learnt(precision: str) -> None:
+    images = bright_and_dark(60, 0)
+    splits = Splits(images, images.first(30), bright_and_dark(30, 1))
+    run = shrunk("resnet", epochs=5, precision=precision, batch_size=12, **OPTIMIZERS["sgd"])
+    _, history, outcome = engine(run, splits)
+    assert outcome == "finished"
+    assert history[-1]["train_loss"] < history[0]["train_loss"] / 5
+    assert history[-1]["train_accuracy"] > 0.9
+    assert history[-1]["validation_accuracy"] > 0.9
+    assert history[-1]["validation_loss"] < 0.5
+
+
+def test_a_training_that_diverges_stops_and_says_so() -> None:
+    run = shrunk("vgg", epochs=5, batch_norm="none", optimizer="sgd", momentum=0.9, lr=1.0)
+    model, history, outcome = engine(run, random_splits(), {"mean": [0.0], "std": [1e-6]})
+    assert outcome == "diverged"
+    assert len(history) < 5
+    assert history[-1]["train_loss"] is None
+    assert all(line["train_loss"] is not None for line in history[:-1])
+    assert not all(parameter.isfinite().all() for parameter in model.parameters())
+    assert json.loads(json.dumps(history, allow_nan=False)) == history
+
+
+def test_predictions_are_those_of_the_network_in_evaluation_mode() -> None:
+    """Batch by batch, whatever the number of images, and without moving batch norm's statistics."""
+    run, arithmetic = shrunk("resnet", input_size=8), Arithmetic(torch.device("cpu"), torch.float32, 1)
+    model = place(new_model(run), arithmetic)
+    images = random_images(300)  # more than one evaluation batch
+    before = copy.deepcopy(model.state_dict())
+    standardise = Standardise.of(STATISTICS, 8, arithmetic)
+    found = predict(model, images, standardise, arithmetic)
+    assert not model.training
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    with torch.no_grad():
+        expected = model(standardise(images.images))
+    assert (found.logits.shape, found.logits.dtype) == ((300, CLASSES), torch.float32)
+    torch.testing.assert_close(found.logits.clone(), expected, rtol=1e-4, atol=1e-5)
+    assert found.loss.item() == pytest.approx(F.cross_entropy(expected, images.labels).item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
+def test_the_loss_is_the_weighted_sum_of_all_heads(weight: float) -> None:
+    run = shrunk("googlenet")
+    outputs = new_model(run)(plain_input(random_images(4).images, 32))
+    labels = torch.tensor([0, 1, 2, 0])
+
+    def cross_entropy(logits: Tensor) -> float:
+        values = logits.detach().double().numpy()
+        shares = np.exp(values) / np.exp(values).sum(1, keepdims=True)
+        return float(-np.log(shares[np.arange(4), labels.numpy()]).mean())
+
+    expected = cross_entropy(outputs.logits)
+    expected += weight * (cross_entropy(outputs.aux_logits1) + cross_entropy(outputs.aux_logits2))
+    assert total_loss(outputs, labels, weight).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_loss_is_taken_in_float32() -> None:
+    logits = torch.tensor([[1.0, 2.0, 3.0]]).bfloat16()
+    assert total_loss(logits, torch.tensor([0]), 0.0).dtype == torch.float32
+
+
+def test_accuracy_is_the_share_of_hits() -> None:
+    logits = torch.tensor([[3.0, 1.0], [0.0, 1.0], [2.0, 1.0]])
+    assert accuracy(logits, torch.tensor([0, 1, 1])) == pytest.approx(2 / 3)
+    assert accuracy(logits, torch.tensor([0, 1, 0])) == 1.0
+    assert accuracy(logits, torch.tensor([1, 0, 1])) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"), [(0.5, 0.5), (0.0, 0.0), (float("nan"), None), (float("inf"), None), (-float("inf"), None)]
+)
+def test_what_json_has_not_becomes_nothing(value: float, kept: float | None) -> None:
+    assert finite(value) == kept

@@ -1,0 +1,161 @@
+"""The real params.yaml in a folder of its own, with synthetic results that hold together for every planned cell."""
+
+import json
+import random
+import shutil
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from ruamel.yaml import YAML
+from sklearn.metrics import classification_report, confusion_matrix
+
+from stages.aggregate_tables import main
+from stages.core.params import CellKey, Params, load_params, read_yaml
+from stages.report.evidence import Evidence, gather
+from stages.report.paper import read_paper
+from stages.report.results import expected_test_images, result_path
+
+ROOT = Path(__file__).parents[3]
+
+
+class Project:
+    """A working folder with params.yaml, the paper's numbers and results."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.cells = folder / "cells"
+        shutil.copytree(ROOT / "data" / "paper", folder / "data" / "paper", dirs_exist_ok=True)
+        shutil.copy(ROOT / "params.yaml", folder / "params.yaml")
+
+    @property
+    def params(self) -> Params:
+        return load_params(self.folder / "params.yaml")
+
+    def edit(self, change: Callable[[dict[str, Any]], None]) -> None:
+        """Change params.yaml."""
+        raw = read_yaml(self.folder / "params.yaml")
+        change(raw)
+        with (self.folder / "params.yaml").open("w") as file:
+            YAML(typ="safe").dump(raw, file)
+
+    def fill(self, budget: str | None = None) -> "Project":
+        """Write a result for every planned cell and seed."""
+        params = self.params
+        for key in params.cell_keys():
+            for seed in params.seeds:
+                path = result_path(self.cells, key, seed)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(json.dumps(synthetic(params, budget or params.budget, key, seed)))
+        return self
+
+    def path(self, cell: str, seed: int = 0) -> Path:
+        return self.cells / f"{cell}-s{seed}.json"
+
+    def read(self, cell: str, seed: int = 0) -> dict[str, Any]:
+        return json.loads(self.path(cell, seed).read_text())
+
+    def change(self, cell: str, seed: int = 0, **values: Any) -> None:
+        """Replace entries of a result; `run__outcome` stands for the entry `outcome` of `run`."""
+        content = self.read(cell, seed)
+        for name, value in values.items():
+            *path, last = name.split("__")
+            section = content
+            for part in path:
+                section = section[part]
+            section[last] = value
+        self.path(cell, seed).write_text(json.dumps(content))
+
+    def evidence(self, budget: str | None = None) -> Evidence:
+        params = self.params
+        return gather(params, budget or params.budget, self.cells, read_paper(ROOT / "data" / "paper"))
+
+    def aggregate(self) -> Result:
+        """Run the stage, as dvc.yaml does."""
+        folders = {"--cells": self.cells} | {f"--{name}-out": self.out(name) for name in ("tables", "figures", "studies")}
+        return CliRunner().invoke(main, [str(word) for pair in folders.items() for word in pair])
+
+    def out(self, name: str) -> Path:
+        return self.folder / "out" / name
+
+    def text(self, name: str) -> str:
+        """A file that the stage wrote, as `tables/table_1.md`."""
+        return (self.folder / "out" / name).read_text()
+
+
+def synthetic(params: Params, budget: str, key: CellKey, seed: int) -> dict[str, Any]:
+    """What `evaluate` would write: random labels and predictions, and everything else counted from them."""
+    drawn = random.Random(f"{key} {budget} {seed}")
+    run = params.run(str(key), budget, seed)
+    classes = params.datasets.of(key.dataset).classes
+    count = expected_test_images(params, budget, key.dataset)
+    quality = drawn.uniform(0.2, 0.9)
+    labels = [drawn.randrange(10) for _ in range(count)]
+    predictions = [label if drawn.random() < quality else drawn.randrange(10) for label in labels]
+    return {"cell": str(key), "dataset": key.dataset, "budget": budget, "seed": seed} | {
+        "schema": 1,
+        "stages": {kind: f"{kind}-{key.stage_suffix}@{budget}-{key.name}-{seed}" for kind in ("train", "evaluate")},
+        "classes": classes,
+        **scored(labels, predictions, classes),
+        "loss": 2.0,
+        "history": [
+            {"epoch": epoch, "train_loss": 2.0, "train_sample_loss": 2.0, "validation_loss": 2.0}
+            | {"train_accuracy": drawn.random(), "validation_accuracy": drawn.random()}
+            for epoch in range(1, run.epochs + 1)
+        ],
+        "run": {
+            "config": run.model_dump(),
+            "counts": {"train": 800, "augmented": 0, "validation": 250, "sample": 250, "steps_per_epoch": 50},
+            "outcome": "finished",
+            "threads": 2,
+            "device": "cpu",
+            "precision": "float32",
+            "times": {"seconds": 30.0, "epochs": [{"train_seconds": 5.0, "seconds": 6.0}] * run.epochs},
+            "mlflow": {"run_id": sha256(f"{key} {seed}".encode()).hexdigest()[:32], "experiment": "Table"},
+        },
+    }
+
+
+def scored(labels: list[int], predictions: list[int], classes: list[str]) -> dict[str, Any]:
+    """The entries of a result that follow from labels and predictions."""
+    correct = sum(label == prediction for label, prediction in zip(labels, predictions, strict=True))
+    report = classification_report(
+        labels, predictions, labels=range(10), target_names=classes, output_dict=True, zero_division=0
+    )
+    return {
+        "test_images": len(labels),
+        "correct": correct,
+        "accuracy": correct / len(labels),
+        "report": report,
+        "confusion": confusion_matrix(labels, predictions, labels=range(10)).tolist(),
+        "predictions": "".join(map(str, predictions)),
+        "labels": "".join(map(str, labels)),
+    }
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """An empty project, which is the working folder."""
+    monkeypatch.chdir(tmp_path)
+    return Project(tmp_path)
+
+
+@pytest.fixture
+def filled(project: Project) -> Project:
+    """A project with all results of the budget and seeds that params.yaml chooses."""
+    return project.fill()
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project on which the stage has run. Read it, change nothing."""
+    project = Project(tmp_path_factory.mktemp("finished")).fill()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project.folder)
+        done = project.aggregate()
+    assert done.exit_code == 0, done.output
+    (project.folder / "said").write_text(done.stderr)
+    return project

@@ -1,0 +1,76 @@
+"""A folder of its own for each test, with an MLflow store made once, and a run to mirror into it."""
+
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stages.core.params import Params, load_params
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty store. Making one takes seconds, a copy of it none."""
+    folder = tmp_path_factory.mktemp("template")
+    command = [sys.executable, "-c", "from stages.track.store import Store; Store()"]
+    subprocess.run(command, cwd=folder, env={"PYTHONPATH": str(ROOT)}, check=True)
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder, in which `stages` can be imported and no tracking server is named."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def store(workplace: Path, template: Path) -> Path:
+    """The working folder's own, empty store."""
+    return Path(shutil.copy(template, workplace / "mlflow.db"))
+
+
+@pytest.fixture(scope="session")
+def params() -> Params:
+    return load_params(ROOT / "params.yaml")
+
+
+@pytest.fixture(scope="session")
+def record(params: Params) -> Callable[..., dict[str, Any]]:
+    """The start of a cell's run record, as stage `train` takes it."""
+
+    def make(cell: str = "mnist/vgg16") -> dict[str, Any]:
+        key, _ = params.find(cell)
+        return {
+            "cell": cell,
+            "budget": "quick",
+            "seed": 3,
+            "stage": f"train-{key.stage_suffix}@quick-{key.name}-3",
+            "git": {"commit": "0123456789" * 4, "dirty": True, "changed": ["stages/train.py"]},
+            "config": params.run(cell, "quick", 3).model_dump(),
+            "times": {"started": "2026-01-02T03:04:05.678+00:00"},
+        }
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def data() -> dict[str, Any]:
+    """The part of a dataset.json that the mirror reads."""
+    return {"dataset": "mnist", "title": "MNIST", "sha256": {"train_images": "ab" * 32}}
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,39 @@
+"""Where runs are placed, and what MLflow is told of them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from stages.core.params import Params
+from stages.track.describe import description, flatten, placement
+
+
+def test_every_row_has_its_tables_experiment(params: Params) -> None:
+    placed = {}
+    for number, table in params.tables.items():
+        for row in table.rows:
+            experiment, name, tags = placement(params, table.dataset, row.cell)
+            placed[experiment, name] = tags
+            assert (experiment, name) == (f"Table {number}: {table.caption}", row.row)
+            assert tags == {"table": number, "row": row.row}
+    assert len(placed) == sum(len(table.rows) for table in params.tables.values())
+
+
+def test_alternatives_go_to_their_study(params: Params) -> None:
+    for name, study in params.studies.items():
+        for alternative in study.alternatives:
+            expected = (f"Study {name}", alternative, {"study": name})
+            assert placement(params, study.dataset, alternative) == expected
+    assert placement(params, "mnist", "mine") == ("Other cells on mnist", "mine", {})
+
+
+def test_an_alternatives_description(
+    params: Params, record: Callable[..., dict[str, Any]], data: dict[str, Any]
+) -> None:
+    told = description(record("cifar10/resnet18-lr1e-2-sgd"), data, params)
+    assert told["experiment"] == "Study resnet18-lr1e-2-optimizer"
+    assert told["tags"]["dvc_stage"] == "train-study-cifar10@quick-resnet18-lr1e-2-sgd-3"
+    assert told["start_time"] == 1767323045678
+
+
+def test_flatten() -> None:
+    assert flatten({"a": 1, "b": {"c": [], "d": {"e": None}}}) == {"a": "1", "b.c": "[]", "b.d.e": "None"}
