@@ -19,7 +19,7 @@ from stages.core.params import load_params
 from stages.core.progress import say
 from stages.report.appendix import appendix_page
 from stages.report.evidence import Evidence, gather
-from stages.report.folders import rebuild
+from stages.report.folders import check_folders, rebuild
 from stages.report.gallery import gallery
 from stages.report.overview import overview_page
 from stages.report.paper import PAPER_FOLDER, read_paper
@@ -37,6 +37,7 @@ from stages.report.tables import summary_line, table_csv, table_frame, table_ind
 def main(budget: str | None, cells: Path, tables_out: Path, figures_out: Path, studies_out: Path) -> None:
     """Make the tables, and all that stands beside them, from the evaluated cells."""
     params = load_params()
+    check_folders(tables_out=tables_out, figures_out=figures_out, studies_out=studies_out)
     evidence = gather(params, budget or params.budget, cells, read_paper(PAPER_FOLDER))
     tables, studies = pages(evidence, _way(tables_out, figures_out), _way(tables_out, studies_out))
     rebuild({tables_out: tables, figures_out: gallery(evidence), studies_out: studies})

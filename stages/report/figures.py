@@ -22,6 +22,7 @@ from stages.core.records import write_bytes
 
 _STYLE = {
     "font.size": 8,
+    "text.parse_math": False,
     "axes.titlesize": 9,
     "axes.titlelocation": "left",
     "axes.spines.top": False,
@@ -114,8 +115,9 @@ def save_confusion(confusion: Sequence[Sequence[int]], classes: Sequence[str], t
 def curves_png(curves: Sequence[Curve], title: str) -> bytes:
     """Validation accuracy after each epoch, a line for each row; the legend lists them as they end, best first."""
     with drawing():
-        figure = Figure(figsize=(7.0, 3.4))
-        axes = figure.add_axes((0.075, 0.13, 0.52, 0.75))
+        height = _curves_height(curves)
+        figure = Figure(figsize=(7.0, height))
+        axes = figure.add_axes((0.075, 0.44 / height, 0.52, 1 - 0.84 / height))
         for place, curve in enumerate(curves):
             _draw(axes, curve, place)
         axes.set_title(title, linespacing=1.4)
@@ -125,6 +127,17 @@ def curves_png(curves: Sequence[Curve], title: str) -> bytes:
         axes.grid(axis="y")
         _legend(figure, axes, curves)
         return png(figure)
+
+
+def _curves_height(curves: Sequence[Curve]) -> float:
+    """Inches that the legend needs, and at least those that the curves look well in."""
+    lines = sum(_wrapped(curve.label).count("\n") + 1 for curve in curves)
+    return max(3.4, 0.5 + 0.14 * lines + 0.1 * len(curves))
+
+
+def _wrapped(label: str) -> str:
+    """A label in as many lines as it takes beside its number; one long word is broken."""
+    return fill(label, _LEGEND_WIDTH, subsequent_indent=" " * 9)
 
 
 def _draw(axes: Axes, curve: Curve, place: int) -> None:
@@ -151,10 +164,13 @@ def _legend(figure: Figure, axes: Axes, curves: Sequence[Curve]) -> None:
     best_first = sorted(zip(handles, labels, strict=True), key=lambda pair: -last[pair[1]])
     figure.legend(
         [handle for handle, _ in best_first],
-        [f"{last[label]:.1f}  " + fill(label, _LEGEND_WIDTH, subsequent_indent=" " * 9) for _, label in best_first],
+        [f"{last[label]:.1f}  " + _wrapped(label) for _, label in best_first],
         loc="center left",
         bbox_to_anchor=(0.605, 0.505),
         frameon=False,
+        title="% after the last epoch",
+        title_fontsize=7.5,
+        alignment="left",
         fontsize=7.5,
         handlelength=2.2,
         labelspacing=0.7,

@@ -9,14 +9,16 @@ from stages.core.records import write_bytes
 _OURS = (".md", ".csv", ".png")  # what this stage writes; nothing else in a folder is touched
 
 
-def rebuild(folders: Mapping[Path, Mapping[str, bytes | str]]) -> None:
-    """Write every file of every folder, each whole or not at all, then remove the folders' older reports.
-
-    Raises ParamError for a folder that the working directory lies in: its files are not reports.
-    """
-    for folder in folders:
+def check_folders(**folders: Path) -> None:
+    """Refuse (ParamError) a folder that the working directory lies in: the markdown there is not ours to remove."""
+    for option, folder in folders.items():
         if Path.cwd().is_relative_to(folder.resolve()):
-            raise ParamError("output folder", str(folder), "a folder of its own, since older reports in it are removed")
+            allowed = "a folder of its own, since older reports in it are removed"
+            raise ParamError(f"--{option.replace('_', '-')}", str(folder), allowed)
+
+
+def rebuild(folders: Mapping[Path, Mapping[str, bytes | str]]) -> None:
+    """Write every file of every folder, each whole or not at all, then remove the folders' older reports."""
     written = set()
     for folder, files in folders.items():
         folder.mkdir(parents=True, exist_ok=True)

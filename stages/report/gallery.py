@@ -4,20 +4,20 @@ from stages.core.errors import ParamError
 from stages.core.params import Figures, Table
 from stages.report.evidence import Evidence
 from stages.report.figures import Curve, confusion_png, curves_png
+from stages.report.formats import decimals, fixed
 from stages.report.tables import curves_name
 
 
 def gallery(evidence: Evidence) -> dict[str, bytes]:
     """Every figure as PNG, by its file name."""
-    drawn = {}
+    figures: dict[str, Figures] = {}
     for figure in evidence.params.figures:
         name = confusion_name(evidence, figure)
-        if name in drawn:
+        if name in figures:
             raise ParamError("params.yaml: figures", figure.cell, "one cell for each family and data set")
-        drawn[name] = _confusion(evidence, figure)
-    for number in evidence.params.tables:
-        drawn[curves_name(number)] = _curves(evidence, number)
-    return drawn
+        figures[name] = figure
+    matrices = {name: _confusion(evidence, figure) for name, figure in figures.items()}
+    return matrices | {curves_name(number): _curves(evidence, number) for number in evidence.params.tables}
 
 
 def confusion_name(evidence: Evidence, figure: Figures) -> str:
@@ -32,7 +32,7 @@ def _confusion(evidence: Evidence, figure: Figures) -> bytes:
     title = (
         f"{evidence.dataset(figure.dataset).title}, {row} (as the paper's Fig. {figure.confusion})\n"
         f"budget {evidence.budget_name}, {result.test_images} test images, seed {result.seed}, "
-        f"accuracy {result.percent:.1f} %"
+        f"accuracy {fixed(result.percent, decimals(result.test_images))} %"
     )
     return confusion_png(result.confusion, result.classes, title)
 

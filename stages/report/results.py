@@ -130,7 +130,8 @@ def read_result(cells: Path, params: Params, budget: str, key: CellKey, seed: in
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "the file"
-        raise CorruptFileError(path, f"{where}: {str(first['input'])[:60]!r}", first["msg"]) from None
+        found = f"{where}: {repr(first['input'])[:60]}"
+        raise CorruptFileError(path, found, first["msg"].removeprefix("Input should be ")) from None
     _check_identity(path, result, key, budget, seed)
     _check_settings(path, result.run.config, params.run(str(key), budget, seed))
     _check_counts(path, result, expected_test_images(params, budget, key.dataset))

@@ -17,7 +17,9 @@ from stages.core.records import file_hash
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 PIPELINE_FILES = ("dvc.yaml", "params.yaml", ".dvcignore")
-# What DVC makes of dvc.yaml: each stage's files and the values of its parameters.
+# The options by which dvc.yaml gives a stage its data: what train.py and evaluate.py hand to `take` as inputs.
+INPUTS = {"train": ["--data"], "evaluate": ["--run", "--description", "--test"]}
+# What DVC makes of dvc.yaml: each stage's command, its files and the values of its parameters.
 RESOLVE = """
 import json
 from dvc.dependency.param import ParamsDependency
@@ -26,7 +28,7 @@ stages = {}
 for stage in Repo().index.stages:
     files = [d.def_path for d in stage.deps if not isinstance(d, ParamsDependency)]
     values = {k: v for d in stage.deps if isinstance(d, ParamsDependency) for k, v in d.read_params().items()}
-    stages[stage.addressing] = {"deps": files, "params": values}
+    stages[stage.addressing] = {"cmd": stage.cmd, "deps": files, "params": values}
 print(json.dumps(stages))
 """
 
@@ -111,7 +113,9 @@ def test_stages_are_what_dvc_makes_of_dvc_yaml(
     names = [provenance.stage_name(kind, key, params.budget, seed) for key, seed in planned]
     assert sorted(names) == sorted(name for name in resolved if name.startswith(f"{kind}-"))
     for (key, seed), name in zip(planned, names, strict=True):
-        taken = provenance.take(kind, key, params.budget, seed)
+        words = resolved[name]["cmd"].split()
+        inputs = [Path(words[words.index(option) + 1]) for option in INPUTS[kind]]
+        taken = provenance.take(kind, key, params.budget, seed, inputs)
         assert taken["stage"] == name
         assert taken["params"] == resolved[name]["params"]
         assert {path: entry["md5"] for path, entry in taken["deps"].items()} == {
@@ -124,7 +128,10 @@ def test_a_dependency_that_is_not_there_is_refused(dvc_folder: Path, monkeypatch
     monkeypatch.chdir(dvc_folder)
     key, _ = load_params().find("mnist/vgg16")
     with pytest.raises(MissingFileError, match=r"stages/train.py is missing"):
-        provenance.take("train", key, "quick", 0)
+        provenance.take("train", key, "quick", 0, [])
+    monkeypatch.chdir(REPOSITORY)
+    with pytest.raises(MissingFileError, match=r"no-such-folder is missing"):
+        provenance.take("train", key, "quick", 0, [dvc_folder / "no-such-folder"])
 
 
 # git

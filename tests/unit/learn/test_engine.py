@@ -35,6 +35,9 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
     "momentum": {"optimizer": "sgd", "momentum": 0.9, "lr": 0.01},
     "adam": {"optimizer": "adam", "momentum": 0.0, "lr": 0.001},
 }
+# Adam and RMSprop divide by the gradient's size plus eps. With a larger one than usual, rounding cannot turn a gradient
+# of almost nothing into a full step, and the engine can be held against the plain loop as closely as with SGD.
+CONSTANTS = {"rmsprop": {"alpha": 0.9, "eps": 1e-3}, "adam": {"beta1": 0.8, "beta2": 0.95, "eps": 1e-3}}
 Trained = tuple[nn.Module, list[dict[str, Any]], str]
 
 
@@ -53,7 +56,7 @@ def shrunk(family: str, *, seed: int = 0, epochs: int = 1, precision: str = "flo
     config = PARAMS.run(CELLS[family], "paper", seed).model_dump()
     narrow = {"hidden_layers": [16]} if family == "vgg" else {}
     config["cell"] |= {"batch_size": 4, "input_size": 32, **narrow, **cell}
-    config["training"]["precision"] = precision
+    config["training"] |= {"precision": precision, **CONSTANTS}
     return Run.model_validate(config | {"epochs": epochs, "images": IMAGES, "sample_images": 6, "validation_images": 4})
 
 
@@ -103,8 +106,13 @@ def plain_optimizer(run: Run, model: nn.Module) -> torch.optim.Optimizer:
         "adam": torch.optim.Adam,
         "sgd": torch.optim.SGD,
     }
-    momentum = {"momentum": run.cell.momentum} if run.cell.optimizer == "sgd" else {}
-    return kinds[run.cell.optimizer](model.parameters(), lr=run.cell.lr, foreach=False, **momentum)
+    constants: dict[str, dict[str, Any]] = {
+        "rmsprop": {"alpha": 0.9, "eps": 1e-3},
+        "adam": {"betas": (0.8, 0.95), "eps": 1e-3},
+        "sgd": {"momentum": run.cell.momentum},
+    }
+    name = run.cell.optimizer
+    return kinds[name](model.parameters(), lr=run.cell.lr, foreach=False, **constants[name])
 
 
 def plain_loop(run: Run, splits: Splits) -> Plain:
@@ -146,14 +154,14 @@ def check_against_plain(run: Run) -> None:
     model, history, outcome = engine(run, splits)
     assert (outcome, [line["epoch"] for line in history]) == ("finished", list(range(1, run.epochs + 1)))
     np.testing.assert_allclose([line["train_loss"] for line in history], plain.losses, rtol=1e-4)
-    # Adam and RMSprop divide by the gradient's size, so that rounding moves weights with almost no gradient.
-    assert distance(model, plain.model, new_model(run)) < (1e-3 if run.cell.optimizer == "sgd" else 2e-2)
+    # PyTorch's fused Adam rounds in another order than its plain one, which batch norm over four images makes visible.
+    assert distance(model, plain.model, new_model(run)) < (2e-2 if run.cell.optimizer == "adam" else 1e-3)
     plain.model.eval()
     with torch.no_grad():
         for name, part in (("train", splits.sample), ("validation", splits.validation)):
             logits = plain.model(plain_input(part.images, run.cell.input_size))
             loss = history[-1]["train_sample_loss" if name == "train" else "validation_loss"]
-            assert loss == pytest.approx(F.cross_entropy(logits, part.labels).item(), rel=2e-2)
+            assert loss == pytest.approx(F.cross_entropy(logits, part.labels).item(), rel=1e-2)
             hits = (logits.argmax(1) == part.labels).float().mean().item()
             assert history[-1][f"{name}_accuracy"] == pytest.approx(hits)
 

@@ -1,0 +1,97 @@
+"""The stage as a command: which files it leaves, that they repeat to the byte, and what it refuses."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stages.core.settings import DATASETS, FAMILIES
+
+FILES = {
+    "tables": {"tables.md", "appendix.md"} | {f"table_{n}.{kind}" for n in range(1, 7) for kind in ("md", "csv")},
+    "figures": {f"confusion_{data}_{net}.png" for data in DATASETS for net in FAMILIES}
+    | {f"curves_table_{n}.png" for n in range(1, 7)},
+    "studies": {"resnet18-lr1e-2-optimizer.md"},
+}
+
+
+def contents(project: Any) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in sorted((project.folder / "out").rglob("*")) if path.is_file()}
+
+
+def test_files(finished: Any) -> None:
+    for name, files in FILES.items():
+        assert {path.name for path in finished.out(name).iterdir()} == files
+    for figure in finished.out("figures").iterdir():
+        assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+def test_says_the_accuracies_and_where_the_tables_are(finished: Any) -> None:
+    said = (finished.folder / "said").read_text().splitlines()
+    assert len(said) == 7
+    assert re.match(r"Table VI, GoogLeNet on CIFAR10, ours \(paper\): GoogLeNet with SGD \d+\.\d \(76\.48\), ", said[5])
+    assert said[-1].endswith("out/tables/tables.md")
+
+
+def test_overview_has_tables_ledger_studies_and_links(finished: Any) -> None:
+    text = finished.text("tables/tables.md")
+    for number in ("I", "II", "III", "IV", "V", "VI"):
+        assert f"\n## Table {number}: " in text
+    assert text.count("n = 1") == 6
+    order = [text.index(part) for part in ("## Table VI", "## Assumptions", "## Studies", "(appendix.md)")]
+    assert order == sorted(order)
+
+
+@pytest.mark.parametrize("page", ["tables.md", "appendix.md", "table_1.md", "table_6.md"])
+def test_every_link_leads_somewhere(finished: Any, page: str) -> None:
+    links = re.findall(r"\]\(([^)]+)\)", finished.text(f"tables/{page}"))
+    assert links
+    assert all((finished.out("tables") / link).is_file() for link in links)
+
+
+def test_runs_repeat_to_the_byte_and_leave_nothing_stale(finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(finished.folder)
+    before = contents(finished)
+    for name in ("studies/old.md", "figures/old.png", "tables/old.csv"):
+        (finished.folder / "out" / name).write_text("of a former run")
+    assert finished.aggregate().exit_code == 0
+    assert contents(finished) == before
+
+
+def test_refusal_is_one_line_and_writes_nothing(filled: Any) -> None:
+    filled.path("mnist/vgg16").unlink()
+    done = filled.aggregate()
+    assert done.exit_code == 1
+    assert re.fullmatch(r"Error: .*vgg16-s0\.json is missing.*evaluate-mnist@quick-vgg16-0\n", done.output)
+    assert not (filled.folder / "out").exists()
+
+
+def test_no_study_planned_leaves_an_empty_folder(project: Any) -> None:
+    project.edit(lambda raw: raw["study_cells"].update(cifar10=[]))
+    project.edit(lambda raw: raw.update(figures=[]))
+    assert project.fill().aggregate().exit_code == 0
+    assert list(project.out("studies").iterdir()) == []
+    assert project.text("tables/tables.md").count("| not run |") == 6
+
+
+def test_the_working_folder_is_no_output_folder(filled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    (filled.folder / "README.md").write_text("mine")
+    monkeypatch.setattr(filled, "out", lambda name: Path())
+    done = filled.aggregate()
+    assert done.exit_code == 1
+    assert "tables-out: '.' is not allowed; allowed: a folder of its own" in done.output
+    assert (filled.folder / "README.md").read_text() == "mine"
+
+
+def test_imports_neither_torch_nor_mlflow() -> None:
+    root = Path(__file__).parents[3]
+    program = (
+        "import sys, stages.aggregate_tables; "
+        "print(sorted({name.split('.')[0] for name in sys.modules} & {'torch', 'mlflow', 'sklearn'}), "
+        "'stages.learn' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[] False"

@@ -1,0 +1,131 @@
+"""Studies: distances computed again, the closest alternative, and what a quick run cannot decide."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stages.core.errors import ParamError
+from stages.report.overview import ledger, study_list
+from stages.report.studies import Comparison, compare_studies
+from stages.report.study_pages import study_page
+
+STEM = ["resnet18-adam-3x3-stem", "resnet18-adam-64"]
+PRINTED = [65.60, 73.76]  # Fig. 17, the epochs that quick has
+
+
+def plan(project: Any, cells: list[str], budget: str = "quick") -> Any:
+    def choose(raw: dict[str, Any]) -> None:
+        raw["study_cells"]["cifar10"] = cells
+        raw["budget"] = budget
+        raw["budgets"]["quick"]["train"]["cifar10"]["resnet"]["overrides"] = {}  # 64 and 32 stay apart
+
+    project.edit(choose)
+    return project.fill()
+
+
+def the_study(evidence: Any) -> Comparison:
+    (comparison,) = compare_studies(evidence)
+    return comparison
+
+
+def test_held_against_an_accuracy(filled: Any) -> None:
+    evidence = filled.evidence()
+    comparison = the_study(evidence)
+    for candidate in comparison.candidates:
+        accuracy = filled.read(f"cifar10/{candidate.name}")["correct"] / 10
+        assert candidate.distance == pytest.approx(abs(accuracy - 80.4))
+    near, far = sorted(comparison.candidates, key=lambda candidate: candidate.distance)
+    assert f"Closest: `{near.name}`" in comparison.verdict
+    assert f"{near.distance:.2f} points from the printed accuracy" in comparison.verdict
+    assert f"{far.distance - near.distance:.2f} points further" in comparison.verdict
+    page = study_page(evidence, comparison)
+    for said in (
+        'Which optimizer is behind "ResNet18 with lr=0.01" on CIFAR10?',
+        "**Assumption A1.**",
+        'Table V, "ResNet18 with lr=0.01": 80.4 %',
+        "`optimizer` sgd instead of rmsprop",
+        "**This run cannot decide the assumption.**",
+        "`train-study-cifar10@quick-resnet18-lr1e-2-sgd-0`",
+        comparison.verdict,
+    ):
+        assert said in page
+
+
+def test_held_against_a_curve(project: Any) -> None:
+    evidence = plan(project, STEM).evidence()
+    comparison = the_study(evidence)
+    assert comparison.compared == 2
+    for candidate in comparison.candidates:
+        history = project.read(f"cifar10/{candidate.name}")["history"]
+        curve = [100 * epoch["validation_accuracy"] for epoch in history]
+        assert candidate.distance == pytest.approx(np.abs(np.subtract(curve, PRINTED)).mean())
+    page = study_page(evidence, comparison)
+    assert "over epochs 1 to 2, which the log and every cell here have" in page
+    assert "| 1 | 65.60 |" in page
+    assert "| 3 | 79.26 | – | – | – |" in page
+    assert "Not run: `resnet18-adam-96`" in page
+
+
+def test_the_alternative_that_repeats_the_curve_is_closest(project: Any) -> None:
+    plan(project, STEM)
+    history = project.read("cifar10/resnet18-adam-64")["history"]
+    for epoch, printed in zip(history, PRINTED, strict=True):
+        epoch["validation_accuracy"] = (printed + 1) / 100
+    project.change("cifar10/resnet18-adam-64", history=history)
+    comparison = the_study(project.evidence())
+    assert comparison.ranking[0].name == "resnet18-adam-64"
+    assert "`input_size` 64 instead of 32), 1.00 points from the printed curve" in comparison.verdict
+
+
+def test_epochs_that_a_diverged_cell_lacks_are_compared_for_none(project: Any) -> None:
+    plan(project, STEM)
+    history = project.read("cifar10/resnet18-adam-64")["history"]
+    shorter = {"history": history[:1], "run__times__epochs": [{"seconds": 6.0}], "run__outcome": "diverged"}
+    project.change("cifar10/resnet18-adam-64", **shorter)
+    comparison = the_study(project.evidence())
+    assert comparison.compared == 1
+    base = project.read("cifar10/resnet18-adam")["history"][0]["validation_accuracy"]
+    assert comparison.candidates[0].distance == pytest.approx(abs(100 * base - 65.6))
+    assert "(diverged)" in study_page(project.evidence(), comparison)
+
+
+def test_equally_close(filled: Any) -> None:
+    content = filled.read("cifar10/resnet18-lr1e-2")
+    same = {name: content[name] for name in ("correct", "accuracy", "report", "confusion", "predictions", "labels")}
+    filled.change("cifar10/resnet18-lr1e-2-sgd", **same)
+    assert the_study(filled.evidence()).verdict.startswith("Equally close: `resnet18-lr1e-2` (the base) and ")
+
+
+def test_no_warning_under_the_papers_conditions(project: Any) -> None:
+    for dataset in ("mnist", "cifar10"):
+        project.edit(lambda raw, dataset=dataset: raw["datasets"][dataset].update(test_images=1000))
+    evidence = plan(project, STEM, "paper").evidence()
+    comparison = the_study(evidence)
+    assert comparison.compared == 10
+    assert "cannot decide" not in study_page(evidence, comparison)
+    assert "decides nothing" not in study_list(evidence, [comparison], "s")
+
+
+def test_printed_row_of_the_users_own(project: Any) -> None:
+    def rename(raw: dict[str, Any]) -> None:
+        raw["tables"]["V"]["rows"][1]["row"] = "mine"
+        raw["studies"]["resnet18-lr1e-2-optimizer"]["printed"]["row"] = "mine"
+
+    project.edit(rename)
+    with pytest.raises(ParamError, match="'mine' is not allowed; allowed: a row that Table V of the paper prints"):
+        compare_studies(project.fill().evidence())
+
+
+def test_ledger_and_list_say_what_was_not_run(filled: Any) -> None:
+    evidence = filled.evidence()
+    comparisons = compare_studies(evidence)
+    lines = ledger(evidence, comparisons, "../studies").splitlines()[2:]
+    assert [line.split(" | ")[0] for line in lines] == [f"| A{number}" for number in range(1, 11)]
+    assert "[`resnet18-lr1e-2-optimizer`](../studies/resnet18-lr1e-2-optimizer.md)" in lines[0]
+    assert "`vgg16-head` (not run)" in lines[8]
+    assert "&lt;data set&gt;" in lines[2]
+    listed = study_list(evidence, comparisons, "../studies")
+    assert "| `resnet18-stem` | Which stem" in listed
+    assert "| A10 | not run |" in listed
+    assert "this decides nothing" in listed

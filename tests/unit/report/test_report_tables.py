@@ -1,0 +1,165 @@
+"""Tables as CSV and markdown: numbers computed again from the results, captions, footnotes, rows that users add."""
+
+import csv
+import io
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stages.report.captions import table_caption
+from stages.report.evidence import Evidence
+from stages.report.formats import decimals
+from stages.report.paper import read_paper
+from stages.report.tables import COLUMNS, summary_line, table_body, table_csv, table_frame, table_page
+
+
+def as_csv(evidence: Any, number: Any) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(table_csv(table_frame(evidence, number)))))
+
+
+def body(evidence: Any, number: Any) -> str:
+    return table_body(evidence, number, table_frame(evidence, number))
+
+
+def printed_row(text: str, label: str) -> list[str]:
+    line = next(line for line in text.splitlines() if line.startswith(f"| {label} |"))
+    return [part.strip() for part in line.strip("|").split("|")]
+
+
+def three_seeds(project: Any) -> Any:
+    project.edit(lambda raw: raw.update(seeds=[0, 3, 7]))
+    return project.fill()
+
+
+@pytest.mark.parametrize(("number", "rows"), [("I", 8), ("II", 6), ("III", 3), ("IV", 8), ("V", 6), ("VI", 3)])
+def test_one_seed(filled: Any, number: Any, rows: int) -> None:
+    evidence = filled.evidence()
+    lines = as_csv(evidence, number)
+    table = evidence.params.tables[number]
+    assert len(lines) == rows
+    for line, row in zip(lines, table.rows, strict=True):
+        result = filled.read(f"{table.dataset}/{row.cell}")
+        assert list(line) == COLUMNS
+        assert line["row"] == row.row
+        assert float(line["mean"]) == pytest.approx(result["correct"] / 10)
+        assert float(line["difference"]) == pytest.approx(result["correct"] / 10 - float(line["paper"]), abs=1e-6)
+        assert (line["std"], line["n"]) == ("", "1")
+        assert line["stages"] == f"{result['stages']['evaluate']};{result['stages']['train']}"
+        assert line["runs"] == result["run"]["mlflow"]["run_id"]
+
+
+def test_the_papers_numbers_are_as_printed(filled: Any) -> None:
+    evidence = filled.evidence()
+    printed = [line["paper"] for line in as_csv(evidence, "I")]
+    assert printed == ["99.1", "99.1", "83", "96.9", "90.2", "98", "98.2", "98.98"]
+    assert printed_row(body(evidence, "I"), "VGG19")[1] == "83"
+
+
+def test_three_seeds(project: Any) -> None:
+    evidence = three_seeds(project).evidence()
+    line = as_csv(evidence, "IV")[6]
+    accuracies = [project.read("cifar10/vgg16-adam", seed)["correct"] / 10 for seed in (0, 3, 7)]
+    assert float(line["mean"]) == pytest.approx(np.mean(accuracies), abs=1e-6)
+    assert float(line["std"]) == pytest.approx(np.std(accuracies, ddof=1), abs=1e-6)
+    assert line["n"] == "3"
+    assert line["stages"].split(";")[2:4] == ["evaluate-cifar10@quick-vgg16-adam-3", "train-cifar10@quick-vgg16-adam-3"]
+    assert len(set(line["runs"].split(";"))) == 3
+    label, paper, mean, std, n, difference = printed_row(body(evidence, "IV"), "VGG16 with ADAM")
+    assert (label, paper, n) == ("VGG16 with ADAM", "82.3", "3")
+    assert mean == f"{np.mean(accuracies):.1f}"
+    assert std == f"{np.std(accuracies, ddof=1):.1f}"
+    assert difference == f"{np.mean(accuracies) - 82.3:+.1f}".replace("-", "−")
+    assert "n = 3 seeds (0, 3 and 7)" in table_caption(evidence, "IV")
+
+
+def test_a_run_that_was_not_mirrored_keeps_its_place(project: Any) -> None:
+    three_seeds(project).change("mnist/vgg16", 3, run__mlflow=None)
+    runs = as_csv(project.evidence(), "I")[0]["runs"].split(";")
+    assert [len(run) for run in runs] == [32, 0, 32]
+
+
+def test_row_that_the_paper_does_not_have(project: Any) -> None:
+    def add(raw: dict[str, Any]) -> None:
+        raw["cells"]["mnist"]["vgg11-adam"] = raw["cells"]["mnist"]["vgg16-adam"] | {"depth": 11}
+        raw["tables"]["I"]["rows"].append({"row": "VGG11 | <mine>", "cell": "vgg11-adam"})
+
+    project.edit(add)
+    evidence = project.fill().evidence()
+    line = as_csv(evidence, "I")[-1]
+    assert (line["row"], line["paper"], line["difference"]) == ("VGG11 | <mine>", "", "")
+    assert float(line["mean"]) == project.read("mnist/vgg11-adam")["correct"] / 10
+    text = body(evidence, "I")
+    assert "| VGG11 \\| &lt;mine&gt; | – |" in text
+    assert "not in its table: VGG11 \\| &lt;mine&gt;." in text
+    assert "(" not in summary_line(evidence, "I").split("<mine>")[1]
+
+
+def test_row_that_params_no_longer_has(project: Any) -> None:
+    def remove(raw: dict[str, Any]) -> None:
+        raw["tables"]["II"]["rows"] = raw["tables"]["II"]["rows"][1:]
+        del raw["cells"]["mnist"]["resnet18"]
+
+    project.edit(remove)
+    assert as_csv(project.fill().evidence(), "II")[0]["row"] == "ResNet18 with lr=0.01"
+
+
+def test_caption_of_a_quick_table(filled: Any) -> None:
+    caption = table_caption(filled.evidence(), "I")
+    for said in (
+        "**Table I. VGG on MNIST.**",
+        "Budget `quick` (a small share",
+        "800 of 50000 training images",
+        "2 epochs (paper: 10)",
+        "1000 of 10000 test images",
+        "a transformed copy of each training image on top: 1600 images",
+        "Seed 0 alone, n = 1",
+        "`input_size` 32 instead of 64, `batch_size` 16 instead of 64 and `hidden_layers` [] instead of [4096, 4096]",
+        "These are not the paper's conditions",
+    ):
+        assert said in caption
+
+
+def test_caption_says_nothing_of_an_override_that_changes_nothing(filled: Any) -> None:
+    caption = table_caption(filled.evidence(), "V")
+    assert "`batch_size` 32 instead of 64" in caption
+    assert "input_size" not in caption
+
+
+def test_caption_under_the_papers_conditions(project: Any) -> None:
+    caption = table_caption(Evidence(project.params, "paper", {}, read_paper()), "IV")
+    assert "all 45000 training images, 10 epochs, all 10000 test images" in caption
+    assert "not the paper's conditions" not in caption
+    assert "replaces" not in caption
+
+
+@pytest.mark.parametrize(("images", "places"), [(50, 0), (100, 0), (500, 1), (1000, 1), (9999, 2), (10000, 2)])
+def test_decimals(images: int, places: int) -> None:
+    assert decimals(images) == places
+
+
+def test_decimals_follow_the_test_images(project: Any) -> None:
+    project.edit(lambda raw: raw["budgets"]["quick"]["test_images"].update(mnist=100))
+    evidence = project.fill().evidence()
+    assert re.fullmatch(r"\d+", printed_row(body(evidence, "III"), "GoogLeNet with adam")[2])
+    assert re.fullmatch(r"\d+\.\d", printed_row(body(evidence, "VI"), "GoogLeNet with SGD")[2])
+
+
+def test_diverged_run_is_marked(filled: Any) -> None:
+    filled.change("mnist/vgg16-lr1e-2", run__outcome="diverged")
+    text = body(filled.evidence(), "I")
+    assert printed_row(text, "VGG16 with lr=0.01")[2].endswith("†")
+    assert printed_row(text, "VGG16")[2][-1].isdigit()
+    assert "† Diverged, the loss was no longer finite: VGG16 with lr=0.01 with seed 0." in text
+    assert "†" not in body(filled.evidence(), "II")
+
+
+def test_page_names_stages_and_whole_runs(filled: Any) -> None:
+    evidence = filled.evidence()
+    page = table_page(evidence, "VI", table_frame(evidence, "VI"), "../figures")
+    result = filled.read("cifar10/googlenet-sgd")
+    names = (*(result["stages"][kind] for kind in ("evaluate", "train")), result["run"]["mlflow"]["run_id"])
+    assert " | ".join(f"`{name}`" for name in names) in page
+    assert "Trained on: cpu, float32, 2 threads." in page
+    assert "(../figures/curves_table_6.png)" in page
