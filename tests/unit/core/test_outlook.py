@@ -17,16 +17,17 @@ def params() -> Params:
     return load_params(REPOSITORY / "params.yaml")
 
 
-def outlook(params: Params, runs: Path, cell: str = "mnist/vgg16", seed: int = 0) -> Outlook:
-    key, _ = params.find(cell)
-    return Outlook(params, "quick", key, params.run(cell, "quick", seed), runs, images=800)
+def outlook(params: Params, runs: Path) -> Outlook:
+    key, _ = params.find("mnist/vgg16")
+    return Outlook(params, "paper", key, params.run(str(key), "paper", 0), runs, images=800)
 
 
 def pixels(params: Params, cell: str) -> int:
-    """What a training of the quick budget goes through: images, copies included, times epochs times pixels."""
-    run = params.run(cell, "quick", 0)
-    assert isinstance(run.images, int)
-    return run.images * (2 if run.cell.augment else 1) * run.epochs * run.cell.input_size**2
+    """What a training of the paper's budget goes through: images, copies included, times epochs times pixels."""
+    run = params.run(cell, "paper", 0)
+    assert run.images == "all"
+    images = params.datasets.of(run.dataset).train_images * (2 if run.cell.augment else 1)
+    return images * run.epochs * run.cell.input_size**2
 
 
 def finish(runs: Path, cell: str, seconds: float, seed: int = 0) -> None:
@@ -78,7 +79,9 @@ def test_every_seed_is_a_training(params: Params, tmp_path: Path) -> None:
 
 
 def test_an_epoch_is_one_line(params: Params, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    first = outlook(params, tmp_path)
+    key, _ = params.find("mnist/vgg16")
+    run = params.run(str(key), "quick", 0).model_copy(update={"epochs": 2})
+    first = Outlook(params, "quick", key, run, tmp_path, images=800)
     first.step(800)
     first.report("train-mnist@quick-vgg16-0", METRICS, seconds=30.0, rate=100.0)
     assert capsys.readouterr().err == (

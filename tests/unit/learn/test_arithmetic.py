@@ -11,7 +11,9 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(autouse=True)
-def _as_it_was() -> Iterator[None]:
+def _on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """On a machine with a GPU too, and with the process left as it was."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     fill = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     yield

@@ -16,10 +16,11 @@ from sklearn.metrics import classification_report, confusion_matrix
 from stages.aggregate_tables import main
 from stages.core.params import CellKey, Params, load_params, read_yaml
 from stages.report.evidence import Evidence, gather
-from stages.report.paper import read_paper
+from stages.report.paper import Paper, read_paper
 from stages.report.results import expected_test_images, result_path
 
 ROOT = Path(__file__).parents[3]
+LOADED: dict[str, Params] = {}  # by the file's text: reading YAML would take most of the tests' time
 
 
 class Project:
@@ -33,13 +34,18 @@ class Project:
 
     @property
     def params(self) -> Params:
-        return load_params(self.folder / "params.yaml")
+        path = self.folder / "params.yaml"
+        text = path.read_text()
+        if text not in LOADED:
+            LOADED[text] = load_params(path)
+        return LOADED[text]
 
     def edit(self, change: Callable[[dict[str, Any]], None]) -> None:
         """Change params.yaml."""
-        raw = read_yaml(self.folder / "params.yaml")
+        path = self.folder / "params.yaml"
+        raw = json.loads(path.read_text())
         change(raw)
-        (self.folder / "params.yaml").write_text(json.dumps(raw))
+        path.write_text(json.dumps(raw))
 
     def fill(self, budget: str | None = None) -> "Project":
         """Write a result for every planned cell and seed."""
@@ -70,7 +76,7 @@ class Project:
 
     def evidence(self, budget: str | None = None) -> Evidence:
         params = self.params
-        return gather(params, budget or params.budget, self.cells, read_paper(ROOT / "data" / "paper"))
+        return gather(params, budget or params.budget, self.cells, printed_numbers())
 
     def aggregate(self) -> Result:
         """Run the stage, as dvc.yaml does."""
@@ -85,6 +91,11 @@ class Project:
     def text(self, name: str) -> str:
         """A file that the stage wrote, as `tables/table_1.md`."""
         return (self.folder / "out" / name).read_text()
+
+
+@cache
+def printed_numbers() -> Paper:
+    return read_paper(ROOT / "data" / "paper")
 
 
 @cache
