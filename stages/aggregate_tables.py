@@ -15,6 +15,7 @@ from pathlib import Path
 
 import click
 
+from stages.core.locks import exclusive
 from stages.core.params import load_params
 from stages.core.progress import say
 from stages.report.appendix import appendix_page
@@ -40,7 +41,8 @@ def main(budget: str | None, cells: Path, tables_out: Path, figures_out: Path, s
     check_folders(tables_out=tables_out, figures_out=figures_out, studies_out=studies_out)
     evidence = gather(params, budget or params.budget, cells, read_paper(PAPER_FOLDER))
     tables, studies = pages(evidence, _way(tables_out, figures_out), _way(tables_out, studies_out))
-    rebuild({tables_out: tables, figures_out: gallery(evidence), studies_out: studies})
+    with exclusive(tables_out):
+        rebuild({tables_out: tables, figures_out: gallery(evidence), studies_out: studies})
     for number in params.tables:
         say(summary_line(evidence, number))
     say(f"tables, budget {evidence.budget_name}: {tables_out / 'tables.md'}")

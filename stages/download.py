@@ -17,6 +17,7 @@ from types import FrameType
 
 import click
 
+from stages.core.params import load_params
 from stages.fetch.canonical import CANONICAL
 from stages.fetch.catalogue import ARCHIVES, SOURCE_NAMES, sources_for
 from stages.fetch.obtain import obtain
@@ -45,6 +46,7 @@ from stages.fetch.sources import names_of
 )
 def main(dataset: str, out: Path, folder: Path | None, names: Sequence[str]) -> None:
     """Put the canonical files of DATASET into a folder."""
+    load_params()  # the first stage of all, and so where a mistake in params.yaml is to end the pipeline
     files = CANONICAL[dataset]
     wanted = f"{names_of(files)} (or the usual {names_of(ARCHIVES[dataset])})"
     with _terminable():

@@ -19,11 +19,13 @@ import click
 import numpy as np
 
 from stages.core import provenance
-from stages.core.errors import CorruptFileError
+from stages.core.errors import CorruptFileError, MissingFileError
+from stages.core.imports import without_collection
 from stages.core.locks import exclusive
 from stages.core.params import load_params
 from stages.core.progress import say
 from stages.core.records import atomic_path, file_hash, read_json, write_json, write_text
+from stages.core.runs import HISTORY, RECORD, WEIGHTS
 from stages.core.settings import Run
 from stages.track.client import Mirror
 
@@ -52,6 +54,7 @@ def main(
     budget = budget or params.budget
     key, _ = params.find(cell)
     with exclusive(predictions_out), Mirror() as mirror:
+        metrics_out.unlink(missing_ok=True)
         record = checked_record(run_folder, cell, budget, seed)
         if record["mlflow"]:
             mirror.resume(record["mlflow"]["run_id"])
@@ -67,7 +70,7 @@ def main(
             "stages": {"train": record["stage"], "evaluate": taken.pop("stage")},
             "evaluated": taken,
             **scored,
-            "history": read_json(run_folder / "history.json", record["stage"]),
+            "history": read_json(run_folder / HISTORY, record["stage"]),
             "run": record,
         }
         files = write_predictions(predicted, metrics, predictions_out)
@@ -79,12 +82,14 @@ def main(
 
 def checked_record(folder: Path, cell: str, budget: str, seed: int) -> dict[str, Any]:
     """The run record, once it is that of this cell, and the weights are those it names. Raises CorruptFileError."""
-    path = folder / "run.json"
+    path = folder / RECORD
     record = read_json(path, f"dvc repro, stage train of {cell}")
     if (record["cell"], record["budget"], record["seed"]) != (cell, budget, seed):
         found = f"the run of {record['cell']}, budget {record['budget']}, seed {record['seed']}"
         raise CorruptFileError(path, found, f"{cell}, budget {budget}, seed {seed}")
     for name, expected in record["sha256"].items():
+        if not (folder / name).is_file():
+            raise MissingFileError(folder / name, record["stage"])
         found = file_hash(folder / name, "sha256")
         if found != expected:
             raise CorruptFileError(folder / name, f"sha256 {found}", f"{expected}, as run.json says")
@@ -93,27 +98,25 @@ def checked_record(folder: Path, cell: str, budget: str, seed: int) -> dict[str,
 
 def predict_test(record: dict[str, Any], folder: Path, description: Path, test: Path, count: Any) -> dict[str, Any]:
     """Logits, labels and mean loss on `count` test images, spread evenly over the split; shapes as in the docstring."""
-    import torch
-    from safetensors.torch import load_file
+    with without_collection():
+        import torch
+        from safetensors.torch import load_file
 
-    from stages.learn.arithmetic import set_up
-    from stages.learn.engine import finite, place, predict
-    from stages.learn.images import Standardise, evenly_spread, load
-    from stages.learn.models import build_model
+        from stages.learn.arithmetic import set_up
+        from stages.learn.engine import finite, place, predict
+        from stages.learn.images import Standardise, evenly_spread, load
+        from stages.learn.network import network_of
 
     run = Run.model_validate(record["config"])
     data = read_json(description, "dvc repro preprocess")
     arithmetic = set_up(record["precision"], record["threads"])
     with torch.device("meta"):
-        model = build_model(
-            run.cell.family,
-            run.cell.architecture(),
-            channels=data["channels"],
-            classes=len(data["classes"]),
-            input_size=run.cell.input_size,
-        )
-    model.load_state_dict(load_file(folder / "weights.safetensors"), assign=True)
+        model = network_of(run, data)
+    model.load_state_dict(load_file(folder / WEIGHTS), assign=True)
     whole = load(test, "images", "labels", arithmetic.device, "all")
+    if not len(whole.images) == len(whole.labels) == data["images"]["test"]:
+        found = f"{len(whole.images)} images, {len(whole.labels)} labels"
+        raise CorruptFileError(test, found, f"{data['images']['test']} of each")
     part = whole.take(evenly_spread(len(whole), count))
     predicted = predict(
         place(model, arithmetic), part, Standardise.of(data, run.cell.input_size, arithmetic), arithmetic
@@ -122,13 +125,14 @@ def predict_test(record: dict[str, Any], folder: Path, description: Path, test: 
         "logits": predicted.logits.cpu().numpy(),
         "labels": part.labels.cpu().numpy().astype(np.uint8),
         "loss": finite(predicted.loss.item()),
-        "expected": len(whole) if count == "all" else count,
+        "expected": data["images"]["test"] if count == "all" else count,
     }
 
 
 def score_predictions(predicted: dict[str, Any], classes: list[str]) -> dict[str, Any]:
     """What the metrics file says of the predictions: numbers, and the predictions themselves as digits."""
-    from stages.score.metrics import digits, score
+    with without_collection():
+        from stages.score.metrics import digits, score
 
     labels = predicted["labels"]
     predictions = predicted["logits"].argmax(1).astype(np.uint8)
@@ -143,7 +147,8 @@ def score_predictions(predicted: dict[str, Any], classes: list[str]) -> dict[str
 
 def write_predictions(predicted: dict[str, Any], metrics: dict[str, Any], out: Path) -> list[Path]:
     """Write logits and labels as arrays, the report as text and the confusion matrix as a figure."""
-    from stages.report.figures import save_confusion
+    with without_collection():
+        from stages.report.figures import save_confusion
     from stages.report.forms import report_text
 
     for name in ("logits", "labels"):

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.core.errors import CorruptFileError
+from stages.core.locks import exclusive
 from stages.core.params import Augmentation, DatasetSettings, load_params
 from stages.core.progress import say, track
 from stages.core.records import atomic_path, file_hash, write_json
@@ -37,6 +38,15 @@ from stages.prepare.split import channel_statistics, split
 def main(dataset: str, raw: Path, train_out: Path, test_out: Path, samples_out: Path) -> None:
     """Turn the canonical files of DATASET into arrays."""
     settings = load_params().datasets.of(dataset)
+    with exclusive(train_out):
+        preprocess(dataset, settings, raw, train_out, test_out, samples_out)
+    say(f"preprocess {dataset}: {settings.train_images} + {settings.validation_images} + {settings.test_images} images")
+
+
+def preprocess(
+    dataset: str, settings: DatasetSettings, raw: Path, train_out: Path, test_out: Path, samples_out: Path
+) -> None:
+    """Read, split, augment and write; dataset.json last."""
     whole = checked(READERS[dataset](raw, "train"), settings.train_images + settings.validation_images, settings, raw)
     test = checked(READERS[dataset](raw, "test"), settings.test_images, settings, raw)
 
@@ -49,7 +59,6 @@ def main(dataset: str, raw: Path, train_out: Path, test_out: Path, samples_out: 
         with atomic_path(samples_out / f"{kind}.png") as temporary:
             sample_sheet(images, arrays["train_labels"], len(settings.classes)).save(temporary)
     write_json(train_out / "dataset.json", description(dataset, settings, arrays["train_images"], hashes))
-    say(f"preprocess {dataset}: {settings.train_images} + {settings.validation_images} + {settings.test_images} images")
 
 
 def checked(part: Images, count: int, settings: DatasetSettings, source: Path) -> Images:
@@ -96,6 +105,11 @@ def description(
         "channels": settings.channels,
         "size": settings.size,
         "classes": settings.classes,
+        "images": {
+            "train": settings.train_images,
+            "validation": settings.validation_images,
+            "test": settings.test_images,
+        },
         "mean": mean,
         "std": std,
         "sha256": hashes,

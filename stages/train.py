@@ -7,7 +7,7 @@ In:  the arrays of stage `preprocess` (never the test split), the cell, budget a
 Out: <out>/ weights.safetensors (after the last epoch), history.json (metrics by epoch; the same bytes whenever seed,
      threads, precision and software are the same) and run.json, the run record, written last: a folder without it is
      not a run. The training is mirrored to MLflow while it runs; a tracking server that is down costs a warning.
-Needs neither DVC nor MLflow to run.
+Runs without DVC and without MLflow too: --no-mlflow keeps a trial out of the tables' experiments.
 """
 
 import time
@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stages.core import provenance
+from stages.core.imports import without_collection
 from stages.core.locks import exclusive
 from stages.core.outlook import Outlook
 from stages.core.params import CellKey, Params, load_params
 from stages.core.progress import duration, say
 from stages.core.records import atomic_path, file_hash, read_json, write_json
+from stages.core.runs import HISTORY, RECORD, WEIGHTS
 from stages.core.settings import Run
 from stages.track.client import Mirror
 
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
 
     from stages.learn.engine import Epoch, Splits
 
-WEIGHTS, HISTORY, RECORD = "weights.safetensors", "history.json", "run.json"
-
 
 @click.command()
 @click.argument("cell")
@@ -40,13 +40,14 @@ WEIGHTS, HISTORY, RECORD = "weights.safetensors", "history.json", "run.json"
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="folder of the training arrays")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="folder of the run")
-def main(cell: str, budget: str | None, seed: int, data: Path, out: Path) -> None:
+@click.option("--mlflow/--no-mlflow", "mirrored", default=True, help="mirror the run to MLflow")
+def main(cell: str, budget: str | None, seed: int, data: Path, out: Path, mirrored: bool) -> None:
     """Train CELL, for example `mnist/resnet18`, and write the run to OUT."""
     params = load_params()
     budget = budget or params.budget
     run = params.run(cell, budget, seed)
     key, _ = params.find(cell)
-    with exclusive(out), Mirror() as mirror:
+    with exclusive(out), Mirror(mirrored) as mirror:
         started = time.time()
         (out / RECORD).unlink(missing_ok=True)
         record = starting_record(key, budget, run, data, started)
@@ -89,25 +90,21 @@ def train_cell(
     mirror: Mirror,
 ) -> dict[str, Any]:
     """Train, write weights and history, and return what the run record says of it."""
-    import torch  # here, so that a wrong parameter is refused without waiting for it
+    with without_collection():  # and here, so that a wrong parameter is refused without waiting for PyTorch
+        import torch
 
-    from stages.learn.arithmetic import set_up
-    from stages.learn.engine import train
-    from stages.learn.images import Standardise
-    from stages.learn.models import build_model, parameter_count
-    from stages.learn.seeding import derive
+        from stages.learn.arithmetic import set_up
+        from stages.learn.engine import train
+        from stages.learn.images import Standardise
+        from stages.learn.models import parameter_count
+        from stages.learn.network import network_of
+        from stages.learn.seeding import derive
 
     arithmetic = set_up(run.training.precision, params.chosen_budget(budget).threads)
     splits = load_splits(run, data, arithmetic.device)
     torch.manual_seed(derive(run.seed, "weights"))
-    model = build_model(
-        run.cell.family,
-        run.cell.architecture(),
-        channels=description["channels"],
-        classes=len(description["classes"]),
-        input_size=run.cell.input_size,
-    )
-    outlook = Outlook(params, budget, key, run, out.parents[2], len(splits.train))
+    model = network_of(run, description)
+    outlook = Outlook(params, budget, key, run, out, len(splits.train))
     stage = provenance.stage_name("train", key, budget, run.seed)
     epochs: list[Epoch] = []
 
@@ -120,6 +117,7 @@ def train_cell(
 
     standardise = Standardise.of(description, run.cell.input_size, arithmetic)
     outcome = train(model, run, splits, standardise, arithmetic, on_epoch, outlook.step)
+    outlook.close()
     save(model, epochs, out)
     return {
         "outcome": outcome,

@@ -276,9 +276,11 @@ def _check_names(params: Params) -> None:
             raise ParamError(f"alternatives.{dataset}.{name}", name, f"a name that cells.{dataset} does not have")
         planned = params.study_cells.of(dataset)
         for name in planned:
-            if name not in params.alternatives.of(dataset) or planned.count(name) > 1:
-                known = ", ".join(params.alternatives.of(dataset)) or "none"
-                raise ParamError(f"study_cells.{dataset}", name, f"once each: {known}")
+            studied = [study for study in params.studies.values() if study.dataset == dataset]
+            known = [cell for study in studied for cell in study.alternatives]
+            if name not in params.alternatives.of(dataset) or name not in known or planned.count(name) > 1:
+                allowed = f"once each, the alternatives of a study: {', '.join(known) or 'none'}"
+                raise ParamError(f"study_cells.{dataset}", name, allowed)
 
 
 def _check_tables(params: Params) -> None:
@@ -347,7 +349,8 @@ def _check_budgets(params: Params) -> None:
 def _check_share(params: Params, where: str, key: CellKey, cell: Cell, share: Share) -> None:
     dataset = params.datasets.of(key.dataset)
     _check_at_most(f"{where}.images", share.images, dataset.train_images)
-    _check_at_most(f"{where}.sample_images", share.sample_images, dataset.train_images)
+    images = dataset.train_images if share.images == "all" else share.images
+    _check_at_most(f"{where}.sample_images", share.sample_images, images)
     _check_at_most(f"{where}.validation_images", share.validation_images, dataset.validation_images)
     unknown = set(share.overrides) - set(type(cell).model_fields) | set(share.overrides) & {"family"}
     for name in sorted(unknown):
@@ -357,7 +360,7 @@ def _check_share(params: Params, where: str, key: CellKey, cell: Cell, share: Sh
         resolved = override(cell, share.overrides)
     except ValidationError as error:
         raise _one_line(error, {**cell.model_dump(), **share.overrides}, f"{where}.overrides.") from None
-    images = (dataset.train_images if share.images == "all" else share.images) * (2 if resolved.augment else 1)
+    images *= 2 if resolved.augment else 1
     if images % resolved.batch_size == 1:
         batches = f"{key} takes {images} images in batches of {resolved.batch_size}"
         raise ParamError(f"{where}.images", share.images, f"a number that leaves no last batch of one image: {batches}")

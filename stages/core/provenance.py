@@ -11,7 +11,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -24,7 +24,7 @@ from stages.core.records import file_hash
 DVC_FILE = Path("dvc.yaml")
 _IGNORED = ("__pycache__", "*.pyc", ".mypy_cache", ".venv")  # as in .dvcignore
 _SOURCES = "stages/"
-_WRITTEN_BY_STAGES = ("dvc.lock", "reports/")  # change while the pipeline runs; not sources
+_TRACKED = ("stages", "params.yaml", "dvc.yaml", "data/paper", "requirements.lock")  # what a commit says of a number
 _PACKAGES = ("torch", "torchvision", "numpy", "safetensors", "scikit-learn", "pydantic", "dvc", "mlflow")
 
 
@@ -71,11 +71,12 @@ def _ignored(file: Path) -> bool:
 
 
 def git_state() -> dict[str, Any]:
-    """The commit, and whether tracked sources differ from it (what stages write does not count)."""
+    """The commit, and whether sources, parameters or the lock file differ from it, new files among them."""
     commit = _git("rev-parse", "HEAD").strip()
-    changed = [line[3:] for line in _git("status", "--porcelain", "--untracked-files=no").splitlines()]
-    sources = [name for name in changed if not name.startswith(_WRITTEN_BY_STAGES)]
-    return {"commit": commit, "dirty": bool(sources), "changed": sources}
+    changed = [
+        line[3:] for line in _git("status", "--porcelain", "--untracked-files=all", "--", *_TRACKED).splitlines()
+    ]
+    return {"commit": commit, "dirty": bool(changed), "changed": changed}
 
 
 def environment() -> dict[str, Any]:
@@ -86,8 +87,15 @@ def environment() -> dict[str, Any]:
         "processor": _processor(),
         "cores": os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "packages": {name: version(name) for name in _PACKAGES},
+        "packages": {name: _version(name) for name in _PACKAGES},
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # DVC and MLflow need not be there
+        return None
 
 
 def _processor() -> str:

@@ -1,5 +1,6 @@
 """Where and how the arithmetic is done: device, threads, precision, memory layout, determinism."""
 
+import os
 from typing import Literal, NamedTuple
 
 import torch
@@ -30,6 +31,7 @@ class Arithmetic(NamedTuple):
 
 def set_up(precision: Literal["auto", "bfloat16", "float32"], threads: int | Literal["auto"]) -> Arithmetic:
     """Fix the arithmetic of this process. `auto` precision is bfloat16 where the device multiplies it natively."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic products; read when CUDA starts
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if threads != "auto":
         torch.set_num_threads(threads)

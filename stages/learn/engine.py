@@ -1,4 +1,4 @@
-"""The training loop: one step per batch from arrays in memory, one evaluation per epoch, no waiting for the device inside.
+"""The training loop: one step per batch from arrays in memory, one evaluation per epoch, no waiting for the device.
 
 The loss is taken in float32. Losses and hits are summed on the device and read once an epoch. Every random draw comes
 from (seed, purpose, epoch), so an epoch does not depend on how the earlier ones were run.

@@ -12,7 +12,7 @@ def build_optimizer(cell: Cell, training: Training, parameters: Iterable[torch.T
     decay = training.weight_decay
     if cell.optimizer == "rmsprop":
         rmsprop = training.rmsprop
-        return torch.optim.RMSprop(parameters, cell.lr, rmsprop.alpha, rmsprop.eps, weight_decay=decay, foreach=True)
+        return torch.optim.RMSprop(parameters, cell.lr, rmsprop.alpha, rmsprop.eps, weight_decay=decay, foreach=False)
     if cell.optimizer == "adam":
         adam = training.adam
         return torch.optim.Adam(parameters, cell.lr, (adam.beta1, adam.beta2), adam.eps, weight_decay=decay, fused=True)

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from stages.core.params import Assumption, Table
+from stages.core.settings import DATASETS
 from stages.report.evidence import Evidence
 from stages.report.markdown import code, document, escape, table
 from stages.report.studies import Comparison
@@ -27,7 +28,16 @@ def overview_page(
         "## More",
         "- [Appendix](appendix.md): classification reports, training logs and confusion matrices, as the paper's "
         "Figs. 6-23",
+        *(_samples(dataset, evidence) for dataset in DATASETS),
     )
+
+
+def _samples(dataset: str, evidence: Evidence) -> str:
+    """The way to a data set's sample sheets, which do not depend on the budget: reports/samples/<data set>/."""
+    title = evidence.params.datasets.of(dataset).title
+    sheets = f"../../samples/{dataset}"
+    links = f"[plain]({sheets}/plain.png), [augmented]({sheets}/augmented.png)"
+    return f"- {title}, samples as in the paper's Figs. 1-2: {links}"
 
 
 def _table_part(evidence: Evidence, number: Table, frame: pd.DataFrame) -> str:

@@ -22,9 +22,9 @@ MILLISECONDS = 1000
 class Mirror:
     """Mirrors one stage to MLflow. The first failure is one warning; after it nothing more is mirrored."""
 
-    def __init__(self) -> None:
+    def __init__(self, enabled: bool = True) -> None:
         self.patience = PATIENCE
-        self.failed = False
+        self.failed = not enabled
         self.process: MirrorProcess | None = None  # from the first event on: a stage with nothing to say starts none
         self.answers: dict[str, Any] = {}
 

@@ -2,11 +2,13 @@
 
 import csv
 import json
+import re
 import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.pipeline.conftest import Repository
 
 CELLS = ["mnist/vgg11", "mnist/resnet18", "mnist/resnet18-sgd", "cifar10/googlenet-sgd", "cifar10/resnet18-lr1e-2"]
@@ -52,7 +54,14 @@ def test_every_stage_ran_and_the_tables_hold_the_predictions_accuracy(repository
         hits = sum(p == t for p, t in zip(found["predictions"], found["labels"], strict=True))
         assert len(found["labels"]) == 100
         assert float(rows[label]["mean"]) == pytest.approx(hits)  # of 100 images, so hits are percent
-        assert rows[label]["stages"].split(";") == [stage("train", cell), stage("evaluate", cell)]
+        assert rows[label]["stages"].split(";") == [stage("evaluate", cell), stage("train", cell)]
+
+
+def test_every_link_of_the_overview_leads_somewhere(repository: Repository) -> None:
+    tables = repository.folder / "reports/quick/tables"
+    links = re.findall(r"\]\(([^)]+)\)", (tables / "tables.md").read_text())
+    assert any("samples" in link for link in links)
+    assert [link for link in links if not (tables / link).is_file()] == []
 
 
 def test_a_run_record_holds_the_hashes_that_dvc_lock_holds(repository: Repository) -> None:

@@ -372,13 +372,13 @@ def test_more_images_than_the_split_has_are_refused(raw: Any, place: Place, valu
     ],
 )
 def test_a_last_batch_of_one_image_is_refused(raw: Any, images: int, family: str, batches: str) -> None:
-    raw["budgets"]["paper"]["train"]["mnist"][family]["images"] = images
+    raw["budgets"]["paper"]["train"]["mnist"][family] |= {"images": images, "sample_images": 1}
     refuses(f"budgets.paper.train.mnist.{family}.images: {images} is not allowed; allowed: ", batches)
 
 
 def test_the_copies_of_an_augmented_cell_count_in_its_last_batch(raw: Any) -> None:
     share = raw["budgets"]["paper"]["train"]["mnist"]["resnet"]
-    share["images"], share["overrides"] = 13, {"batch_size": 24}
+    share |= {"images": 13, "sample_images": 13, "overrides": {"batch_size": 24}}
     load_params()
     share["overrides"] = {"batch_size": 25}
     refuses(
@@ -445,9 +445,13 @@ def test_a_study_cell_that_the_budget_makes_equal_to_its_base_is_refused(raw: An
         (("studies", "vgg16-head", "assumption"), "A99", "one of A1, "),
         (("studies", "vgg16-head", "alternatives"), ["vgg15"], "one of resnet18-lr1e-2-sgd, "),
         (("studies", "vgg16-head", "printed", "row"), "VGG16 with luck", "one of VGG16, VGG11, "),
-        (("study_cells", "cifar10"), ["vgg15"], "once each: resnet18-lr1e-2-sgd, "),
-        (("study_cells", "mnist"), ["vgg15"], "once each: none"),
-        (("study_cells", "cifar10"), ["resnet18-adam-96", "resnet18-adam-96"], "once each: "),
+        (("study_cells", "cifar10"), ["vgg15"], "once each, the alternatives of a study: resnet18-lr1e-2-sgd, "),
+        (("study_cells", "mnist"), ["vgg15"], "once each, the alternatives of a study: none"),
+        (
+            ("study_cells", "cifar10"),
+            ["resnet18-adam-96", "resnet18-adam-96"],
+            "once each, the alternatives of a study: ",
+        ),
         (("seeds",), [0, 1, 0], "every seed once"),
         (("budget",), "free", "one of quick, paper"),
     ],
@@ -464,8 +468,23 @@ def test_a_study_of_a_table_that_is_not_there_is_refused(raw: Any) -> None:
         del raw["cells"]["cifar10"][name]
     raw["figures"] = []
     raw["studies"] = {"resnet18-stem": raw["studies"]["resnet18-stem"]}
+    raw["study_cells"]["cifar10"] = []
     raw["studies"]["resnet18-stem"]["printed"]["table"] = "IV"
     refuses("studies.resnet18-stem.printed.table: 'IV' is not allowed; allowed: one of I, II, III, V, VI")
+
+
+def test_a_study_cell_of_no_study_is_refused(raw: Any) -> None:
+    del raw["studies"]["resnet18-lr1e-2-optimizer"]
+    refuses(
+        "study_cells.cifar10: 'resnet18-lr1e-2-sgd' is not allowed; allowed: once each, the alternatives of a study: "
+    )
+
+
+def test_the_sample_of_training_images_is_not_larger_than_the_images(raw: Any) -> None:
+    raw["budgets"]["quick"]["train"]["mnist"]["resnet"] |= {"images": 100, "sample_images": 101}
+    refuses(
+        "budgets.quick.train.mnist.resnet.sample_images: 101 is not allowed; allowed: all, or a number from 1 to 100"
+    )
 
 
 def test_an_alternative_named_like_a_cell_is_refused(raw: Any) -> None:

@@ -139,7 +139,7 @@ def test_a_dependency_that_is_not_there_is_refused(dvc_folder: Path, monkeypatch
 
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name, content in {"train.py": "1", "dvc.lock": "1", "reports/table.md": "1"}.items():
+    for name, content in {"stages/train.py": "1", "dvc.lock": "1", "reports/table.md": "1"}.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(content)
     for name, value in {"NAME": "A", "EMAIL": "a@example.org"}.items():
@@ -159,6 +159,11 @@ def test_a_clean_clone_has_its_commit(clone: Path) -> None:
     assert provenance.git_state() == {"commit": commit, "dirty": False, "changed": []}
 
 
+def test_a_new_source_makes_a_clone_dirty(clone: Path) -> None:
+    (clone / "stages/new.py").write_text("1")
+    assert provenance.git_state()["changed"] == ["stages/new.py"]
+
+
 def test_what_stages_write_does_not_make_a_clone_dirty(clone: Path) -> None:
     for name in ("dvc.lock", "reports/table.md"):
         (clone / name).write_text("2")
@@ -167,16 +172,16 @@ def test_what_stages_write_does_not_make_a_clone_dirty(clone: Path) -> None:
 
 @pytest.mark.parametrize("staged", [True, False])
 def test_a_changed_source_makes_a_clone_dirty(clone: Path, staged: bool) -> None:
-    (clone / "train.py").write_text("2")
+    (clone / "stages/train.py").write_text("2")
     if staged:
-        command("git", "add", "train.py", cwd=clone)
+        command("git", "add", "stages/train.py", cwd=clone)
     state = provenance.git_state()
-    assert (state["dirty"], state["changed"]) == (True, ["train.py"])
+    assert (state["dirty"], state["changed"]) == (True, ["stages/train.py"])
 
 
 def test_a_removed_source_makes_a_clone_dirty(clone: Path) -> None:
-    (clone / "train.py").unlink()
-    assert provenance.git_state()["changed"] == ["train.py"]
+    (clone / "stages/train.py").unlink()
+    assert provenance.git_state()["changed"] == ["stages/train.py"]
 
 
 def test_outside_a_clone_or_before_the_first_commit_one_line_says_so(
