@@ -34,6 +34,7 @@ check: setup  ## what CI runs: lint, format, types, tests
 
 ui: setup  ## open the MLflow UI on what was run: http://127.0.0.1:5000
 	@case "$$MLFLOW_TRACKING_URI" in http*) echo "your runs are at $$MLFLOW_TRACKING_URI: open it in a browser"; exit 1;; esac
+	@echo "http://127.0.0.1:5000: choose 'Model training' (top left), then Experiments and a table"
 	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --port 5000 \
 		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"
 

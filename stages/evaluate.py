@@ -168,7 +168,7 @@ def mirror_metrics(mirror: Mirror, metrics: dict[str, Any], artifacts: list[Path
     for average in ("macro avg", "weighted avg"):
         for name in ("precision", "recall", "f1-score"):
             values[f"test_{average.split()[0]}_{name.split('-')[0]}"] = metrics["report"][average][name]
-    mirror.metrics(values, step=len(metrics["history"]))
+    mirror.metrics(values, step=0)  # one value a run: MLflow draws it as a bar, and at a later step as a lone dot
     mirror.close(artifacts, {"evaluate_stage": metrics["stages"]["evaluate"]}, None)
 
 

@@ -6,13 +6,18 @@ from typing import Any
 
 from stages.core.params import Params
 
+# Petroff's eight colours (arXiv:2107.02270), told apart by colour-blind readers too; MLflow's own may be given twice.
+_COLOURS = ("#1845fb", "#ff5e02", "#c91f16", "#c849a9", "#adad7d", "#86c8dd", "#578dff", "#656364")
+
 
 def placement(params: Params, dataset: str, name: str) -> tuple[str, str, dict[str, str]]:
     """The experiment and the run name of a cell (its table and row, or its study), and the tags that say so."""
     for number, table in params.tables.items():
         for row in table.rows:
             if (table.dataset, row.cell) == (dataset, name):
-                return f"Table {number}: {table.caption}", row.row, {"table": number, "row": row.row}
+                colour = _COLOURS[table.rows.index(row) % len(_COLOURS)]
+                tags = {"table": number, "row": row.row, "mlflow.runColor": colour}
+                return f"Table {number}: {table.caption}", row.row, tags
     for study_name, study in params.studies.items():
         if study.dataset == dataset and name in study.alternatives:
             return f"Study {study_name}", name, {"study": study_name}

@@ -1,5 +1,6 @@
 """A real DVC repository in a temporary folder: the project's own files and its own params.yaml, shrunk."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -29,9 +30,9 @@ class Repository:
         self.log = self.run("dvc", "repro", *arguments)
         return [line.split("'")[1] for line in self.log.splitlines() if line.startswith("Running stage '")]
 
-    def would_run(self) -> list[str]:
-        """The stages that `dvc repro` would run, by its own dry run."""
-        return self.repro("--dry")
+    def stale(self) -> set[str]:
+        """The stages that differ from dvc.lock; those downstream of them join once their inputs have changed."""
+        return set(json.loads(self.run("dvc", "status", "--json").splitlines()[-1]))
 
     def run(self, *command: str) -> str:
         """Run a command in the repository and return what it printed; a failure fails the test with its output."""

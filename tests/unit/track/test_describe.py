@@ -14,7 +14,9 @@ def test_every_row_has_its_tables_experiment(params: Params) -> None:
             experiment, name, tags = placement(params, table.dataset, row.cell)
             placed[experiment, name] = tags
             assert (experiment, name) == (f"Table {number}: {table.caption}", row.row)
-            assert tags == {"table": number, "row": row.row}
+            assert tags.items() >= {"table": number, "row": row.row}.items()
+        colours = [placement(params, table.dataset, row.cell)[2]["mlflow.runColor"] for row in table.rows]
+        assert len(set(colours)) == len(colours)  # no two rows of a table alike in MLflow's charts
     assert len(placed) == sum(len(table.rows) for table in params.tables.values())
 
 
