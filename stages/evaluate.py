@@ -9,9 +9,11 @@ In:  a run folder (stage `train`), the test arrays and dataset.json (stage `prep
      images.
 Out: <metrics-out>, accuracy, scikit-learn's report, confusion matrix, predictions and labels as digits, the history and
      the run record, so that tables need nothing else; <predictions-out>/ logits.npy (float32, (n, classes)),
-     labels.npy, report.txt, confusion.png. The test metrics are added to the training's MLflow run.
+     labels.npy, report.txt, confusion.png. Run by DVC, it adds the test metrics to the training's MLflow
+     run; by hand it leaves that alone.
 """
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -53,13 +55,16 @@ def main(
     params = load_params()
     budget = budget or params.budget
     key, _ = params.find(cell)
-    with exclusive(predictions_out), Mirror() as mirror:
+    stage = provenance.stage_name("evaluate", key, budget, seed)
+    with exclusive(predictions_out), Mirror(provenance.run_by_dvc(stage)) as mirror:
         metrics_out.unlink(missing_ok=True)
-        record = checked_record(run_folder, cell, budget, seed)
+        started = time.time()
+        record = checked_record(run_folder, cell, budget, seed, params.run(cell, budget, seed))
         if record["mlflow"]:
             mirror.resume(record["mlflow"]["run_id"])
         classes = read_json(description, "dvc repro preprocess")["classes"]
-        taken = provenance.take("evaluate", key, budget, seed, [description, test, run_folder])
+        inputs = [description, test, run_folder]
+        taken = provenance.take("evaluate", key, budget, seed, inputs)
         count = params.chosen_budget(budget).test_images.of(key.dataset)
         predicted = predict_test(record, run_folder, description, test, count)
         scored = score_predictions(predicted, classes)
@@ -68,7 +73,7 @@ def main(
             **{name: record[name] for name in ("cell", "budget", "seed")},
             "dataset": key.dataset,
             "stages": {"train": record["stage"], "evaluate": taken.pop("stage")},
-            "evaluated": taken,
+            "evaluated": taken | {"environment": provenance.environment()} | predicted["arithmetic"],
             **scored,
             "history": read_json(run_folder / HISTORY, record["stage"]),
             "run": record,
@@ -77,16 +82,23 @@ def main(
         metrics["sha256"] = {file.name: file_hash(file, "sha256") for file in files if file.suffix == ".npy"}
         write_json(metrics_out, metrics)
         mirror_metrics(mirror, metrics, [metrics_out, *(file for file in files if file.suffix != ".npy")])
+        provenance.refuse_changes(taken, "evaluate", key, budget, seed, inputs, started)
     say(f"{metrics['stages']['evaluate']}: {metrics['accuracy']:.2%} of {metrics['test_images']} test images")
 
 
-def checked_record(folder: Path, cell: str, budget: str, seed: int) -> dict[str, Any]:
-    """The run record, once it is that of this cell, and the weights are those it names. Raises CorruptFileError."""
+def checked_record(folder: Path, cell: str, budget: str, seed: int, run: Run) -> dict[str, Any]:
+    """The run record, once it is this cell's with today's settings, and the weights are those it names.
+
+    Raises CorruptFileError or MissingFileError.
+    """
     path = folder / RECORD
     record = read_json(path, f"dvc repro, stage train of {cell}")
     if (record["cell"], record["budget"], record["seed"]) != (cell, budget, seed):
         found = f"the run of {record['cell']}, budget {record['budget']}, seed {record['seed']}"
         raise CorruptFileError(path, found, f"{cell}, budget {budget}, seed {seed}")
+    if record["config"] != run.model_dump():
+        expected = f"those of params.yaml (dvc repro -f {record['stage']})"
+        raise CorruptFileError(path, "a training with other settings", expected)
     for name, expected in record["sha256"].items():
         if not (folder / name).is_file():
             raise MissingFileError(folder / name, record["stage"])
@@ -125,6 +137,7 @@ def predict_test(record: dict[str, Any], folder: Path, description: Path, test: 
         "logits": predicted.logits.cpu().numpy(),
         "labels": part.labels.cpu().numpy().astype(np.uint8),
         "loss": finite(predicted.loss.item()),
+        "arithmetic": arithmetic.describe(),
         "expected": data["images"]["test"] if count == "all" else count,
     }
 

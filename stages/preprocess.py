@@ -10,6 +10,7 @@ Out: <train-out>/ train_images, train_labels, augmented_images, validation_image
 The same bytes on every run: the split comes from a seeded permutation, each augmented image from (seed, its index).
 """
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +55,11 @@ def preprocess(
     arrays["augmented_images"] = augmented_copy(arrays["train_images"], settings.augmentation, f"augment {dataset}")
     hashes = {name: save_array(train_out / f"{name}.npy", array) for name, array in arrays.items()}
     for name, array in test._asdict().items():
-        save_array(test_out / f"{name}.npy", array)
+        hashes[f"test_{name}"] = save_array(test_out / f"{name}.npy", array)
     for kind, images in (("plain", arrays["train_images"]), ("augmented", arrays["augmented_images"])):
         with atomic_path(samples_out / f"{kind}.png") as temporary:
             sample_sheet(images, arrays["train_labels"], len(settings.classes)).save(temporary)
-    write_json(train_out / "dataset.json", description(dataset, settings, arrays["train_images"], hashes))
+    write_json(train_out / "dataset.json", description(dataset, settings, raw, arrays["train_images"], hashes))
 
 
 def checked(part: Images, count: int, settings: DatasetSettings, source: Path) -> Images:
@@ -95,7 +96,7 @@ def save_array(path: Path, array: NDArray[np.uint8]) -> str:
 
 
 def description(
-    dataset: str, settings: DatasetSettings, train_images: NDArray[np.uint8], hashes: dict[str, str]
+    dataset: str, settings: DatasetSettings, raw: Path, train_images: NDArray[np.uint8], hashes: dict[str, str]
 ) -> dict[str, Any]:
     """What training and evaluation need to know of the data set, and what its arrays are."""
     mean, std = channel_statistics(train_images)
@@ -113,6 +114,11 @@ def description(
         "mean": mean,
         "std": std,
         "sha256": hashes,
+        "made_from": {
+            "settings": settings.model_dump(),
+            "raw_md5": {file.name: file_hash(file) for file in sorted(raw.iterdir()) if file.is_file()},
+            "packages": {name: version(name) for name in ("torch", "torchvision", "numpy")},
+        },
     }
 
 

@@ -61,7 +61,9 @@ def main(cell: str, budget: str | None, seed: int, data: Path, out: Path, mirror
         write_json(out / RECORD, record)
         mirror.metrics({"images_per_second": record["images_per_second"], "seconds": record["times"]["seconds"]}, 0)
         tags = {name: str(record[name]) for name in ("outcome", "device", "precision", "threads")}
+        tags["run_by"] = "dvc" if provenance.run_by_dvc(record["stage"]) else "hand"
         mirror.close([out / RECORD, out / HISTORY], tags, "FINISHED")
+        provenance.refuse_changes(record, "train", key, budget, seed, [data], started)
     say(f"{record['stage']}: {record['outcome']} in {duration(record['times']['seconds'])}, {out}")
 
 
@@ -123,9 +125,7 @@ def train_cell(
         "outcome": outcome,
         "counts": image_counts(run, splits),
         "parameters": parameter_count(model),
-        "device": device_name(arithmetic.device),
-        "precision": arithmetic.precision,
-        "threads": arithmetic.threads,
+        **arithmetic.describe(),
         "times": {"epochs": [epoch_times(epoch) for epoch in epochs]},
         "images_per_second": round(len(splits.train) * len(epochs) / sum(epoch.train_seconds for epoch in epochs), 1),
         "sha256": {name: file_hash(out / name, "sha256") for name in (WEIGHTS, HISTORY)},
@@ -175,13 +175,6 @@ def epoch_times(epoch: "Epoch") -> dict[str, Any]:
         "seconds": round(epoch.seconds, 3),
         "ended": timestamp(epoch.ended),
     }
-
-
-def device_name(device: "torch.device") -> str:
-    """`cpu`, or the type and the name of the accelerator."""
-    import torch
-
-    return "cpu" if device.type == "cpu" else f"{device.type}: {torch.cuda.get_device_name(device)}"
 
 
 def timestamp(seconds: float) -> str:

@@ -25,6 +25,7 @@ DVC_FILE = Path("dvc.yaml")
 _IGNORED = ("__pycache__", "*.pyc", ".mypy_cache", ".venv")  # as in .dvcignore
 _SOURCES = "stages/"
 _TRACKED = ("stages", "params.yaml", "dvc.yaml", "data/paper", "requirements.lock")  # what a commit says of a number
+_DECIDING = ("OMP_", "MKL_", "ONEDNN_", "DNNL_", "ATEN_", "CUBLAS_", "MALLOC_", "GLIBC_")  # of bits or of speed
 _PACKAGES = ("torch", "torchvision", "numpy", "safetensors", "scikit-learn", "pydantic", "dvc", "mlflow")
 
 
@@ -38,16 +39,47 @@ def take(kind: str, key: CellKey, budget: str, seed: int, inputs: Sequence[Path]
 
     Raises StageError where that cannot be established.
     """
+    params, sources = _params_and_sources(kind, key, budget, seed)
+    return {
+        "stage": stage_name(kind, key, budget, seed),
+        "params": params,
+        "deps": sources | {path.as_posix(): hash_dependency(path) for path in inputs},
+        "git": git_state(),
+    }
+
+
+def refuse_changes(
+    taken: dict[str, Any], kind: str, key: CellKey, budget: str, seed: int, inputs: Sequence[Path], started: float
+) -> None:
+    """Raise StageError when what was `taken` at the start is no longer so: DVC would record what is there now.
+
+    Sources and parameters are compared; of the inputs, which are large, it is enough that none was written since.
+    """
+    params, sources = _params_and_sources(kind, key, budget, seed)
+    changed = [path for path, value in params.items() if value != taken["params"][path]]
+    changed += [path for path, found in sources.items() if found != taken["deps"][path]]
+    for path in inputs:
+        files = path.rglob("*") if path.is_dir() else [path]
+        changed += [str(file) for file in files if file.stat().st_mtime > started]
+    if changed:
+        raise StageError(
+            f"{', '.join(changed)} changed while {stage_name(kind, key, budget, seed)} ran, so DVC must not record it; "
+            "run dvc repro again"
+        )
+
+
+def _params_and_sources(kind: str, key: CellKey, budget: str, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
     item = {"item.budget": budget, "item.cell": key.name, "item.seed": str(seed)}
     template = read_yaml(DVC_FILE)["stages"][f"{kind}-{key.stage_suffix}"]
     raw = read_yaml(PARAMS_FILE)
-    sources = [Path(path) for path in template["deps"] if path.startswith(_SOURCES)]
-    return {
-        "stage": stage_name(kind, key, budget, seed),
-        "params": {path: _look_up(raw, path) for path in (_fill(path, item) for path in template["params"])},
-        "deps": {path.as_posix(): hash_dependency(path) for path in [*sources, *inputs]},
-        "git": git_state(),
-    }
+    params = {path: _look_up(raw, path) for path in (_fill(path, item) for path in template["params"])}
+    sources = [path for path in template["deps"] if path.startswith(_SOURCES)]
+    return params, {path: hash_dependency(Path(path)) for path in sources}
+
+
+def run_by_dvc(stage: str) -> bool:
+    """Whether DVC runs this process as that stage, rather than a person by hand."""
+    return os.environ.get("DVC_STAGE") == stage
 
 
 def hash_dependency(path: Path) -> dict[str, Any]:
@@ -73,9 +105,8 @@ def _ignored(file: Path) -> bool:
 def git_state() -> dict[str, Any]:
     """The commit, and whether sources, parameters or the lock file differ from it, new files among them."""
     commit = _git("rev-parse", "HEAD").strip()
-    changed = [
-        line[3:] for line in _git("status", "--porcelain", "--untracked-files=all", "--", *_TRACKED).splitlines()
-    ]
+    status = _git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *_TRACKED)
+    changed = [entry[3:] for entry in status.split("\0") if entry]
     return {"commit": commit, "dirty": bool(changed), "changed": changed}
 
 
@@ -86,6 +117,7 @@ def environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "processor": _processor(),
         "cores": os.cpu_count(),
+        "variables": {name: value for name, value in os.environ.items() if name.startswith(_DECIDING)},
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "packages": {name: _version(name) for name in _PACKAGES},
     }
@@ -101,9 +133,17 @@ def _version(package: str) -> str | None:
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
     if info.is_file():
+        found: dict[str, str] = {}
         for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
+            if not line.strip():
+                break  # the next core is the same
+            name, _, value = line.partition(":")
+            found[name.strip()] = value.strip()
+        if "model name" in found:
+            numbers = ", ".join(
+                f"{name} {found[name]}" for name in ("cpu family", "model", "stepping") if name in found
+            )
+            return f"{found['model name']} ({numbers})"
     return platform.processor() or platform.machine()
 
 

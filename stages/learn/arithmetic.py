@@ -1,7 +1,7 @@
 """Where and how the arithmetic is done: device, threads, precision, memory layout, determinism."""
 
 import os
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 
@@ -23,6 +23,23 @@ class Arithmetic(NamedTuple):
         """Channels last, but for float32 on a CPU: the plain layout is up to 1.6 times faster on small batches."""
         plain = self.device.type == "cpu" and self.dtype == torch.float32
         return torch.contiguous_format if plain else torch.channels_last
+
+    def describe(self) -> dict[str, Any]:
+        """What the run record says of it. Instructions decide bits, and a processor's name hides them."""
+        on_cpu = self.device.type == "cpu"
+        capabilities = torch.cpu.get_capabilities()
+        return {
+            "device": "cpu" if on_cpu else f"{self.device.type}: {torch.cuda.get_device_name(self.device)}",
+            "precision": self.precision,
+            "threads": self.threads,
+            "backend": {
+                "torch": torch.__version__,
+                "cuda": None if on_cpu else torch.version.cuda,
+                "cudnn": None if on_cpu else torch.backends.cudnn.version(),
+                "capability": torch.backends.cpu.get_cpu_capability(),
+                "instructions": sorted(name for name, there in capabilities.items() if there is True),
+            },
+        }
 
     def autocast(self) -> torch.autocast:
         """The context in which forward passes run."""

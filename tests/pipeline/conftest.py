@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,10 +40,17 @@ class Repository:
         return done.stdout + done.stderr
 
     def attempt(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command in the repository."""
+        """Run a command in the repository to its end."""
+        running = self.start(*command)
+        out, err = running.communicate()
+        return subprocess.CompletedProcess(command, running.returncode, out, err)
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        """Start a command in the repository."""
         environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
         environment.pop("MLFLOW_TRACKING_URI", None)
-        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, cwd=self.folder, env=environment, stdout=pipe, stderr=pipe, text=True)
 
     def edit_params(self, change: Callable[[Any], None]) -> None:
         """Change params.yaml as a user would."""
@@ -53,12 +59,6 @@ class Repository:
         change(params)
         with path.open("w") as file:
             YAML().dump(params, file)
-
-    def timed(self, *command: str) -> float:
-        """Wall seconds of a command."""
-        start = time.monotonic()
-        self.run(*command)
-        return time.monotonic() - start
 
 
 def shrink(params: Any) -> None:

@@ -181,6 +181,23 @@ def test_bad_parameters_stop_the_pipeline_before_anything_runs(restored: Reposit
     restored.repro()
 
 
+def test_a_source_edited_while_a_training_runs_is_not_recorded(restored: Repository) -> None:
+    locked = (restored.folder / "dvc.lock").read_text()
+    name = stage("train", "mnist/resnet18-sgd")
+    running = restored.start("dvc", "repro", "--single-item", "--force", name)
+    for line in running.stderr or ():
+        if "epoch 1/2" in line:
+            break
+    with (restored.folder / "stages/learn/seeding.py").open("a") as source:
+        source.write("\n# edited meanwhile\n")
+    _, said = running.communicate()
+    assert running.returncode != 0
+    assert f"Error: stages/learn changed while {name} ran" in said
+    assert (restored.folder / "dvc.lock").read_text() == locked
+    restored.run("git", "checkout", "-q", "--", "stages")
+    restored.repro()
+
+
 def test_one_cell_alone_runs_without_dvc_and_without_mlflow(repository: Repository, tmp_path: Path) -> None:
     data, out = "data/processed/mnist/train", tmp_path / "quick/mnist/resnet18/s0"
     done = repository.attempt(
