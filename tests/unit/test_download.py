@@ -88,6 +88,8 @@ def stuck(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
         env=env,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell's background job is started with Ctrl-C ignored, and its children would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     deadline = time.monotonic() + 60
     while not (tmp_path / "pid").exists():
