@@ -9,7 +9,7 @@ from typing import Any
 from tqdm import tqdm
 
 from stages.core.errors import StageError
-from stages.core.params import CellKey, Params
+from stages.core.params import CellKey, Params, counted
 from stages.core.progress import duration, say
 from stages.core.records import read_json
 from stages.core.runs import RECORD
@@ -27,7 +27,7 @@ class Outlook:
     """
 
     def __init__(self, params: Params, budget: str, key: CellKey, run: Run, out: Path, images: int) -> None:
-        self.run, self.images, self.spent, self.epoch = run, images, 0.0, 0
+        self.run, self.spent, self.epoch = run, 0.0, 0
         runs = out.absolute().parent.parent.parent  # <runs>/<data set>/<cell>/s<seed>, as dvc.yaml lays them out
         planned = [(other, seed) for other in params.cell_keys() for seed in params.seeds]
         self.total = len(planned)
@@ -83,7 +83,7 @@ def _finished(record: Path, plan: Run) -> float | None:
 
 
 def _work(plan: Run, params: Params) -> float:
-    images = params.datasets.of(plan.dataset).train_images if plan.images == "all" else plan.images
+    images = counted(plan.images, params.datasets.of(plan.dataset).train_images)
     return images * plan.epochs * (2 if plan.cell.augment else 1) * plan.cell.input_size**2
 
 

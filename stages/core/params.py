@@ -275,9 +275,8 @@ def _check_names(params: Params) -> None:
         for name in both:
             raise ParamError(f"alternatives.{dataset}.{name}", name, f"a name that cells.{dataset} does not have")
         planned = params.study_cells.of(dataset)
+        known = [cell for study in params.studies.values() if study.dataset == dataset for cell in study.alternatives]
         for name in planned:
-            studied = [study for study in params.studies.values() if study.dataset == dataset]
-            known = [cell for study in studied for cell in study.alternatives]
             if name not in params.alternatives.of(dataset) or name not in known or planned.count(name) > 1:
                 allowed = f"once each, the alternatives of a study: {', '.join(known) or 'none'}"
                 raise ParamError(f"study_cells.{dataset}", name, allowed)
@@ -349,7 +348,7 @@ def _check_budgets(params: Params) -> None:
 def _check_share(params: Params, where: str, key: CellKey, cell: Cell, share: Share) -> None:
     dataset = params.datasets.of(key.dataset)
     _check_at_most(f"{where}.images", share.images, dataset.train_images)
-    images = dataset.train_images if share.images == "all" else share.images
+    images = counted(share.images, dataset.train_images)
     _check_at_most(f"{where}.sample_images", share.sample_images, images)
     _check_at_most(f"{where}.validation_images", share.validation_images, dataset.validation_images)
     unknown = set(share.overrides) - set(type(cell).model_fields) | set(share.overrides) & {"family"}
@@ -383,6 +382,19 @@ def _check_alternatives_differ(params: Params) -> None:
                     alternative,
                     f"a cell that budget {params.budget} leaves different from the base of study {name}",
                 )
+
+
+def counted(images: Images, every: int) -> int:
+    """How many images a budget's number is, where `all` is `every`."""
+    return every if images == "all" else images
+
+
+def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by their dotted names."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
 
 
 def difference(one: Cell, other: Cell) -> list[str]:

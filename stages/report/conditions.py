@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from stages.core.params import counted
 from stages.report.evidence import Evidence
 from stages.report.formats import listed
 from stages.report.markdown import code, escape
@@ -45,7 +46,7 @@ def conditions(evidence: Evidence, dataset: str, cells: list[str]) -> Conditions
     share = evidence.budget.train.of(dataset).of(settings[0].family)
     sizes = evidence.dataset(dataset)
     return Conditions(
-        images=sizes.train_images if share.images == "all" else share.images,
+        images=counted(share.images, sizes.train_images),
         all_images=sizes.train_images,
         epochs=share.epochs,
         paper_epochs=evidence.paper.epochs,

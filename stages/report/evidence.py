@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from statistics import fmean, stdev
 
-from stages.core.params import Budget, CellKey, DatasetSettings, Params
+from stages.core.params import Budget, CellKey, DatasetSettings, Params, counted
 from stages.report.paper import Paper
 from stages.report.results import Result, expected_test_images, read_result
 
@@ -77,7 +77,7 @@ class Evidence:
     def validation_images(self, dataset: str, family: str) -> int:
         """How many validation images the budget evaluates on after each epoch."""
         images = self.budget.train.of(dataset).of(family).validation_images
-        return self.dataset(dataset).validation_images if images == "all" else images
+        return counted(images, self.dataset(dataset).validation_images)
 
     def place(self, dataset: str, cell: str) -> tuple[str, str]:
         """The table and the row that a table's cell stands in."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stages.core.errors import CorruptFileError
-from stages.core.params import CellKey, Params
+from stages.core.params import CellKey, Params, counted, flatten
 from stages.core.provenance import stage_name
 from stages.core.records import read_json
 from stages.core.settings import Count, Run
@@ -143,8 +143,7 @@ def read_result(cells: Path, params: Params, budget: str, key: CellKey, seed: in
 
 def expected_test_images(params: Params, budget: str, dataset: str) -> int:
     """How many test images a budget evaluates on."""
-    images = params.chosen_budget(budget).test_images.of(dataset)
-    return params.datasets.of(dataset).test_images if images == "all" else images
+    return counted(params.chosen_budget(budget).test_images.of(dataset), params.datasets.of(dataset).test_images)
 
 
 def _expect(path: Path, what: str, found: Any, expected: Any) -> None:
@@ -164,17 +163,10 @@ def _check_settings(path: Path, found: Run, expected: Run) -> None:
     """A table's caption prints today's settings, so a result of other settings must not stand under it."""
     if found == expected:
         return
-    ours, theirs = _flat(found.model_dump()), _flat(expected.model_dump())
+    ours, theirs = flatten(found.model_dump()), flatten(expected.model_dump())
     changed = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
     of_file, of_params = (", ".join(f"{name} {of.get(name)}" for name in changed) for of in (ours, theirs))
     raise CorruptFileError(path, f"trained with {of_file}", f"{of_params}, as params.yaml says now (run dvc repro)")
-
-
-def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
-    return flat
 
 
 def _check_counts(path: Path, result: Result, test_images: int) -> None:

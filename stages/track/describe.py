@@ -4,7 +4,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from stages.core.params import Params
+from stages.core.params import Params, flatten
 
 # Petroff's eight colours (arXiv:2107.02270), told apart by colour-blind readers too; MLflow's own may be given twice.
 _COLOURS = ("#1845fb", "#ff5e02", "#c91f16", "#c849a9", "#adad7d", "#86c8dd", "#578dff", "#656364")
@@ -32,7 +32,7 @@ def description(record: dict[str, Any], data: dict[str, Any], params: Params) ->
         "experiment": experiment,
         "run_name": run_name,
         "start_time": milliseconds(record["times"]["started"]),
-        "parameters": flatten(record["config"]),
+        "parameters": parameters(record["config"]),
         "tags": tags | run_tags(record),
         "dataset": dataset_input(data),
     }
@@ -63,15 +63,9 @@ def dataset_input(data: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested settings as dotted names with printed values."""
-    flat: dict[str, str] = {}
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = str(value)
-    return flat
+def parameters(config: dict[str, Any]) -> dict[str, str]:
+    """A run's settings under dotted names, as MLflow prints them."""
+    return {name: str(value) for name, value in flatten(config).items()}
 
 
 def milliseconds(timestamp: str) -> int:

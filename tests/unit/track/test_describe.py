@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from stages.core.params import Params
-from stages.track.describe import description, flatten, placement
+from stages.track.describe import description, parameters, placement
 
 
 def test_every_row_has_its_tables_experiment(params: Params) -> None:
@@ -37,5 +37,5 @@ def test_an_alternatives_description(
     assert told["start_time"] == 1767323045678
 
 
-def test_flatten() -> None:
-    assert flatten({"a": 1, "b": {"c": [], "d": {"e": None}}}) == {"a": "1", "b.c": "[]", "b.d.e": "None"}
+def test_parameters_are_flat_and_printed() -> None:
+    assert parameters({"a": 1, "b": {"c": [], "d": {"e": None}}}) == {"a": "1", "b.c": "[]", "b.d.e": "None"}

@@ -19,7 +19,7 @@ with pytest.MonkeyPatch.context() as patch:
 
 from stages.core.params import Params
 from stages.track.client import Mirror
-from stages.track.describe import description, flatten
+from stages.track.describe import description, parameters
 
 Record = Callable[..., dict[str, Any]]
 # MLflow's own store, in this process: it uses what SQLAlchemy 2.1 deprecates.
@@ -72,7 +72,7 @@ def test_round_trip(
     assert (experiment, run.info.run_name) == ("Table I: VGG on MNIST", "VGG16")
     assert (run.info.status, run.info.start_time) == ("FINISHED", 1767323045678)
     assert before <= run.info.end_time <= after
-    assert run.data.params == flatten(record()["config"])
+    assert run.data.params == parameters(record()["config"])
     assert (run.data.params["cell.lr"], run.data.params["cell.hidden_layers"]) == ("0.001", "[]")
     expected = {"table": "I", "row": "VGG16", "budget": "quick", "seed": "3", "dvc_stage": "train-mnist@quick-vgg16-3"}
     expected |= {"cell": "mnist/vgg16", "git_commit": "0123456789" * 4, "git_dirty": "true", "outcome": "trained"}
