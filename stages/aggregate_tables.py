@@ -10,23 +10,15 @@ Out: <tables-out>/ table_1..6.csv and .md, tables.md (all six, the assumption le
 A result that is missing, does not add up, or has other settings than params.yaml stops it before anything is written.
 """
 
-import os
 from pathlib import Path
 
 import click
 
+from stages.core.imports import without_collection
 from stages.core.locks import exclusive
 from stages.core.params import load_params
 from stages.core.progress import say
-from stages.report.appendix import appendix_page
-from stages.report.evidence import Evidence, gather
 from stages.report.folders import check_folders, rebuild
-from stages.report.gallery import gallery
-from stages.report.overview import overview_page
-from stages.report.paper import PAPER_FOLDER, read_paper
-from stages.report.studies import compare_studies
-from stages.report.study_pages import study_page
-from stages.report.tables import summary_line, table_csv, table_frame, table_index, table_page
 
 
 @click.command()
@@ -39,32 +31,19 @@ def main(budget: str | None, cells: Path, tables_out: Path, figures_out: Path, s
     """Make the tables, and all that stands beside them, from the evaluated cells."""
     params = load_params()
     check_folders(tables_out=tables_out, figures_out=figures_out, studies_out=studies_out)
-    evidence = gather(params, budget or params.budget, cells, read_paper(PAPER_FOLDER))
-    tables, studies = pages(evidence, _way(tables_out, figures_out), _way(tables_out, studies_out))
+    with without_collection():  # the drawings too: looking for garbage in them is a tenth of this stage
+        from stages.report.evidence import gather
+        from stages.report.pages import all_files
+        from stages.report.paper import PAPER_FOLDER, read_paper
+        from stages.report.tables import summary_line
+
+        evidence = gather(params, budget or params.budget, cells, read_paper(PAPER_FOLDER))
+        files = all_files(evidence, tables_out, figures_out, studies_out)
     with exclusive(tables_out):
-        rebuild({tables_out: tables, figures_out: gallery(evidence), studies_out: studies})
+        rebuild(files)
     for number in params.tables:
         say(summary_line(evidence, number))
     say(f"tables, budget {evidence.budget_name}: {tables_out / 'tables.md'}")
-
-
-def pages(evidence: Evidence, figures: str, studies: str) -> tuple[dict[str, str], dict[str, str]]:
-    """The files of the tables' and the studies' folder; `figures` and `studies` are the ways there from the tables."""
-    frames = {number: table_frame(evidence, number) for number in evidence.params.tables}
-    comparisons = compare_studies(evidence)
-    tables = {
-        "tables.md": overview_page(evidence, frames, comparisons, studies),
-        "appendix.md": appendix_page(evidence, figures),
-    }
-    for number, frame in frames.items():
-        name = f"table_{table_index(number)}"
-        tables |= {f"{name}.csv": table_csv(frame), f"{name}.md": table_page(evidence, number, frame, figures)}
-    return tables, {f"{comparison.name}.md": study_page(evidence, comparison) for comparison in comparisons}
-
-
-def _way(start: Path, to: Path) -> str:
-    """The relative link from one output folder to another."""
-    return Path(os.path.relpath(to, start)).as_posix()
 
 
 if __name__ == "__main__":

@@ -6,10 +6,11 @@ from stages.core.params import Figures
 from stages.report.captions import budget_sentence, replaced_sentence
 from stages.report.conditions import conditions
 from stages.report.evidence import Evidence
-from stages.report.forms import Log, LogLine, log_text, report_text
 from stages.report.gallery import confusion_name
+from stages.report.logs import Log, LogLine, log_text
 from stages.report.markdown import block, code, document, escape, folded
-from stages.report.results import Result
+from stages.report.results import DIVERGED, FINISHED, Result
+from stages.score.layout import report_text
 
 
 def appendix_page(evidence: Evidence, figures: str) -> str:
@@ -63,6 +64,8 @@ def _description(evidence: Evidence, figure: Figures, result: Result) -> str:
 def _report_part(evidence: Evidence, figure: Figures, result: Result) -> list[str]:
     ours = block(report_text(result.report, result.classes))
     caption = f"Classification report on {result.test_images} test images"
+    if result.outcome != FINISHED:
+        caption += f", **{result.outcome}**"
     if not figure.report:
         return [ours, f"{caption}."]
     paper = evidence.paper.report(figure.report)
@@ -76,7 +79,7 @@ def _log_part(evidence: Evidence, figure: Figures, result: Result) -> list[str]:
     ours = block(log_text(log))
     sample = result.run.counts.sample
     caption = f"Training log, {log.steps} steps an epoch (Train: accuracy on {sample} training images)"
-    if result.run.outcome == "diverged":
+    if result.outcome == DIVERGED:
         caption += ", **diverged**"
     if not figure.log:
         return [ours, f"{caption}."]

@@ -33,11 +33,6 @@ class CellResults:
         return stdev(result.percent for result in self.results) if len(self.results) > 1 else None
 
     @property
-    def diverged(self) -> list[int]:
-        """The seeds whose training diverged."""
-        return [result.seed for result in self.results if result.run.outcome == "diverged"]
-
-    @property
     def curve(self) -> list[float]:
         """Validation accuracy in percent after each epoch that all seeds have, mean over the seeds."""
         return [fmean(epoch) for epoch in zip(*self.curves, strict=False)]

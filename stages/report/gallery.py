@@ -2,10 +2,12 @@
 
 from stages.core.errors import ParamError
 from stages.core.params import Figures, Table
+from stages.report.curves import Curve, curves_png
 from stages.report.evidence import Evidence
-from stages.report.figures import Curve, confusion_png, curves_png
 from stages.report.formats import decimals, fixed
+from stages.report.outcomes import remark
 from stages.report.tables import curves_name
+from stages.score.confusion import confusion_png
 
 
 def gallery(evidence: Evidence) -> dict[str, bytes]:
@@ -42,8 +44,7 @@ def _curves(evidence: Evidence, number: Table) -> bytes:
     curves = []
     for row in table.rows:
         cell = evidence.cell(table.dataset, row.cell)
-        mark = " (diverged)" if cell.diverged else ""
-        curves.append(Curve(row.row + mark, cell.curve, cell.curves))
+        curves.append(Curve(row.row + remark(cell), cell.curve, cell.curves))
     validation = evidence.validation_images(table.dataset, table.family)
     seeds = evidence.params.seeds
     shown = f"seed {seeds[0]}" if len(seeds) == 1 else f"mean of {len(seeds)} seeds (thin: each)"

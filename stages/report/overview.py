@@ -18,7 +18,8 @@ def overview_page(
     return document(
         f"# Tables {numbers[0]} to {numbers[-1]}, budget `{evidence.budget_name}`",
         "Made by `aggregate-tables` from the evaluated cells. *paper* is the accuracy that the paper prints, "
-        "*ours* the one that this pipeline came to, *difference* is ours less the paper's, in points.",
+        "*ours* the one that this pipeline came to, *difference* is ours less the paper's, in points. A training that "
+        "diverged or came out at chance is a result too: counted in, marked, and explained below its table.",
         *(_table_part(evidence, number, frame) for number, frame in frames.items()),
         "## Assumptions",
         "What the paper leaves out, what stands in for it here, and where to change it.",

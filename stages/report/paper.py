@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from stages.core.errors import CorruptFileError, MissingFileError, ParamError
-from stages.report.forms import Log, LogLine
+from stages.report.logs import Log, LogLine
 
 PAPER_FOLDER = Path("data/paper")
 _COLUMNS = {

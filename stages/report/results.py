@@ -21,6 +21,7 @@ from stages.core.settings import Count, Run
 Share = Annotated[float, Field(ge=0, le=1)]
 Some = Annotated[str, Field(min_length=1)]
 _SAME = 1e-9  # fractions of whole images differ by 1e-5 or more
+FINISHED, DIVERGED, AT_CHANCE = "finished", "diverged", "at chance"
 
 
 class _Section(BaseModel):
@@ -96,6 +97,7 @@ class Result(_Section):
     test_images: Count
     correct: Annotated[int, Field(ge=0)]
     accuracy: Share
+    at_chance: bool
     loss: float | None
     classes: list[str]
     report: dict[str, dict[str, float] | float]
@@ -109,6 +111,11 @@ class Result(_Section):
     def percent(self) -> float:
         """Test accuracy in percent."""
         return 100 * self.correct / self.test_images
+
+    @property
+    def outcome(self) -> str:
+        """How the training ended: FINISHED, DIVERGED, or AT_CHANCE, where it finished and has learned nothing."""
+        return DIVERGED if self.run.outcome == DIVERGED else AT_CHANCE if self.at_chance else FINISHED
 
     @property
     def mlflow_run(self) -> str:

@@ -14,6 +14,7 @@ from stages.report.conditions import Conditions, conditions
 from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import NOTHING, decimals, fixed, listed
 from stages.report.markdown import code, escape
+from stages.report.outcomes import remark
 
 _TIE = 1e-9  # points
 
@@ -128,7 +129,7 @@ def candidate_rows(evidence: Evidence, comparison: Comparison) -> list[list[str]
         [
             code(candidate.name),
             candidate.differs or "the base, as in the tables",
-            fixed(candidate.results.mean, places) + (" (diverged)" if candidate.results.diverged else ""),
+            fixed(candidate.results.mean, places) + remark(candidate.results),
             fixed(candidate.results.std, places),
             str(len(candidate.results.results)),
             f"{candidate.distance:.2f}",

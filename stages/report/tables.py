@@ -8,11 +8,11 @@ import pandas as pd
 from stages.core.params import Row, Table
 from stages.report.captions import table_caption
 from stages.report.evidence import CellResults, Evidence
-from stages.report.formats import NOTHING, decimals, fixed, listed, signed
+from stages.report.formats import NOTHING, decimals, fixed, signed
 from stages.report.markdown import code, document, escape, folded, table
+from stages.report.outcomes import legend, mark, outcome, remark
 
-COLUMNS = ["row", "paper", "mean", "std", "n", "difference", "stages", "runs"]
-_MARK = "\N{DAGGER}"
+COLUMNS = ["row", "paper", "mean", "std", "n", "difference", "stages", "runs", "outcome"]
 _EXACT = 6  # decimals in the CSV: more than any number of images supports, less than floating point's noise
 
 
@@ -42,7 +42,8 @@ def _line(paper: str | None, row: Row, cell: CellResults) -> tuple[object, ...]:
     stages = [stage for result in cell.results for stage in (result.stages.evaluate, result.stages.train)]
     runs = [result.mlflow_run for result in cell.results]
     mean = round(cell.mean, _EXACT)
-    return (row.row, paper, mean, std, len(cell.results), difference, ";".join(stages), ";".join(runs))
+    made_by = (";".join(stages), ";".join(runs))
+    return (row.row, paper, mean, std, len(cell.results), difference, *made_by, outcome(cell))
 
 
 def table_csv(frame: pd.DataFrame) -> str:
@@ -68,7 +69,7 @@ def _printed(line: Mapping[Hashable, Any], cell: CellResults, places: int) -> li
     return [
         escape(str(line["row"])),
         paper or NOTHING,
-        fixed(cell.mean, places) + (_MARK if cell.diverged else ""),
+        fixed(cell.mean, places) + mark(cell),
         fixed(cell.std, places),
         str(len(cell.results)),
         signed(difference, places),
@@ -76,14 +77,7 @@ def _printed(line: Mapping[Hashable, Any], cell: CellResults, places: int) -> li
 
 
 def _footnotes(frame: pd.DataFrame, cells: list[CellResults]) -> list[str]:
-    notes = []
-    diverged = [
-        f"{escape(row)} with seed {listed([str(seed) for seed in cell.diverged])}"
-        for row, cell in zip(frame["row"], cells, strict=True)
-        if cell.diverged
-    ]
-    if diverged:
-        notes.append(f"{_MARK} Diverged, the loss was no longer finite: {'; '.join(diverged)}. The mean counts it in.")
+    notes = legend(cells)
     added = [escape(row) for row in frame["row"][frame["paper"].isna()]]
     if added:
         notes.append(f"Rows without a number of the paper are not in its table: {'; '.join(added)}.")
@@ -107,9 +101,10 @@ def provenance(evidence: Evidence, number: Table) -> str:
             run = result.run
             shown = code(result.mlflow_run) if result.mlflow_run else "not mirrored"
             stages = [code(result.stages.evaluate), code(result.stages.train)]
-            rows.append([escape(row.row), str(result.seed), *stages, shown])
+            rows.append([escape(row.row), str(result.seed), result.outcome, *stages, shown])
             machines.add(f"{run.device}, {run.precision}, {run.threads} thread{'s' if run.threads > 1 else ''}")
-    listing = table(["row", "seed", "evaluate stage", "train stage", "MLflow run"], rows, numbers=[1])
+    header = ["row", "seed", "outcome", "evaluate stage", "train stage", "MLflow run"]
+    listing = table(header, rows, numbers=[1])
     return folded("Stages and MLflow runs", f"{listing}\n\nTrained on: {escape('; '.join(sorted(machines)))}.")
 
 
@@ -120,6 +115,6 @@ def summary_line(evidence: Evidence, number: Table) -> str:
     numbers = []
     for row in settings.rows:
         paper = evidence.paper.accuracy(number, row.row)
-        mean = evidence.cell(settings.dataset, row.cell).mean
-        numbers.append(f"{row.row} {mean:.{places}f}" + (f" ({paper})" if paper else ""))
+        cell = evidence.cell(settings.dataset, row.cell)
+        numbers.append(f"{row.row} {cell.mean:.{places}f}" + (f" ({paper})" if paper else "") + remark(cell))
     return f"Table {number}, {settings.caption}, ours (paper): {', '.join(numbers)}"

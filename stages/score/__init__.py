@@ -1,1 +1,1 @@
-"""From predictions to numbers. What is in this folder can change a reported number, and evaluate depends on it."""
+"""From predictions to numbers, and the report and matrix beside them. Evaluations and tables depend on all of it."""

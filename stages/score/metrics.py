@@ -1,4 +1,4 @@
-"""Accuracy, per-class report and confusion matrix, all from the same stored predictions."""
+"""Accuracy, whether it is at chance, per-class report and confusion matrix, all from the same stored predictions."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import classification_report, confusion_matrix
 
 from stages.core.errors import StageError
+from stages.score.chance import at_chance
 
 
 def score(
@@ -34,6 +35,7 @@ def score(
         "test_images": expected,
         "correct": correct,
         "accuracy": correct / expected,
+        "at_chance": at_chance(labels, correct),
         "report": report,
         "confusion": confusion.tolist(),
     }

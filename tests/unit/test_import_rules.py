@@ -26,9 +26,9 @@ MAY_IMPORT = {
     "fetch": {"core"},
     "prepare": {"core"},
     "learn": {"core"},
-    "score": {"core"},
+    "score": {"core", "learn"},
     "track": {"core"},
-    "report": {"core"},
+    "report": {"core", "score"},
 }
 
 # Rule 1: what a stage imports and does not depend on in dvc.yaml, since no number can change with it. An entry that is
@@ -72,11 +72,11 @@ ALLOWED: dict[str, dict[str, str]] = {
     "stages/evaluate.py": {
         **RECORD_AND_MIRROR,
         "stages/core/settings.py": TRAINED,
-        "stages/report": "lays out the report and the confusion figure beside the numbers",
     },
     "stages/aggregate_tables.py": {
         **READ_AND_SAY,
         "stages/core/settings.py": TRAINED,
+        "stages/core/imports.py": "imports sooner",
         "stages/core/provenance.py": "gives the names of the stages, which dvc.yaml decides",
     },
 }

@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from sklearn.metrics import classification_report, confusion_matrix
@@ -18,6 +19,7 @@ from stages.core.params import CellKey, Params, load_params, read_yaml
 from stages.report.evidence import Evidence, gather
 from stages.report.paper import Paper, read_paper
 from stages.report.results import expected_test_images, result_path
+from stages.score.chance import at_chance
 
 ROOT = Path(__file__).parents[3]
 LOADED: dict[str, Params] = {}  # by the file's text: reading YAML would take most of the tests' time
@@ -162,6 +164,7 @@ def scored(name: str, count: int, classes: tuple[str, ...]) -> dict[str, Any]:
         "test_images": len(labels),
         "correct": correct,
         "accuracy": correct / len(labels),
+        "at_chance": at_chance(np.array(labels, np.uint8), correct),
         "report": report,
         "confusion": confusion_matrix(labels, predictions, labels=range(10)).tolist(),
         "predictions": "".join(map(str, predictions)),

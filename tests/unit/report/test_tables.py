@@ -146,13 +146,50 @@ def test_decimals_follow_the_test_images(project: Any) -> None:
     assert re.fullmatch(r"\d+\.\d", printed_row(body(evidence, "VI"), "GoogLeNet with SGD")[2])
 
 
-def test_diverged_run_is_marked(filled: Any) -> None:
-    filled.change("mnist/vgg16-lr1e-2", run__outcome="diverged")
-    text = body(filled.evidence(), "I")
-    assert printed_row(text, "VGG16 with lr=0.01")[2].endswith("†")
+@pytest.mark.parametrize(
+    ("change", "mark", "legend", "outcome"),
+    [
+        ({"run__outcome": "diverged", "at_chance": True}, "†", "† Diverged: the training loss", "diverged"),
+        ({"at_chance": True}, "‡", "‡ At chance: no evidence of more", "at chance"),
+    ],
+)
+def test_a_training_that_learned_nothing_is_marked(
+    filled: Any, change: dict[str, Any], mark: str, legend: str, outcome: str
+) -> None:
+    filled.change("mnist/vgg16-lr1e-2", **change)
+    evidence = filled.evidence()
+    text = body(evidence, "I")
+    assert re.fullmatch(rf"\d+\.\d {mark}", printed_row(text, "VGG16 with lr=0.01")[2])
     assert printed_row(text, "VGG16")[2][-1].isdigit()
-    assert "† Diverged, the loss was no longer finite: VGG16 with lr=0.01 with seed 0." in text
-    assert "†" not in body(filled.evidence(), "II")
+    assert f"\n{legend}" in text
+    assert "seeds" not in text.split(legend)[1]
+    assert text.count("†") + text.count("‡") == 2
+    assert not set("†‡") & set(body(evidence, "II"))
+    lines = {line["row"]: line for line in as_csv(evidence, "I")}
+    assert (lines["VGG16 with lr=0.01"]["outcome"], lines["VGG16"]["outcome"]) == (outcome, "finished")
+    assert float(lines["VGG16 with lr=0.01"]["mean"]) == filled.read("mnist/vgg16-lr1e-2")["correct"] / 10
+    assert re.search(rf"VGG16 with lr=0.01 \d+\.\d \([\d.]+\) \({outcome}\)", summary_line(evidence, "I"))
+    page = table_page(evidence, "I", table_frame(evidence, "I"), "f")
+    assert f"| VGG16 with lr=0.01 | 0 | {outcome} | `evaluate-mnist@quick-vgg16-lr1e-2-0`" in page
+
+
+def test_how_many_of_the_seeds_learned_nothing(project: Any) -> None:
+    three_seeds(project)
+    project.change("mnist/vgg16", 3, run__outcome="diverged", at_chance=True)
+    project.change("mnist/vgg16", 0, at_chance=True)
+    project.change("mnist/vgg16", 7, at_chance=True)
+    project.change("mnist/vgg11", 7, run__outcome="diverged")
+    evidence = project.evidence()
+    text = body(evidence, "I")
+    assert printed_row(text, "VGG16")[2].endswith(" † 1 of 3, ‡ 2 of 3")
+    assert printed_row(text, "VGG11")[2].endswith(" † 1 of 3")
+    assert "\n† Diverged" in text
+    assert "\n‡ At chance" in text
+    assert text.count("The mean counts it in. Beside it, with how many of the 3 seeds.") == 2
+    outcomes = {line["row"]: line["outcome"] for line in as_csv(evidence, "I")}
+    assert outcomes["VGG16"] == "1 of 3 diverged;2 of 3 at chance"
+    assert outcomes["VGG11"] == "1 of 3 diverged"
+    assert set(outcomes.values()) == {outcomes["VGG16"], outcomes["VGG11"], "finished"}
 
 
 def test_page_names_stages_and_whole_runs(filled: Any) -> None:

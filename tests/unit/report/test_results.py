@@ -60,6 +60,7 @@ def test_half_a_file(filled: Any) -> None:
         ("history", [], "history"),
         ("stages", {"train": "", "evaluate": "x"}, "stages.train"),
         ("run__outcome", "killed", "run.outcome: 'killed'"),
+        ("at_chance", "no", "at_chance: 'no'"),
         ("run__times__epochs", [{"seconds": 1.0}], "timed epochs 1; expected 2"),
         ("run__mlflow", {"run_id": "not an id"}, "run.mlflow.run_id"),
         ("run__config__cell__lr", 0.5, "trained with cell.lr 0.5; expected cell.lr 0.001, as params.yaml says now"),
@@ -111,7 +112,7 @@ def test_history_too_short_for_a_finished_run(filled: Any) -> None:
     filled.change(CELL, **shorter)
     assert "1 epochs, finished" in refusal(filled)
     filled.change(CELL, run__outcome="diverged")
-    assert filled.evidence().cells[CELL].diverged == [0]
+    assert filled.evidence().cells[CELL].first.outcome == "diverged"
 
 
 def test_run_that_was_not_mirrored(filled: Any) -> None:

@@ -1,7 +1,6 @@
-"""Figures: the same bytes on every run, whatever a user's settings are; every label inside the picture."""
+"""Curves: the same bytes on every run, whatever a user's settings are; every label inside the picture."""
 
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -10,11 +9,9 @@ import pytest
 from PIL import Image
 
 from stages.core.errors import ParamError
-from stages.report.figures import Curve, confusion_png, curves_png, save_confusion
+from stages.report.curves import Curve, curves_png
 from stages.report.gallery import gallery
 
-CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
-CONFUSION = (np.eye(10, dtype=int) * 90 + 1).tolist()
 LONG = "GoogLeNet with adam and data augmentation and a label of the user's own that is $long$"
 
 
@@ -24,15 +21,17 @@ def pixels(content: bytes) -> np.ndarray:
 
 def test_same_bytes_whatever_the_users_settings() -> None:
     curves = [Curve("a", [1.0, 2.0], [[1.0, 2.0]])]
-    first = confusion_png(CONFUSION, CLASSES, "t"), curves_png(curves, "t")
+    first = curves_png(curves, "t")
     with mpl.rc_context({"font.size": 20, "axes.facecolor": "red", "savefig.bbox": "tight"}):
-        assert (confusion_png(CONFUSION, CLASSES, "t"), curves_png(curves, "t")) == first
-    assert b"matplotlib" not in first[0].lower()
+        assert curves_png(curves, "t") == first
+    assert b"matplotlib" not in first.lower()
 
 
-def test_save_confusion(tmp_path: Path) -> None:
-    save_confusion(CONFUSION, CLASSES, "cifar10/vgg16", tmp_path / "deep" / "confusion.png")
-    assert (tmp_path / "deep" / "confusion.png").read_bytes() == confusion_png(CONFUSION, CLASSES, "cifar10/vgg16")
+def test_seeds_of_unequal_length_are_drawn_apart() -> None:
+    """A diverged seed ends early; its line must not run on to the next seed's first epoch."""
+    shown = pixels(curves_png([Curve("a", [50.0], [[50.0], [50.0, 50.0]])], "t"))
+    both = pixels(curves_png([Curve("a", [50.0], [[50.0, 50.0], [50.0]])], "t"))
+    assert (shown == both).all()
 
 
 @pytest.mark.parametrize("rows", [1, 3, 12])

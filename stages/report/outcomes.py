@@ -1,0 +1,53 @@
+"""How a cell's trainings ended: a divergence and a number at chance are results, shown with a mark.
+
+One outcome a training: `diverged` goes before `at chance`, which a diverged network mostly is too.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from stages.report.evidence import CellResults
+from stages.report.results import AT_CHANCE, DIVERGED, FINISHED
+from stages.score.chance import LEVEL
+
+_MARKS = {DIVERGED: "\N{DAGGER}", AT_CHANCE: "\N{DOUBLE DAGGER}"}
+_MEANING = {
+    DIVERGED: "Diverged: the training loss was no longer finite, and the training ended there.",
+    AT_CHANCE: "At chance: no evidence of more than naming the most frequent class of the tested images every time "
+    f"(exact one-sided binomial test, p > {LEVEL}).",
+}
+
+
+def outcome(cell: CellResults) -> str:
+    """`finished`, `at chance`, or with several seeds how many of them were not: `1 of 3 diverged;2 of 3 at chance`."""
+    return ";".join(_told(cell)) or FINISHED
+
+
+def remark(cell: CellResults) -> str:
+    """The outcome in brackets, to stand behind a name or a number; empty for `finished`."""
+    return f" ({', '.join(_told(cell))})" if _told(cell) else ""
+
+
+def mark(cell: CellResults) -> str:
+    """The outcome as it stands behind a table's number: ` ‡`, or ` † 1 of 3`; empty for `finished`."""
+    marks = [f"{_MARKS[kind]} {share}".rstrip() for kind, share in _shares(cell).items()]
+    return f" {', '.join(marks)}" if marks else ""
+
+
+def legend(cells: Sequence[CellResults]) -> list[str]:
+    """What the marks of these cells mean: a line for each mark that is used."""
+    used = {kind for cell in cells for kind in _shares(cell)}
+    seeds = len(cells[0].results)
+    counted = f" Beside it, with how many of the {seeds} seeds." if seeds > 1 else ""
+    return [f"{_MARKS[kind]} {_MEANING[kind]} The mean counts it in.{counted}" for kind in _MARKS if kind in used]
+
+
+def _told(cell: CellResults) -> list[str]:
+    return [f"{share} {kind}".lstrip() for kind, share in _shares(cell).items()]
+
+
+def _shares(cell: CellResults) -> dict[str, str]:
+    """The outcomes that have a mark, and how many of the seeds had them: `1 of 3`, or nothing where there is one."""
+    counts = Counter(result.outcome for result in cell.results)
+    seeds = len(cell.results)
+    return {kind: f"{counts[kind]} of {seeds}" if seeds > 1 else "" for kind in _MARKS if counts[kind]}

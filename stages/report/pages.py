@@ -1,0 +1,37 @@
+"""All the files of the reports, by their folders."""
+
+import os
+from pathlib import Path
+
+from stages.report.appendix import appendix_page
+from stages.report.evidence import Evidence
+from stages.report.gallery import gallery
+from stages.report.overview import overview_page
+from stages.report.studies import compare_studies
+from stages.report.study_pages import study_page
+from stages.report.tables import table_csv, table_frame, table_index, table_page
+
+
+def all_files(evidence: Evidence, tables: Path, figures: Path, studies: Path) -> dict[Path, dict[str, bytes | str]]:
+    """The content of every file in the three folders."""
+    pages, study_pages = _pages(evidence, _way(tables, figures), _way(tables, studies))
+    return {tables: {**pages}, figures: {**gallery(evidence)}, studies: {**study_pages}}
+
+
+def _pages(evidence: Evidence, figures: str, studies: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The files of the tables' and the studies' folder; `figures` and `studies` are the ways there from the tables."""
+    frames = {number: table_frame(evidence, number) for number in evidence.params.tables}
+    comparisons = compare_studies(evidence)
+    tables = {
+        "tables.md": overview_page(evidence, frames, comparisons, studies),
+        "appendix.md": appendix_page(evidence, figures),
+    }
+    for number, frame in frames.items():
+        name = f"table_{table_index(number)}"
+        tables |= {f"{name}.csv": table_csv(frame), f"{name}.md": table_page(evidence, number, frame, figures)}
+    return tables, {f"{comparison.name}.md": study_page(evidence, comparison) for comparison in comparisons}
+
+
+def _way(start: Path, to: Path) -> str:
+    """The relative link from one output folder to another."""
+    return Path(os.path.relpath(to, start)).as_posix()

@@ -1,0 +1,71 @@
+"""A trained network's predictions on the test split, with the arithmetic of its training."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from torch import nn
+
+from stages.core.errors import CorruptFileError
+from stages.core.runs import WEIGHTS
+from stages.core.settings import Run
+from stages.learn.arithmetic import Arithmetic, set_up
+from stages.learn.engine import finite, predict
+from stages.learn.images import Labelled, Standardise, evenly_spread, load
+from stages.learn.network import network_of, place
+
+
+class Predicted(NamedTuple):
+    """Logits of shape (n, classes), labels of shape (n,), the mean loss (None: not finite), and how it was computed.
+
+    A diverged network's logits may be NaN. `numpy.argmax` takes the first NaN of a row for its largest, so that its
+    predictions are counted like any other's, and come out at chance.
+    """
+
+    logits: NDArray[np.float32]
+    labels: NDArray[np.uint8]
+    loss: float | None
+    arithmetic: dict[str, Any]
+
+    @property
+    def classes(self) -> NDArray[np.uint8]:
+        """The class that each image is taken for."""
+        return self.logits.argmax(1).astype(np.uint8)
+
+
+def predict_test(record: dict[str, Any], folder: Path, data: dict[str, Any], test: Path, count: int) -> Predicted:
+    """Predict `count` test images, spread evenly over the split.
+
+    `record` is the run record in `folder`, `data` preprocess's dataset.json, `test` the folder of the test arrays.
+    """
+    run = Run.model_validate(record["config"])
+    device = record["device"].partition(":")[0]  # `cuda: name` of a training on CUDA
+    arithmetic = set_up(record["precision"], record["threads"], device)
+    part = chosen_images(test, data["images"]["test"], count, arithmetic)
+    standardise = Standardise.of(data, run.cell.input_size, arithmetic)
+    predicted = predict(trained_network(run, data, folder, arithmetic), part, standardise)
+    return Predicted(
+        predicted.logits.cpu().numpy(),
+        part.labels.cpu().numpy().astype(np.uint8),
+        finite(predicted.loss.item()),
+        arithmetic.describe(),
+    )
+
+
+def trained_network(run: Run, data: dict[str, Any], folder: Path, arithmetic: Arithmetic) -> nn.Module:
+    """The run's network with its weights, on the device."""
+    with torch.device("meta"):  # the weights are read, not drawn
+        model = network_of(run, data)
+    model.load_state_dict(load_file(folder / WEIGHTS), assign=True)
+    return place(model, arithmetic)
+
+
+def chosen_images(test: Path, every: int, count: int, arithmetic: Arithmetic) -> Labelled:
+    """`count` of the `every` images of the test split. Raises CorruptFileError when there are more or fewer."""
+    whole = load(test, "images", "labels", arithmetic.device, "all")
+    if not len(whole.images) == len(whole.labels) == every:
+        raise CorruptFileError(test, f"{len(whole.images)} images, {len(whole.labels)} labels", f"{every} of each")
+    return whole.take(evenly_spread(every, count))
