@@ -7,13 +7,15 @@ In:  the arrays of stage `preprocess` (never the test split), the cell, budget a
 Out: <out>/ weights.safetensors (after the last epoch), history.json (metrics by epoch; the same bytes whenever seed,
      threads, precision and software are the same) and run.json, the run record, written last: a folder without it is
      not a run. The training is mirrored to MLflow while it runs; a tracking server that is down costs a warning.
+     After each epoch <out>.checkpoint holds the state: a run that was killed goes on from there, to the same bits, and
+     removes it when it is done.
 Runs without DVC and without MLflow too: --no-mlflow keeps a trial out of the tables' experiments.
 """
 
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -31,7 +33,20 @@ from stages.track.client import Mirror
 if TYPE_CHECKING:
     import torch
 
+    from stages.learn.checkpoints import Checkpoint
     from stages.learn.engine import Epoch, Splits
+
+
+class Job(NamedTuple):
+    """What one training is given. `description` is preprocess's dataset.json."""
+
+    params: Params
+    key: CellKey
+    budget: str
+    run: Run
+    data: Path
+    description: dict[str, Any]
+    out: Path
 
 
 @click.command()
@@ -51,9 +66,9 @@ def main(cell: str, budget: str | None, seed: int, data: Path, out: Path, mirror
         started = time.time()
         (out / RECORD).unlink(missing_ok=True)
         record = starting_record(key, budget, run, data, started)
-        description = read_json(data / "dataset.json", "dvc repro preprocess")
-        mirror.start(record, description, params)
-        trained = train_cell(params, key, budget, run, data, description, out, mirror)
+        job = Job(params, key, budget, run, data, read_json(data / "dataset.json", "dvc repro preprocess"), out)
+        mirror.start(record, job.description, params)
+        trained, checkpoint = train_cell(job, record, mirror)
         record["times"] |= trained.pop("times")
         record["times"] |= {"ended": timestamp(time.time()), "seconds": round(time.time() - started, 3)}
         record |= trained
@@ -64,6 +79,7 @@ def main(cell: str, budget: str | None, seed: int, data: Path, out: Path, mirror
         tags["run_by"] = "dvc" if provenance.run_by_dvc(record["stage"]) else "hand"
         mirror.close([out / RECORD, out / HISTORY], tags, "FINISHED")
         provenance.refuse_changes(record, "train", key, budget, seed, [data], started)
+        checkpoint.remove()
     say(f"{record['stage']}: {record['outcome']} in {duration(record['times']['seconds'])}, {out}")
 
 
@@ -81,55 +97,69 @@ def starting_record(key: CellKey, budget: str, run: Run, data: Path, started: fl
     }
 
 
-def train_cell(
-    params: Params,
-    key: CellKey,
-    budget: str,
-    run: Run,
-    data: Path,
-    description: dict[str, Any],
-    out: Path,
-    mirror: Mirror,
-) -> dict[str, Any]:
-    """Train, write weights and history, and return what the run record says of it."""
+def train_cell(job: Job, record: dict[str, Any], mirror: Mirror) -> tuple[dict[str, Any], "Checkpoint"]:
+    """Train, write weights and history; return what the run record says of it, and the checkpoint, still there."""
     with without_collection():  # and here, so that a wrong parameter is refused without waiting for PyTorch
         import torch
 
         from stages.learn.arithmetic import set_up
-        from stages.learn.engine import train
+        from stages.learn.checkpoints import Checkpoint
+        from stages.learn.engine import Trainer, train
         from stages.learn.images import Standardise
         from stages.learn.models import parameter_count
         from stages.learn.network import network_of
         from stages.learn.seeding import derive
 
-    arithmetic = set_up(run.training.precision, params.chosen_budget(budget).threads)
-    splits = load_splits(run, data, arithmetic.device)
+    run, budget = job.run, job.params.chosen_budget(job.budget)
+    arithmetic = set_up(run.training.precision, budget.threads, budget.device)
+    splits = load_splits(run, job.data, arithmetic.device)
     torch.manual_seed(derive(run.seed, "weights"))
-    model = network_of(run, description)
-    outlook = Outlook(params, budget, key, run, out, len(splits.train))
-    stage = provenance.stage_name("train", key, budget, run.seed)
-    epochs: list[Epoch] = []
+    standardise = Standardise.of(job.description, run.cell.input_size, arithmetic)
+    trainer = Trainer(network_of(run, job.description), run, standardise, arithmetic)
+    checkpoint = Checkpoint(job.out, identity(record, arithmetic.describe()))
+    outlook = Outlook(job.params, job.budget, job.key, run, job.out, len(splits.train))
+    epochs = checkpoint.load(trainer)
+    resumed_after = len(epochs)
+    for epoch in epochs:
+        mirror_epoch(mirror, epoch)
 
     def on_epoch(epoch: "Epoch") -> None:
         epochs.append(epoch)
-        mirror.metrics(
-            {name: value for name, value in epoch.metrics.items() if name != "epoch"}, len(epochs), epoch.ended
-        )
-        outlook.report(stage, epoch.metrics, epoch.seconds, len(splits.train) / epoch.train_seconds)
+        mirror_epoch(mirror, epoch)
+        outlook.report(record["stage"], epoch.metrics, epoch.seconds, len(splits.train) / epoch.train_seconds)
+        checkpoint.save(trainer, epochs)
 
-    standardise = Standardise.of(description, run.cell.input_size, arithmetic)
-    outcome = train(model, run, splits, standardise, arithmetic, on_epoch, outlook.step)
+    outcome = train(trainer, splits, tuple(epochs), on_epoch, outlook.step)
     outlook.close()
-    save(model, epochs, out)
+    save(trainer.weights(), epochs, job.out)
     return {
         "outcome": outcome,
+        "resumed_after": resumed_after,
         "counts": image_counts(run, splits),
-        "parameters": parameter_count(model),
+        "parameters": parameter_count(trainer.model),
         **arithmetic.describe(),
         "times": {"epochs": [epoch_times(epoch) for epoch in epochs]},
         "images_per_second": round(len(splits.train) * len(epochs) / sum(epoch.train_seconds for epoch in epochs), 1),
-        "sha256": {name: file_hash(out / name, "sha256") for name in (WEIGHTS, HISTORY)},
+        "sha256": {name: file_hash(job.out / name, "sha256") for name in (WEIGHTS, HISTORY)},
+    }, checkpoint
+
+
+def identity(record: dict[str, Any], arithmetic: dict[str, Any]) -> dict[str, Any]:
+    """All that the bits of a training depend on, by a name that says what differs when a checkpoint is refused."""
+    sources = {path: found["md5"] for path, found in record["deps"].items() if path.startswith("stages/")}
+    return {
+        "settings": record["config"],
+        "code": sources,
+        "data": {path: found["md5"] for path, found in record["deps"].items() if path not in sources},
+        "software": record["environment"]["packages"] | {"python": record["environment"]["python"]},
+        "arithmetic": arithmetic,
     }
+
+
+def mirror_epoch(mirror: Mirror, epoch: "Epoch") -> None:
+    """Add an epoch's metrics to the MLflow run, at the time it ended."""
+    metrics = {name: value for name, value in epoch.metrics.items() if name != "epoch"}
+    mirror.metrics(metrics, epoch.metrics["epoch"], epoch.ended)
 
 
 def load_splits(run: Run, data: Path, device: "torch.device") -> "Splits":
@@ -159,12 +189,12 @@ def image_counts(run: Run, splits: "Splits") -> dict[str, int]:
     }
 
 
-def save(model: "torch.nn.Module", epochs: "list[Epoch]", out: Path) -> None:
+def save(weights: "dict[str, torch.Tensor]", epochs: "list[Epoch]", out: Path) -> None:
     """Write the weights (plain layout, float32) and the history."""
     from safetensors.torch import save_file
 
     with atomic_path(out / WEIGHTS) as temporary:
-        save_file({name: value.contiguous().cpu() for name, value in model.state_dict().items()}, temporary)
+        save_file(weights, temporary)
     write_json(out / HISTORY, [epoch.metrics for epoch in epochs])
 
 

@@ -27,7 +27,7 @@ class Outlook:
     """
 
     def __init__(self, params: Params, budget: str, key: CellKey, run: Run, out: Path, images: int) -> None:
-        self.run, self.spent, self.epoch = run, 0.0, 0
+        self.run, self.spent, self.timed = run, 0.0, 0
         runs = out.absolute().parent.parent.parent  # <runs>/<data set>/<cell>/s<seed>, as dvc.yaml lays them out
         planned = [(other, seed) for other in params.cell_keys() for seed in params.seeds]
         self.total = len(planned)
@@ -55,15 +55,15 @@ class Outlook:
 
     def report(self, stage: str, metrics: dict[str, Any], seconds: float, rate: float) -> None:
         """Say one line for a finished epoch."""
-        self.epoch += 1
+        self.timed += 1
         self.spent += seconds
-        left = self.spent / self.epoch * (self.run.epochs - self.epoch)
+        left = self.spent / self.timed * (self.run.epochs - metrics["epoch"])
         loss = "not finite" if metrics["train_loss"] is None else f"{metrics['train_loss']:.3f}"
         outlook = f"{duration(left)} left"
         if self.others is not None:
             outlook += f", {duration(left + self.others)} for all trainings"
         say(
-            f"[{self.number}/{self.total}] {stage} epoch {self.epoch}/{self.run.epochs}: loss {loss}, "
+            f"[{self.number}/{self.total}] {stage} epoch {metrics['epoch']}/{self.run.epochs}: loss {loss}, "
             f"train {metrics['train_accuracy']:.1%}, validation {metrics['validation_accuracy']:.1%}, "
             f"{rate:.0f} images/s, {outlook}"
         )

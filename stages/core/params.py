@@ -66,10 +66,14 @@ class DatasetSettings(Strict):
 
 
 class Budget(Strict):
-    """How much work a run of the pipeline is. `threads` may change bits and stales nothing; the run record has it."""
+    """How much work a run of the pipeline is.
+
+    `threads` and `device` may change bits and stale nothing; the run record has them.
+    """
 
     caption: str
     threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"]
+    device: Literal["auto", "cpu", "cuda", "mps"]
     train: PerDataset[PerFamily[Share]]
     test_images: PerDataset[Images]  # evaluated on, spread evenly over the test split
 

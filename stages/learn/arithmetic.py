@@ -1,9 +1,15 @@
-"""Where and how the arithmetic is done: device, threads, precision, memory layout, determinism."""
+"""Where and how the arithmetic is done: device, threads, precision, determinism."""
 
 import os
 from typing import Any, Literal, NamedTuple
 
 import torch
+
+from stages.core.errors import ParamError
+from stages.core.progress import say
+from stages.learn.memory import keep_pages
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
 
 
 class Arithmetic(NamedTuple):
@@ -18,38 +24,35 @@ class Arithmetic(NamedTuple):
         """The format of products, as it stands in the run record."""
         return str(self.dtype).removeprefix("torch.")
 
-    @property
-    def layout(self) -> torch.memory_format:
-        """Channels last, but for float32 on a CPU: the plain layout is up to 1.6 times faster on small batches."""
-        plain = self.device.type == "cpu" and self.dtype == torch.float32
-        return torch.contiguous_format if plain else torch.channels_last
-
     def describe(self) -> dict[str, Any]:
         """What the run record says of it. Instructions decide bits, and a processor's name hides them."""
-        on_cpu = self.device.type == "cpu"
+        on_cuda = self.device.type == "cuda"
         capabilities = torch.cpu.get_capabilities()
         return {
-            "device": "cpu" if on_cpu else f"{self.device.type}: {torch.cuda.get_device_name(self.device)}",
+            "device": f"cuda: {torch.cuda.get_device_name(self.device)}" if on_cuda else self.device.type,
             "precision": self.precision,
             "threads": self.threads,
             "backend": {
                 "torch": torch.__version__,
-                "cuda": None if on_cpu else torch.version.cuda,
-                "cudnn": None if on_cpu else torch.backends.cudnn.version(),
+                "cuda": torch.version.cuda if on_cuda else None,
+                "cudnn": torch.backends.cudnn.version() if on_cuda else None,
                 "capability": torch.backends.cpu.get_cpu_capability(),
                 "instructions": sorted(name for name, there in capabilities.items() if there is True),
             },
         }
 
-    def autocast(self) -> torch.autocast:
-        """The context in which forward passes run."""
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.dtype == torch.bfloat16)
 
+def set_up(
+    precision: Literal["auto", "bfloat16", "float32"], threads: int | Literal["auto"], device: Device = "auto"
+) -> Arithmetic:
+    """Fix the arithmetic of this process.
 
-def set_up(precision: Literal["auto", "bfloat16", "float32"], threads: int | Literal["auto"]) -> Arithmetic:
-    """Fix the arithmetic of this process. `auto` precision is bfloat16 where the device multiplies it natively."""
+    `auto` precision is bfloat16 where the device multiplies it natively, else float32, which is said. `auto` device is
+    a CUDA GPU if PyTorch finds one, else the processor. Raises ParamError for a device that is not there.
+    """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic products; read when CUDA starts
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    chosen = find_device(device)
+    keep_pages()
     if threads != "auto":
         torch.set_num_threads(threads)
     torch.set_flush_denormal(True)  # denormals slow a CPU many times over; on for every run, since it changes bits
@@ -57,13 +60,27 @@ def set_up(precision: Literal["auto", "bfloat16", "float32"], threads: int | Lit
     # bit-identical without, and most of that mode's cost
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if precision == "auto":
-        precision = "bfloat16" if multiplies_bfloat16(device) else "float32"
-    return Arithmetic(device, getattr(torch, precision), torch.get_num_threads())
+        precision = "bfloat16" if multiplies_bfloat16(chosen) else "float32"
+        if precision == "float32":
+            say(f"{chosen.type} has no native bfloat16 here: float32, slower and with other bits")
+    return Arithmetic(chosen, getattr(torch, precision), torch.get_num_threads())
+
+
+def find_device(wanted: Device) -> torch.device:
+    """The device of that name. Raises ParamError when this machine, or this PyTorch, has none."""
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if wanted == "auto":
+        return torch.device("cuda" if there["cuda"] else "cpu")
+    if not there[wanted]:
+        raise ParamError("device", wanted, ", ".join(["auto", *(name for name, found in there.items() if found)]))
+    return torch.device(wanted)
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:
     """Whether bfloat16 products are native there; emulated ones are several times slower than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "mps":
+        return False  # not measured
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))

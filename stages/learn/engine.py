@@ -5,18 +5,20 @@ from (seed, purpose, epoch), so an epoch does not depend on how the earlier ones
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from stages.core.settings import Run
 from stages.learn.arithmetic import Arithmetic
+from stages.learn.flat import FlatParameters
 from stages.learn.images import EVALUATION_BATCH, Labelled, Standardise, batches
+from stages.learn.layers import use_products
 from stages.learn.models import split_outputs
-from stages.learn.optimizers import build_optimizer
+from stages.learn.optimizers import Optimizer
 from stages.learn.seeding import derive, epoch_order
 
 
@@ -31,13 +33,8 @@ class Splits(NamedTuple):
 class Predictions(NamedTuple):
     """Logits as float32 of shape (n, classes) and the mean cross-entropy, on the device."""
 
-    logits: torch.Tensor
-    loss: torch.Tensor
-
-
-def place(model: nn.Module, arithmetic: Arithmetic) -> nn.Module:
-    """Move a network to the device, in the memory layout that is fast there."""
-    return model.to(arithmetic.device).to(memory_format=arithmetic.layout)
+    logits: Tensor
+    loss: Tensor
 
 
 class Epoch(NamedTuple):
@@ -49,89 +46,108 @@ class Epoch(NamedTuple):
     ended: float
 
 
+class Trainer:
+    """A network in training: its flat parameters, its optimizer, and the step."""
+
+    def __init__(self, model: nn.Module, run: Run, standardise: Standardise, arithmetic: Arithmetic) -> None:
+        self.model = use_products(model.to(arithmetic.device))
+        self.run = run
+        self.standardise = standardise
+        self.arithmetic = arithmetic
+        self.parameters = FlatParameters(self.model, arithmetic.dtype)
+        self.optimizer = Optimizer(run.cell, run.training, self.parameters)
+        self.auxiliary_weight = getattr(run.cell, "auxiliary_weight", 0.0)
+
+    def step(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Forward, backward and update on (n, channels, height, width) uint8 images; returns the loss, a scalar."""
+        loss = total_loss(self.model(self.standardise(images)), labels, self.auxiliary_weight)
+        loss.backward()
+        self.optimizer.step()
+        return loss.detach()
+
+    def epoch(self, data: Labelled, number: int, on_step: Callable[[int], None]) -> float:
+        """One pass over the training images; returns the mean of the total loss (auxiliary heads included)."""
+        self.model.train()
+        torch.manual_seed(derive(self.run.seed, "dropout", number))
+        order = epoch_order(len(data), self.run.seed, number).to(self.arithmetic.device)
+        total = torch.zeros((), device=self.arithmetic.device)
+        for part in batches(len(data), self.run.cell.batch_size):
+            chosen = order[part]
+            total += self.step(data.images[chosen], data.labels[chosen]) * len(chosen)
+            on_step(len(chosen))
+        return (total / len(data)).item()
+
+    def weights(self) -> dict[str, Tensor]:
+        """The network's parameters and buffers by name, float32, in PyTorch's order of dimensions, on the CPU."""
+        state = self.parameters.state_dict()
+        return {name: value.contiguous(memory_format=torch.contiguous_format).cpu() for name, value in state.items()}
+
+    def state(self) -> dict[str, Tensor]:
+        """All that later epochs depend on, beside the run's settings; written to in place, it takes effect."""
+        optimizer = {f"optimizer.{name}": value for name, value in self.optimizer.state.items()}
+        buffers = {f"buffer.{name}": value for name, value in self.model.named_buffers()}
+        return {"parameters": self.parameters.master, **optimizer, **buffers}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go on from a `state`. Raises KeyError or RuntimeError when it is not one of such a network."""
+        with torch.no_grad():
+            for name, value in self.state().items():
+                value.copy_(state[name])
+        self.parameters.refresh()
+
+
 def train(
-    model: nn.Module,
-    run: Run,
+    trainer: Trainer,
     splits: Splits,
-    standardise: Standardise,
-    arithmetic: Arithmetic,
+    finished: Sequence[Epoch],
     on_epoch: Callable[[Epoch], None],
     on_step: Callable[[int], None],
 ) -> str:
-    """Train `model` in place for the run's epochs and return the outcome: `finished` or `diverged`.
+    """Train for the run's epochs, after those already `finished`, and return the outcome: `finished` or `diverged`.
 
     A run has diverged when its training loss is no longer finite; it stops after that epoch, since no later step can
     bring the weights back. `on_epoch` is called after each epoch, `on_step` after each step with its number of
     images.
     """
-    place(model, arithmetic)
-    optimizer = build_optimizer(run.cell, run.training, model.parameters())
-    for number in range(1, run.epochs + 1):
+    diverged = any(epoch.metrics["train_loss"] is None for epoch in finished)
+    for number in range(len(finished) + 1, trainer.run.epochs + 1):
+        if diverged:
+            break
         start = time.perf_counter()
-        loss = _train_epoch(model, optimizer, run, splits.train, standardise, arithmetic, number, on_step)
+        loss = trainer.epoch(splits.train, number, on_step)
         trained = time.perf_counter()
         metrics = {"epoch": number, "train_loss": finite(loss)}
         for name, part in (("train", splits.sample), ("validation", splits.validation)):
-            predicted = predict(model, part, standardise, arithmetic)
+            predicted = predict(trainer.model, part, trainer.standardise)
             metrics[f"{name}_accuracy"] = accuracy(predicted.logits, part.labels)
             metrics["train_sample_loss" if name == "train" else "validation_loss"] = finite(predicted.loss.item())
+        diverged = metrics["train_loss"] is None
         on_epoch(Epoch(metrics, trained - start, time.perf_counter() - start, time.time()))
-        if metrics["train_loss"] is None:
-            return "diverged"
-    return "finished"
+    return "diverged" if diverged else "finished"
 
 
-def _train_epoch(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    run: Run,
-    data: Labelled,
-    standardise: Standardise,
-    arithmetic: Arithmetic,
-    number: int,
-    on_step: Callable[[int], None],
-) -> float:
-    """One pass over the training images; returns the mean of the total loss (auxiliary heads included)."""
-    model.train()
-    torch.manual_seed(derive(run.seed, "dropout", number))
-    order = epoch_order(len(data), run.seed, number).to(arithmetic.device)
-    total = torch.zeros((), device=arithmetic.device)
-    for part in batches(len(data), run.cell.batch_size):
-        chosen = order[part]
-        with arithmetic.autocast():
-            outputs = model(standardise(data.images[chosen]))
-        loss = total_loss(outputs, data.labels[chosen], getattr(run.cell, "auxiliary_weight", 0.0))
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        total += loss.detach() * len(chosen)
-        on_step(len(chosen))
-    return (total / len(data)).item()
-
-
-def total_loss(outputs: Any, labels: torch.Tensor, auxiliary_weight: float) -> torch.Tensor:
-    """Cross-entropy in float32, plus the weighted ones of GoogLeNet's auxiliary heads (III-A.2: weight 0.3)."""
+def total_loss(outputs: Any, labels: Tensor, auxiliary_weight: float) -> Tensor:
+    """Cross-entropy in float32 or wider, plus the weighted ones of GoogLeNet's heads (III-A.2: weight 0.3)."""
     logits, auxiliary = split_outputs(outputs)
-    loss = F.cross_entropy(logits.float(), labels)
+    wide = torch.promote_types(logits.dtype, torch.float32)  # in bfloat16 the sum would stick
+    loss = F.cross_entropy(logits.to(wide), labels)
     for head in auxiliary:
-        loss = loss + auxiliary_weight * F.cross_entropy(head.float(), labels)
+        loss = loss + auxiliary_weight * F.cross_entropy(head.to(wide), labels)
     return loss
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, data: Labelled, standardise: Standardise, arithmetic: Arithmetic) -> Predictions:
-    """Evaluate in evaluation mode, in the order of the images."""
+def predict(model: nn.Module, data: Labelled, standardise: Standardise) -> Predictions:
+    """Evaluate a placed network, or one in training, in evaluation mode and in the order of the images."""
     model.eval()
     logits = []
     for part in batches(len(data), EVALUATION_BATCH):
-        with arithmetic.autocast():
-            outputs = model(standardise(data.images[part]))
-        logits.append(split_outputs(outputs)[0].float())
+        logits.append(split_outputs(model(standardise(data.images[part])))[0].float())
     joined = torch.cat(logits)
     return Predictions(joined, F.cross_entropy(joined, data.labels))
 
 
-def accuracy(logits: torch.Tensor, labels: torch.Tensor) -> float:
+def accuracy(logits: Tensor, labels: Tensor) -> float:
     """The share of images whose largest logit is that of their label."""
     return int((logits.argmax(1) == labels).sum().item()) / len(labels)
 

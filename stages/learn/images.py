@@ -51,12 +51,12 @@ class Standardise(NamedTuple):
         return cls(mean, std, input_size, arithmetic)
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """Shape (n, channels, height, width) uint8 -> (n, channels, input_size, input_size) float32."""
+        """Shape (n, channels, height, width) uint8 -> (n, channels, input_size, input_size), channels last."""
         batch = (images.to(torch.float32) / 255 - self.mean) / self.std
         if images.shape[-1] != self.input_size:
             size, smaller = (self.input_size, self.input_size), self.input_size < images.shape[-1]
             batch = F.interpolate(batch, size, mode="bilinear", align_corners=False, antialias=smaller)
-        return batch.contiguous(memory_format=self.arithmetic.layout)
+        return batch.to(self.arithmetic.dtype, memory_format=torch.channels_last)
 
 
 def load(folder: Path, images: str, labels: str, device: torch.device, count: int | Literal["all"]) -> Labelled:

@@ -1,10 +1,13 @@
-"""The network of a run, on a data set."""
+"""The network of a run, on a data set and on a device."""
 
 from typing import Any
 
+import torch
 from torch import nn
 
 from stages.core.settings import Run
+from stages.learn.arithmetic import Arithmetic
+from stages.learn.layers import Convolution, Linear, use_products
 from stages.learn.models import build_model
 
 
@@ -17,3 +20,12 @@ def network_of(run: Run, description: dict[str, Any]) -> nn.Module:
         classes=len(description["classes"]),
         input_size=run.cell.input_size,
     )
+
+
+def place(model: nn.Module, arithmetic: Arithmetic) -> nn.Module:
+    """Move a network to the device for evaluation, what is multiplied in the arithmetic's format; in place."""
+    use_products(model.to(arithmetic.device))
+    for module in model.modules():
+        if isinstance(module, Convolution | Linear):
+            module.to(arithmetic.dtype)
+    return model.to(memory_format=torch.channels_last)

@@ -97,13 +97,13 @@ def test_an_epoch_is_one_line(params: Params, tmp_path: Path, capsys: pytest.Cap
     run = params.run(str(key), "quick", 0).model_copy(update={"epochs": 2})
     first = Outlook(params, "quick", key, run, tmp_path, images=800)
     first.step(800)
-    first.report("train-mnist@quick-vgg16-0", METRICS, seconds=30.0, rate=100.0)
+    first.report("train-mnist@quick-vgg16-0", METRICS | {"epoch": 1}, seconds=30.0, rate=100.0)
     assert capsys.readouterr().err == (
         f"[1/{first.total}] train-mnist@quick-vgg16-0 epoch 1/2: loss 1.235, train 50.0%, validation 25.0%, "
         "100 images/s, 30 s left\n"
     )
     first.others = 100.0
-    first.report("stage", METRICS | {"train_loss": None}, seconds=50.0, rate=100.0)
+    first.report("stage", METRICS | {"epoch": 2, "train_loss": None}, seconds=50.0, rate=100.0)
     line = capsys.readouterr().err
     assert "epoch 2/2: loss not finite," in line
     assert line.endswith("100 images/s, 0 s left, 1 min 40 s for all trainings\n")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from stages.learn.arithmetic import Arithmetic, multiplies_bfloat16, set_up
+from stages.learn.arithmetic import multiplies_bfloat16, set_up
 
 CPU = torch.device("cpu")
 
@@ -68,16 +68,3 @@ def test_the_process_is_deterministic_and_flushes_denormals() -> None:
     assert torch.are_deterministic_algorithms_enabled()
     assert not torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     assert (tiny * 1.0).tolist() == [0.0] * 4
-
-
-def test_products_are_bfloat16_under_autocast_and_float32_without() -> None:
-    a = torch.ones(2, 2)
-    for dtype in (torch.float32, torch.bfloat16):
-        with Arithmetic(CPU, dtype, 1).autocast():
-            assert (a @ a).dtype == dtype
-
-
-def test_float32_on_a_cpu_is_laid_out_plainly() -> None:
-    assert Arithmetic(CPU, torch.float32, 1).layout == torch.contiguous_format
-    assert Arithmetic(CPU, torch.bfloat16, 1).layout == torch.channels_last
-    assert Arithmetic(torch.device("cuda"), torch.float32, 1).layout == torch.channels_last

@@ -1,7 +1,6 @@
-"""The four optimizers against the formulas of their papers, written out in numpy, for several steps."""
+"""The four optimizers against the formulas of their papers, written out in numpy, and against PyTorch's own."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +8,9 @@ import torch
 from numpy.typing import NDArray
 
 from stages.core.settings import ResNetCell, Training
-from stages.learn.optimizers import build_optimizer
+from stages.learn.flat import FlatParameters
+from stages.learn.layers import use_products
+from stages.learn.optimizers import Optimizer
 
 STEPS = 4
 Array = NDArray[np.float64]
@@ -33,7 +34,9 @@ def cell(optimizer: str, lr: float, momentum: float) -> ResNetCell:
 
 
 def gradients() -> list[Array]:
-    return list(np.random.default_rng(0).normal(size=(STEPS, 3, 4)) * [[[1, 1e-3, 10, 0]]])
+    """Numbers that bfloat16 has too."""
+    drawn = np.random.default_rng(0).normal(size=(STEPS, 3, 4)) * [[[1, 1e-3, 10, 0]]]
+    return list(torch.from_numpy(drawn).bfloat16().double().numpy())
 
 
 def sgd(weights: Array, decay: float, lr: float, momentum: float) -> Iterator[Array]:
@@ -67,32 +70,68 @@ def adam(weights: Array, decay: float, lr: float, momentum: float) -> Iterator[A
         yield weights
 
 
+OPTIMIZERS = [
+    ("rmsprop", 0.01, 0.0, rmsprop),
+    ("sgd", 0.1, 0.0, sgd),
+    ("sgd", 0.1, 0.9, sgd),
+    ("adam", 0.01, 0.0, adam),
+]
+
+
+def layer(start: Array, dtype: torch.dtype) -> FlatParameters:
+    """A linear layer with these weights, as flat parameters that are multiplied in `dtype`."""
+    model = use_products(torch.nn.Linear(start.shape[1], start.shape[0]))
+    model.weight = torch.nn.Parameter(torch.from_numpy(start).float())
+    return FlatParameters(model, dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("decay", [0.0, 0.1])
-@pytest.mark.parametrize(
-    ("name", "lr", "momentum", "formula"),
-    [
-        ("rmsprop", 0.01, 0.0, rmsprop),
-        ("sgd", 0.1, 0.0, sgd),
-        ("sgd", 0.1, 0.9, sgd),
-        ("adam", 0.01, 0.0, adam),
-    ],
-)
+@pytest.mark.parametrize(("name", "lr", "momentum", "formula"), OPTIMIZERS)
 def test_steps_are_those_of_the_formulas(
-    name: str, lr: float, momentum: float, formula: Callable[..., Iterator[Array]], decay: float
+    name: str, lr: float, momentum: float, formula: Callable[..., Iterator[Array]], decay: float, dtype: torch.dtype
 ) -> None:
+    """Masters go the formula's way, within float32's rounding, and the copies follow them."""
     start = np.random.default_rng(1).normal(size=(3, 4))
-    weights = torch.nn.Parameter(torch.from_numpy(start.copy()))
-    optimizer = build_optimizer(cell(name, lr, momentum), training(decay), [weights])
+    flat = layer(start, dtype)
+    optimizer = Optimizer(cell(name, lr, momentum), training(decay), flat)
+    weight = flat.model.weight
+    assert isinstance(weight, torch.Tensor)
     for gradient, expected in zip(gradients(), formula(start, decay, lr, momentum), strict=True):
-        weights.grad = torch.from_numpy(gradient)
+        assert weight.grad is not None
+        weight.grad.copy_(torch.from_numpy(gradient))
         optimizer.step()
-        np.testing.assert_allclose(weights.detach().numpy(), expected, rtol=1e-12, atol=1e-15)
-    assert not np.allclose(weights.detach().numpy(), start)
+        moved = flat.views["weight"].numpy() - start
+        np.testing.assert_allclose(moved, expected - start, rtol=1e-4, atol=1e-6)
+        assert torch.equal(weight, flat.views["weight"].to(dtype))
+    assert not np.allclose(flat.views["weight"].numpy(), start)
 
 
-def test_momentum_is_the_only_difference_between_the_two_sgd_rows() -> None:
-    found: list[dict[str, Any]] = []
-    for momentum in (0.0, 0.9):
-        weights = torch.nn.Parameter(torch.zeros(1))
-        found.append(build_optimizer(cell("sgd", 0.1, momentum), training(0.0), [weights]).param_groups[0])
-    assert {key for key in found[0] if found[0][key] != found[1][key] and key != "params"} == {"momentum"}
+@pytest.mark.parametrize(("name", "lr", "momentum", "formula"), OPTIMIZERS)
+def test_steps_are_those_of_pytorch(name: str, lr: float, momentum: float, formula: object) -> None:
+    """RMSprop too, though it runs in Adam's kernel; 1000 steps, so that bias corrections have run their course."""
+    random = np.random.default_rng(2)
+    start = random.normal(size=(8, 16))
+    flat = layer(start, torch.float32)
+    optimizer = Optimizer(cell(name, lr / 100, momentum), training(0.0), flat)
+    plain = torch.nn.Parameter(torch.from_numpy(start))  # float64
+    kinds: dict[str, torch.optim.Optimizer] = {
+        "rmsprop": torch.optim.RMSprop([plain], lr / 100, alpha=0.9, eps=1e-3),
+        "sgd": torch.optim.SGD([plain], lr / 100, momentum),
+        "adam": torch.optim.Adam([plain], lr / 100, (0.8, 0.95), eps=1e-3),
+    }
+    for _ in range(1000):
+        gradient = torch.from_numpy(random.normal(size=start.shape) + 0.1)
+        flat.model.weight.grad.copy_(gradient)  # type: ignore[operator, union-attr]
+        plain.grad = gradient
+        optimizer.step()
+        kinds[name].step()
+    np.testing.assert_allclose(flat.views["weight"].numpy(), plain.detach().numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "kept"), [("rmsprop", {"square"}), ("adam", {"mean", "square"}), ("sgd", set())])
+def test_only_what_a_later_step_needs_is_kept(name: str, kept: set[str]) -> None:
+    flat = layer(np.zeros((2, 3)), torch.float32)
+    assert Optimizer(cell(name, 0.1, 0.0), training(0.0), flat).state.keys() == {"steps", *kept}
+    if name == "sgd":
+        assert Optimizer(cell(name, 0.1, 0.9), training(0.0), flat).state.keys() == {"steps", "mean"}

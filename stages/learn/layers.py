@@ -1,0 +1,179 @@
+"""Convolutions and linear layers that are matrix products where those are faster, and store gradients in place.
+
+A convolution over a small map is a matrix product of its gathered windows, (N * side^2, kh * kw * channels), with its
+weights, (kernels, kh * kw * channels): in channels-last order neither needs a copy of the weights. Convolution kernels
+of a library (oneDNN) lose to it on the small maps of deep networks; BENCHMARKS.md has the figures. Which of the two
+runs depends on shapes alone, never on a timing, so that bits repeat. Taps of a kernel that only ever meet padding
+(eight of nine over a map of one pixel) take no part, and their gradient stays zero.
+
+The gradient of each weight and bias overwrites its `.grad`, which must be there, with zeros, before the first backward
+pass (see `flat.FlatParameters`): 4096 x 4096 gradients in fresh memory cost more than their products. So a layer must
+be used once per step.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+PRODUCT_PIXELS = 16  # output maps of at most 4x4: forward and both gradients are products
+WEIGHT_GRADIENT_PIXELS = 64  # output maps of at most 8x8: the weights' gradient is one, the rest a convolution
+
+
+class Windows(NamedTuple):
+    """The geometry of a square convolution along one side, once the taps that only meet padding are left out."""
+
+    side: int  # of the input
+    out: int  # of the output
+    stride: int
+    first: int  # tap that first meets a pixel
+    taps: int
+    before: int  # padding pixels before the first
+    after: int
+
+    @classmethod
+    def of(cls, side: int, kernel: int, stride: int, padding: int) -> "Windows":
+        """Of an input with that side, under a kernel, stride and padding."""
+        out = (side + 2 * padding - kernel) // stride + 1
+        first = max(0, padding - (out - 1) * stride)
+        taps = min(kernel, side + padding) - first
+        before = padding - first
+        after = max(0, (out - 1) * stride + taps - before - side)
+        return cls(side, out, stride, first, taps, before, after)
+
+    def crop(self, weight: Tensor) -> Tensor:
+        """Weights or their gradient, (kernels, channels, kh, kw) -> a view (kernels, taps, taps, channels)."""
+        kept = slice(self.first, self.first + self.taps)
+        return weight.permute(0, 2, 3, 1)[:, kept, kept]
+
+    def gather(self, images: Tensor) -> Tensor:
+        """Windows of (n, channels, side, side) -> (n * out^2, taps^2 * channels)."""
+        rows = images.permute(0, 2, 3, 1)
+        n, _, _, channels = rows.shape
+        if self.taps == 1:
+            return rows[:, :: self.stride, :: self.stride].reshape(-1, channels)
+        rows = F.pad(rows, (0, 0, self.before, self.after, self.before, self.after)).contiguous()
+        image, row, pixel, _ = rows.stride()
+        shape = (n, self.out, self.out, self.taps, self.taps, channels)
+        strides = (image, row * self.stride, pixel * self.stride, row, pixel, 1)
+        return rows.as_strided(shape, strides).reshape(n * self.out**2, -1)
+
+    def scatter(self, windows: Tensor, n: int) -> Tensor:
+        """Add windows up at the pixels they were gathered from: `gather`'s transpose, summed in float32 or wider."""
+        if self.taps == 1 and self.stride == 1:
+            return windows.view(n, self.side, self.side, -1).permute(0, 3, 1, 2)
+        parts = windows.view(n, self.out, self.out, self.taps, self.taps, -1)
+        padded = self.before + self.side + self.after
+        wide = torch.promote_types(windows.dtype, torch.float32)
+        total = torch.zeros(n, padded, padded, parts.shape[-1], dtype=wide, device=windows.device)
+        span = (self.out - 1) * self.stride + 1
+        for i in range(self.taps):
+            for j in range(self.taps):
+                total[:, i : i + span : self.stride, j : j + span : self.stride] += parts[:, :, :, i, j]
+        inner = slice(self.before, self.before + self.side)
+        return total[:, inner, inner].to(windows.dtype).permute(0, 3, 1, 2)
+
+
+class _ConvolutionFunction(torch.autograd.Function):
+    """Convolution by products or by the library, whichever the shapes call for."""
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int) -> Tensor:
+        windows = Windows.of(images.shape[-1], weight.shape[-1], stride, padding)
+        by_product = images.device.type == "cpu" and (windows.out**2 <= PRODUCT_PIXELS or weight.shape[-1] == 1)
+        ctx.windows, ctx.stride, ctx.padding, ctx.by_product, ctx.bias = windows, stride, padding, by_product, bias
+        ctx.images_shape = images.shape
+        if not by_product:
+            ctx.save_for_backward(images, weight)
+            return F.conv2d(images, weight, bias, stride, padding)
+        gathered = windows.gather(images)
+        ctx.save_for_backward(gathered, weight)
+        shape = (len(images), len(weight), windows.out, windows.out)
+        output = torch.empty(
+            shape, dtype=images.dtype, device=images.device, memory_format=torch.channels_last
+        )  # not a view of the product: a ReLU in place may follow
+        rows, kernels = output.permute(0, 2, 3, 1).view(-1, len(weight)), windows.crop(weight).flatten(1).t()
+        if bias is None:
+            torch.mm(gathered, kernels, out=rows)
+        else:
+            torch.addmm(bias, gathered, kernels, out=rows)
+        return output
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        images, weight = ctx.saved_tensors
+        windows: Windows = ctx.windows
+        by_product = ctx.by_product
+        rows = gradient.permute(0, 2, 3, 1).reshape(-1, weight.shape[0])
+        if ctx.bias is not None:
+            torch.sum(rows, 0, out=ctx.bias.grad)
+        product_of_weights = by_product or (
+            gradient.device.type == "cpu" and windows.out**2 <= WEIGHT_GRADIENT_PIXELS and weight.shape[1] > 3
+        )
+        if product_of_weights:
+            gathered = images if by_product else windows.gather(images)
+            kept = windows.crop(weight.grad)
+            if kept.is_contiguous():
+                torch.mm(rows.t(), gathered, out=kept.flatten(1))
+            else:
+                kept.copy_(torch.mm(rows.t(), gathered).view(kept.shape))
+        towards_images = None
+        if by_product:
+            if ctx.needs_input_grad[0]:
+                products = torch.mm(rows, windows.crop(weight).flatten(1))
+                towards_images = windows.scatter(products, ctx.images_shape[0])
+        else:
+            mask = (ctx.needs_input_grad[0], not product_of_weights, False)
+            towards_images, towards_weight, _ = torch.ops.aten.convolution_backward(
+                gradient, images, weight, None, (ctx.stride,) * 2, (ctx.padding,) * 2, (1, 1), False, (0, 0), 1, mask
+            )
+            if towards_weight is not None:
+                weight.grad.copy_(towards_weight)
+        return towards_images, None, None, None, None
+
+
+class _LinearFunction(torch.autograd.Function):
+    """A linear layer whose weight gradient is written where it belongs."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(inputs, weight)
+        ctx.bias = bias
+        return F.linear(inputs, weight, bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        inputs, weight = ctx.saved_tensors
+        torch.mm(gradient.t(), inputs, out=weight.grad)
+        torch.sum(gradient, 0, out=ctx.bias.grad)
+        return torch.mm(gradient, weight) if ctx.needs_input_grad[0] else None, None, None
+
+
+class Convolution(nn.Conv2d):
+    """A square convolution without groups or dilation: (n, channels, side, side) -> (n, kernels, out, out)."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Convolve; images channels-last."""
+        return _ConvolutionFunction.apply(images, self.weight, self.bias, self.stride[0], self.padding[0])
+
+
+class Linear(nn.Linear):
+    """A linear layer with a bias: (n, inputs) -> (n, outputs)."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Multiply and add."""
+        return _LinearFunction.apply(inputs, self.weight, self.bias)
+
+
+def use_products(model: nn.Module) -> nn.Module:
+    """Let every convolution and linear layer of a network run as described above; same names, same parameters."""
+    for module in model.modules():
+        if type(module) is nn.Conv2d:
+            module.__class__ = Convolution
+        elif type(module) is nn.Linear:
+            module.__class__ = Linear
+    return model
