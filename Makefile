@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test check ui lock clean
+.PHONY: help setup repro test check bench ui lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -31,6 +31,9 @@ check: setup  ## what CI runs: lint, format, types, tests
 	ruff format --check .
 	mypy
 	python -m pytest
+
+bench: setup  ## measure the training engine against a plain PyTorch loop; OPTIONS="--only speed" passes options on
+	python -m benchmarks.engine $(OPTIONS)
 
 ui: setup  ## open the MLflow UI on what was run: http://127.0.0.1:5000
 	@case "$$MLFLOW_TRACKING_URI" in http*) echo "your runs are at $$MLFLOW_TRACKING_URI: open it in a browser"; exit 1;; esac
