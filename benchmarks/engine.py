@@ -1,0 +1,81 @@
+"""The training engine against a plain PyTorch loop, on this machine's processor.
+
+    python -m benchmarks.engine [--only speed,optimizers,throughput,determinism] [--families vgg16,resnet18,googlenet]
+
+In:  CIFAR10 as stage `preprocess` leaves it, params.yaml.
+Out: reports/bench.json, and its tables on standard output (images per second). Everything that is compared is measured
+     in turns within one run; numbers are medians over the repetitions, ratios are taken within each.
+What was measured before stays in the file when commit, machine, software and settings are the same; otherwise the file
+starts anew. All sections take about a quarter of an hour; leave the machine alone meanwhile.
+"""
+
+import os
+from pathlib import Path
+
+import click
+
+from benchmarks.families import FAMILIES, description, run_of
+from benchmarks.machine import elsewhere, usage
+from benchmarks.report import SHOWN, load, merge, tables
+from stages.core import provenance
+from stages.core.progress import say
+from stages.core.records import write_json
+
+QUIET = 0.05  # share of the machine's time; above it numbers are of little use
+
+
+class Names(click.ParamType):
+    """Some of a list of names, separated by commas."""
+
+    name = "names"
+
+    def __init__(self, allowed: list[str]) -> None:
+        self.allowed = allowed
+
+    def convert(self, value: str, param: click.Parameter | None, context: click.Context | None) -> list[str]:
+        """The names, in the order of the list."""
+        names = value.split(",")
+        for name in names:
+            if name not in self.allowed:
+                self.fail(f"{name!r} is not one of {', '.join(self.allowed)}", param, context)
+        return [name for name in self.allowed if name in names]
+
+
+@click.command()
+@click.option("--only", type=Names(list(SHOWN)), default=",".join(SHOWN), show_default=True, help="sections")
+@click.option("--families", type=Names(list(FAMILIES)), default=",".join(FAMILIES), show_default=True)
+@click.option("--repetitions", type=click.IntRange(min=1), default=5, show_default=True)
+@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), default=4.0, show_default=True, help="a piece")
+@click.option("--threads", type=click.IntRange(min=1), default=os.cpu_count() or 1, help="by default all cores")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("reports/bench.json"), show_default=True)
+def main(only: list[str], families: list[str], repetitions: int, seconds: float, threads: int, out: Path) -> None:
+    """Measure the engine, section by section and family by family; what is measured is kept at once."""
+    description()  # before PyTorch, which takes seconds to import
+    from benchmarks.sections import SECTIONS, Conditions
+    from stages.learn.arithmetic import set_up
+
+    arithmetic = set_up(run_of("vgg16").training.precision, threads, "cpu")
+    conditions = Conditions(threads, repetitions, seconds, arithmetic.dtype)
+    content = load(
+        out,
+        {
+            "environment": provenance.environment(),
+            "git": provenance.git_state(),
+            "settings": {"repetitions": repetitions, "seconds": seconds, **arithmetic.describe()},
+        },
+    )
+    for section in only:
+        for family in families:
+            say(f"{section}: {family}")
+            start = usage()
+            result = SECTIONS[section](family, conditions)
+            result["busy_elsewhere"] = elsewhere(start, usage(), os.cpu_count() or 1)
+            if result["busy_elsewhere"] > QUIET:
+                say(f"{section}: {family}: others used {result['busy_elsewhere']:.0%} of the machine; measure again")
+            content = merge(content, section, family, result)
+            write_json(out, content)
+    click.echo(tables(content))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""What is measured: the paper's three families on CIFAR10 at 32x32, as runs of the engine, and the data they read."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from stages.core.errors import MissingFileError
+from stages.core.params import load_params
+from stages.core.settings import Run
+
+DATA = Path("data/processed/cifar10/train")
+MADE_BY = "dvc repro preprocess@cifar10"
+INPUT_SIZE = 32
+
+
+class Family(NamedTuple):
+    """A cell of params.yaml that has the family's architecture, and the batch size to measure it with."""
+
+    cell: str
+    batch_size: int
+
+
+FAMILIES = {
+    "vgg16": Family("cifar10/vgg16-adam", 32),
+    "resnet18": Family("cifar10/resnet18-adam", 64),
+    "googlenet": Family("cifar10/googlenet-sgd", 128),
+}
+OPTIMIZERS: dict[str, dict[str, Any]] = {
+    "rmsprop": {"optimizer": "rmsprop", "momentum": 0.0},
+    "sgd": {"optimizer": "sgd", "momentum": 0.0},
+    "momentum": {"optimizer": "sgd", "momentum": 0.9},
+    "adam": {"optimizer": "adam", "momentum": 0.0},
+}
+LR = 0.001
+
+
+def run_of(family: str, optimizer: str = "adam") -> Run:
+    """The family's training under params.yaml's constants: batch size and input as measured, one of `OPTIMIZERS`."""
+    cell, batch_size = FAMILIES[family]
+    config = load_params().run(cell, "paper", 0).model_dump()
+    config["cell"] |= {"batch_size": batch_size, "input_size": INPUT_SIZE, "lr": LR, **OPTIMIZERS[optimizer]}
+    return Run.model_validate(config)
+
+
+def description() -> dict[str, Any]:
+    """Preprocess's dataset.json. Raises MissingFileError, naming the command, when it or an array is not there."""
+    for name in ("dataset.json", "train_images.npy", "train_labels.npy"):
+        if not (DATA / name).is_file():
+            raise MissingFileError(DATA / name, MADE_BY)
+    return json.loads((DATA / "dataset.json").read_text())
