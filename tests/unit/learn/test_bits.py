@@ -1,0 +1,98 @@
+"""The same cell, seed and number of threads give the same bits: twice in a row, and in a fresh process.
+
+Run as a module, this file prints the hashes of all its trainings; the test holds those of two processes together.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+from safetensors.torch import save
+
+from stages.core.settings import FAMILIES
+from stages.learn.arithmetic import set_up
+from stages.learn.engine import Epoch, Trainer, predict, train
+from stages.learn.images import Standardise
+from stages.learn.network import place
+from tests.unit.learn.test_engine import OPTIMIZERS, STATISTICS, new_model, random_images, random_splits, shrunk
+
+ROOT = Path(__file__).resolve().parents[3]
+CASES = [*product(FAMILIES, OPTIMIZERS, (1,)), ("resnet", "adam", 2)]  # family, optimizer, threads
+
+
+class Bits(NamedTuple):
+    """Hashes of what a training and its evaluation leave."""
+
+    weights: str
+    history: str
+    predictions: str
+
+
+def hashed(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def bits(family: str, optimizer: str, threads: int) -> Bits:
+    """Train a shrunk cell as `train` does, and predict."""
+    run = shrunk(family, precision="auto", **OPTIMIZERS[optimizer])
+    arithmetic = set_up(run.training.precision, threads, "cpu")
+    standardise = Standardise.of(STATISTICS, run.cell.input_size, arithmetic)
+    trainer = Trainer(new_model(run), run, standardise, arithmetic)
+    epochs: list[Epoch] = []
+    train(trainer, random_splits(), [], epochs.append, lambda images: None)
+    logits = predict(trainer.model, random_images(7, seed=2), standardise).logits
+    history = json.dumps([epoch.metrics for epoch in epochs])
+    return Bits(hashed(save(trainer.weights())), hashed(history.encode()), hashed(logits.numpy().tobytes()))
+
+
+@pytest.fixture(autouse=True)
+def _process_as_it_was() -> Iterator[None]:
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    fill = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(deterministic)
+    torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
+    torch.set_flush_denormal(False)
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> dict[str, list[str]]:
+    """The hashes that a fresh process finds, which goes through the cases the other way round."""
+    command = [sys.executable, "-m", "tests.unit.learn.test_bits"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, env=dict(os.environ))
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(("family", "optimizer", "threads"), CASES)
+def test_bits_repeat(family: str, optimizer: str, threads: int, elsewhere: dict[str, list[str]]) -> None:
+    first = bits(family, optimizer, threads)
+    assert bits(family, optimizer, threads) == first
+    assert elsewhere[f"{family} {optimizer} {threads}"] == list(first)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_evaluation_repeats_what_the_training_saw(family: str) -> None:
+    """A network placed with the written weights gives the logits of the network that was trained, bit for bit."""
+    run, images = shrunk(family, precision="auto"), random_images(9, seed=3)
+    arithmetic = set_up(run.training.precision, 1, "cpu")
+    standardise = Standardise.of(STATISTICS, run.cell.input_size, arithmetic)
+    trainer = Trainer(new_model(run), run, standardise, arithmetic)
+    train(trainer, random_splits(), [], lambda epoch: None, lambda images: None)
+    model = new_model(shrunk(family, seed=5))
+    model.load_state_dict(trainer.weights())
+    found = [predict(network, images, standardise) for network in (trainer.model, place(model, arithmetic))]
+    assert found[0].logits.numpy().tobytes() == found[1].logits.numpy().tobytes()
+    assert found[0].loss.item() == found[1].loss.item()
+
+
+if __name__ == "__main__":
+    print(json.dumps({" ".join(map(str, case)): bits(*case) for case in reversed(CASES)}))
