@@ -4,26 +4,30 @@ Two chains of ten kills each run beside each other. A chain is one training that
 order of the kills and their delays are drawn from a seed:
 
     2 at `start`    while Python and PyTorch are still being imported, or the checkpoint is read
-    8 at `running`  within 0.6 s after the first line of the log: anywhere in an epoch, or between two
+    8 at `running`  within 0.3 s after one of the first lines of the log: anywhere in an epoch, or between two
     4 at `writing`  while a checkpoint is being written, as its temporary file grows
     4 at `renamed`  when a new checkpoint has just taken the place of the one before
     2 at `ending`   while the weights are being written, after the last epoch
+
+The starts that are killed at `start`, run out of disk or run to the end are `python -m stages.train`. The others are
+forks of a process that has imported PyTorch already and then runs the same `main`: importing would be most of the test.
 """
 
 import copy
 import json
 import os
 import random
+import select
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pytest
@@ -35,12 +39,12 @@ from stages.preprocess import description, save_array
 from stages.train import identity
 
 ROOT = Path(__file__).resolve().parents[2]
-CELL, EPOCHS, SEED = "mnist/resnet18", 12, 3
+CELL, EPOCHS, SEED = "mnist/resnet18", 10, 3
 DATA, RUNS = "data/processed/mnist/train", "data/runs"
-SHARE = {"images": 48, "validation_images": 20, "sample_images": 20, "epochs": EPOCHS}
+SHARE = {"images": 24, "validation_images": 10, "sample_images": 10, "epochs": EPOCHS}
 FIRST, SHUFFLED, LAST = ["start", "running", "renamed"], [*["running"] * 3, *["writing"] * 2, "renamed"], ["ending"]
 WRITTEN = {"weights.safetensors", "history.json", "run.json"}
-PATIENCE = 200  # seconds that one start may take, on a machine that does much else
+PATIENCE = 200  # seconds until the moment of a kill must have come, on a machine that does much else
 
 
 class Project:
@@ -79,20 +83,92 @@ class Project:
         described = description("mnist", settings, raw, arrays["train_images"], hashes)
         write_json(self.folder / DATA / "dataset.json", described)
 
+    def arguments(self, out: Path) -> list[str]:
+        chosen = [CELL, "--budget", "quick", "--seed", str(SEED)]
+        return [*chosen, "--data", DATA, "--out", str(out), "--no-mlflow"]
+
     def start(self, out: Path, log: Path, *before: str) -> subprocess.Popen[bytes]:
         """Start a training; `before` is a command that runs it."""
-        command = [sys.executable, "-m", "stages.train", CELL, "--budget", "quick", "--seed", str(SEED)]
-        command = [*before, *command, "--data", DATA, "--out", str(out), "--no-mlflow"]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
+        command = [*before, sys.executable, "-m", "stages.train", *self.arguments(out)]
         with log.open("wb") as file:
-            return subprocess.Popen(command, cwd=self.folder, env=environment, stdout=file, stderr=file)
+            return subprocess.Popen(command, cwd=self.folder, env=environment(), stdout=file, stderr=file)
+
+
+def environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
+
+
+class Forks:
+    """A process that forks trainings; what it forks is the training that it is asked for."""
+
+    PROGRAM = """
+import json, os, sys
+import torch
+import stages.learn.checkpoints, stages.learn.network
+from stages.train import main
+
+for line in sys.stdin:
+    log, arguments = json.loads(line)
+    child = os.fork()
+    if not child:
+        file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        os.dup2(file, 1), os.dup2(file, 2)
+        main(arguments)
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+    def __init__(self, project: Project) -> None:
+        command, pipe = [sys.executable, "-c", self.PROGRAM], subprocess.PIPE
+        self.process = subprocess.Popen(
+            command, cwd=project.folder, env=environment(), stdin=pipe, stdout=pipe, text=True
+        )
+        self.project = project
+
+    def start(self, out: Path, log: Path) -> "Forked":
+        """Fork a training."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        log.write_bytes(b"")
+        self.process.stdin.write(json.dumps([str(log), self.project.arguments(out)]) + "\n")
+        self.process.stdin.flush()
+        return Forked(int(self.process.stdout.readline()), self.process.stdout)
+
+    def close(self) -> None:
+        """End the process, which has no training running."""
+        self.process.communicate()
+
+
+class Forked:
+    """As much of subprocess.Popen as is needed here, for a process that another one has started."""
+
+    def __init__(self, pid: int, answers: IO[str]) -> None:
+        self.pid, self.answers = pid, answers
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        if self.returncode is None and select.select([self.answers], [], [], 0)[0]:
+            self.returncode = int(self.answers.readline())
+        return self.returncode
+
+    def kill(self) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self) -> int:
+        if self.returncode is None:
+            self.returncode = int(self.answers.readline())
+        return self.returncode
+
+
+Running = subprocess.Popen[bytes] | Forked
 
 
 class Chain:
     """One training with its restarts."""
 
     def __init__(self, project: Project, name: str, fills_disk: bool) -> None:
-        self.project, self.fills_disk = project, fills_disk
+        self.project, self.forks, self.fills_disk = project, Forks(project), fills_disk
         self.out = project.folder / RUNS / name / f"s{SEED}"
         self.checkpoint = self.out.with_name(f"s{SEED}.checkpoint")
         self.log = project.folder / f"{name}.log"
@@ -103,18 +179,21 @@ class Chain:
 
     def run(self) -> None:
         """All kills, and a last start that is left alone."""
-        for moment in FIRST:
-            self.kill(moment)
-        if self.fills_disk:
-            self.fill_disk()
-        for moment in [*self.draw.sample(SHUFFLED, len(SHUFFLED)), *LAST]:
-            self.kill(moment)
+        try:
+            for moment in FIRST:
+                self.kill(moment)
+            if self.fills_disk:
+                self.fill_disk()
+            for moment in [*self.draw.sample(SHUFFLED, len(SHUFFLED)), *LAST]:
+                self.kill(moment)
+        finally:
+            self.forks.close()
         self.finish()
 
     @contextmanager
-    def started(self, *before: str) -> Iterator[subprocess.Popen[bytes]]:
+    def started(self, start: Callable[[Path, Path], Running]) -> Iterator[Running]:
         """A running training, which is gone afterwards; notes whether it said that it goes on."""
-        running = self.project.start(self.out, self.log, *before)
+        running = start(self.out, self.log)
         try:
             yield running
         finally:
@@ -134,7 +213,7 @@ class Chain:
             self.torn += any(path != self.checkpoint for path, _ in files(self.out.parent))
 
     def killed_at(self, moment: str) -> bool:
-        with self.started() as running:
+        with self.started(self.project.start if moment == "start" else self.forks.start) as running:
             until = time.monotonic() + PATIENCE
             for reached in getattr(self, moment)():
                 if reached:
@@ -151,9 +230,10 @@ class Chain:
         yield from self.after(self.draw.uniform(0, 4))
 
     def running(self) -> Iterator[bool]:
-        while not self.log.stat().st_size:
+        lines = self.draw.randint(1, 3)
+        while self.log.read_text().count("\n") < lines:
             yield False
-        yield from self.after(self.draw.uniform(0, 0.6))
+        yield from self.after(self.draw.uniform(0, 0.3))
 
     def writing(self) -> Iterator[bool]:
         """A new file beside the run has some size."""
@@ -188,8 +268,9 @@ class Chain:
     def fill_disk(self) -> None:
         """No file may grow beyond half a megabyte: the next checkpoint cannot be written, and the one there stays."""
         before = self.checkpoint.read_bytes()
-        with self.started("sh", "-c", 'ulimit -f 1000; exec "$@"', "sh") as running:
-            assert running.wait(PATIENCE) == 1
+        limited = "sh", "-c", 'ulimit -f 1000; exec "$@"', "sh"
+        with self.started(lambda out, log: self.project.start(out, log, *limited)) as running:
+            assert running.wait() == 1
         last = self.log.read_text().splitlines()[-1]
         assert last.startswith("Error: ")
         assert "cannot be written" in last
@@ -198,8 +279,8 @@ class Chain:
         assert [path for path, _ in files(self.out.parent)] == [self.checkpoint]
 
     def finish(self) -> None:
-        with self.started() as running:
-            assert running.wait(PATIENCE) == 0, self.log.read_text()
+        with self.started(self.project.start) as running:
+            assert running.wait() == 0, self.log.read_text()
 
 
 def files(folder: Path) -> list[tuple[Path, int]]:
@@ -223,7 +304,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def unbroken(project: Project) -> Path:
     """The folder of an undisturbed run."""
     folder, log = project.folder / RUNS / "unbroken" / f"s{SEED}", project.folder / "unbroken.log"
-    assert project.start(folder, log).wait(PATIENCE) == 0, log.read_text()
+    assert project.start(folder, log).wait() == 0, log.read_text()
     return folder
 
 

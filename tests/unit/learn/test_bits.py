@@ -5,13 +5,13 @@ Run as a module, this file prints the hashes of all its trainings; the test hold
 
 import hashlib
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import product
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -64,19 +64,28 @@ def _process_as_it_was() -> Iterator[None]:
     torch.set_flush_denormal(False)
 
 
-@pytest.fixture(scope="module")
-def elsewhere() -> dict[str, list[str]]:
-    """The hashes that a fresh process finds, which goes through the cases the other way round."""
+@pytest.fixture(scope="module", autouse=True)
+def elsewhere() -> Iterator[Callable[[], dict[str, list[str]]]]:
+    """The hashes that a fresh process finds, beside this one, and going through the cases the other way round."""
     command = [sys.executable, "-m", "tests.unit.learn.test_bits"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, env=dict(os.environ))
-    return json.loads(done.stdout)
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
+        yield cache(lambda: json.loads(process.communicate()[0]))
+        process.kill()
+
+
+@cache
+def bits_here(family: str, optimizer: str, threads: int) -> Bits:
+    return bits(family, optimizer, threads)
 
 
 @pytest.mark.parametrize(("family", "optimizer", "threads"), CASES)
-def test_bits_repeat(family: str, optimizer: str, threads: int, elsewhere: dict[str, list[str]]) -> None:
-    first = bits(family, optimizer, threads)
-    assert bits(family, optimizer, threads) == first
-    assert elsewhere[f"{family} {optimizer} {threads}"] == list(first)
+def test_bits_repeat_in_a_row(family: str, optimizer: str, threads: int) -> None:
+    assert bits(family, optimizer, threads) == bits_here(family, optimizer, threads)
+
+
+@pytest.mark.parametrize(("family", "optimizer", "threads"), CASES)
+def test_bits_repeat_in_a_fresh_process(family: str, optimizer: str, threads: int, elsewhere: Any) -> None:
+    assert elsewhere()[f"{family} {optimizer} {threads}"] == list(bits_here(family, optimizer, threads))
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -21,6 +21,8 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "googlenet": {"dropout": 0.4},
 }
 
+CASES = [("small", torch.float32), *((name, torch.bfloat16) for name in ("small", *FAMILIES))]
+
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
@@ -64,8 +66,7 @@ def within(tensor: Tensor, memory: Tensor) -> bool:
     return start <= tensor.data_ptr() < start + memory.nbytes and tensor.dtype == memory.dtype
 
 
-@pytest.mark.parametrize("dtype", FORMATS)
-@pytest.mark.parametrize("name", ["small", *FAMILIES])
+@pytest.mark.parametrize(("name", "dtype"), CASES)
 def test_the_network_keeps_its_names_shapes_and_numbers(name: str, dtype: torch.dtype) -> None:
     before = {key: value.detach().clone() for key, value in network(name).named_parameters()}
     parameters = flattened(name, dtype)
@@ -81,8 +82,7 @@ def test_the_network_keeps_its_names_shapes_and_numbers(name: str, dtype: torch.
     assert parameters.multiplied == sum(before[key].numel() for key in multiplied)
 
 
-@pytest.mark.parametrize("dtype", FORMATS)
-@pytest.mark.parametrize("name", ["small", *FAMILIES])
+@pytest.mark.parametrize(("name", "dtype"), CASES)
 def test_parameters_and_gradients_lie_in_the_flat_memory_each_in_its_own_place(name: str, dtype: torch.dtype) -> None:
     """Masters, copies and gradients at the same offsets; kernels in channels-last order, as products want them."""
     parameters = flattened(name, dtype)
@@ -118,8 +118,7 @@ def test_parameters_and_gradients_lie_in_the_flat_memory_each_in_its_own_place(n
     assert sum(places[-1]) == len(parameters.master)
 
 
-@pytest.mark.parametrize("dtype", FORMATS)
-@pytest.mark.parametrize("name", ["small", *FAMILIES])
+@pytest.mark.parametrize(("name", "dtype"), CASES)
 def test_what_is_saved_is_pytorchs_state_in_float32(name: str, dtype: torch.dtype) -> None:
     """Names in PyTorch's order, masters instead of rounded copies, buffers too; a plain network loads it."""
     expected = network(name).state_dict()
@@ -214,8 +213,7 @@ def backward(parameters: FlatParameters, seed: int) -> dict[str, Tensor]:
     return found
 
 
-@pytest.mark.parametrize("dtype", FORMATS)
-@pytest.mark.parametrize("name", ["small", *FAMILIES])
+@pytest.mark.parametrize(("name", "dtype"), CASES)
 def test_gradients_stay_in_place_and_are_those_of_the_last_step(name: str, dtype: torch.dtype) -> None:
     """A backward pass writes where the optimizer reads, every parameter of it; a second one leaves nothing of it."""
     parameters = flattened(name, dtype)
