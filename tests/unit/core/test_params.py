@@ -21,8 +21,7 @@ from pydantic.fields import FieldInfo
 from stages.core import params as module
 from stages.core.errors import MissingFileError, ParamError, StageError
 from stages.core.params import CellKey, Params, difference, load_params, read_yaml
-from stages.core.settings import DATASETS, FAMILIES, GoogLeNetCell, ResNetCell, VggCell
-from stages.learn.models import smallest_input
+from stages.core.settings import DATASETS, FAMILIES, SMALLEST_INPUT, GoogLeNetCell, ResNetCell, VggCell
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 FILE = REPOSITORY / "params.yaml"
@@ -107,12 +106,6 @@ def test_planned_cells_are_the_tables_then_the_chosen_study_cells(params: Params
     assert planned == every[:34] + chosen
     assert {key.stage_suffix for key in planned[:34]} == set(DATASETS)
     assert {key.stage_suffix for key in chosen} <= {f"study-{dataset}" for dataset in DATASETS}
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_the_smallest_input_is_that_of_the_family_s_network(family: str) -> None:
-    (bound,) = (m.ge for m in CELLS[family].model_fields["input_size"].metadata if isinstance(m, annotated_types.Ge))
-    assert bound == smallest_input(family)
 
 
 def test_unknown_names_are_answered_with_the_known_ones(params: Params) -> None:
@@ -334,7 +327,7 @@ def test_an_override_inside_a_list_is_named_by_its_place(raw: Any) -> None:
 
 @pytest.mark.parametrize("family", ["vgg", "googlenet"])
 def test_an_input_that_the_network_cannot_take_is_refused(raw: Any, family: str) -> None:
-    too_small = smallest_input(family) - 1
+    too_small = SMALLEST_INPUT[family] - 1
     raw["budgets"]["quick"]["train"]["mnist"][family]["overrides"]["input_size"] = too_small
     refuses(f"budgets.quick.train.mnist.{family}.overrides.input_size: {too_small} is not", f"{too_small + 1}")
     raw["budgets"]["quick"]["train"]["mnist"][family]["overrides"]["input_size"] = too_small + 1

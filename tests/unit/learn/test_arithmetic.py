@@ -1,26 +1,13 @@
 """Where and how the arithmetic is done: what `set_up` fixes in the process, and what it tells of it."""
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 
 from stages.learn.arithmetic import multiplies_bfloat16, set_up
 
+pytestmark = pytest.mark.usefixtures("torch_settings")
+
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(autouse=True)
-def _on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """On a machine with a GPU too, and with the process left as it was."""
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    fill = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(deterministic)
-    torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
-    torch.set_flush_denormal(False)
 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])

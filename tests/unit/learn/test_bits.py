@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import torch
 from safetensors.torch import save
 
 from stages.core.settings import FAMILIES
-from stages.learn.arithmetic import set_up
-from stages.learn.engine import Epoch, Trainer, predict, train
-from stages.learn.images import Standardise
+from stages.learn.engine import predict
 from stages.learn.network import place
-from tests.unit.learn.test_engine import OPTIMIZERS, STATISTICS, new_model, random_images, random_splits, shrunk
+from tests.unit.learn.test_engine import OPTIMIZERS, engine, new_model, random_images, random_splits, shrunk
+
+pytestmark = pytest.mark.usefixtures("torch_settings")
 
 ROOT = Path(__file__).resolve().parents[3]
 CASES = [*product(FAMILIES, OPTIMIZERS, (1,)), ("resnet", "adam", 2)]  # family, optimizer, threads
@@ -43,25 +42,10 @@ def hashed(content: bytes) -> str:
 def bits(family: str, optimizer: str, threads: int) -> Bits:
     """Train a shrunk cell as `train` does, and predict."""
     run = shrunk(family, precision="auto", **OPTIMIZERS[optimizer])
-    arithmetic = set_up(run.training.precision, threads, "cpu")
-    standardise = Standardise.of(STATISTICS, run.cell.input_size, arithmetic)
-    trainer = Trainer(new_model(run), run, standardise, arithmetic)
-    epochs: list[Epoch] = []
-    train(trainer, random_splits(), [], epochs.append, lambda images: None)
-    logits = predict(trainer.model, random_images(7, seed=2), standardise).logits
-    history = json.dumps([epoch.metrics for epoch in epochs])
-    return Bits(hashed(save(trainer.weights())), hashed(history.encode()), hashed(logits.numpy().tobytes()))
-
-
-@pytest.fixture(autouse=True)
-def _process_as_it_was() -> Iterator[None]:
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    fill = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(deterministic)
-    torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
-    torch.set_flush_denormal(False)
+    trainer, history, _ = engine(run, random_splits(), threads=threads)
+    logits = predict(trainer.model, random_images(7, seed=2), trainer.standardise).logits
+    told = json.dumps(history).encode()
+    return Bits(hashed(save(trainer.weights())), hashed(told), hashed(logits.numpy().tobytes()))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -92,13 +76,11 @@ def test_bits_repeat_in_a_fresh_process(family: str, optimizer: str, threads: in
 def test_evaluation_repeats_what_the_training_saw(family: str) -> None:
     """A network placed with the written weights gives the logits of the network that was trained, bit for bit."""
     run, images = shrunk(family, precision="auto"), random_images(9, seed=3)
-    arithmetic = set_up(run.training.precision, 1, "cpu")
-    standardise = Standardise.of(STATISTICS, run.cell.input_size, arithmetic)
-    trainer = Trainer(new_model(run), run, standardise, arithmetic)
-    train(trainer, random_splits(), [], lambda epoch: None, lambda images: None)
+    trainer = engine(run, random_splits()).trainer
     model = new_model(shrunk(family, seed=5))
     model.load_state_dict(trainer.weights())
-    found = [predict(network, images, standardise) for network in (trainer.model, place(model, arithmetic))]
+    networks = (trainer.model, place(model, trainer.arithmetic))
+    found = [predict(network, images, trainer.standardise) for network in networks]
     assert found[0].logits.numpy().tobytes() == found[1].logits.numpy().tobytes()
     assert found[0].loss.item() == found[1].loss.item()
 

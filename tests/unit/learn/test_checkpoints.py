@@ -10,8 +10,8 @@ import resource
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,10 @@ from stages.core.errors import StageError
 from stages.core.settings import FAMILIES, Run
 from stages.learn.arithmetic import Arithmetic
 from stages.learn.checkpoints import Checkpoint
-from stages.learn.engine import Epoch, Splits, Trainer, train
+from stages.learn.engine import Epoch, Trainer, train
 from stages.learn.images import Standardise
 from stages.learn.memory import keep_pages
+from stages.learn.splits import Splits
 from stages.train import save as write_weights
 from tests.unit.learn.test_engine import OPTIMIZERS, STATISTICS, new_model, random_splits, shrunk
 
@@ -40,14 +41,9 @@ IDENTITY = {
 
 
 @pytest.fixture(autouse=True)
-def _repeatable() -> Iterator[None]:
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    torch.set_num_threads(1)
+def _repeatable(torch_settings: None) -> None:
     torch.use_deterministic_algorithms(True)
     keep_pages()
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(deterministic)
 
 
 @pytest.fixture
@@ -359,24 +355,27 @@ def test_a_writer_killed_at_any_moment_leaves_nothing_that_stays(checkpoint: Che
 # No room
 
 
-@pytest.fixture
-def no_room() -> Iterator[Callable[[], None]]:
-    """From its call on, no file of this process grows beyond 4 kB: writing fails as on a full disk, with EFBIG."""
+@contextmanager
+def no_room() -> Iterator[None]:
+    """Meanwhile no file of this process grows beyond 4 kB: writing fails as on a full disk, with EFBIG.
+
+    A block and not a fixture: pytest's own output, written between a test and its fixtures' end, may be a file too.
+    """
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    signal.signal(signal.SIGXFSZ, ignored)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
 
 
-def test_a_full_disk_is_said_and_the_checkpoint_before_stays(
-    stored: Checkpoint, tmp_path: Path, no_room: Callable[[], None]
-) -> None:
+def test_a_full_disk_is_said_and_the_checkpoint_before_stays(stored: Checkpoint, tmp_path: Path) -> None:
     before, files = stored.path.read_bytes(), set(tmp_path.iterdir())
     trainer = tiny()
     epochs = stored.load(trainer)
-    no_room()
-    with pytest.raises(StageError) as raised:
+    with no_room(), pytest.raises(StageError) as raised:
         stored.save(trainer, [*epochs, epochs[-1]])
     found = str(raised.value)
     assert found.startswith(f"{stored.path}: the state after epoch 3 cannot be written (")
@@ -387,18 +386,15 @@ def test_a_full_disk_is_said_and_the_checkpoint_before_stays(
     assert stored.load(tiny()) == epochs
 
 
-def test_a_full_disk_at_the_first_checkpoint_leaves_none(
-    checkpoint: Checkpoint, tmp_path: Path, no_room: Callable[[], None]
-) -> None:
-    no_room()
-    with pytest.raises(StageError, match=r"the state after epoch 1 cannot be written .*; there was none before\. Make"):
+def test_a_full_disk_at_the_first_checkpoint_leaves_none(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    found = r"the state after epoch 1 cannot be written .*; there was none before\. Make"
+    with no_room(), pytest.raises(StageError, match=found):
         checkpoint.save(tiny(), [Epoch({"epoch": 1}, 1.0, 1.0, 1.0)])
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_at_the_weights_is_said_too(tmp_path: Path, no_room: Callable[[], None]) -> None:
-    no_room()
-    with pytest.raises(StageError, match=r"weights\.safetensors.* cannot be written .*File too large"):
+def test_a_full_disk_at_the_weights_is_said_too(tmp_path: Path) -> None:
+    with no_room(), pytest.raises(StageError, match=r"weights\.safetensors.* cannot be written .*File too large"):
         write_weights({"weight": torch.zeros(5000)}, [], tmp_path)
     assert list(tmp_path.iterdir()) == []
 

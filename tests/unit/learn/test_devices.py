@@ -7,7 +7,7 @@ It cannot show numbers, speed, memory, determinism, or that a GPU has each kerne
 name the device `cuda`, but autograd's backward pass asks the driver for it, so it ends at the loss.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -20,12 +20,15 @@ from stages.core.errors import ParamError
 from stages.core.settings import FAMILIES
 from stages.learn import flat
 from stages.learn.arithmetic import Arithmetic, find_device, multiplies_bfloat16, set_up
-from stages.learn.engine import Epoch, Splits, Trainer, predict, train
+from stages.learn.engine import Epoch, Trainer, predict, train
 from stages.learn.images import Labelled, Standardise
 from stages.learn.models import build_model
 from stages.learn.network import place
 from stages.learn.optimizers import Optimizer
+from stages.learn.splits import Splits
 from tests.unit.learn.test_engine import CLASSES, OPTIMIZERS, STATISTICS, shrunk
+
+pytestmark = pytest.mark.usefixtures("torch_settings")
 
 ELSEWHERE = torch.device("meta")
 aten = torch.ops.aten
@@ -42,18 +45,6 @@ REFUSED = {
     "scatter_reduce",
     "upsample_bilinear2d_backward",
 }
-
-
-@pytest.fixture(autouse=True)
-def _process_as_it_was() -> Iterator[None]:
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    fill = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(deterministic)
-    torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
-    torch.set_flush_denormal(False)
 
 
 class Watch(TorchDispatchMode):

@@ -5,7 +5,7 @@ Cells are those of params.yaml, shrunk: VGG11 for VGG16, a few random images, a 
 
 import copy
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,11 +19,14 @@ from torch import Tensor, nn
 from stages.core.params import load_params
 from stages.core.settings import FAMILIES, Run
 from stages.learn.arithmetic import Arithmetic, set_up
-from stages.learn.engine import Epoch, Splits, Trainer, accuracy, finite, predict, total_loss, train
+from stages.learn.engine import Epoch, Trainer, accuracy, finite, predict, total_loss, train
 from stages.learn.images import Labelled, Standardise
 from stages.learn.models import build_model
 from stages.learn.network import place
 from stages.learn.seeding import derive
+from stages.learn.splits import Splits
+
+pytestmark = pytest.mark.usefixtures("torch_settings")
 
 PARAMS = load_params(Path(__file__).resolve().parents[3] / "params.yaml")
 CELLS = {"vgg": "mnist/vgg11", "resnet": "mnist/resnet18", "googlenet": "mnist/googlenet-adam"}
@@ -47,18 +50,6 @@ class Trained(NamedTuple):
     trainer: Trainer
     history: list[dict[str, Any]]
     outcome: str
-
-
-@pytest.fixture(autouse=True)
-def _on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """On a machine with a GPU too, and with the process left as it was."""
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(deterministic)
-    torch.set_flush_denormal(False)
 
 
 def shrunk(family: str, *, seed: int = 0, epochs: int = 1, precision: str = "float32", **cell: Any) -> Run:
@@ -87,8 +78,10 @@ def new_model(run: Run) -> nn.Module:
     return build_model(run.cell.family, architecture, channels=1, classes=CLASSES, input_size=size)
 
 
-def engine(run: Run, splits: Splits, statistics: dict[str, Any] = STATISTICS, double: bool = False) -> Trained:
-    arithmetic = set_up(run.training.precision, 1)
+def engine(
+    run: Run, splits: Splits, statistics: dict[str, Any] = STATISTICS, double: bool = False, threads: int = 1
+) -> Trained:
+    arithmetic = set_up(run.training.precision, threads, "cpu")
     if double:
         arithmetic = arithmetic._replace(dtype=torch.float64)
     epochs: list[Epoch] = []

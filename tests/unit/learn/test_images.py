@@ -13,14 +13,11 @@ from stages.core.errors import MissingFileError
 from stages.learn.arithmetic import Arithmetic
 from stages.learn.images import Labelled, Standardise, batches, evenly_spread, load
 
+pytestmark = pytest.mark.usefixtures("torch_settings")
+
 CPU = torch.device("cpu")
 FLOAT32, BFLOAT16 = Arithmetic(CPU, torch.float32, 1), Arithmetic(CPU, torch.bfloat16, 1)
 MEAN, STD = [0.49, 0.3, 0.1], [0.25, 0.2, 0.3]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 def pictures(count: int, channels: int, size: int) -> NDArray[np.uint8]:

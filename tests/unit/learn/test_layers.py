@@ -5,7 +5,7 @@ products' sizes, and that sum is computed as well.
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import pytest
@@ -17,19 +17,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from stages.learn.layers import PRODUCT_PIXELS, WEIGHT_GRADIENT_PIXELS, Convolution, Linear, Windows, use_products
 from stages.learn.models import build_model, split_outputs
 
+pytestmark = pytest.mark.usefixtures("torch_settings")
+
 KERNELS, STRIDES, PADDINGS, SIDES = (1, 3, 5, 7), (1, 2), (0, 1, 2, 3), (1, 2, 3, 4, 5, 7, 8, 9, 16)
 GEOMETRIES = list(itertools.product(KERNELS, STRIDES, PADDINGS))
 # of float32 a few last bits of a long sum; of bfloat16 one rounding (2^-8) of each product and one of their sum
 ROUNDING = {torch.float32: 2.0**-19, torch.bfloat16: 2.0**-7}
 FORMATS = list(ROUNDING)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def sides(kernel: int, padding: int) -> list[int]:

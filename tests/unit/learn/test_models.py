@@ -15,7 +15,8 @@ from torchvision import models as torchvision_models
 from torchvision.models.googlenet import InceptionAux
 
 from stages.core.errors import ParamError
-from stages.learn.models import build_model, construction, parameter_count, smallest_input, split_outputs
+from stages.core.settings import SMALLEST_INPUT
+from stages.learn.models import build_model, construction, parameter_count, split_outputs
 
 VGG: dict[str, Any] = {
     "depth": 11,
@@ -299,17 +300,13 @@ def test_a_value_that_is_not_there_is_refused(family: str, key: str, value: obje
 
 
 def test_an_unknown_family_is_refused() -> None:
-    for ask in (
-        lambda: smallest_input("alexnet"),
-        lambda: build_model("alexnet", {}, channels=1, classes=2, input_size=32),
-    ):
-        with pytest.raises(ParamError, match="family: 'alexnet' is not allowed; allowed: vgg, resnet, googlenet"):
-            ask()
+    with pytest.raises(ParamError, match="family: 'alexnet' is not allowed; allowed: vgg, resnet, googlenet"):
+        build_model("alexnet", {}, channels=1, classes=2, input_size=32)
 
 
 @pytest.mark.parametrize("family", ARCHITECTURES)
 def test_the_smallest_input_works_and_a_smaller_one_is_refused(family: str) -> None:
-    smallest = smallest_input(family)
+    smallest = SMALLEST_INPUT[family]
     with torch.device("meta"):
         model = build(family, input_size=smallest)
         logits, _ = split_outputs(model(images(model, 1, smallest)))
@@ -322,7 +319,7 @@ def test_the_smallest_input_works_and_a_smaller_one_is_refused(family: str) -> N
 
 @pytest.mark.parametrize("family", ["vgg", "googlenet"])
 def test_the_smallest_input_is_the_smallest(family: str) -> None:
-    smallest = smallest_input(family)
+    smallest = SMALLEST_INPUT[family]
     with torch.device("meta"):
         model = build(family, input_size=smallest)
         with pytest.raises(RuntimeError, match="too small"):

@@ -1,6 +1,5 @@
 """A trained run's predictions: those of its weights on the chosen images, a diverged run's too."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +17,12 @@ from stages.learn.network import network_of
 from stages.score.metrics import digits, score
 from stages.score.prediction import Predicted, predict_test
 
+pytestmark = pytest.mark.usefixtures("torch_settings")
+
 PARAMS = load_params(Path(__file__).resolve().parents[3] / "params.yaml")
 EVERY, COUNT = 30, 20
 CLASSES = ["0", "1", "2"]
 DATA = {"channels": 1, "classes": CLASSES, "images": {"test": EVERY}, "mean": [0.4], "std": [0.3]}
-
-
-@pytest.fixture(autouse=True)
-def _leave_the_process_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(deterministic)
-    torch.set_flush_denormal(False)
 
 
 @pytest.fixture
