@@ -1,11 +1,11 @@
 """What is measured: the paper's three families on CIFAR10 at 32x32, as runs of the engine, and the data they read."""
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from stages.core.errors import MissingFileError
 from stages.core.params import load_params
+from stages.core.records import read_json
 from stages.core.settings import Run
 
 DATA = Path("data/processed/cifar10/train")
@@ -44,7 +44,8 @@ def run_of(family: str, optimizer: str = "adam") -> Run:
 
 def description() -> dict[str, Any]:
     """Preprocess's dataset.json. Raises MissingFileError, naming the command, when it or an array is not there."""
-    for name in ("dataset.json", "train_images.npy", "train_labels.npy"):
+    described = read_json(DATA / "dataset.json", MADE_BY)
+    for name in ("train_images.npy", "train_labels.npy"):
         if not (DATA / name).is_file():
             raise MissingFileError(DATA / name, MADE_BY)
-    return json.loads((DATA / "dataset.json").read_text())
+    return described

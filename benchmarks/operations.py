@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from stages.learn.layers import Windows
+
 
 class Layer(NamedTuple):
     """Multiply-accumulates of one layer for one image, forward.
@@ -31,7 +33,8 @@ def count(model: nn.Module, channels: int, size: int) -> list[Layer]:
     def on_convolution(layer: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
         assert isinstance(layer, nn.Conv2d)  # noqa: S101 - for the type checker
         places, kernel = output[0].numel(), layer.weight[0].numel()
-        layers.append(Layer(places * kernel, places * kernel * _met(layer, inputs[0]) // layer.weight[0, 0].numel()))
+        windows = Windows.of(inputs[0].shape[-1], layer.kernel_size[0], layer.stride[0], int(layer.padding[0]))
+        layers.append(Layer(places * kernel, places * kernel * windows.taps**2 // layer.weight[0, 0].numel()))
 
     def on_linear(layer: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
         macs = output[0].numel() * inputs[0].shape[-1]
@@ -62,15 +65,3 @@ def forward(macs: list[int]) -> int:
 def training(macs: list[int]) -> int:
     """Operations of a forward and a backward pass over layers with these multiply-accumulates."""
     return 3 * forward(macs) - forward(macs[:1])
-
-
-def _met(layer: nn.Conv2d, images: Tensor) -> int:
-    """How many taps of a kernel meet a pixel somewhere on the map."""
-    met = 1
-    for axis in range(2):
-        side, kernel, stride = images.shape[2 + axis], layer.kernel_size[axis], layer.stride[axis]
-        padding, dilation = int(layer.padding[axis]), layer.dilation[axis]
-        out = (side + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
-        starts = [place * stride - padding for place in range(out)]
-        met *= sum(any(0 <= start + tap * dilation < side for start in starts) for tap in range(kernel))
-    return met

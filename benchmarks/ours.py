@@ -9,9 +9,9 @@ from benchmarks.families import DATA, INPUT_SIZE, description, run_of
 from benchmarks.race import Steps
 from stages.learn.arithmetic import set_up
 from stages.learn.engine import Trainer
-from stages.learn.images import Standardise, batches, load
+from stages.learn.images import Standardise, load
 from stages.learn.network import network_of
-from stages.learn.seeding import derive, epoch_order
+from stages.learn.seeding import derive
 
 
 def ours(family: str, threads: int, optimizer: str = "adam", deterministic: bool = True) -> Callable[[], Steps]:
@@ -25,13 +25,10 @@ def ours(family: str, threads: int, optimizer: str = "adam", deterministic: bool
     trainer = Trainer(network_of(run, described), run, standardise, arithmetic)
 
     def steps() -> Steps:
-        trainer.model.train()
         total = torch.zeros((), device=arithmetic.device)
         for epoch in count(1):
-            order = epoch_order(len(data), run.seed, epoch)
-            for part in batches(len(data), run.cell.batch_size):
-                chosen = order[part]
-                total += trainer.step(data.images[chosen], data.labels[chosen]) * len(chosen)
-                yield len(chosen)
+            for loss, images in trainer.steps(data, epoch):
+                total += loss * images
+                yield images
 
     return steps

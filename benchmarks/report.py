@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.families import FAMILIES, OPTIMIZERS
+from stages.core.records import read_json
+from stages.report.markdown import table
 
 CONDITIONS = ("environment", "git", "settings")
 
@@ -19,7 +21,7 @@ def load(path: Path, conditions: dict[str, Any]) -> dict[str, Any]:
     """What the file holds if it was measured under the same conditions, and else the conditions alone."""
     conditions = json.loads(json.dumps(conditions))  # as they come back from a file
     if path.is_file():
-        found = json.loads(path.read_text())
+        found = read_json(path, "make bench")
         if {name: found.get(name) for name in CONDITIONS} == conditions:
             return found
     return conditions
@@ -38,10 +40,7 @@ def tables(content: dict[str, Any]) -> str:
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table whose first column is text; empty when there are no rows."""
-    if not rows:
-        return ""
-    lines = [columns, ["---", *("---:" for _ in columns[1:])], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return table(columns, rows, numbers=range(1, len(columns))) if rows else ""
 
 
 def _speed(content: dict[str, Any]) -> str:
