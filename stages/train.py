@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from stages.core import provenance
+from stages.core.errors import StageError
 from stages.core.imports import without_collection
 from stages.core.locks import exclusive
 from stages.core.outlook import Outlook
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     import torch
 
     from stages.learn.checkpoints import Checkpoint
-    from stages.learn.engine import Epoch, Splits
+    from stages.learn.engine import Epoch
 
 
 class Job(NamedTuple):
@@ -65,6 +66,8 @@ def main(cell: str, budget: str | None, seed: int, data: Path, out: Path, mirror
     with exclusive(out), Mirror(mirrored) as mirror:
         started = time.time()
         (out / RECORD).unlink(missing_ok=True)
+        for torn in out.glob(".*"):
+            torn.unlink()  # of a process killed while it wrote; DVC would have removed the whole folder
         record = starting_record(key, budget, run, data, started)
         job = Job(params, key, budget, run, data, read_json(data / "dataset.json", "dvc repro preprocess"), out)
         mirror.start(record, job.description, params)
@@ -109,10 +112,11 @@ def train_cell(job: Job, record: dict[str, Any], mirror: Mirror) -> tuple[dict[s
         from stages.learn.models import parameter_count
         from stages.learn.network import network_of
         from stages.learn.seeding import derive
+        from stages.learn.splits import Splits
 
     run, budget = job.run, job.params.chosen_budget(job.budget)
     arithmetic = set_up(run.training.precision, budget.threads, budget.device)
-    splits = load_splits(run, job.data, arithmetic.device)
+    splits = Splits.of(run, job.data, arithmetic.device)
     torch.manual_seed(derive(run.seed, "weights"))
     standardise = Standardise.of(job.description, run.cell.input_size, arithmetic)
     trainer = Trainer(network_of(run, job.description), run, standardise, arithmetic)
@@ -135,7 +139,7 @@ def train_cell(job: Job, record: dict[str, Any], mirror: Mirror) -> tuple[dict[s
     return {
         "outcome": outcome,
         "resumed_after": resumed_after,
-        "counts": image_counts(run, splits),
+        "counts": splits.counts(run),
         "parameters": parameter_count(trainer.model),
         **arithmetic.describe(),
         "times": {"epochs": [epoch_times(epoch) for epoch in epochs]},
@@ -147,12 +151,13 @@ def train_cell(job: Job, record: dict[str, Any], mirror: Mirror) -> tuple[dict[s
 def identity(record: dict[str, Any], arithmetic: dict[str, Any]) -> dict[str, Any]:
     """All that the bits of a training depend on, by a name that says what differs when a checkpoint is refused."""
     sources = {path: found["md5"] for path, found in record["deps"].items() if path.startswith("stages/")}
+    machine = {name: record["environment"][name] for name in ("processor", "variables")}
     return {
         "settings": record["config"],
         "code": sources,
         "data": {path: found["md5"] for path, found in record["deps"].items() if path not in sources},
         "software": record["environment"]["packages"] | {"python": record["environment"]["python"]},
-        "arithmetic": arithmetic,
+        "arithmetic": arithmetic | machine,
     }
 
 
@@ -162,39 +167,16 @@ def mirror_epoch(mirror: Mirror, epoch: "Epoch") -> None:
     mirror.metrics(metrics, epoch.metrics["epoch"], epoch.ended)
 
 
-def load_splits(run: Run, data: Path, device: "torch.device") -> "Splits":
-    """The run's share of the training arrays; an augmented run has the transformed copies behind the images."""
-    import torch
-
-    from stages.learn.engine import Splits
-    from stages.learn.images import Labelled, load
-
-    train = plain = load(data, "train_images", "train_labels", device, run.images)
-    if run.cell.augment:
-        copies = load(data, "augmented_images", "train_labels", device, run.images)
-        train = Labelled(*(torch.cat(pair) for pair in zip(plain, copies, strict=True)))
-    validation = load(data, "validation_images", "validation_labels", device, run.validation_images)
-    return Splits(train, plain.first(run.sample_images), validation)
-
-
-def image_counts(run: Run, splits: "Splits") -> dict[str, int]:
-    """How many images each part has, and how many steps an epoch is."""
-    plain = len(splits.train) // 2 if run.cell.augment else len(splits.train)
-    return {
-        "train": plain,
-        "augmented": len(splits.train) - plain,
-        "validation": len(splits.validation),
-        "sample": len(splits.sample),
-        "steps_per_epoch": -(-len(splits.train) // run.cell.batch_size),
-    }
-
-
 def save(weights: "dict[str, torch.Tensor]", epochs: "list[Epoch]", out: Path) -> None:
     """Write the weights (plain layout, float32) and the history."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    with atomic_path(out / WEIGHTS) as temporary:
-        save_file(weights, temporary)
+    try:
+        with atomic_path(out / WEIGHTS) as temporary:
+            save_file(weights, temporary)
+    except (OSError, SafetensorError) as error:
+        raise StageError(f"{out / WEIGHTS} cannot be written ({error}); make room, and start again") from error
     write_json(out / HISTORY, [epoch.metrics for epoch in epochs])
 
 

@@ -19,6 +19,8 @@ from stages.core.settings import (
     AnyCell,
     Cell,
     Count,
+    Dataset,
+    Family,
     Fraction,
     Images,
     PerDataset,
@@ -35,8 +37,7 @@ PARAMS_FILE = Path("params.yaml")
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$")]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Table = Literal["I", "II", "III", "IV", "V", "VI"]
-Dataset = Literal["mnist", "cifar10"]
-Family = Literal["vgg", "resnet", "googlenet"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
 
 
 class Augmentation(Strict):
@@ -73,7 +74,7 @@ class Budget(Strict):
 
     caption: str
     threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"]
-    device: Literal["auto", "cpu", "cuda", "mps"]
+    device: Device
     train: PerDataset[PerFamily[Share]]
     test_images: PerDataset[Images]  # evaluated on, spread evenly over the test split
 

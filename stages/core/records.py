@@ -15,11 +15,10 @@ _CHUNK = 1 << 20  # bytes read at a time when hashing
 
 
 @contextmanager
-def atomic_path(path: Path | str, durable: bool = True) -> Iterator[Path]:
+def atomic_path(path: Path | str) -> Iterator[Path]:
     """Give a temporary path in the folder of `path`; move it to `path` when the block ends without an exception.
 
-    The folder is made if need be. After an exception the temporary file is gone and `path` is as it was. Unless
-    `durable`, no time is spent on outliving a loss of power: such a file must carry its own checksum.
+    The folder is made if need be. After an exception the temporary file is gone and `path` is as it was.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -28,9 +27,8 @@ def atomic_path(path: Path | str, durable: bool = True) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        if durable:
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
     except BaseException:

@@ -5,7 +5,7 @@ time (YAML anchors keep it short). A budget says how much of the data and how ma
 settings, which the tables' captions then print. `resolve` joins the two.
 """
 
-from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -15,8 +15,16 @@ Count = Annotated[int, Field(ge=1)]
 Images = Count | Literal["all"]
 InputSize = Annotated[int, Field(le=512)]  # and at least what the family's layers leave a pixel of
 T = TypeVar("T")
-DATASETS = ("mnist", "cifar10")
-FAMILIES = ("vgg", "resnet", "googlenet")
+Dataset = Literal["mnist", "cifar10"]
+Family = Literal["vgg", "resnet", "googlenet"]
+Precision = Literal["auto", "bfloat16", "float32"]
+DATASETS: tuple[Dataset, ...] = get_args(Dataset)
+FAMILIES: tuple[Family, ...] = get_args(Family)
+SMALLEST_INPUT: dict[str, int] = {
+    "vgg": 32,  # five max-pools halve it to one pixel
+    "resnet": 1,  # every strided layer is padded, so one pixel stays one pixel
+    "googlenet": 15,  # one pixel at the inception modules 4a to 4e
+}
 
 
 class Strict(BaseModel):
@@ -70,7 +78,7 @@ class VggCell(Cell):
     batch_norm: Literal["none", "before_relu", "after_relu"]
     hidden_layers: Annotated[list[Annotated[int, Field(ge=1, le=16384)]], Field(max_length=4)]
     dropout: Fraction
-    input_size: Annotated[InputSize, Field(ge=32)]
+    input_size: Annotated[InputSize, Field(ge=SMALLEST_INPUT["vgg"])]
 
 
 class ResNetCell(Cell):
@@ -81,7 +89,7 @@ class ResNetCell(Cell):
     family: Literal["resnet"]
     depth: Literal[18]
     stem: Literal["7x7", "3x3"]
-    input_size: Annotated[InputSize, Field(ge=1)]
+    input_size: Annotated[InputSize, Field(ge=SMALLEST_INPUT["resnet"])]
 
 
 class GoogLeNetCell(Cell):
@@ -92,7 +100,7 @@ class GoogLeNetCell(Cell):
     family: Literal["googlenet"]
     dropout: Fraction
     auxiliary_weight: Annotated[float, Field(ge=0, le=1)]
-    input_size: Annotated[InputSize, Field(ge=15)]
+    input_size: Annotated[InputSize, Field(ge=SMALLEST_INPUT["googlenet"])]
 
 
 AnyCell = Annotated[VggCell | ResNetCell | GoogLeNetCell, Field(discriminator="family")]
@@ -149,7 +157,7 @@ class AdamConstants(Strict):
 class Training(Strict):
     """What all trainings share."""
 
-    precision: Literal["auto", "bfloat16", "float32"]
+    precision: Precision
     weight_decay: Annotated[float, Field(ge=0, lt=1)]
     rmsprop: RmspropConstants
     adam: AdamConstants
@@ -158,7 +166,7 @@ class Training(Strict):
 class Run(Strict):
     """One training, resolved: nothing about its arithmetic is decided anywhere else."""
 
-    dataset: Literal["mnist", "cifar10"]
+    dataset: Dataset
     cell: AnyCell
     images: Images
     validation_images: Images

@@ -6,10 +6,10 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from stages.core.errors import ParamError
+from stages.core.params import Device
 from stages.core.progress import say
+from stages.core.settings import Precision
 from stages.learn.memory import keep_pages
-
-Device = Literal["auto", "cpu", "cuda", "mps"]
 
 
 class Arithmetic(NamedTuple):
@@ -42,9 +42,7 @@ class Arithmetic(NamedTuple):
         }
 
 
-def set_up(
-    precision: Literal["auto", "bfloat16", "float32"], threads: int | Literal["auto"], device: Device = "auto"
-) -> Arithmetic:
+def set_up(precision: Precision, threads: int | Literal["auto"], device: Device = "auto") -> Arithmetic:
     """Fix the arithmetic of this process.
 
     `auto` precision is bfloat16 where the device multiplies it natively, else float32, which is said. `auto` device is

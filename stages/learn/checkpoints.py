@@ -8,7 +8,9 @@ seed and its number.
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -18,7 +20,6 @@ from torch import Tensor
 
 from stages.core.errors import StageError
 from stages.core.progress import say
-from stages.core.records import atomic_path
 from stages.learn.engine import Epoch, Trainer
 
 _SUFFIX = ".checkpoint"
@@ -37,7 +38,7 @@ class Checkpoint:
         A refused checkpoint is removed: the run starts over.
         """
         for torn in self.path.parent.glob(f".{self.path.name}.*"):
-            torn.unlink()  # of a process killed while it wrote
+            shutil.rmtree(torn) if torn.is_dir() else torn.unlink()  # of a process killed while it wrote
         if not self.path.is_file():
             return []
         try:
@@ -55,8 +56,12 @@ class Checkpoint:
         state = {name: value.cpu() for name, value in trainer.state().items()}
         words = {"identity": json.dumps(self.identity, sort_keys=True), "epochs": json.dumps(epochs)}
         try:
-            with atomic_path(self.path, durable=False) as temporary:
-                save_file(state, temporary, words | {"sha256": _digest(words, state)})
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # in a folder of its own: safetensors has a temporary file too, beside the file it is asked for
+            with TemporaryDirectory(dir=self.path.parent, prefix=f".{self.path.name}.") as folder:
+                written = Path(folder) / "state"
+                save_file(state, written, words | {"sha256": _digest(words, state)})
+                written.replace(self.path)
         except (OSError, SafetensorError) as error:
             behind = len(epochs) - 1
             stays = f"the checkpoint after epoch {behind} stays" if self.path.is_file() else "there was none before"

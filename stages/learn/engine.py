@@ -5,7 +5,7 @@ from (seed, purpose, epoch), so an epoch does not depend on how the earlier ones
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -20,14 +20,7 @@ from stages.learn.layers import use_products
 from stages.learn.models import split_outputs
 from stages.learn.optimizers import Optimizer
 from stages.learn.seeding import derive, epoch_order
-
-
-class Splits(NamedTuple):
-    """What a training sees: never the test split. `sample` is the fixed sample whose training accuracy is reported."""
-
-    train: Labelled
-    sample: Labelled
-    validation: Labelled
+from stages.learn.splits import Splits
 
 
 class Predictions(NamedTuple):
@@ -65,16 +58,21 @@ class Trainer:
         self.optimizer.step()
         return loss.detach()
 
-    def epoch(self, data: Labelled, number: int, on_step: Callable[[int], None]) -> float:
-        """One pass over the training images; returns the mean of the total loss (auxiliary heads included)."""
+    def steps(self, data: Labelled, number: int) -> Iterator[tuple[Tensor, int]]:
+        """The steps of an epoch, in its order; after each its loss, a scalar, and its number of images."""
         self.model.train()
         torch.manual_seed(derive(self.run.seed, "dropout", number))
         order = epoch_order(len(data), self.run.seed, number).to(self.arithmetic.device)
-        total = torch.zeros((), device=self.arithmetic.device)
         for part in batches(len(data), self.run.cell.batch_size):
             chosen = order[part]
-            total += self.step(data.images[chosen], data.labels[chosen]) * len(chosen)
-            on_step(len(chosen))
+            yield self.step(data.images[chosen], data.labels[chosen]), len(chosen)
+
+    def epoch(self, data: Labelled, number: int, on_step: Callable[[int], None]) -> float:
+        """One pass over the training images; returns the mean of the total loss (auxiliary heads included)."""
+        total = torch.zeros((), device=self.arithmetic.device)
+        for loss, count in self.steps(data, number):
+            total += loss * count
+            on_step(count)
         return (total / len(data)).item()
 
     def weights(self) -> dict[str, Tensor]:

@@ -44,7 +44,8 @@ class FlatParameters:
         wide = torch.promote_types(dtype, torch.float32)  # float64, in which tests hold the engine to a plain loop
         self.master = torch.empty(size, dtype=wide, device=device)
         self.low = torch.empty(self.multiplied, dtype=dtype, device=device) if dtype != wide else None
-        self.gradient = torch.zeros_like(self.master)
+        self.copied = self.multiplied if self.low is not None else 0  # how many have their gradient in that format
+        self.gradient = self.master.new_zeros(size - self.copied)
         self.low_gradient = torch.zeros_like(self.low) if self.low is not None else None
         self.views: dict[str, Tensor] = {}
         start = 0
@@ -58,7 +59,7 @@ class FlatParameters:
                 parameter.grad = _view(self.low_gradient, start, parameter)
             else:
                 parameter.data = view
-                parameter.grad = _view(self.gradient, start, parameter)
+                parameter.grad = _view(self.gradient, start - self.copied, parameter)
             start += parameter.numel()
         self.refresh()
 
@@ -69,18 +70,16 @@ class FlatParameters:
 
     def clear_accumulated(self) -> None:
         """Zero the gradients that a backward pass adds to: batch norm's. Those of products are overwritten."""
-        self.gradient[self.multiplied :].zero_()
+        self.gradient[self.multiplied - self.copied :].zero_()
 
     def parts(self) -> Iterator[Part]:
         """The parameters in stretches, those that have a copy in chunks."""
-        first = 0
         if self.low is not None and self.low_gradient is not None:
-            first = self.multiplied
-            chunk = CHUNK if self.master.device.type == "cpu" else first
-            for start in range(0, first, chunk):
-                part = slice(start, min(start + chunk, first))
+            chunk = CHUNK if self.master.device.type == "cpu" else self.copied
+            for start in range(0, self.copied, chunk):
+                part = slice(start, min(start + chunk, self.copied))
                 yield Part(start, self.master[part], self.low_gradient[part], self.low[part])
-        yield Part(first, self.master[first:], self.gradient[first:], None)
+        yield Part(self.copied, self.master[self.copied :], self.gradient, None)
 
     def state_dict(self) -> dict[str, Tensor]:
         """The network's state with float32 masters for weights: what is saved, and what a later step starts from."""

@@ -20,6 +20,7 @@ from torch.autograd.function import once_differentiable
 
 PRODUCT_PIXELS = 16  # output maps of at most 4x4: forward and both gradients are products
 WEIGHT_GRADIENT_PIXELS = 64  # output maps of at most 8x8: the weights' gradient is one, the rest a convolution
+IMAGE_CHANNELS = 3  # at most; a first layer's windows are too narrow for a product
 
 
 class Windows(NamedTuple):
@@ -52,7 +53,7 @@ class Windows(NamedTuple):
         """Windows of (n, channels, side, side) -> (n * out^2, taps^2 * channels)."""
         rows = images.permute(0, 2, 3, 1)
         n, _, _, channels = rows.shape
-        if self.taps == 1:
+        if self.taps == 1 and not self.before + self.after:
             return rows[:, :: self.stride, :: self.stride].reshape(-1, channels)
         rows = F.pad(rows, (0, 0, self.before, self.after, self.before, self.after)).contiguous()
         image, row, pixel, _ = rows.stride()
@@ -62,7 +63,7 @@ class Windows(NamedTuple):
 
     def scatter(self, windows: Tensor, n: int) -> Tensor:
         """Add windows up at the pixels they were gathered from: `gather`'s transpose, summed in float32 or wider."""
-        if self.taps == 1 and self.stride == 1:
+        if self.taps == self.stride == 1 and not self.before + self.after:
             return windows.view(n, self.side, self.side, -1).permute(0, 3, 1, 2)
         parts = windows.view(n, self.out, self.out, self.taps, self.taps, -1)
         padded = self.before + self.side + self.after
@@ -82,7 +83,10 @@ class _ConvolutionFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, images: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int) -> Tensor:
         windows = Windows.of(images.shape[-1], weight.shape[-1], stride, padding)
-        by_product = images.device.type == "cpu" and (windows.out**2 <= PRODUCT_PIXELS or weight.shape[-1] == 1)
+        on_cpu, pixels = images.device.type == "cpu", windows.out**2
+        by_product = on_cpu and (pixels <= PRODUCT_PIXELS or weight.shape[-1] == 1)
+        narrow = weight.shape[1] <= IMAGE_CHANNELS
+        ctx.weights_by_product = by_product or (on_cpu and pixels <= WEIGHT_GRADIENT_PIXELS and not narrow)
         ctx.windows, ctx.stride, ctx.padding, ctx.by_product, ctx.bias = windows, stride, padding, by_product, bias
         ctx.images_shape = images.shape
         if not by_product:
@@ -106,14 +110,11 @@ class _ConvolutionFunction(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         images, weight = ctx.saved_tensors
         windows: Windows = ctx.windows
-        by_product = ctx.by_product
+        by_product, weights_by_product = ctx.by_product, ctx.weights_by_product
         rows = gradient.permute(0, 2, 3, 1).reshape(-1, weight.shape[0])
         if ctx.bias is not None:
             torch.sum(rows, 0, out=ctx.bias.grad)
-        product_of_weights = by_product or (
-            gradient.device.type == "cpu" and windows.out**2 <= WEIGHT_GRADIENT_PIXELS and weight.shape[1] > 3
-        )
-        if product_of_weights:
+        if weights_by_product:
             gathered = images if by_product else windows.gather(images)
             kept = windows.crop(weight.grad)
             if kept.is_contiguous():
@@ -126,7 +127,7 @@ class _ConvolutionFunction(torch.autograd.Function):
                 products = torch.mm(rows, windows.crop(weight).flatten(1))
                 towards_images = windows.scatter(products, ctx.images_shape[0])
         else:
-            mask = (ctx.needs_input_grad[0], not product_of_weights, False)
+            mask = (ctx.needs_input_grad[0], not weights_by_product, False)
             towards_images, towards_weight, _ = torch.ops.aten.convolution_backward(
                 gradient, images, weight, None, (ctx.stride,) * 2, (ctx.padding,) * 2, (1, 1), False, (0, 0), 1, mask
             )

@@ -26,6 +26,7 @@ class Optimizer:
         kept = {"adam": ("mean", "square"), "rmsprop": ("square",), "sgd": ("mean",) if cell.momentum else ()}
         self.state = {name: torch.zeros_like(parameters.master) for name in kept[cell.optimizer]}
         self.state["steps"] = torch.zeros((), device=parameters.master.device)
+        self.counted = torch.zeros_like(self.state["steps"])  # adam() counts up what it is given, part by part
         longest = max(len(part.master) for part in self.parts)
         self.wide = parameters.master.new_empty(longest)  # a part's gradient in the masters' format
         self.zeros = parameters.master.new_zeros(longest if cell.optimizer == "rmsprop" else 0)
@@ -53,10 +54,10 @@ class Optimizer:
             )  # fmt: skip
             return
         if cell.optimizer == "adam":
-            mean, steps = self.state["mean"][part], self.state["steps"].clone()
+            mean, steps = self.state["mean"][part], self.counted.copy_(self.state["steps"])
             beta1, beta2, eps = constants.adam.beta1, constants.adam.beta2, constants.adam.eps
         else:
-            mean, steps = self.zeros[: len(master)].zero_(), torch.full_like(self.state["steps"], FOREVER)
+            mean, steps = self.zeros[: len(master)].zero_(), self.counted.fill_(FOREVER)
             beta1, beta2, eps = 0.0, constants.rmsprop.alpha, constants.rmsprop.eps
         adam(
             [master], [gradient], [mean], [self.state["square"][part]], [], [steps], fused=True, amsgrad=False,

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from torch import Tensor, nn
 from torchvision.models.googlenet import GoogLeNetOutputs
 
-from stages.learn.models import googlenet, resnet, vgg
 from stages.learn.models.construction import choose
 from stages.learn.models.googlenet import build_googlenet
 from stages.learn.models.resnet import build_resnet
@@ -17,7 +16,6 @@ __all__ = [
     "build_resnet",
     "build_vgg",
     "parameter_count",
-    "smallest_input",
     "split_outputs",
 ]
 
@@ -25,11 +23,6 @@ _BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "vgg": build_vgg,
     "resnet": build_resnet,
     "googlenet": build_googlenet,
-}
-_SMALLEST_INPUTS: dict[str, int] = {
-    "vgg": vgg.SMALLEST_INPUT,
-    "resnet": resnet.SMALLEST_INPUT,
-    "googlenet": googlenet.SMALLEST_INPUT,
 }
 
 
@@ -43,11 +36,6 @@ def build_model(
     """
     builder = choose("family", family, _BUILDERS)
     return builder(**architecture, channels=channels, classes=classes, input_size=input_size)
-
-
-def smallest_input(family: str) -> int:
-    """Return the smallest side of an input that the family accepts. Raises ParamError for an unknown family."""
-    return choose("family", family, _SMALLEST_INPUTS)
 
 
 def split_outputs(outputs: Tensor | GoogLeNetOutputs) -> tuple[Tensor, tuple[Tensor, ...]]:

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models.googlenet import BasicConv2d, GoogLeNet, Inception, InceptionAux
 
+from stages.core.settings import SMALLEST_INPUT
 from stages.learn.models.construction import Weighted, default_bias, materialise, require_input_size
 
-SMALLEST_INPUT = 15  # one pixel at the inception modules 4a to 4e
 AUXILIARY_DROPOUT = 0.7  # Szegedy et al. 2014, section 5
 AUXILIARY_CHANNELS, AUXILIARY_UNITS = 128, 1024
 
@@ -27,7 +27,7 @@ def build_googlenet(*, dropout: float, init: str, channels: int, classes: int, i
     the head after the sixth inception module, `aux_logits1` from the one after the third. Raises ParamError for an
     init that there is not, and for an input below 15.
     """
-    require_input_size(input_size, SMALLEST_INPUT)
+    require_input_size(input_size, SMALLEST_INPUT["googlenet"])
     side = _side_at_4a(input_size)
     with torch.device("meta"):
         model = GoogLeNet(

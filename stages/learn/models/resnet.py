@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torchvision.models import resnet18
 
+from stages.core.settings import SMALLEST_INPUT
 from stages.learn.models.construction import (
     Weighted,
     choose,
@@ -16,7 +17,6 @@ from stages.learn.models.construction import (
     require_input_size,
 )
 
-SMALLEST_INPUT = 1  # every strided layer is padded, so one pixel stays one pixel
 DEPTHS = {18: resnet18}
 STEMS = {"7x7": True, "3x3": False}
 
@@ -27,7 +27,7 @@ def build_resnet(*, depth: int, stem: str, init: str, channels: int, classes: in
     Stem `7x7` is a 7x7/2 convolution and a 3x3/2 max-pool, stem `3x3` a 3x3/1 convolution and no max-pool. Raises
     ParamError for a depth, stem or init that there is not, and for an input below 1.
     """
-    require_input_size(input_size, SMALLEST_INPUT)
+    require_input_size(input_size, SMALLEST_INPUT["resnet"])
     constructor = choose("depth", depth, DEPTHS)
     large = choose("stem", stem, STEMS)
     with torch.device("meta"):

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 from torchvision.models.vgg import VGG, cfgs, make_layers
 
+from stages.core.settings import SMALLEST_INPUT
 from stages.learn.models.construction import Weighted, choose, kaiming_fan_out, materialise, require_input_size
 
-SMALLEST_INPUT = 32  # five max-pools halve it to one pixel
 CONFIGURATIONS = {11: "A", 16: "D", 19: "E"}
 BATCH_NORM = {"none": False, "before_relu": True, "after_relu": True}
 TOP_CHANNELS = 512
@@ -38,7 +38,7 @@ def build_vgg(
 
     Raises ParamError for a depth, batch_norm or init that there is not, and for an input below 32.
     """
-    require_input_size(input_size, SMALLEST_INPUT)
+    require_input_size(input_size, SMALLEST_INPUT["vgg"])
     configuration = choose("depth", depth, CONFIGURATIONS)
     normalised = choose("batch_norm", batch_norm, BATCH_NORM)
     with torch.device("meta"):
