@@ -8,8 +8,8 @@ from stages.core.params import load_params
 from stages.core.records import read_json
 from stages.core.settings import Run
 
-DATA = Path("data/processed/cifar10/train")
-MADE_BY = "dvc repro preprocess@cifar10"
+DATA = Path("data/processed/quick/cifar10/train")
+MADE_BY = "dvc repro preprocess@quick-cifar10"
 INPUT_SIZE = 32
 
 

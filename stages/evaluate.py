@@ -1,8 +1,8 @@
 """Stage 4: test one trained run. The only stage that reads the test split.
 
     python -m stages.evaluate cifar10/vgg16-adam --budget quick --seed 0 \\
-        --run data/runs/quick/cifar10/vgg16-adam/s0 --description data/processed/cifar10/train/dataset.json \\
-        --test data/processed/cifar10/test --metrics-out reports/quick/cells/cifar10/vgg16-adam-s0.json \\
+        --run data/runs/quick/cifar10/vgg16-adam/s0 --description data/processed/quick/cifar10/train/dataset.json \\
+        --test data/processed/quick/cifar10/test --metrics-out reports/quick/cells/cifar10/vgg16-adam-s0.json \\
         --predictions-out data/predictions/quick/cifar10/vgg16-adam-s0
 
 In:  a run folder (stage `train`), the test arrays and dataset.json (stage `preprocess`), the budget's number of test

@@ -1,9 +1,10 @@
 """Stage 2: canonical bytes -> arrays that training and evaluation read.
 
-    python -m stages.preprocess mnist --raw data/raw/mnist --train-out data/processed/mnist/train \\
-        --test-out data/processed/mnist/test --samples-out reports/samples/mnist
+    python -m stages.preprocess mnist --budget quick --raw data/raw/mnist --samples-out reports/samples/mnist \\
+        --train-out data/processed/quick/mnist/train --test-out data/processed/quick/mnist/test
 
-In:  the canonical files of a data set (stage `download`), `datasets.<data set>` of params.yaml.
+In:  the canonical files of a data set (stage `download`), `datasets.<data set>` of params.yaml, and how many augmented
+     copies the budget asks for: those of the first training images.
 Out: <train-out>/ train_images, train_labels, augmented_images, validation_images, validation_labels (.npy, uint8) and
      dataset.json (sizes, classes, mean and standard deviation of the training split, sha256 of each array);
      <test-out>/ images, labels (.npy); <samples-out>/ plain.png, augmented.png (the paper's Figs. 1 and 2).
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from stages.core.errors import CorruptFileError
 from stages.core.locks import exclusive
-from stages.core.params import Augmentation, DatasetSettings, load_params
+from stages.core.params import Augmentation, DatasetSettings, counted, load_params
 from stages.core.progress import say, track
 from stages.core.records import atomic_path, file_hash, write_json
 from stages.core.settings import DATASETS
@@ -32,33 +33,38 @@ from stages.prepare.split import channel_statistics, split
 
 @click.command()
 @click.argument("dataset", type=click.Choice(DATASETS))
+@click.option("--budget", help="one of params.yaml's budgets; by default the one chosen there")
 @click.option("--raw", type=click.Path(path_type=Path), required=True, help="folder of the canonical files")
 @click.option("--train-out", type=click.Path(path_type=Path), required=True)
 @click.option("--test-out", type=click.Path(path_type=Path), required=True)
 @click.option("--samples-out", type=click.Path(path_type=Path), required=True)
-def main(dataset: str, raw: Path, train_out: Path, test_out: Path, samples_out: Path) -> None:
+def main(dataset: str, budget: str | None, raw: Path, train_out: Path, test_out: Path, samples_out: Path) -> None:
     """Turn the canonical files of DATASET into arrays."""
-    settings = load_params().datasets.of(dataset)
+    params = load_params()
+    settings = params.datasets.of(dataset)
+    copies = counted(params.chosen_budget(budget).augmented_images.of(dataset), settings.train_images)
     with exclusive(train_out):
-        preprocess(dataset, settings, raw, train_out, test_out, samples_out)
-    say(f"preprocess {dataset}: {settings.train_images} + {settings.validation_images} + {settings.test_images} images")
+        preprocess(dataset, settings, copies, raw, train_out, test_out, samples_out)
+    parts = f"{settings.train_images} + {settings.validation_images} + {settings.test_images}"
+    say(f"preprocess {dataset}: {parts} images, {copies} augmented copies")
 
 
 def preprocess(
-    dataset: str, settings: DatasetSettings, raw: Path, train_out: Path, test_out: Path, samples_out: Path
+    dataset: str, settings: DatasetSettings, copies: int, raw: Path, train_out: Path, test_out: Path, samples_out: Path
 ) -> None:
     """Read, split, augment and write; dataset.json last."""
     whole = checked(READERS[dataset](raw, "train"), settings.train_images + settings.validation_images, settings, raw)
     test = checked(READERS[dataset](raw, "test"), settings.test_images, settings, raw)
 
     arrays = training_arrays(whole, settings)
-    arrays["augmented_images"] = augmented_copy(arrays["train_images"], settings.augmentation, f"augment {dataset}")
+    copied = arrays["train_images"][:copies]
+    arrays["augmented_images"] = augmented_copy(copied, settings.augmentation, f"augment {dataset}")
     hashes = {name: save_array(train_out / f"{name}.npy", array) for name, array in arrays.items()}
     for name, array in test._asdict().items():
         hashes[f"test_{name}"] = save_array(test_out / f"{name}.npy", array)
     for kind, images in (("plain", arrays["train_images"]), ("augmented", arrays["augmented_images"])):
         with atomic_path(samples_out / f"{kind}.png") as temporary:
-            sample_sheet(images, arrays["train_labels"], len(settings.classes)).save(temporary)
+            sample_sheet(images, arrays["train_labels"][: len(images)], len(settings.classes)).save(temporary)
     write_json(train_out / "dataset.json", description(dataset, settings, raw, arrays["train_images"], hashes))
 
 

@@ -1,7 +1,7 @@
 """Stage 3: train one cell with one seed.
 
     python -m stages.train cifar10/vgg16-adam --budget quick --seed 0 \\
-        --data data/processed/cifar10/train --out data/runs/quick/cifar10/vgg16-adam/s0
+        --data data/processed/quick/cifar10/train --out data/runs/quick/cifar10/vgg16-adam/s0
 
 In:  the arrays of stage `preprocess` (never the test split), the cell, budget and `training` sections of params.yaml.
 Out: <out>/ weights.safetensors (after the last epoch), history.json (metrics by epoch; the same bytes whenever seed,

@@ -13,17 +13,15 @@ LOCKS = Path(".cache/locks")
 
 
 @contextmanager
-def exclusive(out: Path) -> Iterator[None]:
-    """Hold the lock of an output folder, or raise StageError at once when another process has it."""
+def exclusive(out: Path, held: str = "{} is being written by another process") -> Iterator[None]:
+    """Hold the lock of an output folder, or raise StageError at once, in the words of `held`, when another has it."""
     LOCKS.mkdir(parents=True, exist_ok=True)
     name = hashlib.sha256(str(out.resolve()).encode()).hexdigest()[:16]
     lock = FileLock(LOCKS / f"{name}.lock", timeout=0)
     try:
         lock.acquire()
     except Timeout:
-        raise StageError(
-            f"{out} is being written by another process; wait for it, or end it, and start again"
-        ) from None
+        raise StageError(f"{held.format(out)}; wait for it, or end it, and start again") from None
     try:
         yield
     finally:

@@ -76,6 +76,7 @@ class Budget(Strict):
     threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"]
     device: Device
     train: PerDataset[PerFamily[Share]]
+    augmented_images: PerDataset[Images]  # of the training split, that preprocess makes a transformed copy of
     test_images: PerDataset[Images]  # evaluated on, spread evenly over the test split
 
 
@@ -339,8 +340,14 @@ def _check_budgets(params: Params) -> None:
         for key in params.cell_keys(planned=False):
             _, cell = params.find(str(key))
             share = budget.train.of(key.dataset).of(cell.family)
-            _check_share(params, f"budgets.{budget_name}.train.{key.dataset}.{cell.family}", key, cell, share)
+            copies = budget.augmented_images.of(key.dataset)
+            _check_share(params, f"budgets.{budget_name}.train.{key.dataset}.{cell.family}", key, cell, share, copies)
         for dataset in DATASETS:
+            _check_at_most(
+                f"budgets.{budget_name}.augmented_images.{dataset}",
+                budget.augmented_images.of(dataset),
+                params.datasets.of(dataset).train_images,
+            )
             _check_at_most(
                 f"budgets.{budget_name}.test_images.{dataset}",
                 budget.test_images.of(dataset),
@@ -350,7 +357,7 @@ def _check_budgets(params: Params) -> None:
         _check_alternatives_differ(params)
 
 
-def _check_share(params: Params, where: str, key: CellKey, cell: Cell, share: Share) -> None:
+def _check_share(params: Params, where: str, key: CellKey, cell: Cell, share: Share, copies: Images) -> None:
     dataset = params.datasets.of(key.dataset)
     _check_at_most(f"{where}.images", share.images, dataset.train_images)
     images = counted(share.images, dataset.train_images)
@@ -364,6 +371,8 @@ def _check_share(params: Params, where: str, key: CellKey, cell: Cell, share: Sh
         resolved = override(cell, share.overrides)
     except ValidationError as error:
         raise _one_line(error, {**cell.model_dump(), **share.overrides}, f"{where}.overrides.") from None
+    if resolved.augment and images > counted(copies, dataset.train_images):
+        raise ParamError(f"{where}.images", share.images, f"at most the {copies} of augmented_images, for {key}")
     images *= 2 if resolved.augment else 1
     if images % resolved.batch_size == 1:
         batches = f"{key} takes {images} images in batches of {resolved.batch_size}"

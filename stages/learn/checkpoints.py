@@ -20,16 +20,15 @@ from torch import Tensor
 
 from stages.core.errors import StageError
 from stages.core.progress import say
+from stages.core.runs import CHECKPOINT
 from stages.learn.engine import Epoch, Trainer
-
-_SUFFIX = ".checkpoint"
 
 
 class Checkpoint:
     """The checkpoint of the run in `folder`. `identity` maps the name of each thing the bits depend on to its value."""
 
     def __init__(self, folder: Path, identity: dict[str, Any]) -> None:
-        self.path = folder.with_name(folder.name + _SUFFIX)
+        self.path = folder.with_name(folder.name + CHECKPOINT)
         self.identity = identity
 
     def load(self, trainer: Trainer) -> list[Epoch]:

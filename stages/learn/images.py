@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from stages.core.errors import MissingFileError
+from stages.core.errors import CorruptFileError, MissingFileError
 from stages.learn.arithmetic import Arithmetic
 
 EVALUATION_BATCH = 250  # images; without gradients, so it bounds memory and changes no training
@@ -60,11 +60,17 @@ class Standardise(NamedTuple):
 
 
 def load(folder: Path, images: str, labels: str, device: torch.device, count: int | Literal["all"]) -> Labelled:
-    """Read the first `count` images and labels of two .npy files in `folder` onto the device."""
+    """Read the first `count` images and labels of two .npy files in `folder` onto the device.
+
+    Raises MissingFileError, and CorruptFileError when there are fewer than `count`, or not as many of both.
+    """
     stop = None if count == "all" else count
+    arrays = [_array(folder / f"{name}.npy")[:stop] for name in (images, labels)]
+    found = [len(array) for array in arrays]
+    if len({*found, stop or found[0]}) > 1:
+        raise CorruptFileError(folder / f"{images}.npy", f"{found[0]} images, {found[1]} labels", f"{count} of each")
     return Labelled(
-        torch.from_numpy(_array(folder / f"{images}.npy")[:stop].copy()).to(device),
-        torch.from_numpy(_array(folder / f"{labels}.npy")[:stop].astype(np.int64)).to(device),
+        torch.from_numpy(arrays[0].copy()).to(device), torch.from_numpy(arrays[1].astype(np.int64)).to(device)
     )
 
 

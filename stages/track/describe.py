@@ -34,7 +34,7 @@ def description(record: dict[str, Any], data: dict[str, Any], params: Params) ->
         "start_time": milliseconds(record["times"]["started"]),
         "parameters": parameters(record["config"]),
         "tags": tags | run_tags(record),
-        "dataset": dataset_input(data),
+        "dataset": dataset_input(record, data),
     }
 
 
@@ -53,13 +53,14 @@ def run_tags(record: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def dataset_input(data: dict[str, Any]) -> dict[str, str]:
+def dataset_input(record: dict[str, Any], data: dict[str, Any]) -> dict[str, str]:
     """The training images as an MLflow data set; the digest is the start of the sha256 of their array."""
+    folder = next(path for path in record["deps"] if not path.startswith("stages/"))
     return {
         "name": f"{data['title']} training split",
         "digest": data["sha256"]["train_images"][:16],
         "source_type": "local",
-        "source": json.dumps({"uri": f"data/processed/{data['dataset']}/train"}),
+        "source": json.dumps({"uri": folder}),
     }
 
 

@@ -83,6 +83,7 @@ def shrink(params: Any) -> None:
         for family, share in params["budgets"]["quick"]["train"][dataset].items():
             params["budgets"]["quick"]["train"][dataset][family] = share | SHARE
         params["budgets"]["quick"]["test_images"][dataset] = 100
+        params["budgets"]["quick"]["augmented_images"][dataset] = SHARE["images"]
     params["figures"] = [f for f in params["figures"] if f["cell"] in named[f["dataset"]]]
     params["studies"] = {"resnet18-lr1e-2-optimizer": params["studies"]["resnet18-lr1e-2-optimizer"]}
 

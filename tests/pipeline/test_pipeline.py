@@ -199,7 +199,7 @@ def test_a_source_edited_while_a_training_runs_is_not_recorded(restored: Reposit
 
 
 def test_one_cell_alone_runs_without_dvc_and_without_mlflow(repository: Repository, tmp_path: Path) -> None:
-    data, out = "data/processed/mnist/train", tmp_path / "quick/mnist/resnet18/s0"
+    data, out = "data/processed/quick/mnist/train", tmp_path / "quick/mnist/resnet18/s0"
     done = repository.attempt(
         "env", "MLFLOW_TRACKING_URI=http://127.0.0.1:9", "python", "-m", "stages.train", "mnist/resnet18",
         "--budget", "quick", "--data", data, "--out", str(out),

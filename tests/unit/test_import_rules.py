@@ -68,7 +68,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         **READ_AND_SAY,
         "stages/core/settings.py": "gives the names of the data sets; a data set's settings are in params.py",
     },
-    "stages/train.py": {**RECORD_AND_MIRROR, "stages/core/outlook.py": TOLD},
+    "stages/train.py": {**RECORD_AND_MIRROR, "stages/core/outlook.py": TOLD, "stages/core/expected.py": TOLD},
     "stages/evaluate.py": {
         **RECORD_AND_MIRROR,
         "stages/core/settings.py": TRAINED,

@@ -40,7 +40,7 @@ from stages.train import identity
 
 ROOT = Path(__file__).resolve().parents[2]
 CELL, EPOCHS, SEED = "mnist/resnet18", 10, 3
-DATA, RUNS = "data/processed/mnist/train", "data/runs"
+DATA, RUNS = "data/processed/quick/mnist/train", "data/runs"
 SHARE = {"images": 24, "validation_images": 10, "sample_images": 10, "epochs": EPOCHS}
 FIRST, SHUFFLED, LAST = ["start", "running", "renamed"], [*["running"] * 3, *["writing"] * 2, "renamed"], ["ending"]
 WRITTEN = {"weights.safetensors", "history.json", "run.json"}

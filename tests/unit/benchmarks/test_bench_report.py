@@ -141,7 +141,7 @@ def test_missing_data_is_one_line_with_the_command(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("benchmarks.families.DATA", Path("nowhere"))
     done = CliRunner().invoke(engine.main, ["--out", str(tmp_path / "bench.json")])
     assert done.exit_code == 1
-    expected = "Error: nowhere/dataset.json is missing; it is made by: dvc repro preprocess@cifar10\n"
+    expected = "Error: nowhere/dataset.json is missing; it is made by: dvc repro preprocess@quick-cifar10\n"
     assert done.output == expected
     assert list(tmp_path.iterdir()) == []
 

@@ -345,6 +345,7 @@ def test_an_input_that_the_network_cannot_take_is_refused(raw: Any, family: str)
         (("train", "cifar10", "googlenet", "validation_images"), 5001, 5000),
         (("train", "mnist", "resnet", "sample_images"), 50001, 50000),
         (("test_images", "cifar10"), 10001, 10000),
+        (("augmented_images", "cifar10"), 45001, 45000),
     ],
 )
 def test_more_images_than_the_split_has_are_refused(raw: Any, place: Place, value: int, limit: int) -> None:
@@ -367,6 +368,16 @@ def test_more_images_than_the_split_has_are_refused(raw: Any, place: Place, valu
 def test_a_last_batch_of_one_image_is_refused(raw: Any, images: int, family: str, batches: str) -> None:
     raw["budgets"]["paper"]["train"]["mnist"][family] |= {"images": images, "sample_images": 1}
     refuses(f"budgets.paper.train.mnist.{family}.images: {images} is not allowed; allowed: ", batches)
+
+
+def test_an_augmented_cell_needs_its_copies(raw: Any) -> None:
+    raw["budgets"]["quick"]["augmented_images"]["mnist"] = 1799
+    refuses(
+        "budgets.quick.train.mnist.resnet.images: 1800 is not allowed; allowed: at most the 1799 of augmented_images, "
+        "for mnist/resnet18-augmented"
+    )
+    raw["budgets"]["quick"]["train"]["mnist"]["resnet"]["images"] = 1799
+    load_params()
 
 
 def test_the_copies_of_an_augmented_cell_count_in_its_last_batch(raw: Any) -> None:

@@ -77,7 +77,7 @@ def test_the_network_keeps_its_names_shapes_and_numbers(name: str, dtype: torch.
 
 @pytest.mark.parametrize(("name", "dtype"), CASES)
 def test_parameters_and_gradients_lie_in_the_flat_memory_each_in_its_own_place(name: str, dtype: torch.dtype) -> None:
-    """Masters, copies, gradients in the same order, none twice; kernels in channels-last order, as products want them."""
+    """Masters, copies and gradients in one order, none twice; kernels channels-last, as products want them."""
     parameters = flattened(name, dtype)
     places = []
     for key, parameter in named(parameters).items():

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from stages.core.errors import MissingFileError
+from stages.core.errors import CorruptFileError, MissingFileError
 from stages.learn.arithmetic import Arithmetic
 from stages.learn.images import Labelled, Standardise, batches, evenly_spread, load
 
@@ -123,6 +123,25 @@ def test_arrays_are_read_up_to_a_count(tmp_path: Path, count: Any) -> None:
 def test_a_missing_array_names_the_stage_that_makes_it(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match=r"train_images.npy is missing; it is made by: dvc repro preprocess"):
         load(tmp_path, "train_images", "train_labels", CPU, "all")
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "count", "said"),
+    [
+        (3, 5, 4, "3 images, 4 labels; expected 4 of each"),
+        (3, 5, "all", "3 images, 5 labels; expected all of each"),
+        (5, 4, 5, "5 images, 4 labels; expected 5 of each"),
+        (3, 3, 4, "3 images, 3 labels; expected 4 of each"),
+    ],
+)
+def test_fewer_images_than_were_asked_for_are_refused(
+    tmp_path: Path, images: int, labels: int, count: Any, said: str
+) -> None:
+    """As when an augmented run of a large budget is pointed at the arrays of a small one."""
+    np.save(tmp_path / "a.npy", pictures(images, 1, 4))
+    np.save(tmp_path / "b.npy", np.zeros(labels, np.uint8))
+    with pytest.raises(CorruptFileError, match=rf"a\.npy: {said}$"):
+        load(tmp_path, "a", "b", CPU, count)
 
 
 def test_an_array_of_objects_is_not_unpickled(tmp_path: Path) -> None:

@@ -65,13 +65,19 @@ def dataset(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
     return request.param
 
 
-def shrink(dataset: str, sizes: dict[str, int]) -> None:
+def shrink(dataset: str, sizes: dict[str, int], copies: int | str = "all") -> None:
     data = read_yaml(REPOSITORY / "params.yaml")
     data["datasets"][dataset] = data["datasets"][dataset] | sizes
     for budget in data["budgets"].values():
         budget["test_images"][dataset] = 8
+        budget["augmented_images"][dataset] = copies
         for family, share in budget["train"][dataset].items():
-            small = {"images": 30, "validation_images": 10, "sample_images": 10, "overrides": {}}
+            small: dict[str, Any] = {
+                "images": 30 if copies == "all" else copies,
+                "validation_images": 10,
+                "sample_images": 2,
+                "overrides": {},
+            }
             budget["train"][dataset][family] = share | small
     with Path("params.yaml").open("w") as file:
         YAML(typ="safe").dump(json.loads(json.dumps(data)), file)
@@ -120,6 +126,19 @@ def test_the_arrays_are_the_split_the_copies_and_the_test_images(dataset: str) -
     for name in ("plain", "augmented"):
         with Image.open(f"samples/{name}.png") as sheet:
             assert sheet.size[0] > sheet.size[1] / 2 > 0
+
+
+def test_a_budget_may_ask_for_fewer_copies(dataset: str) -> None:
+    """Those of the first images, the same as when all are made; all else but the sheet is the same too."""
+    assert preprocess(dataset, "all").exit_code == 0
+    shrink(dataset, SIZES, copies=4)
+    assert preprocess(dataset, "few").exit_code == 0
+    every, few = (np.load(f"{out}/processed/train/augmented_images.npy") for out in ("all", "few"))
+    assert np.array_equal(few, every[:4])
+    different = {name for name, content in written("few").items() if content != written("all")[name]}
+    assert different == {f"processed/train/{name}" for name in ("augmented_images.npy", "dataset.json")} | {
+        "samples/augmented.png"
+    }
 
 
 def test_the_same_bytes_twice(dataset: str) -> None:

@@ -108,6 +108,7 @@ def pinned() -> str:
     quick = raw["budgets"]["quick"]
     quick["caption"] = "a small share"
     quick["test_images"] = {"mnist": 1000, "cifar10": 1000}
+    quick["augmented_images"] = {"mnist": "all", "cifar10": "all"}
     for dataset in ("mnist", "cifar10"):
         for family, images, overrides in (
             ("vgg", 800, {"input_size": 32, "batch_size": 16, "hidden_layers": []}),

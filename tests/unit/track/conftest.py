@@ -55,6 +55,7 @@ def record(params: Params) -> Callable[..., dict[str, Any]]:
             "budget": "quick",
             "seed": 3,
             "stage": f"train-{key.stage_suffix}@quick-{key.name}-3",
+            "deps": {"stages/train.py": {"md5": "0f"}, "data/processed/quick/mnist/train": {"md5": "1f.dir"}},
             "git": {"commit": "0123456789" * 4, "dirty": True, "changed": ["stages/train.py"]},
             "config": params.run(cell, "quick", 3).model_dump(),
             "times": {"started": "2026-01-02T03:04:05.678+00:00"},

@@ -85,7 +85,7 @@ def test_round_trip(
     assert run.inputs
     [given] = run.inputs.dataset_inputs
     assert (given.dataset.name, given.dataset.digest) == ("MNIST training split", "ab" * 8)
-    assert json.loads(given.dataset.source) == {"uri": "data/processed/mnist/train"}
+    assert json.loads(given.dataset.source) == {"uri": "data/processed/quick/mnist/train"}
     assert [(tag.key, tag.value) for tag in given.tags] == [("mlflow.data.context", "training")]
     assert [artifact.path for artifact in MlflowClient(uri).list_artifacts(run.info.run_id)] == ["run.json"]
     assert [path.name for path in (store.parent / "mlruns").rglob("*")] == ["0", "meta.yaml"]
