@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test check bench ui lock clean
+.PHONY: help setup repro launch test check bench ui lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -22,6 +22,9 @@ $(READY): requirements.lock
 repro: setup  ## regenerate Tables I-VI with dvc repro, at the budget that params.yaml chooses
 	dvc repro
 	@echo "tables: reports/$$(awk '/^budget:/ {print $$2}' params.yaml)/tables/tables.md"
+
+launch: setup  ## the same, with as many trainings at a time as there are cores; OPTIONS="--jobs 4" passes options on
+	python -m stages.launch $(OPTIONS)
 
 test: setup  ## run the tests
 	python -m pytest

@@ -1,6 +1,6 @@
 """Stage 2: canonical bytes -> arrays that training and evaluation read.
 
-    python -m stages.preprocess mnist --budget quick --raw data/raw/mnist --samples-out reports/samples/mnist \\
+    python -m stages.preprocess mnist --budget quick --raw data/raw/mnist --samples-out reports/quick/samples/mnist \\
         --train-out data/processed/quick/mnist/train --test-out data/processed/quick/mnist/test
 
 In:  the canonical files of a data set (stage `download`), `datasets.<data set>` of params.yaml, and how many augmented
@@ -65,7 +65,7 @@ def preprocess(
     for kind, images in (("plain", arrays["train_images"]), ("augmented", arrays["augmented_images"])):
         with atomic_path(samples_out / f"{kind}.png") as temporary:
             sample_sheet(images, arrays["train_labels"][: len(images)], len(settings.classes)).save(temporary)
-    write_json(train_out / "dataset.json", description(dataset, settings, raw, arrays["train_images"], hashes))
+    write_json(train_out / "dataset.json", description(dataset, settings, copies, raw, arrays["train_images"], hashes))
 
 
 def checked(part: Images, count: int, settings: DatasetSettings, source: Path) -> Images:
@@ -102,7 +102,12 @@ def save_array(path: Path, array: NDArray[np.uint8]) -> str:
 
 
 def description(
-    dataset: str, settings: DatasetSettings, raw: Path, train_images: NDArray[np.uint8], hashes: dict[str, str]
+    dataset: str,
+    settings: DatasetSettings,
+    copies: int,
+    raw: Path,
+    train_images: NDArray[np.uint8],
+    hashes: dict[str, str],
 ) -> dict[str, Any]:
     """What training and evaluation need to know of the data set, and what its arrays are."""
     mean, std = channel_statistics(train_images)
@@ -116,6 +121,7 @@ def description(
             "train": settings.train_images,
             "validation": settings.validation_images,
             "test": settings.test_images,
+            "augmented": copies,
         },
         "mean": mean,
         "std": std,

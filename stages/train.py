@@ -26,7 +26,7 @@ from stages.core.locks import exclusive
 from stages.core.outlook import Outlook
 from stages.core.params import CellKey, Params, load_params
 from stages.core.progress import duration, say
-from stages.core.records import atomic_path, file_hash, read_json, write_json
+from stages.core.records import file_hash, folder_path, read_json, sweep, write_json
 from stages.core.runs import HISTORY, RECORD, WEIGHTS
 from stages.core.settings import Run
 from stages.track.client import Mirror
@@ -66,8 +66,8 @@ def main(cell: str, budget: str | None, seed: int, data: Path, out: Path, mirror
     with exclusive(out), Mirror(mirrored) as mirror:
         started = time.time()
         (out / RECORD).unlink(missing_ok=True)
-        for torn in out.glob(".*"):
-            torn.unlink()  # of a process killed while it wrote; DVC would have removed the whole folder
+        for name in (WEIGHTS, HISTORY, RECORD):
+            sweep(out / name)
         record = starting_record(key, budget, run, data, started)
         job = Job(params, key, budget, run, data, read_json(data / "dataset.json", "dvc repro preprocess"), out)
         mirror.start(record, job.description, params)
@@ -173,7 +173,7 @@ def save(weights: "dict[str, torch.Tensor]", epochs: "list[Epoch]", out: Path) -
     from safetensors.torch import save_file
 
     try:
-        with atomic_path(out / WEIGHTS) as temporary:
+        with folder_path(out / WEIGHTS) as temporary:  # safetensors has temporary files of its own
             save_file(weights, temporary)
     except (OSError, SafetensorError) as error:
         raise StageError(f"{out / WEIGHTS} cannot be written ({error}); make room, and start again") from error

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ class Outlook:
         )
         if os.environ.get(PROGRESS):
             progress = {"epoch": metrics["epoch"], "epochs": self.run.epochs, "images_per_second": round(rate, 1)}
-            with Path(os.environ[PROGRESS]).open("a") as file:
+            with suppress(OSError), Path(os.environ[PROGRESS]).open("a") as file:  # must not end a training
                 file.write(json.dumps({**progress, "left": round(left, 1)}) + "\n")
 
     def close(self) -> None:

@@ -22,10 +22,11 @@ from stages.core.params import PARAMS_FILE, CellKey, read_yaml
 from stages.core.records import file_hash
 
 DVC_FILE = Path("dvc.yaml")
-_IGNORED = ("__pycache__", "*.pyc", ".mypy_cache", ".venv")  # as in .dvcignore
+_IGNORED = ("__pycache__", "*.pyc", ".mypy_cache", ".venv", ".*.json")  # as in .dvcignore
 _SOURCES = "stages/"
 _TRACKED = ("stages", "params.yaml", "dvc.yaml", "data/paper", "requirements.lock")  # what a commit says of a number
-_DECIDING = ("OMP_", "MKL_", "ONEDNN_", "DNNL_", "ATEN_", "CUBLAS_", "MALLOC_", "GLIBC_")  # of bits or of speed
+_OF_BITS = ("MKL_", "ONEDNN_", "DNNL_", "ATEN_", "CUBLAS_")  # variables that choose instructions or algorithms
+_OF_SPEED = ("OMP_", "GOMP_", "MALLOC_", "GLIBC_")
 _PACKAGES = ("torch", "torchvision", "numpy", "safetensors", "scikit-learn", "pydantic", "dvc", "mlflow")
 
 
@@ -117,7 +118,8 @@ def environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "processor": _processor(),
         "cores": os.cpu_count(),
-        "variables": {name: value for name, value in os.environ.items() if name.startswith(_DECIDING)},
+        "variables": {name: value for name, value in os.environ.items() if name.startswith(_OF_BITS)},
+        "speed_variables": {name: value for name, value in os.environ.items() if name.startswith(_OF_SPEED)},
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "packages": {name: _version(name) for name in _PACKAGES},
     }

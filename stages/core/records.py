@@ -3,13 +3,14 @@
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from stages.core.errors import CorruptFileError, MissingFileError
+from stages.core.errors import CorruptFileError, MissingFileError, StageError
 
 _CHUNK = 1 << 20  # bytes read at a time when hashing
 
@@ -36,10 +37,35 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         raise
 
 
+@contextmanager
+def folder_path(path: Path) -> Iterator[Path]:
+    """As `atomic_path`, but in a folder of its own, for a library that has temporary files beside what it writes.
+
+    No time is spent on outliving a loss of power: such a file must be checked by its checksum.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        temporary = Path(folder) / path.name
+        yield temporary
+        temporary.replace(path)
+
+
+def sweep(path: Path) -> None:
+    """Remove what a process that was killed while it wrote `path` has left; nobody may be writing it now."""
+    for torn in path.parent.glob(f".{path.name}.*"):
+        if torn.is_dir():
+            shutil.rmtree(torn)
+        else:
+            torn.unlink()
+
+
 def write_bytes(path: Path | str, content: bytes) -> None:
-    """Write `content` to `path`, whole or not at all."""
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content)
+    """Write `content` to `path`, whole or not at all. Raises StageError when that fails, as on a full disk."""
+    try:
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(content)
+    except OSError as error:
+        raise StageError(f"{path} cannot be written ({error}); mend that, and start again") from error
 
 
 def write_text(path: Path | str, content: str) -> None:

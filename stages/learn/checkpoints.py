@@ -8,9 +8,7 @@ seed and its number.
 
 import hashlib
 import json
-import shutil
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -20,6 +18,7 @@ from torch import Tensor
 
 from stages.core.errors import StageError
 from stages.core.progress import say
+from stages.core.records import folder_path, sweep
 from stages.core.runs import CHECKPOINT
 from stages.learn.engine import Epoch, Trainer
 
@@ -36,8 +35,7 @@ class Checkpoint:
 
         A refused checkpoint is removed: the run starts over.
         """
-        for torn in self.path.parent.glob(f".{self.path.name}.*"):
-            shutil.rmtree(torn) if torn.is_dir() else torn.unlink()  # of a process killed while it wrote
+        sweep(self.path)
         if not self.path.is_file():
             return []
         try:
@@ -55,12 +53,8 @@ class Checkpoint:
         state = {name: value.cpu() for name, value in trainer.state().items()}
         words = {"identity": json.dumps(self.identity, sort_keys=True), "epochs": json.dumps(epochs)}
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            # in a folder of its own: safetensors has a temporary file too, beside the file it is asked for
-            with TemporaryDirectory(dir=self.path.parent, prefix=f".{self.path.name}.") as folder:
-                written = Path(folder) / "state"
-                save_file(state, written, words | {"sha256": _digest(words, state)})
-                written.replace(self.path)
+            with folder_path(self.path) as temporary:  # safetensors has temporary files of its own
+                save_file(state, temporary, words | {"sha256": _digest(words, state)})
         except (OSError, SafetensorError) as error:
             behind = len(epochs) - 1
             stays = f"the checkpoint after epoch {behind} stays" if self.path.is_file() else "there was none before"

@@ -34,9 +34,9 @@ def overview_page(
 
 
 def _samples(dataset: str, evidence: Evidence) -> str:
-    """The way to a data set's sample sheets, which do not depend on the budget: reports/samples/<data set>/."""
+    """The way to a data set's sample sheets."""
     title = evidence.params.datasets.of(dataset).title
-    sheets = f"../../samples/{dataset}"
+    sheets = f"../samples/{dataset}"
     links = f"[plain]({sheets}/plain.png), [augmented]({sheets}/augmented.png)"
     return f"- {title}, samples as in the paper's Figs. 1-2: {links}"
 

@@ -155,7 +155,7 @@ def test_a_row_adds_its_stages_alone(restored: Repository) -> None:
 
 
 def test_threads_stale_nothing(restored: Repository) -> None:
-    restored.edit_params(lambda params: params["budgets"]["quick"].update(threads=1))
+    restored.edit_params(lambda params: params["budgets"]["quick"].update(threads="auto"))
     assert restored.stale() == set()
 
 

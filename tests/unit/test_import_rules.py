@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "score": {"core", "learn"},
     "track": {"core"},
     "report": {"core", "score"},
+    "launch": {"core"},
 }
 
 # Rule 1: what a stage imports and does not depend on in dvc.yaml, since no number can change with it. An entry that is
@@ -181,7 +182,8 @@ def test_what_makes_reports_never_imports_torch(name: str) -> None:
         ("requests", lambda name: package(name) == "fetch"),
         ("urllib", lambda name: package(name) in ("fetch", "track")),
         ("pickle", lambda name: False),
-        ("dvc", lambda name: False),
+        ("dvc", lambda name: name == "stages/launch/pipeline.py"),
+        ("distributed", lambda name: name == "stages/launch/cluster.py"),
     ],
 )
 def test_a_library_is_imported_in_one_place(library: str, importers: object) -> None:

@@ -80,7 +80,7 @@ class Project:
         hashes = {name: save_array(self.folder / DATA / f"{name}.npy", array) for name, array in arrays.items()}
         raw = self.folder / "data" / "raw" / "mnist"
         raw.mkdir(parents=True)
-        described = description("mnist", settings, raw, arrays["train_images"], hashes)
+        described = description("mnist", settings, 0, raw, arrays["train_images"], hashes)
         write_json(self.folder / DATA / "dataset.json", described)
 
     def arguments(self, out: Path) -> list[str]:
@@ -342,6 +342,7 @@ RECORD: dict[str, Any] = {
         "python": "3.11.7",
         "processor": "one (cpu family 6)",
         "variables": {"ONEDNN_MAX_CPU_ISA": "AVX2"},
+        "speed_variables": {"OMP_WAIT_POLICY": "PASSIVE"},
         "packages": {"torch": "2.14.1"},
         "memory_gib": 23.4,
     },
@@ -362,6 +363,7 @@ ARITHMETIC = {"device": "cpu", "precision": "bfloat16", "threads": 1, "backend":
         (("environment", "python"), "software"),
         (("environment", "processor"), "arithmetic"),  # its caches decide how oneDNN and MKL cut a product
         (("environment", "variables", "ONEDNN_MAX_CPU_ISA"), "arithmetic"),  # other kernels, other bits
+        (("environment", "speed_variables", "OMP_WAIT_POLICY"), None),
         (("environment", "memory_gib"), None),
         (("git", "commit"), None),
     ],

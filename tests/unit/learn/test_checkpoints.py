@@ -304,10 +304,13 @@ def test_what_a_killed_writer_left_goes_and_nothing_else(there: bool, stored: Ch
         copied.unlink()
     if not there:
         stored.remove()
-    torn = [tmp_path / f".s0.checkpoint.{name}.checkpoint" for name in ("abc", "x1")]
-    others = [tmp_path / name for name in (".s01.checkpoint.abc.checkpoint", ".s1.checkpoint.abc.checkpoint", "s1")]
-    for path in torn + others:
-        path.write_bytes(b"torn")
+    torn = [tmp_path / f".s0.checkpoint.{name}" for name in ("abc", "x1")]
+    others = [tmp_path / name for name in (".s01.checkpoint.abc", ".s1.checkpoint.abc", "s1")]
+    for folder in torn + others:
+        folder.mkdir()
+        (folder / "s0.checkpoint").write_bytes(b"torn")
+        (folder / ".tmpAbCdEf").write_bytes(b"safetensors writes here first")
+    (tmp_path / ".s0.checkpoint.file").write_bytes(b"torn")
     assert len(stored.load(tiny())) == (2 if there else 0)
     kept = {path.name for path in others} | ({"s0.checkpoint"} if there else set())
     assert {path.name for path in tmp_path.iterdir()} == kept
@@ -321,9 +324,10 @@ def large() -> Trainer:
 def sizes(folder: Path) -> list[int]:
     """Of the files in a folder in which others are coming and going, without the checkpoint in place."""
     found = []
-    for path in folder.iterdir():
-        with suppress(FileNotFoundError):
-            found += [path.stat().st_size] if path.name != "s0.checkpoint" else []
+    with suppress(FileNotFoundError):  # a folder that goes while it is listed
+        for path in folder.rglob("*"):
+            if path.is_file() and path != folder / "s0.checkpoint":
+                found.append(path.stat().st_size)
     return found
 
 

@@ -1,0 +1,238 @@
+"""The Dask cluster that runs the units: an embedded one, or one whose scheduler is there already.
+
+A worker takes part once it has shown that its checkout and its software are those of the launch; it then offers the
+resource `training`, one for each of its threads, and a unit asks for one. So a refused worker of a shared cluster goes
+on with whatever else it does.
+"""
+
+import logging
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Lock
+from typing import Any, NamedTuple
+
+import dask
+from distributed import Client, Future, LocalCluster, Worker, WorkerPlugin, get_worker
+
+from stages.core import provenance
+from stages.core.errors import StageError
+from stages.core.progress import say
+from stages.core.records import write_text
+from stages.launch import work
+from stages.launch.work import Result, Unit
+
+RESOURCE = "training"
+TOPIC = "launch"  # of Dask's events: what workers say meanwhile
+TOKEN = Path(".cache/launch/token")
+_LOOK = 1.0  # seconds between two looks for new workers
+_ALONE = 15.0  # seconds without a worker before that is said
+
+
+class Checkout(NamedTuple):
+    """What must be the same wherever a unit runs."""
+
+    commit: str
+    changed: list[str]
+    python: str
+    packages: dict[str, str | None]
+
+    @classmethod
+    def here(cls) -> "Checkout":
+        """Of the working directory and this process."""
+        git, environment = provenance.git_state(), provenance.environment()
+        return cls(git["commit"], git["changed"], environment["python"], environment["packages"])
+
+    def differences(self, other: "Checkout") -> list[str]:
+        """What `other` has instead, in words; empty when nothing differs."""
+        found = []
+        if other.commit != self.commit:
+            found.append(f"commit {other.commit[:12]} for {self.commit[:12]}")
+        if other.changed != self.changed:
+            found.append(f"changed files {', '.join(other.changed) or 'none'} for {', '.join(self.changed) or 'none'}")
+        ours, theirs = {"python": self.python, **self.packages}, {"python": other.python, **other.packages}
+        for name, version in ours.items():
+            if theirs.get(name) != version:
+                found.append(f"{name} {theirs.get(name)} for {version}")
+        return found
+
+
+class Trainings(WorkerPlugin):
+    """What makes a worker one of ours: the check, the resource, and the processes that end with it.
+
+    A worker that finds the launch's `token` in its working directory shares its files; another one is `apart`. Each
+    launch has a plugin of its own: two on one cluster know nothing of each other.
+    """
+
+    def __init__(self, expected: Checkout, token: str) -> None:
+        self.expected, self.token = expected, token
+        self.name = f"trainings-{token}"
+        self.apart = True
+        self.running: work.Running = {}
+
+    async def setup(self, worker: Worker) -> None:
+        """Offer the worker's threads, or say why not."""
+        try:
+            different = self.expected.differences(Checkout.here())
+        except StageError as error:
+            different = [str(error)]
+        self.apart = not TOKEN.is_file() or TOKEN.read_text() != self.token
+        if different:
+            named = f"worker {worker.name} at {worker.address}"
+            worker.log_event(TOPIC, {"refused": named, "why": "; ".join(different)})
+        else:
+            await worker.set_resources(**{RESOURCE: worker.state.nthreads})
+
+    def teardown(self, worker: Worker) -> None:
+        """End what runs."""
+        work.stop(self.running)
+
+
+class Order(NamedTuple):
+    """What every unit of a launch is run with: entries of dvc.lock for a worker apart, variables of the environment."""
+
+    token: str
+    supplies: dict[str, Any]
+    variables: dict[str, str]
+
+
+def perform(unit: Unit, order: Order) -> Result:
+    """Run a unit on the worker that this is called on."""
+    worker = get_worker()
+    trainings, name = _trainings(worker, order.token), str(worker.name)
+
+    def report(seen: dict[str, Any]) -> None:
+        worker.log_event(TOPIC, seen)
+
+    if trainings.apart:
+        from stages.launch import apart  # imports DVC
+
+        return apart.perform(unit, order.supplies, order.variables, report, trainings.running, name)
+    return work.perform(unit, order.variables, report, trainings.running, name)
+
+
+def stop(token: str, dask_worker: Worker) -> None:
+    """End what runs of a launch on a worker."""
+    work.stop(_trainings(dask_worker, token).running)
+
+
+def _trainings(worker: Worker, token: str) -> Trainings:
+    plugin = worker.plugins[f"trainings-{token}"]
+    assert isinstance(plugin, Trainings)  # noqa: S101 - registered under that name here
+    return plugin
+
+
+@contextmanager
+def connected(scheduler: str | None, jobs: int, token: str, hear: Callable[[dict[str, Any]], None]) -> Iterator[Client]:
+    """A client of the scheduler at that address, or of an embedded cluster of `jobs` processes.
+
+    `hear` is called, in another thread, with what workers say. Raises StageError when nothing answers there.
+    """
+    logging.getLogger("distributed").setLevel(logging.ERROR)  # lost workers and the like are told by the view
+    with dask.config.set({"distributed.worker.daemon": True, "distributed.scheduler.allowed-failures": 5}):
+        if scheduler is None:
+            with (
+                LocalCluster(
+                    n_workers=jobs,
+                    threads_per_worker=1,
+                    host="127.0.0.1",
+                    dashboard_address="127.0.0.1:8787",
+                    memory_limit=0,  # what takes memory is a process of its own
+                    local_directory=".cache/dask",
+                    env={"DASK_LOGGING__DISTRIBUTED": "error"},
+                ) as cluster,
+                Client(cluster) as client,
+                _prepared(client, token, hear),
+            ):
+                yield client
+            return
+        try:
+            client = Client(scheduler, timeout=10)
+        except (OSError, ValueError) as error:
+            raise StageError(f"--scheduler {scheduler}: no Dask scheduler answers there ({error})") from None
+        with client, _prepared(client, token, hear):
+            yield client
+
+
+@contextmanager
+def _prepared(client: Client, token: str, hear: Callable[[dict[str, Any]], None]) -> Iterator[None]:
+    """Make the workers ours meanwhile; when it ends otherwise than well, what still runs ends too."""
+    write_text(TOKEN, token)
+    plugin = Trainings(Checkout.here(), token)
+    client.subscribe_topic(TOPIC, lambda event: hear(event[1]))
+    client.register_plugin(plugin)
+    try:
+        yield
+    except BaseException:
+        client.run(stop, token)
+        raise
+    finally:
+        client.unregister_worker_plugin(plugin.name)
+
+
+def slots(client: Client) -> int:
+    """How many units the workers that take part can run at once."""
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    return int(sum(worker["resources"].get(RESOURCE, 0) for worker in workers))
+
+
+def run(
+    client: Client,
+    units: list[Unit],
+    order: Order,
+    doing: Callable[[Unit, Order], Result] = perform,
+) -> Iterator[list[Result]]:
+    """Run the units, those at the front first; yields what has ended since the last time, as it comes.
+
+    Dask is handed as many as there are slots and gets the next one when one ends, so that their order holds to the end.
+    The unit of a worker that is lost runs again elsewhere.
+    """
+    waiting, running, guard = deque(units), dict[Future[Result], str](), Lock()
+    ended: SimpleQueue[Result] = SimpleQueue()
+
+    def hand_out() -> None:
+        with guard:
+            while waiting and len(running) < slots(client):
+                unit = waiting.popleft()
+                future = client.submit(doing, unit, order, pure=False, resources={RESOURCE: 1})
+                running[future] = unit.name
+                future.add_done_callback(take_back)
+
+    def take_back(future: "Future[Result]") -> None:
+        with guard:
+            unit = running.pop(future, None)
+        if unit is None:
+            return  # the launch is being ended, and Dask tells that its futures are cancelled
+        ended.put(_result(future, unit))
+        hand_out()
+
+    left, since = len(units), time.monotonic()
+    try:
+        while left:
+            hand_out()  # workers may have come
+            if not running and time.monotonic() - since > _ALONE:
+                say("no worker takes part yet")
+                since = math.inf
+            results = []
+            with suppress(Empty):
+                results.append(ended.get(timeout=_LOOK))
+                while True:
+                    results.append(ended.get_nowait())
+            if results:
+                left -= len(results)
+                yield results
+    finally:
+        with guard:
+            waiting.clear()
+            running.clear()
+
+
+def _result(future: "Future[Result]", unit: str) -> Result:
+    try:
+        return future.result()
+    except Exception as error:  # whatever Dask or the worker raises is this unit's failure, and the rest goes on
+        return Result(unit, (), f"{type(error).__name__}: {' '.join(str(error).split())}", "none")

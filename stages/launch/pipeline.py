@@ -1,0 +1,219 @@
+"""DVC's side of a launch: what is stale, who holds which path, what is recorded. The one module that imports dvc.
+
+A launch runs commands itself and lets DVC record what they made, as `dvc commit --force` does. That blesses whatever
+lies in the outputs, so nothing is recorded without evidence: the run record (of train) or metrics file (of evaluate)
+must name, as taken when the command started, the parameters and hashes that DVC finds now, and the outputs must still
+be those that the command left.
+"""
+
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dvc.dependency import ParamsDependency
+from dvc.exceptions import DvcException
+from dvc.lock import LockError
+from dvc.log import logger
+from dvc.repo import Repo, lock_repo
+from dvc.rwlock import rwlock
+from dvc.stage import PipelineStage
+from dvc.stage.cache import RunCacheNotFoundError
+from dvc.stage.loader import StageLoader
+
+from stages.core.errors import StageError
+from stages.core.params import read_yaml
+from stages.core.progress import say
+from stages.core.records import atomic_path, read_json, write_bytes
+from stages.core.runs import RECORD
+from stages.launch.work import Command, Done, Parcel
+
+_LOCK_FILE, _COPY = Path("dvc.lock"), Path(".dvc/tmp/dvc.lock.whole")
+
+
+class Pipeline:
+    """The stages of the DVC repository in the working directory."""
+
+    def __init__(self) -> None:
+        restore_lock_file()
+        logger.setLevel("WARNING")
+        try:
+            self.repo = Repo(_wait_for_lock=True)  # another command holds it for moments: not while its stages run
+            self._load()
+        except DvcException as error:
+            raise StageError(f"dvc: {' '.join(str(error).split())}") from None
+
+    def _load(self) -> None:
+        """Read dvc.yaml and dvc.lock; what was saved into a stage and not recorded is forgotten."""
+        self.repo._reset()
+        self._stages = {stage.addressing: stage for stage in self.repo.index.stages}
+
+    def command(self, name: str) -> Command:
+        """A stage's command and outputs."""
+        stage = self._stages[name]
+        return Command(name, stage.cmd, tuple(out.def_path for out in stage.outs))
+
+    def stale(self, names: Iterable[str]) -> set[str]:
+        """Those of the stages whose command, parameters, dependencies or outputs differ from dvc.lock."""
+        with lock_repo(self.repo):
+            return {name for name in names if self._stages[name].status()}
+
+    def restore(self, names: Iterable[str]) -> set[str]:
+        """Check out those stages whose outputs for today's inputs lie in DVC's run-cache, as `dvc repro` would."""
+        restored = []
+        with lock_repo(self.repo):
+            for name in names:
+                stage = self._stages[name]
+                try:
+                    self.repo.stage_cache.restore(stage)
+                    stage.save(run_cache=False)
+                    stage.commit()
+                except (RunCacheNotFoundError, DvcException):
+                    continue
+                restored.append(stage)
+            self._write(restored)
+        return {stage.addressing for stage in restored}
+
+    @contextmanager
+    def busy(self, names: Iterable[str]) -> Iterator[None]:
+        """Hold the paths of these stages meanwhile: a `dvc repro` that needs one says who has it, and runs nothing."""
+        stages = [self._stages[name] for name in names]
+        write = {out.fs_path for stage in stages for out in stage.outs}
+        read = {dep.fs_path for stage in stages for dep in stage.deps if not isinstance(dep, ParamsDependency)}
+        hardlink = self.repo.config["core"].get("hardlink_lock", False)
+        command = " ".join(sys.argv)  # as stage.commit() has it, which may then take the same paths
+        try:
+            with rwlock(self.repo.tmp_dir, self.repo.fs, command, sorted(read - write), sorted(write), hardlink):
+                yield
+        except LockError as error:
+            raise StageError(f"dvc: {' '.join(str(error).split())}") from None
+
+    def record(self, done: Sequence[Done]) -> dict[str, str]:
+        """Record what ran in dvc.lock, in DVC's cache and run-cache; returns why a stage was refused, by its name."""
+        refused, recorded = {}, []
+        with lock_repo(self.repo):
+            for one in done:
+                stage = self._stages[one.stage]
+                try:
+                    stage.save(run_cache=False)
+                    changed = _differences(stage, one)
+                    if not changed:
+                        stage.commit()
+                        self.repo.stage_cache.save(stage)
+                except (DvcException, StageError) as error:
+                    refused[one.stage] = f"not recorded: {' '.join(str(error).split())}"
+                    continue
+                if changed:
+                    refused[one.stage] = f"not recorded, since it ran with others: {', '.join(changed)}"
+                else:
+                    recorded.append(stage)
+            self._write(recorded)
+        if refused:
+            self._load()
+        return refused
+
+    def receive(self, parcel: Parcel) -> None:
+        """Put there what a worker that shares no files has made: its outputs, from DVC's remote, and small files.
+
+        Nothing is recorded by that: dvc.lock is as before, and `record` then finds what to record.
+        """
+        with lock_repo(self.repo):
+            for entry in parcel.entries.values():
+                made = self.repo.stage_cache._create_stage(entry)
+                for objects in made.get_used_objs().values():
+                    self.repo.cloud.pull(objects)
+                for out in made.outs:
+                    if out.def_path not in parcel.files:
+                        out.checkout(force=True)
+        for path, content in parcel.files.items():
+            write_bytes(path, content)
+
+    def parcel(self, names: Sequence[str]) -> Parcel:
+        """The other end: push what these stages made, and give what is not pushed."""
+        with lock_repo(self.repo):
+            self.repo.push(targets=list(names))
+            files = {
+                out.def_path: Path(out.fs_path).read_bytes()
+                for name in names
+                for out in self._stages[name].outs
+                if not out.use_cache
+            }
+        return Parcel(self.entries(names), files)
+
+    def entries(self, names: Sequence[str]) -> dict[str, Any]:
+        """The entries of dvc.lock of these stages."""
+        recorded = read_yaml(_LOCK_FILE)["stages"] if _LOCK_FILE.is_file() else {}
+        return {name: recorded[name] for name in names if name in recorded}
+
+    def supply(self, entries: dict[str, Any]) -> None:
+        """Check out the outputs of stages that ran elsewhere, from DVC's remote, and record them as they were there."""
+        recorded = self.entries(list(entries))
+        with lock_repo(self.repo):
+            stages = [self._stages[name] for name, entry in entries.items() if recorded.get(name) != entry]
+            for stage in stages:
+                StageLoader.fill_from_lock(stage, entries[stage.addressing])
+            self._write(stages)
+            self.repo._reset()
+            self.repo.pull(targets=list(entries))
+
+    def push(self, names: Sequence[str]) -> None:
+        """Push the outputs of these stages to DVC's remote. Raises StageError when there is none."""
+        try:
+            with lock_repo(self.repo):
+                self.repo.push(targets=list(names))
+        except DvcException as error:
+            raise StageError(f"dvc: {' '.join(str(error).split())}") from None
+
+    def has_remote(self) -> bool:
+        """Whether DVC has a default remote."""
+        return bool(self.repo.config["core"].get("remote"))
+
+    def remote(self) -> tuple[Any, str]:
+        """DVC's default remote: its file system and its root there. Raises StageError when there is none."""
+        try:
+            remote = self.repo.cloud.get_remote()
+        except DvcException as error:
+            raise StageError(f"dvc: {' '.join(str(error).split())}") from None
+        return remote.fs, remote.path
+
+    def _write(self, stages: list[PipelineStage]) -> None:
+        if not stages:
+            return
+        if _LOCK_FILE.is_file():
+            with atomic_path(_COPY) as copy:
+                shutil.copyfile(_LOCK_FILE, copy)
+        stages[0].dvcfile.dump_stages(stages, update_pipeline=False)
+        _COPY.unlink(missing_ok=True)
+
+
+def restore_lock_file() -> None:
+    """Put dvc.lock back when a process was killed while it wrote it: DVC does not write it atomically."""
+    if _COPY.is_file():
+        say(f"{_LOCK_FILE} is put back as it was before a launch was killed while it wrote it")
+        _COPY.replace(_LOCK_FILE)
+
+
+def _differences(stage: PipelineStage, done: Done) -> list[str]:
+    """What of DVC's hashes of a stage, taken just now, is not what the stage took at its start and left at its end."""
+    evidence = _evidence(done)
+    changed = []
+    for dep in stage.deps:
+        if isinstance(dep, ParamsDependency):
+            found = dep.hash_info.value
+            changed += [f"parameter {name}" for name, value in found.items() if evidence["params"].get(name) != value]
+        elif evidence["deps"].get(dep.def_path, {}).get("md5") != dep.hash_info.value:
+            changed.append(dep.def_path)
+    changed += [out.def_path for out in stage.outs if done.outputs.get(out.def_path) != out.hash_info.value]
+    return changed
+
+
+def _evidence(done: Done) -> dict[str, Any]:
+    """The part of a stage's own record that says what it started from."""
+    for path in map(Path, done.outputs):
+        if path.suffix == ".json":
+            return read_json(path, done.stage)["evaluated"]
+        if (path / RECORD).is_file():
+            return read_json(path / RECORD, done.stage)
+    raise StageError(f"{done.stage} left no record of what it ran with")

@@ -1,0 +1,180 @@
+"""What a worker does: runs the commands of one cell and seed as `dvc repro` would, and says what came out.
+
+Each command is a process of its own, so that what runs is what lies in the files, and dies with its worker.
+"""
+
+import ctypes
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from stages.core.outlook import PROGRESS
+from stages.core.provenance import hash_dependency
+
+LOGS = Path(".cache/launch")
+_POLL = 0.2  # seconds between two looks at a running command
+_GRACE = 5.0  # seconds that a command has to end by itself once it was asked to
+_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG, from Linux's prctl.h
+
+Report = Callable[[dict[str, Any]], None]
+Look = Callable[[], None]
+Running = dict[str, "subprocess.Popen[bytes]"]
+
+
+class Command(NamedTuple):
+    """A stage as DVC has it: its name, its command, and its outputs relative to the repository."""
+
+    stage: str
+    command: str
+    outputs: tuple[str, ...]
+
+
+class Unit(NamedTuple):
+    """What runs as one piece: train, unless that is up to date, and then evaluate, of one cell and seed."""
+
+    name: str
+    commands: tuple[Command, ...]
+
+
+class Done(NamedTuple):
+    """A command that ended well, and the md5 of each of its outputs, as DVC writes it, right after that."""
+
+    stage: str
+    outputs: dict[str, str]
+    seconds: float
+
+
+class Parcel(NamedTuple):
+    """What a worker that shares no files sends: entries of dvc.lock, and the bytes of outputs that DVC does not keep.
+
+    All other outputs are in DVC's remote.
+    """
+
+    entries: dict[str, Any]
+    files: dict[str, bytes]
+
+
+class Result(NamedTuple):
+    """What became of a unit: the commands that ended well, and why the next one did not."""
+
+    unit: str
+    done: tuple[Done, ...]
+    failure: str | None
+    worker: str
+    parcel: Parcel | None = None
+
+    def refused(self, why: dict[str, str]) -> "Result":
+        """The same, failed if one of its commands is among those that were not recorded."""
+        found = [f"{one.stage}: {why[one.stage]}" for one in self.done if one.stage in why]
+        return self._replace(failure="; ".join([*found, *filter(None, [self.failure])]) or None)
+
+
+def perform(
+    unit: Unit, variables: dict[str, str], report: Report, running: Running, worker: str, look: Look = lambda: None
+) -> Result:
+    """Run a unit's commands in the working directory, one after the other.
+
+    `report` takes what is to be seen meanwhile, `running` holds the process that runs now, by the name of its stage;
+    `look` is called several times a second.
+    """
+    done: list[Done] = []
+    for command in unit.commands:
+        report({"unit": unit.name, "stage": command.stage})
+        start = time.monotonic()
+        try:
+            failure = _run(command, variables, lambda seen: report({"unit": unit.name, **seen}), running, look)
+        except OSError as error:
+            failure = f"{command.stage}: {error}"
+        if failure:
+            return Result(unit.name, tuple(done), failure, worker)
+        hashes = {path: hash_dependency(Path(path))["md5"] for path in command.outputs}
+        done.append(Done(command.stage, hashes, round(time.monotonic() - start, 3)))
+    return Result(unit.name, tuple(done), None, worker)
+
+
+def stop(running: Running) -> None:
+    """End the commands that run: asked first, as Ctrl-C would, so that their MLflow runs say so."""
+    for process in list(running.values()):
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+    deadline = time.monotonic() + _GRACE
+    for process in list(running.values()):
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def log_of(stage: str) -> Path:
+    """Where a launched stage's output goes."""
+    return LOGS / f"{stage}.log"
+
+
+def _run(command: Command, variables: dict[str, str], report: Report, running: Running, look: Look) -> str | None:
+    """Run one command; returns why it failed, if it did."""
+    for output in command.outputs:
+        _remove(Path(output))
+    log, progress = log_of(command.stage), LOGS / f"{command.stage}.progress"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    progress.unlink(missing_ok=True)
+    program, *arguments = shlex.split(command.command)
+    environment = {**os.environ, **variables, "DVC_STAGE": command.stage, PROGRESS: str(progress.absolute())}
+    program = sys.executable if program == "python" else program
+    with log.open("wb") as file:
+        process = subprocess.Popen(  # noqa: S603 - the command of a stage, from dvc.yaml
+            [program, *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,  # Ctrl-C reaches the launch, which then stops what runs
+            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+        )
+        running[command.stage] = process
+        try:
+            read = 0
+            while process.poll() is None:
+                time.sleep(_POLL)
+                read = _follow(progress, read, report)
+                look()
+        finally:
+            running.pop(command.stage, None)
+            progress.unlink(missing_ok=True)
+    if process.returncode == 0:
+        return None
+    how = f"signal {-process.returncode}" if process.returncode < 0 else f"exit status {process.returncode}"
+    return f"{command.stage}: {how}: {_last_line(log)} ({log})"
+
+
+def _follow(progress: Path, read: int, report: Report) -> int:
+    """Report the lines that were added since the first `read` of them; returns how many there are."""
+    lines = progress.read_text().splitlines() if progress.is_file() else []
+    for line in lines[read:]:
+        report(json.loads(line))
+    return len(lines)
+
+
+def _remove(output: Path) -> None:
+    """Take an old output away, as DVC does before a stage runs: it may share its bytes with DVC's cache."""
+    if output.is_dir() and not output.is_symlink():
+        shutil.rmtree(output)
+    else:
+        output.unlink(missing_ok=True)
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "no output")
+
+
+def _die_with_parent() -> None:
+    """In the child, before it becomes the command: be killed when the worker is, even by SIGKILL. Linux only."""
+    ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)

@@ -1,0 +1,287 @@
+"""`make launch` in a real DVC repository on real data: what it makes, what it refuses, and what it survives."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+import pytest
+from ruamel.yaml import YAML
+
+from tests.pipeline.conftest import Repository
+
+MADE = ["data/runs", "data/predictions", "reports/quick", ".dvc/cache/runs", "mlartifacts"]
+SAME = ("weights.safetensors", "history.json", "logits.npy", "labels.npy")
+PATIENCE = 300  # seconds for something to happen, on a machine that does much else
+
+
+class Launched:
+    """A running launch; its output grows in a file."""
+
+    def __init__(self, repository: Repository, *options: str, **variables: str) -> None:
+        self.repository = repository
+        self.log = repository.folder / ".cache" / "test.log"
+        self.log.parent.mkdir(exist_ok=True)
+        self._file: IO[bytes] = self.log.open("wb")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "stages.launch", *options],
+            cwd=repository.folder,
+            env=environment(**variables),
+            stdout=self._file,
+            stderr=self._file,
+        )
+
+    def until(self, happened: Callable[[], Any], what: str) -> Any:
+        """Wait for something and return it; the launch must be running meanwhile."""
+        deadline = time.monotonic() + PATIENCE
+        while not (found := happened()):
+            assert self.process.poll() is None, f"{what}: over before\n{self.said()}"
+            assert time.monotonic() < deadline, f"{what}: not within {PATIENCE} s\n{self.said()}"
+            time.sleep(0.1)
+        return found
+
+    def until_said(self, words: str) -> None:
+        """Wait for words in its output."""
+        self.until(lambda: words in self.said(), words)
+
+    def end(self) -> int:
+        """Wait for its end and return the exit status."""
+        self.process.wait(PATIENCE)
+        self._file.close()
+        return self.process.returncode
+
+    def said(self) -> str:
+        """What it has printed."""
+        return self.log.read_text(errors="replace")
+
+    def trainings(self) -> list[psutil.Process]:
+        """The trainings that run in this checkout."""
+        return [process for process in in_folder(self.repository.folder) if "stages.train" in process.cmdline()]
+
+
+def environment(**variables: str) -> dict[str, str]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    kept = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    return {**kept, "PATH": path, **variables}
+
+
+def in_folder(folder: Path) -> list[psutil.Process]:
+    """The processes whose working directory is this folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.cwd() == str(folder) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+def lock_entries(repository: Repository) -> dict[str, Any]:
+    found: dict[str, Any] = YAML(typ="safe").load((repository.folder / "dvc.lock").read_text())["stages"]
+    return found
+
+
+def results(repository: Repository) -> dict[str, bytes]:
+    """All that must have the same bytes whoever ran it."""
+    files = (path for top in MADE[:3] for path in (repository.folder / top).rglob("*") if path.name in SAME)
+    return {path.relative_to(repository.folder).as_posix(): path.read_bytes() for path in files}
+
+
+@pytest.fixture
+def fresh(repository: Repository, tmp_path: Path) -> Iterator[Repository]:
+    """A copy of the repository with its data, before any training."""
+    folder = tmp_path / "project"
+    shutil.copytree(repository.folder, folder, ignore=shutil.ignore_patterns("runs", "predictions", "mlflow.db*"))
+    for name in MADE:
+        shutil.rmtree(folder / name, ignore_errors=True)
+    kept = {name: entry for name, entry in lock_entries(repository).items() if name.startswith(("down", "pre"))}
+    (folder / "dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": kept}))
+    copy = Repository(folder)
+    copy.run("git", "checkout", "-q", "--", "params.yaml", "stages")
+    yield copy
+    for process in in_folder(folder):
+        process.kill()
+
+
+def test_a_launch_makes_what_dvc_repro_makes_whatever_happens_to_it(repository: Repository, fresh: Repository) -> None:
+    """Interrupted once, one of its workers killed; beside it a second launch and a dvc repro, that must not start."""
+    first = Launched(fresh, "--jobs", "2")
+    first.until_said("epoch 1/2")
+    second = fresh.attempt(sys.executable, "-m", "stages.launch")
+    assert (second.returncode, "Error: another launch runs in this checkout; wait" in second.stderr) == (1, True)
+    beside = fresh.attempt("dvc", "repro", "--single-item", "train-mnist@quick-vgg11-0")
+    assert beside.returncode != 0
+    assert "is busy, it is being blocked by" in beside.stderr
+    first.process.send_signal(signal.SIGINT)
+    assert first.end() != 0
+    assert "Traceback" not in first.said()
+    assert in_folder(fresh.folder) == []
+    assert set(lock_entries(fresh)) >= {"preprocess@quick-mnist", "preprocess@quick-cifar10"}
+
+    again = Launched(fresh, "--jobs", "2")
+    [killed, *_] = again.until(again.trainings, "a training")
+    resumed = [path.read_text() for path in (fresh.folder / ".cache/launch").glob("train-*.log")]
+    again.until_said("epoch 2/2")
+    [killed, *_] = again.until(again.trainings, "another training")
+    psutil.Process(killed.ppid()).kill()
+    assert again.end() == 0, again.said()
+    assert not killed.is_running()
+    logs = [*resumed, *(path.read_text() for path in (fresh.folder / ".cache/launch").glob("train-*.log"))]
+    assert any("going on after epoch 1 of 2" in log for log in logs)
+
+    assert results(fresh) == results(repository)
+    assert fresh.repro() == []
+    tested = (json.loads(path.read_text()) for path in (fresh.folder / "reports/quick").rglob("*-s0.json"))
+    assert len({found["run"]["mlflow"]["run_id"] for found in tested}) == 6
+    once_more = fresh.run(sys.executable, "-m", "stages.launch")
+    assert "Running stage" not in once_more
+
+
+def test_a_failing_cell_is_named_and_the_others_are_recorded(fresh: Repository) -> None:
+    """The folder of its runs is a file, so that it cannot write; the tables stay away, since one row is missing."""
+    blocked = fresh.folder / "data/runs/quick/mnist/vgg11"
+    blocked.parent.mkdir(parents=True)
+    blocked.write_bytes(b"")
+    done = fresh.attempt(sys.executable, "-m", "stages.launch", "--cells", "mnist/vgg11,mnist/resnet18")
+    assert done.returncode == 1
+    assert "Error: 1 of 2 failed, the others are done; the tables are as they were:\n" in done.stderr
+    assert "mnist/vgg11" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    recorded = lock_entries(fresh)
+    assert {"train-mnist@quick-resnet18-0", "evaluate-mnist@quick-resnet18-0"} <= set(recorded)
+    assert not any("vgg11" in name or "aggregate" in name for name in recorded)
+    blocked.unlink()
+    mended = fresh.run(sys.executable, "-m", "stages.launch", "--cells", "mnist/vgg11")
+    assert "the tables are as they were: 4 of all planned cells and seeds have not run" in mended
+    assert {"train-mnist@quick-vgg11-0", "evaluate-mnist@quick-vgg11-0"} <= set(lock_entries(fresh))
+
+
+def test_a_source_edited_while_a_launch_runs_keeps_its_cells_out_of_dvc_lock(fresh: Repository) -> None:
+    launched = Launched(fresh, "--jobs", "1", "--cells", "mnist/resnet18")
+    launched.until_said("epoch 1/2")
+    source = fresh.folder / "stages/learn/seeding.py"
+    source.write_text(source.read_text() + "# edited\n")
+    assert launched.end() == 1
+    assert "stages/learn changed while train-mnist@quick-resnet18-0 ran" in launched.said()
+    assert not any("resnet18" in name for name in lock_entries(fresh))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--budget", "paper"], "--budget: 'paper' is not allowed; allowed: quick, which params.yaml chooses"),
+        (
+            ["--cells", "mnist/vgg17"],
+            "--cells: 'mnist/vgg17' is not allowed; allowed: of those that params.yaml plans: ",
+        ),
+        (["--seeds", "0,7"], "--seeds: '7' is not allowed; allowed: of those that params.yaml plans: 0"),
+        (["--scheduler", "tcp://127.0.0.1:9"], "--scheduler tcp://127.0.0.1:9: no Dask scheduler answers there"),
+    ],
+)
+def test_a_wrong_option_is_one_line(fresh: Repository, options: list[str], said: str) -> None:
+    done = fresh.attempt(sys.executable, "-m", "stages.launch", *options)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"Error: {said}")
+    assert "Traceback" not in done.stderr
+
+
+# A cluster whose workers share no files
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def serving(folder: Path, *command: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A server that runs in a folder meanwhile; its output is in `<folder>.log`."""
+    with folder.with_name(f"{folder.name}.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, *command], cwd=folder, env=environment(**variables), stdout=log, stderr=log
+        )
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(PATIENCE)
+
+
+def wait_for(port: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def worker_in(fresh: Repository, name: str, scheduler: str, tracking: str, **variables: str) -> Any:
+    """A Dask worker in a clone of its own, with a home of its own."""
+    clone = fresh.folder.with_name(name)
+    subprocess.run(["git", "clone", "-q", str(fresh.folder), str(clone)], check=True)
+    home = fresh.folder.with_name(f"{name}-home")
+    home.mkdir()
+    shutil.copy2(fresh.folder / ".dvc" / "config", clone / ".dvc" / "config")
+    command = ["-m", "distributed.cli.dask_worker", scheduler, "--nthreads", "1", "--name", name, "--no-dashboard"]
+    places = {"HOME": str(home), "MLFLOW_TRACKING_URI": tracking}
+    return serving(clone, *command, "--local-directory", str(home), **places, **variables)
+
+
+def test_workers_in_clones_of_their_own_make_the_same(repository: Repository, fresh: Repository) -> None:
+    """A scheduler, three workers that share nothing but DVC's remote, a tracking server; one worker is killed.
+
+    A fourth worker, at another commit, is named and takes no part.
+    """
+    remote = fresh.folder.with_name("remote")
+    fresh.run("dvc", "remote", "add", "-d", "store", str(remote))
+    port, tracking_port = free_port(), free_port()
+    scheduler, tracking = f"tcp://127.0.0.1:{port}", f"http://127.0.0.1:{tracking_port}"
+    server = fresh.folder.with_name("server")
+    server.mkdir()
+    store = ["--backend-store-uri", "sqlite:///mlflow.db", "--port", str(tracking_port), "--workers", "1"]
+    with (
+        serving(server, "-m", "mlflow", "server", *store, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false"),
+        serving(fresh.folder, "-m", "distributed.cli.dask_scheduler", "--port", str(port), "--no-dashboard"),
+        worker_in(fresh, "one", scheduler, tracking),
+        worker_in(fresh, "two", scheduler, tracking),
+        worker_in(fresh, "three", scheduler, tracking),
+    ):
+        other = fresh.folder.with_name("other")
+        with worker_in(fresh, "other", scheduler, tracking) as stranger:
+            author = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+            subprocess.run(["git", *author, "commit", "-q", "--allow-empty", "-m", "another"], cwd=other, check=True)
+            wait_for(tracking_port)
+            options = ["--scheduler", scheduler, "--cells", "mnist/vgg11,mnist/resnet18,mnist/resnet18-sgd"]
+            launched = Launched(fresh, *options, MLFLOW_TRACKING_URI=tracking)
+            launched.until_said("worker other at tcp://")
+            launched.until_said("takes no part: commit ")
+            launched.until_said("epoch 1/2")
+            names = ("one", "two", "three")
+            clones = {str(fresh.folder.with_name(name)) for name in names}
+            launched.until(lambda: list(remote.glob("checkpoints/**/*.checkpoint")), "a checkpoint in the remote")
+            [training, *_] = launched.until(
+                lambda: [p for clone in clones for p in in_folder(Path(clone)) if "stages.train" in p.cmdline()],
+                "a training",
+            )
+            psutil.Process(training.ppid()).kill()
+            assert launched.end() == 0, launched.said()
+            assert stranger.poll() is None
+    expected = {name: content for name, content in results(repository).items() if "/mnist/" in name}
+    assert {name: content for name, content in results(fresh).items() if "/mnist/" in name} == expected
+    assert len(expected) == 3 * 4
+    assert list(remote.glob("checkpoints/**/*.checkpoint")) == []
+    stale = fresh.stale()
+    assert not any(name.startswith(("train-mnist", "evaluate-mnist")) for name in stale)

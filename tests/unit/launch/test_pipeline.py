@@ -1,0 +1,189 @@
+"""What a launch records in dvc.lock, in a real DVC repository of small stages."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stages.core.params import read_yaml
+from stages.launch import work
+from stages.launch.cluster import Order, connected, run
+from stages.launch.pipeline import Pipeline
+from stages.launch.work import Result, Unit
+
+WORK = """
+import hashlib, json, pathlib, sys
+number = sys.argv[1]
+out = pathlib.Path("out", number)
+out.mkdir(parents=True)
+(out / "result.txt").write_text(number)
+deps = {name: {"md5": hashlib.md5(pathlib.Path(name).read_bytes()).hexdigest()} for name in ("work.py", "data.txt")}
+(out / "run.json").write_text(json.dumps({"params": {"size": 3}, "deps": deps}))
+"""
+DVC = """
+stages:
+  work:
+    matrix: {number: "${numbers}"}
+    cmd: python work.py ${item.number}
+    deps: [work.py, data.txt]
+    params: [size]
+    outs: ["out/${item.number}"]
+"""
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Pipeline]:
+    """A repository in the working directory, with that many stages that none has run of."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["launch"])
+
+    def make(count: int) -> Pipeline:
+        Path("work.py").write_text(WORK)
+        Path("data.txt").write_text("data")
+        Path("params.yaml").write_text(json.dumps({"size": 3, "other": 1, "numbers": list(range(count))}))
+        Path("dvc.yaml").write_text(DVC)
+        Path(".gitignore").write_text("/.cache\n/out\n")
+        for command in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"], ["git", "add", "-A"]):
+            subprocess.run(command, check=True)
+        author = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+        subprocess.run(["git", *author, "commit", "-qm", "work"], check=True)
+        return Pipeline()
+
+    return make
+
+
+def names(count: int) -> list[str]:
+    return [f"work@{number}" for number in range(count)]
+
+
+def recorded() -> dict[str, Any]:
+    found: dict[str, Any] = read_yaml("dvc.lock")["stages"] if Path("dvc.lock").is_file() else {}
+    return found
+
+
+def perform(pipeline: Pipeline, name: str) -> Result:
+    return work.perform(Unit(name, (pipeline.command(name),)), {}, lambda _: None, {}, "here")
+
+
+def test_what_ran_is_recorded_as_dvc_records_it(repository: Callable[[int], Pipeline]) -> None:
+    pipeline = repository(2)
+    assert pipeline.stale(names(2)) == set(names(2))
+    with pipeline.busy(names(2)):
+        result = perform(pipeline, "work@0")
+        assert pipeline.record(result.done) == {}
+    subprocess.run([sys.executable, "-m", "dvc", "repro", "-q", "work@1"], check=True)
+    ours, theirs = recorded()["work@0"], recorded()["work@1"]
+    assert ours.keys() == theirs.keys()
+    assert (ours["deps"], ours["params"]) == (theirs["deps"], theirs["params"])
+    assert Pipeline().stale(names(2)) == set()
+    again = subprocess.run([sys.executable, "-m", "dvc", "repro"], check=True, capture_output=True, text=True)
+    assert "Running stage" not in again.stdout
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "said"),
+    [
+        ("work.py", WORK + "#", "work.py"),
+        ("data.txt", "other", "data.txt"),
+        ("params.yaml", json.dumps({"size": 4, "other": 1, "numbers": [0]}), "parameter size"),
+        ("out/0/result.txt", "tampered", "out/0"),
+        ("out/0/more.txt", "", "out/0"),
+    ],
+)
+def test_what_changed_since_is_not_recorded(
+    repository: Callable[[int], Pipeline], path: str, content: str, said: str
+) -> None:
+    pipeline = repository(1)
+    done = perform(pipeline, "work@0").done
+    Path(path).write_text(content)
+    assert pipeline.record(done) == {"work@0": f"not recorded, since it ran with others: {said}"}
+    assert recorded() == {}
+
+
+def test_a_parameter_that_is_not_the_stage_s_own_changes_nothing(repository: Callable[[int], Pipeline]) -> None:
+    pipeline = repository(1)
+    done = perform(pipeline, "work@0").done
+    Path("params.yaml").write_text(json.dumps({"size": 3, "other": 2, "numbers": [0]}))
+    assert pipeline.record(done) == {}
+    assert set(recorded()) == {"work@0"}
+
+
+def test_nothing_is_recorded_without_a_record(repository: Callable[[int], Pipeline]) -> None:
+    pipeline = repository(1)
+    [done] = perform(pipeline, "work@0").done
+    Path("out/0/run.json").unlink()
+    assert pipeline.record([done]) == {"work@0": "not recorded: work@0 left no record of what it ran with"}
+    assert recorded() == {}
+    assert pipeline.stale(names(1)) == set(names(1))
+
+
+def test_a_failing_command_is_told_with_its_last_line(repository: Callable[[int], Pipeline]) -> None:
+    pipeline = repository(1)
+    Path("work.py").write_text("import sys; print('first'); sys.exit('no such thing')")
+    result = perform(pipeline, "work@0")
+    assert result.done == ()
+    assert result.failure == "work@0: exit status 1: no such thing (.cache/launch/work@0.log)"
+
+
+def test_old_outputs_go_before_a_command_runs(repository: Callable[[int], Pipeline]) -> None:
+    """They may share their bytes with DVC's cache."""
+    pipeline = repository(1)
+    Path("out/0").mkdir(parents=True)
+    Path("out/0/old.txt").write_text("old")
+    assert pipeline.record(perform(pipeline, "work@0").done) == {}
+    assert sorted(path.name for path in Path("out/0").iterdir()) == ["result.txt", "run.json"]
+
+
+def test_what_the_run_cache_has_is_put_back(repository: Callable[[int], Pipeline]) -> None:
+    pipeline = repository(2)
+    pipeline.record(perform(pipeline, "work@0").done)
+    shutil.rmtree("out")
+    Path("dvc.lock").unlink()
+    fresh = Pipeline()
+    assert fresh.restore(names(2)) == {"work@0"}
+    assert Path("out/0/result.txt").read_text() == "0"
+    assert fresh.stale(names(2)) == {"work@1"}
+
+
+def test_a_lock_file_that_was_being_written_is_put_back(
+    repository: Callable[[int], Pipeline], capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipeline = repository(1)
+    pipeline.record(perform(pipeline, "work@0").done)
+    shutil.copyfile("dvc.lock", ".dvc/tmp/dvc.lock.whole")
+    Path("dvc.lock").write_text("schema: '2.0'\nstag")
+    assert Pipeline().stale(names(1)) == set()
+    assert "dvc.lock is put back" in capsys.readouterr().err
+
+
+def test_paths_in_use_are_refused_to_others(repository: Callable[[int], Pipeline]) -> None:
+    pipeline = repository(2)
+    with pipeline.busy(["work@0"]):
+        beside = subprocess.run([sys.executable, "-m", "dvc", "repro", "work@0"], capture_output=True, text=True)
+        other = subprocess.run([sys.executable, "-m", "dvc", "repro", "-q", "work@1"])
+    assert (beside.returncode, other.returncode) == (255, 0)
+    assert "is being blocked by" in beside.stderr
+    subprocess.run([sys.executable, "-m", "dvc", "repro", "-q"], check=True)
+
+
+def test_340_stages_8_at_once(repository: Callable[[int], Pipeline]) -> None:
+    """No lock error, and no entry of dvc.lock is lost."""
+    count = 340
+    pipeline = repository(count)
+    units = [Unit(name, (pipeline.command(name),)) for name in names(count)]
+    refused: dict[str, str] = {}
+    ended: list[str] = []
+    with pipeline.busy(names(count)), connected(None, 8, "token", lambda _: None) as client:
+        for results in run(client, units, Order("token", {}, {})):
+            assert [result.failure for result in results if result.failure] == []
+            ended += [result.unit for result in results]
+            refused |= pipeline.record([one for result in results for one in result.done])
+    assert refused == {}
+    assert sorted(ended) == sorted(names(count))
+    assert set(recorded()) == set(names(count))
+    assert Pipeline().stale(names(count)) == set()
