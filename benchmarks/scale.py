@@ -35,7 +35,7 @@ def seconds_of(record: dict[str, Any]) -> float:
 def rest(unit: Unit, order: Order) -> Result:
     """Sleep as long as the unit says."""
     time.sleep(float(unit.commands[0].command))
-    return Result(unit.name, (), None, "")
+    return Result(unit.name, (), None)
 
 
 def replay(scheduler: str, times: list[float], seeds: int, speed: float) -> float:

@@ -11,6 +11,7 @@ with exit status 1; the others run.
 """
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +26,7 @@ from stages.core.locks import exclusive
 from stages.core.params import Params, load_params
 from stages.core.progress import say
 from stages.core.provenance import stage_name
-from stages.launch.work import Unit
+from stages.launch.work import Result, Unit
 
 if TYPE_CHECKING:
     from stages.launch.pipeline import Pipeline
@@ -33,8 +34,13 @@ if TYPE_CHECKING:
 RUNS = Path("data/runs")
 
 
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @click.command()
-@click.option("--jobs", type=click.IntRange(min=1), default=os.cpu_count() or 1, help="by default one a core")
+@click.option("--jobs", type=click.IntRange(min=1), default=cores(), help="by default one a core")
 @click.option("--budget", help="the one that params.yaml chooses, named to be sure")
 @click.option("--cells", help="some of the planned cells, separated by commas; by default all")
 @click.option("--seeds", help="some of the seeds of params.yaml, separated by commas; by default all")
@@ -45,6 +51,8 @@ def main(jobs: int, budget: str | None, cells: str | None, seeds: str | None, sc
     if budget not in (None, params.budget):
         raise ParamError("--budget", budget, f"{params.budget}, which params.yaml chooses; change `budget` there")
     chosen = chosen_trainings(params, cells, seeds)
+    for number in (signal.SIGTERM, signal.SIGHUP):  # end what runs then too
+        signal.signal(number, signal.default_int_handler)
     with exclusive(Path("dvc.yaml"), "another launch runs in this checkout"):
         launch(params, chosen, jobs, scheduler)
 
@@ -95,7 +103,9 @@ def pending(pipeline: "Pipeline", budget: str, trainings: list[Training]) -> dic
         stages = names if names[0] in stale else [name for name in names if name in stale]
         if stages:
             unit = f"{training.key} seed {training.seed}"
-            units[training] = Unit(unit, tuple(pipeline.command(name) for name in stages))
+            trained = [name for name in names[:1] if name not in stages]
+            inputs = [f"preprocess@{budget}-{training.key.dataset}", *trained]
+            units[training] = Unit(unit, tuple(pipeline.command(name) for name in stages), tuple(inputs))
     return units
 
 
@@ -112,30 +122,49 @@ def run_units(
 
     expected = weights()
     longest_first = sorted(units.values(), key=lambda unit: -expected[unit.name])
-    data = sorted({f"preprocess@{params.budget}-{training.key.dataset}" for training in units})
+    inputs = sorted({name for unit in units.values() for name in unit.inputs})
     if scheduler and pipeline.has_remote():
-        pipeline.push(data)  # for workers that share no files
+        pipeline.push(inputs)  # for workers that share no files
     variables = {"OMP_NUM_THREADS": "1"} if params.chosen_budget().threads == "auto" else {}
-    order = Order(token_hex(), pipeline.entries(data), variables)
+    order = Order(token_hex(), pipeline.entries(inputs), variables)
     view = View(weights)
     with (
         pipeline.busy(command.stage for unit in units.values() for command in unit.commands),
         connected(scheduler, jobs, order.token, view.hear) as client,
-        view.shown(lambda: slots(client), client.dashboard_link),
     ):
-        for results in run(client, longest_first, order):
-            for result in results:
-                if result.parcel:
-                    pipeline.receive(result.parcel)
-            refused = pipeline.record([one for result in results for one in result.done])
-            for result in results:
-                view.finished(result.refused(refused))
+        view.slots = slots(client, order.token)
+        with view.shown(client.dashboard_link):
+            for results in run(client, longest_first, order):
+                view.slots = slots(client, order.token)
+                for result in record(pipeline, results) if results else []:
+                    view.finished(result)
     return view.failed
+
+
+def record(pipeline: "Pipeline", results: list[Result]) -> list[Result]:
+    """Record what has ended; what was refused comes back as failed."""
+    told = []
+    for result in results:
+        try:
+            if result.parcel:
+                pipeline.receive(result.parcel)
+            told.append(result)
+        except StageError as error:
+            told.append(Result(result.unit, (), f"{result.unit}: {error}"))
+    refused = pipeline.record([one for result in told for one in result.done])
+    return [result.refused(refused) for result in told]
 
 
 def dvc(*arguments: str) -> None:
     """Run DVC in the same environment. Raises StageError when it fails; it has said why."""
-    if subprocess.run([sys.executable, "-m", "dvc", *arguments], check=False).returncode:  # noqa: S603
+    with subprocess.Popen([sys.executable, "-m", "dvc", "--wait-for-lock", *arguments]) as process:  # noqa: S603
+        try:
+            process.wait()
+        except KeyboardInterrupt:  # DVC ends its stage and then itself, which must not be cut short
+            process.send_signal(signal.SIGINT)
+            process.wait()
+            raise
+    if process.returncode:
         raise StageError(f"dvc {' '.join(arguments)} failed")
 
 

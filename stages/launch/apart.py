@@ -5,13 +5,14 @@ that a worker that takes the place of a lost one finds it; it goes when the unit
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
 from stages.core.locks import LOCKS
+from stages.core.progress import say
 from stages.core.runs import CHECKPOINT
 from stages.launch import work
 from stages.launch.pipeline import Pipeline
@@ -21,7 +22,7 @@ FOLDER = "checkpoints"  # in the remote, beside DVC's files
 
 
 def perform(
-    unit: Unit, supplies: dict[str, Any], variables: dict[str, str], report: Report, running: Running, worker: str
+    unit: Unit, supplies: dict[str, Any], variables: dict[str, str], report: Report, running: Running
 ) -> Result:
     """Fetch what a unit needs, run it, and push what it made. `supplies` are the entries of dvc.lock of its inputs."""
     pipeline = Pipeline()
@@ -29,13 +30,14 @@ def perform(
         pipeline.supply(supplies)
     checkpoint = Copy(pipeline.remote(), _checkpoint(unit))
     checkpoint.fetch()
-    result = work.perform(unit, variables, report, running, worker, checkpoint.store)
+    result = work.perform(unit, variables, report, running, checkpoint.store)
     refused = pipeline.record(result.done)
     result = result.refused(refused)
     names = [one.stage for one in result.done if one.stage not in refused]
+    parcel = pipeline.parcel(names) if names else None
     if not result.failure:
         checkpoint.remove()
-    return result._replace(parcel=pipeline.parcel(names)) if names else result
+    return result._replace(parcel=parcel)
 
 
 class Copy:
@@ -60,11 +62,15 @@ class Copy:
         stamp = self._stamp()
         if stamp in (None, self._stored) or self.path is None:
             return
-        with suppress(FileNotFoundError):  # the run is done and the file gone
+        self._stored = stamp
+        try:
             self.fs.makedirs(self.fs.parent(self.place), exist_ok=True)
             self.fs.put_file(str(self.path), f"{self.place}.new")
             self.fs.move(f"{self.place}.new", self.place)
-            self._stored = stamp
+        except FileNotFoundError:
+            pass  # the run is done and the file gone
+        except Exception as error:  # whatever a remote raises: the next epoch tries again, and the training goes on
+            say(f"warning: {self.path} is not copied to DVC's remote: {error}")
 
     def remove(self) -> None:
         """Take the copy away."""

@@ -1,16 +1,19 @@
 """The Dask cluster that runs the units: an embedded one, or one whose scheduler is there already.
 
-A worker takes part once it has shown that its checkout and its software are those of the launch; it then offers the
-resource `training`, one for each of its threads, and a unit asks for one. So a refused worker of a shared cluster goes
-on with whatever else it does.
+A worker takes part once it has shown that its checkout and its software are those of the launch; it then offers a
+resource named after the launch, one for each of its threads, and a unit asks for one. So a refused worker of a shared
+cluster goes on with whatever else it does, and two launches on one cluster know nothing of each other.
 """
 
 import logging
 import math
+import signal
+import subprocess
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock
@@ -24,11 +27,9 @@ from stages.core.errors import StageError
 from stages.core.progress import say
 from stages.core.records import write_text
 from stages.launch import work
-from stages.launch.work import Result, Unit
+from stages.launch.work import Result, Running, Unit
 
-RESOURCE = "training"
-TOPIC = "launch"  # of Dask's events: what workers say meanwhile
-TOKEN = Path(".cache/launch/token")
+LAUNCHES = Path(".cache/launch")
 _LOOK = 1.0  # seconds between two looks for new workers
 _ALONE = 15.0  # seconds without a worker before that is said
 
@@ -64,32 +65,36 @@ class Checkout(NamedTuple):
 class Trainings(WorkerPlugin):
     """What makes a worker one of ours: the check, the resource, and the processes that end with it.
 
-    A worker that finds the launch's `token` in its working directory shares its files; another one is `apart`. Each
-    launch has a plugin of its own: two on one cluster know nothing of each other.
+    A worker that finds the launch's `token` in its working directory shares its files; another one is `apart`.
     """
 
     def __init__(self, expected: Checkout, token: str) -> None:
         self.expected, self.token = expected, token
-        self.name = f"trainings-{token}"
+        self.name = _named(token)
         self.apart = True
-        self.running: work.Running = {}
+        self.running = Running()
 
     async def setup(self, worker: Worker) -> None:
         """Offer the worker's threads, or say why not."""
+        self.running = Running()
+        self.apart = not _token_file(self.token).is_file()
         try:
             different = self.expected.differences(Checkout.here())
         except StageError as error:
             different = [str(error)]
-        self.apart = not TOKEN.is_file() or TOKEN.read_text() != self.token
+        if self.apart and not different and not _has_remote():
+            different = ["it shares no files with the launch, and its clone has no default DVC remote"]
         if different:
             named = f"worker {worker.name} at {worker.address}"
-            worker.log_event(TOPIC, {"refused": named, "why": "; ".join(different)})
+            worker.log_event(self.name, {"refused": named, "why": "; ".join(different)})
         else:
-            await worker.set_resources(**{RESOURCE: worker.state.nthreads})
+            await worker.set_resources(**{self.name: worker.state.nthreads})
 
-    def teardown(self, worker: Worker) -> None:
-        """End what runs."""
-        work.stop(self.running)
+    async def teardown(self, worker: Worker) -> None:
+        """End what runs, and offer nothing any more."""
+        self.running.stop()
+        with suppress(Exception):  # a worker that closes has no scheduler any more
+            await worker.set_resources(**{self.name: 0})
 
 
 class Order(NamedTuple):
@@ -103,27 +108,32 @@ class Order(NamedTuple):
 def perform(unit: Unit, order: Order) -> Result:
     """Run a unit on the worker that this is called on."""
     worker = get_worker()
-    trainings, name = _trainings(worker, order.token), str(worker.name)
+    trainings = worker.plugins[_named(order.token)]
+    assert isinstance(trainings, Trainings)  # noqa: S101 - registered under that name here
 
     def report(seen: dict[str, Any]) -> None:
-        worker.log_event(TOPIC, seen)
+        worker.log_event(trainings.name, seen)
 
-    if trainings.apart:
-        from stages.launch import apart  # imports DVC
+    if not trainings.apart:
+        return work.perform(unit, order.variables, report, trainings.running)
+    from stages.launch import apart  # imports DVC
 
-        return apart.perform(unit, order.supplies, order.variables, report, trainings.running, name)
-    return work.perform(unit, order.variables, report, trainings.running, name)
-
-
-def stop(token: str, dask_worker: Worker) -> None:
-    """End what runs of a launch on a worker."""
-    work.stop(_trainings(dask_worker, token).running)
+    supplies = {name: order.supplies[name] for name in unit.inputs}
+    return apart.perform(unit, supplies, order.variables, report, trainings.running)
 
 
-def _trainings(worker: Worker, token: str) -> Trainings:
-    plugin = worker.plugins[f"trainings-{token}"]
-    assert isinstance(plugin, Trainings)  # noqa: S101 - registered under that name here
-    return plugin
+def _named(token: str) -> str:
+    """The name of a launch's plugin, of its resource, and of the topic of its workers' events."""
+    return f"launch-{token}"
+
+
+def _token_file(token: str) -> Path:
+    return LAUNCHES / f"{token}.token"
+
+
+def _has_remote() -> bool:
+    asked = [sys.executable, "-m", "dvc", "config", "core.remote"]
+    return subprocess.run(asked, capture_output=True, check=False).returncode == 0  # noqa: S603
 
 
 @contextmanager
@@ -133,72 +143,80 @@ def connected(scheduler: str | None, jobs: int, token: str, hear: Callable[[dict
     `hear` is called, in another thread, with what workers say. Raises StageError when nothing answers there.
     """
     logging.getLogger("distributed").setLevel(logging.ERROR)  # lost workers and the like are told by the view
-    with dask.config.set({"distributed.worker.daemon": True, "distributed.scheduler.allowed-failures": 5}):
+    settings = {
+        "distributed.worker.daemon": True,
+        "distributed.scheduler.allowed-failures": 5,
+        "distributed.nanny.pre-spawn-environ": {},  # what decides bits is set by the launch alone
+    }
+    with dask.config.set(settings), ExitStack() as open_ones:
         if scheduler is None:
-            with (
-                LocalCluster(
-                    n_workers=jobs,
-                    threads_per_worker=1,
-                    host="127.0.0.1",
-                    dashboard_address="127.0.0.1:8787",
-                    memory_limit=0,  # what takes memory is a process of its own
-                    local_directory=".cache/dask",
-                    env={"DASK_LOGGING__DISTRIBUTED": "error"},
-                ) as cluster,
-                Client(cluster) as client,
-                _prepared(client, token, hear),
-            ):
-                yield client
-            return
+            scheduler = open_ones.enter_context(_embedded(jobs)).scheduler_address
         try:
-            client = Client(scheduler, timeout=10)
+            client = open_ones.enter_context(Client(scheduler, timeout=10))
         except (OSError, ValueError) as error:
             raise StageError(f"--scheduler {scheduler}: no Dask scheduler answers there ({error})") from None
-        with client, _prepared(client, token, hear):
-            yield client
+        open_ones.enter_context(_prepared(client, token, hear))
+        yield client
+
+
+@contextmanager
+def _embedded(jobs: int) -> Iterator[LocalCluster]:
+    """A cluster of processes of this machine. Ctrl-C on a terminal is not for them: the launch ends what they run."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        cluster = LocalCluster(
+            n_workers=jobs,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:8787",
+            memory_limit=0,  # what takes memory is a process of its own
+            local_directory=".cache/dask",
+            env={"DASK_LOGGING__DISTRIBUTED": "error"},
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with cluster:
+        yield cluster
 
 
 @contextmanager
 def _prepared(client: Client, token: str, hear: Callable[[dict[str, Any]], None]) -> Iterator[None]:
-    """Make the workers ours meanwhile; when it ends otherwise than well, what still runs ends too."""
-    write_text(TOKEN, token)
+    """Make the workers ours meanwhile; what still runs when it ends is ended."""
+    write_text(_token_file(token), "")
     plugin = Trainings(Checkout.here(), token)
-    client.subscribe_topic(TOPIC, lambda event: hear(event[1]))
-    client.register_plugin(plugin)
     try:
+        client.subscribe_topic(plugin.name, lambda event: hear(event[1]))
+        client.register_plugin(plugin)
         yield
-    except BaseException:
-        client.run(stop, token)
-        raise
     finally:
-        client.unregister_worker_plugin(plugin.name)
+        _token_file(token).unlink(missing_ok=True)
+        with suppress(Exception):  # of workers that are lost at that moment, and end what they run by themselves
+            client.unregister_worker_plugin(plugin.name)
 
 
-def slots(client: Client) -> int:
+def slots(client: Client, token: str) -> int:
     """How many units the workers that take part can run at once."""
-    workers = client.scheduler_info(n_workers=-1)["workers"].values()
-    return int(sum(worker["resources"].get(RESOURCE, 0) for worker in workers))
+    workers = client.scheduler_info(n_workers=-1).get("workers", {}).values()
+    return int(sum(worker["resources"].get(_named(token), 0) for worker in workers))
 
 
 def run(
-    client: Client,
-    units: list[Unit],
-    order: Order,
-    doing: Callable[[Unit, Order], Result] = perform,
+    client: Client, units: list[Unit], order: Order, doing: Callable[[Unit, Order], Result] = perform
 ) -> Iterator[list[Result]]:
-    """Run the units, those at the front first; yields what has ended since the last time, as it comes.
+    """Run the units, those at the front first; yields what has ended since the last time, which may be nothing.
 
     Dask is handed as many as there are slots and gets the next one when one ends, so that their order holds to the end.
-    The unit of a worker that is lost runs again elsewhere.
+    The unit of a worker that is lost runs again elsewhere. Raises StageError when the scheduler is lost.
     """
     waiting, running, guard = deque(units), dict[Future[Result], str](), Lock()
     ended: SimpleQueue[Result] = SimpleQueue()
 
     def hand_out() -> None:
+        free = slots(client, order.token)
         with guard:
-            while waiting and len(running) < slots(client):
+            while waiting and len(running) < free:
                 unit = waiting.popleft()
-                future = client.submit(doing, unit, order, pure=False, resources={RESOURCE: 1})
+                future = client.submit(doing, unit, order, pure=False, resources={_named(order.token): 1})
                 running[future] = unit.name
                 future.add_done_callback(take_back)
 
@@ -208,7 +226,8 @@ def run(
         if unit is None:
             return  # the launch is being ended, and Dask tells that its futures are cancelled
         ended.put(_result(future, unit))
-        hand_out()
+        with suppress(Exception):  # the loop below tries again, and says what is wrong
+            hand_out()
 
     left, since = len(units), time.monotonic()
     try:
@@ -222,9 +241,10 @@ def run(
                 results.append(ended.get(timeout=_LOOK))
                 while True:
                     results.append(ended.get_nowait())
-            if results:
-                left -= len(results)
-                yield results
+            left -= len(results)
+            yield results
+    except (OSError, RuntimeError) as error:
+        raise StageError(f"the Dask scheduler is lost ({error}); start again to go on") from None
     finally:
         with guard:
             waiting.clear()
@@ -235,4 +255,4 @@ def _result(future: "Future[Result]", unit: str) -> Result:
     try:
         return future.result()
     except Exception as error:  # whatever Dask or the worker raises is this unit's failure, and the rest goes on
-        return Result(unit, (), f"{type(error).__name__}: {' '.join(str(error).split())}", "none")
+        return Result(unit, (), f"{unit}: {type(error).__name__}: {' '.join(str(error).split())}")

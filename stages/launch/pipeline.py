@@ -6,17 +6,17 @@ must name, as taken when the command started, the parameters and hashes that DVC
 be those that the command left.
 """
 
+import logging
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from dvc.dependency import ParamsDependency
+from dvc.dvcfile import Lockfile
 from dvc.exceptions import DvcException
-from dvc.lock import LockError
-from dvc.log import logger
 from dvc.repo import Repo, lock_repo
 from dvc.rwlock import rwlock
 from dvc.stage import PipelineStage
@@ -25,30 +25,41 @@ from dvc.stage.loader import StageLoader
 
 from stages.core.errors import StageError
 from stages.core.params import read_yaml
-from stages.core.progress import say
 from stages.core.records import atomic_path, read_json, write_bytes
 from stages.core.runs import RECORD
 from stages.launch.work import Command, Done, Parcel
 
-_LOCK_FILE, _COPY = Path("dvc.lock"), Path(".dvc/tmp/dvc.lock.whole")
+_LOCK_FILE = Path("dvc.lock")
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn DVC's errors into ours, of one line."""
+    try:
+        yield
+    except (DvcException, OSError) as error:
+        raise StageError(f"dvc: {' '.join(str(error).split())}") from None
 
 
 class Pipeline:
-    """The stages of the DVC repository in the working directory."""
+    """The stages of the DVC repository in the working directory. Whatever DVC refuses is a StageError."""
 
     def __init__(self) -> None:
-        restore_lock_file()
-        logger.setLevel("WARNING")
-        try:
+        logging.getLogger("dvc").setLevel(logging.WARNING)
+        with _told():
             self.repo = Repo(_wait_for_lock=True)  # another command holds it for moments: not while its stages run
-            self._load()
-        except DvcException as error:
-            raise StageError(f"dvc: {' '.join(str(error).split())}") from None
+        self._load()
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """Hold the repository, as every DVC command does but while a stage of its runs."""
+        with _told(), lock_repo(self.repo):
+            yield
 
     def _load(self) -> None:
         """Read dvc.yaml and dvc.lock; what was saved into a stage and not recorded is forgotten."""
-        self.repo._reset()
-        self._stages = {stage.addressing: stage for stage in self.repo.index.stages}
+        with self._held():
+            self._stages = {stage.addressing: stage for stage in self.repo.index.stages}
 
     def command(self, name: str) -> Command:
         """A stage's command and outputs."""
@@ -57,16 +68,19 @@ class Pipeline:
 
     def stale(self, names: Iterable[str]) -> set[str]:
         """Those of the stages whose command, parameters, dependencies or outputs differ from dvc.lock."""
-        with lock_repo(self.repo):
+        with self._held():
             return {name for name in names if self._stages[name].status()}
 
     def restore(self, names: Iterable[str]) -> set[str]:
         """Check out those stages whose outputs for today's inputs lie in DVC's run-cache, as `dvc repro` would."""
         restored = []
-        with lock_repo(self.repo):
+        with self._held():
             for name in names:
                 stage = self._stages[name]
                 try:
+                    stage.save_deps()
+                    self.repo.stage_cache.restore(stage, dry=True)  # raises where there is nothing
+                    stage.remove_outs(ignore_remove=False, force=False)
                     self.repo.stage_cache.restore(stage)
                     stage.save(run_cache=False)
                     stage.commit()
@@ -74,6 +88,7 @@ class Pipeline:
                     continue
                 restored.append(stage)
             self._write(restored)
+        self._load()
         return {stage.addressing for stage in restored}
 
     @contextmanager
@@ -84,25 +99,25 @@ class Pipeline:
         read = {dep.fs_path for stage in stages for dep in stage.deps if not isinstance(dep, ParamsDependency)}
         hardlink = self.repo.config["core"].get("hardlink_lock", False)
         command = " ".join(sys.argv)  # as stage.commit() has it, which may then take the same paths
-        try:
-            with rwlock(self.repo.tmp_dir, self.repo.fs, command, sorted(read - write), sorted(write), hardlink):
-                yield
-        except LockError as error:
-            raise StageError(f"dvc: {' '.join(str(error).split())}") from None
+        with ExitStack() as held:
+            with _told():
+                paths = sorted(read - write), sorted(write)
+                held.enter_context(rwlock(self.repo.tmp_dir, self.repo.fs, command, *paths, hardlink))
+            yield
 
     def record(self, done: Sequence[Done]) -> dict[str, str]:
         """Record what ran in dvc.lock, in DVC's cache and run-cache; returns why a stage was refused, by its name."""
         refused, recorded = {}, []
-        with lock_repo(self.repo):
+        with self._held():
             for one in done:
-                stage = self._stages[one.stage]
                 try:
+                    stage = self._stages[one.stage]
                     stage.save(run_cache=False)
                     changed = _differences(stage, one)
                     if not changed:
                         stage.commit()
                         self.repo.stage_cache.save(stage)
-                except (DvcException, StageError) as error:
+                except (DvcException, StageError, OSError) as error:
                     refused[one.stage] = f"not recorded: {' '.join(str(error).split())}"
                     continue
                 if changed:
@@ -119,7 +134,7 @@ class Pipeline:
 
         Nothing is recorded by that: dvc.lock is as before, and `record` then finds what to record.
         """
-        with lock_repo(self.repo):
+        with self._held():
             for entry in parcel.entries.values():
                 made = self.repo.stage_cache._create_stage(entry)
                 for objects in made.get_used_objs().values():
@@ -132,7 +147,7 @@ class Pipeline:
 
     def parcel(self, names: Sequence[str]) -> Parcel:
         """The other end: push what these stages made, and give what is not pushed."""
-        with lock_repo(self.repo):
+        with self._held():
             self.repo.push(targets=list(names))
             files = {
                 out.def_path: Path(out.fs_path).read_bytes()
@@ -144,13 +159,14 @@ class Pipeline:
 
     def entries(self, names: Sequence[str]) -> dict[str, Any]:
         """The entries of dvc.lock of these stages."""
-        recorded = read_yaml(_LOCK_FILE)["stages"] if _LOCK_FILE.is_file() else {}
+        with self._held():
+            recorded = read_yaml(_LOCK_FILE)["stages"] if _LOCK_FILE.is_file() else {}
         return {name: recorded[name] for name in names if name in recorded}
 
     def supply(self, entries: dict[str, Any]) -> None:
         """Check out the outputs of stages that ran elsewhere, from DVC's remote, and record them as they were there."""
         recorded = self.entries(list(entries))
-        with lock_repo(self.repo):
+        with self._held():
             stages = [self._stages[name] for name, entry in entries.items() if recorded.get(name) != entry]
             for stage in stages:
                 StageLoader.fill_from_lock(stage, entries[stage.addressing])
@@ -159,40 +175,30 @@ class Pipeline:
             self.repo.pull(targets=list(entries))
 
     def push(self, names: Sequence[str]) -> None:
-        """Push the outputs of these stages to DVC's remote. Raises StageError when there is none."""
-        try:
-            with lock_repo(self.repo):
-                self.repo.push(targets=list(names))
-        except DvcException as error:
-            raise StageError(f"dvc: {' '.join(str(error).split())}") from None
+        """Push the outputs of these stages to DVC's remote."""
+        with self._held():
+            self.repo.push(targets=list(names))
 
     def has_remote(self) -> bool:
         """Whether DVC has a default remote."""
         return bool(self.repo.config["core"].get("remote"))
 
     def remote(self) -> tuple[Any, str]:
-        """DVC's default remote: its file system and its root there. Raises StageError when there is none."""
-        try:
+        """DVC's default remote: its file system and its root there."""
+        with _told():
             remote = self.repo.cloud.get_remote()
-        except DvcException as error:
-            raise StageError(f"dvc: {' '.join(str(error).split())}") from None
         return remote.fs, remote.path
 
     def _write(self, stages: list[PipelineStage]) -> None:
+        """Write the entries of stages into dvc.lock, whole or not at all: DVC writes it in place."""
         if not stages:
             return
-        if _LOCK_FILE.is_file():
-            with atomic_path(_COPY) as copy:
-                shutil.copyfile(_LOCK_FILE, copy)
-        stages[0].dvcfile.dump_stages(stages, update_pipeline=False)
-        _COPY.unlink(missing_ok=True)
-
-
-def restore_lock_file() -> None:
-    """Put dvc.lock back when a process was killed while it wrote it: DVC does not write it atomically."""
-    if _COPY.is_file():
-        say(f"{_LOCK_FILE} is put back as it was before a launch was killed while it wrote it")
-        _COPY.replace(_LOCK_FILE)
+        with atomic_path(_LOCK_FILE) as temporary:
+            if _LOCK_FILE.is_file():
+                shutil.copyfile(_LOCK_FILE, temporary)
+            else:
+                temporary.unlink()
+            Lockfile(self.repo, str(temporary)).dump_stages(stages)
 
 
 def _differences(stage: PipelineStage, done: Done) -> list[str]:

@@ -26,20 +26,21 @@ class View:
     def __init__(self, weights: Callable[[], dict[str, float]]) -> None:
         self.weights = weights
         self.expected = weights()
-        self.slots: Callable[[], int] = lambda: 1
+        self.slots = 1  # units that run at once
         self.dashboard = ""
         self.running: dict[str, dict[str, Any]] = {}
         self.done: list[str] = []
         self.failed: dict[str, str] = {}
+        self.took = self.foreseen = 0.0  # seconds of the units that are done, and what was expected of them
         self.begun = time.monotonic()
         self._lock = Lock()
         self._live: Live | None = None
 
     @contextmanager
-    def shown(self, slots: Callable[[], int], dashboard: str) -> Iterator[None]:
-        """Show it meanwhile; `slots` says how many units run at once."""
-        self.slots, self.dashboard = slots, dashboard
-        say(f"{len(self.expected)} to run, {slots()} at a time; Dask's dashboard: {dashboard}")
+    def shown(self, dashboard: str) -> Iterator[None]:
+        """Show it meanwhile."""
+        self.dashboard = dashboard
+        say(f"{len(self.expected)} to run, {self.slots} at a time; Dask's dashboard: {dashboard}")
         if not sys.stderr.isatty():
             yield
             return
@@ -71,9 +72,11 @@ class View:
                 self.failed[result.unit] = result.failure
             else:
                 self.done.append(result.unit)
+        took = time.monotonic() - shown["since"]
         self.expected = self.weights()
-        took = duration(time.monotonic() - shown["since"])
-        what = f"failed: {result.failure}" if result.failure else f"done in {took}"
+        if not result.failure:
+            self.took, self.foreseen = self.took + took, self.foreseen + self.expected[result.unit]
+        what = f"failed: {result.failure}" if result.failure else f"done in {duration(took)}"
         self._say(f"[{len(self.done) + len(self.failed)}/{len(self.expected)}] {result.unit} {what}{self._outlook()}")
 
     def left(self) -> float | None:
@@ -83,8 +86,10 @@ class View:
             gone = {unit: time.monotonic() - shown["since"] for unit, shown in self.running.items()}
         if not self.done:
             return None
-        rest = [max(0.0, seconds - gone.get(unit, 0.0)) for unit, seconds in self.expected.items() if unit not in over]
-        return max(sum(rest) / max(1, self.slots()), *rest) if rest else 0.0
+        slower = self.took / self.foreseen  # than a training alone on the machine, and its evaluation comes on top
+        left = {unit: seconds * slower for unit, seconds in self.expected.items() if unit not in over}
+        rest = [max(0.0, seconds - gone.get(unit, 0.0)) for unit, seconds in left.items()]
+        return max(sum(rest) / max(1, self.slots), *rest) if rest else 0.0
 
     def _outlook(self) -> str:
         left = self.left()

@@ -14,19 +14,22 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 from typing import Any, NamedTuple
 
+from stages.core.errors import StageError
 from stages.core.outlook import PROGRESS
 from stages.core.provenance import hash_dependency
 
 LOGS = Path(".cache/launch")
 _POLL = 0.2  # seconds between two looks at a running command
+# Dask sets these for its workers; how many threads a training has is its budget's matter.
+_OF_DASK = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MALLOC_TRIM_THRESHOLD_")
 _GRACE = 5.0  # seconds that a command has to end by itself once it was asked to
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG, from Linux's prctl.h
 
 Report = Callable[[dict[str, Any]], None]
 Look = Callable[[], None]
-Running = dict[str, "subprocess.Popen[bytes]"]
 
 
 class Command(NamedTuple):
@@ -38,10 +41,14 @@ class Command(NamedTuple):
 
 
 class Unit(NamedTuple):
-    """What runs as one piece: train, unless that is up to date, and then evaluate, of one cell and seed."""
+    """What runs as one piece: train, unless that is up to date, and then evaluate, of one cell and seed.
+
+    `inputs` are the stages whose outputs it starts from.
+    """
 
     name: str
     commands: tuple[Command, ...]
+    inputs: tuple[str, ...] = ()
 
 
 class Done(NamedTuple):
@@ -49,7 +56,6 @@ class Done(NamedTuple):
 
     stage: str
     outputs: dict[str, str]
-    seconds: float
 
 
 class Parcel(NamedTuple):
@@ -68,7 +74,6 @@ class Result(NamedTuple):
     unit: str
     done: tuple[Done, ...]
     failure: str | None
-    worker: str
     parcel: Parcel | None = None
 
     def refused(self, why: dict[str, str]) -> "Result":
@@ -77,40 +82,66 @@ class Result(NamedTuple):
         return self._replace(failure="; ".join([*found, *filter(None, [self.failure])]) or None)
 
 
+class Running:
+    """The commands that run on a worker; once it is stopped, none starts any more."""
+
+    def __init__(self) -> None:
+        self._processes: set[subprocess.Popen[bytes]] = set()
+        self._stopped = False
+        self._lock = Lock()
+
+    def start(self, *arguments: Any, **options: Any) -> "subprocess.Popen[bytes]":
+        """Start a process. Raises StageError once all have been stopped."""
+        with self._lock:
+            if self._stopped:
+                raise StageError("stopped")
+            process = subprocess.Popen(*arguments, **options)  # noqa: S603 - a stage's command, from dvc.yaml
+            self._processes.add(process)
+        return process
+
+    def end(self, process: "subprocess.Popen[bytes]") -> None:
+        """Forget a process, which is killed if it has not ended."""
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        with self._lock:
+            self._processes.discard(process)
+
+    def stop(self) -> None:
+        """End all: asked first, as Ctrl-C would, so that their MLflow runs say so."""
+        with self._lock:
+            self._stopped = True
+            processes = list(self._processes)
+        for process in processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+        deadline = time.monotonic() + _GRACE
+        for process in processes:
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
 def perform(
-    unit: Unit, variables: dict[str, str], report: Report, running: Running, worker: str, look: Look = lambda: None
+    unit: Unit, variables: dict[str, str], report: Report, running: Running, look: Look = lambda: None
 ) -> Result:
     """Run a unit's commands in the working directory, one after the other.
 
-    `report` takes what is to be seen meanwhile, `running` holds the process that runs now, by the name of its stage;
-    `look` is called several times a second.
+    `report` takes what is to be seen meanwhile; `look` is called several times a second.
     """
     done: list[Done] = []
     for command in unit.commands:
-        report({"unit": unit.name, "stage": command.stage})
-        start = time.monotonic()
         try:
-            failure = _run(command, variables, lambda seen: report({"unit": unit.name, **seen}), running, look)
-        except OSError as error:
+            failure = _run(unit.name, command, variables, report, running, look)
+            if not failure:
+                hashes = {path: hash_dependency(Path(path))["md5"] for path in command.outputs}
+                done.append(Done(command.stage, hashes))
+                continue
+        except (OSError, StageError) as error:
             failure = f"{command.stage}: {error}"
-        if failure:
-            return Result(unit.name, tuple(done), failure, worker)
-        hashes = {path: hash_dependency(Path(path))["md5"] for path in command.outputs}
-        done.append(Done(command.stage, hashes, round(time.monotonic() - start, 3)))
-    return Result(unit.name, tuple(done), None, worker)
-
-
-def stop(running: Running) -> None:
-    """End the commands that run: asked first, as Ctrl-C would, so that their MLflow runs say so."""
-    for process in list(running.values()):
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-    deadline = time.monotonic() + _GRACE
-    for process in list(running.values()):
-        try:
-            process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            process.kill()
+        return Result(unit.name, tuple(done), failure)
+    return Result(unit.name, tuple(done), None)
 
 
 def log_of(stage: str) -> Path:
@@ -118,18 +149,23 @@ def log_of(stage: str) -> Path:
     return LOGS / f"{stage}.log"
 
 
-def _run(command: Command, variables: dict[str, str], report: Report, running: Running, look: Look) -> str | None:
+def _run(
+    unit: str, command: Command, variables: dict[str, str], report: Report, running: Running, look: Look
+) -> str | None:
     """Run one command; returns why it failed, if it did."""
+    seen = {"unit": unit, "stage": command.stage}
+    report(seen)
     for output in command.outputs:
         _remove(Path(output))
     log, progress = log_of(command.stage), LOGS / f"{command.stage}.progress"
     log.parent.mkdir(parents=True, exist_ok=True)
     progress.unlink(missing_ok=True)
     program, *arguments = shlex.split(command.command)
-    environment = {**os.environ, **variables, "DVC_STAGE": command.stage, PROGRESS: str(progress.absolute())}
+    kept = {name: value for name, value in os.environ.items() if name not in _OF_DASK}
+    environment = {**kept, **variables, "DVC_STAGE": command.stage, PROGRESS: str(progress.absolute())}
     program = sys.executable if program == "python" else program
     with log.open("wb") as file:
-        process = subprocess.Popen(  # noqa: S603 - the command of a stage, from dvc.yaml
+        process = running.start(
             [program, *arguments],
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -138,15 +174,14 @@ def _run(command: Command, variables: dict[str, str], report: Report, running: R
             start_new_session=True,  # Ctrl-C reaches the launch, which then stops what runs
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,
         )
-        running[command.stage] = process
         try:
             read = 0
             while process.poll() is None:
                 time.sleep(_POLL)
-                read = _follow(progress, read, report)
+                read = _follow(progress, read, seen, report)
                 look()
         finally:
-            running.pop(command.stage, None)
+            running.end(process)
             progress.unlink(missing_ok=True)
     if process.returncode == 0:
         return None
@@ -154,11 +189,11 @@ def _run(command: Command, variables: dict[str, str], report: Report, running: R
     return f"{command.stage}: {how}: {_last_line(log)} ({log})"
 
 
-def _follow(progress: Path, read: int, report: Report) -> int:
+def _follow(progress: Path, read: int, seen: dict[str, Any], report: Report) -> int:
     """Report the lines that were added since the first `read` of them; returns how many there are."""
     lines = progress.read_text().splitlines() if progress.is_file() else []
     for line in lines[read:]:
-        report(json.loads(line))
+        report({**seen, **json.loads(line)})
     return len(lines)
 
 
@@ -177,4 +212,5 @@ def _last_line(log: Path) -> str:
 
 def _die_with_parent() -> None:
     """In the child, before it becomes the command: be killed when the worker is, even by SIGKILL. Linux only."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # which embedded workers ignore
     ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)

@@ -245,7 +245,7 @@ def test_workers_in_clones_of_their_own_make_the_same(repository: Repository, fr
 
     A fourth worker, at another commit, is named and takes no part.
     """
-    remote = fresh.folder.with_name("remote")
+    remote, names = fresh.folder.with_name("remote"), ("one", "two", "three")
     fresh.run("dvc", "remote", "add", "-d", "store", str(remote))
     port, tracking_port = free_port(), free_port()
     scheduler, tracking = f"tcp://127.0.0.1:{port}", f"http://127.0.0.1:{tracking_port}"
@@ -269,7 +269,6 @@ def test_workers_in_clones_of_their_own_make_the_same(repository: Repository, fr
             launched.until_said("worker other at tcp://")
             launched.until_said("takes no part: commit ")
             launched.until_said("epoch 1/2")
-            names = ("one", "two", "three")
             clones = {str(fresh.folder.with_name(name)) for name in names}
             launched.until(lambda: list(remote.glob("checkpoints/**/*.checkpoint")), "a checkpoint in the remote")
             [training, *_] = launched.until(
@@ -279,6 +278,9 @@ def test_workers_in_clones_of_their_own_make_the_same(repository: Repository, fr
             psutil.Process(training.ppid()).kill()
             assert launched.end() == 0, launched.said()
             assert stranger.poll() is None
+    logs = [log.read_text() for name in names for log in fresh.folder.with_name(name).glob(".cache/launch/train-*.log")]
+    assert len(logs) >= 3
+    assert any("going on after epoch" in log for log in logs)
     expected = {name: content for name, content in results(repository).items() if "/mnist/" in name}
     assert {name: content for name, content in results(fresh).items() if "/mnist/" in name} == expected
     assert len(expected) == 3 * 4

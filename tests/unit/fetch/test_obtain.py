@@ -46,12 +46,12 @@ FILES = [spec(name, content) for name, content in CONTENT.items()]
 
 def tarball(content: dict[str, bytes], prefix: str = "package/") -> bytes:
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, data in content.items():
             member = tarfile.TarInfo(prefix + name)
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
-    return buffer.getvalue()
+    return gzip.compress(buffer.getvalue(), mtime=0)  # the same bytes whenever it is made
 
 
 class Server:

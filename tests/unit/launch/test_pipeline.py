@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dvc.dvcfile import Lockfile
 
+from stages.core.errors import StageError
 from stages.core.params import read_yaml
 from stages.launch import work
 from stages.launch.cluster import Order, connected, run
 from stages.launch.pipeline import Pipeline
-from stages.launch.work import Result, Unit
+from stages.launch.work import Result, Running, Unit
 
 WORK = """
 import hashlib, json, pathlib, sys
@@ -67,7 +69,7 @@ def recorded() -> dict[str, Any]:
 
 
 def perform(pipeline: Pipeline, name: str) -> Result:
-    return work.perform(Unit(name, (pipeline.command(name),)), {}, lambda _: None, {}, "here")
+    return work.perform(Unit(name, (pipeline.command(name),)), {}, lambda _: None, Running())
 
 
 def test_what_ran_is_recorded_as_dvc_records_it(repository: Callable[[int], Pipeline]) -> None:
@@ -150,15 +152,23 @@ def test_what_the_run_cache_has_is_put_back(repository: Callable[[int], Pipeline
     assert fresh.stale(names(2)) == {"work@1"}
 
 
-def test_a_lock_file_that_was_being_written_is_put_back(
-    repository: Callable[[int], Pipeline], capsys: pytest.CaptureFixture[str]
+def test_a_lock_file_is_written_whole_or_not_at_all(
+    repository: Callable[[int], Pipeline], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pipeline = repository(1)
+    pipeline = repository(2)
     pipeline.record(perform(pipeline, "work@0").done)
-    shutil.copyfile("dvc.lock", ".dvc/tmp/dvc.lock.whole")
-    Path("dvc.lock").write_text("schema: '2.0'\nstag")
-    assert Pipeline().stale(names(1)) == set()
-    assert "dvc.lock is put back" in capsys.readouterr().err
+    before = Path("dvc.lock").read_bytes()
+
+    def torn(lock: Lockfile, _: object) -> None:
+        Path(lock.path).write_text("schema: '2.0'\nstag")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Lockfile, "dump_stages", torn)
+    done = perform(pipeline, "work@1").done
+    with pytest.raises(StageError, match="No space left on device"):
+        pipeline.record(done)
+    assert Path("dvc.lock").read_bytes() == before
+    assert not list(Path().glob(".dvc.lock*"))
 
 
 def test_paths_in_use_are_refused_to_others(repository: Callable[[int], Pipeline]) -> None:
