@@ -68,11 +68,12 @@ class Trainings(WorkerPlugin):
     A worker that finds the launch's `token` in its working directory shares its files; another one is `apart`.
     """
 
+    running: Running  # made on the worker: a plugin travels there pickled
+
     def __init__(self, expected: Checkout, token: str) -> None:
         self.expected, self.token = expected, token
         self.name = _named(token)
         self.apart = True
-        self.running = Running()
 
     async def setup(self, worker: Worker) -> None:
         """Offer the worker's threads, or say why not."""
