@@ -143,7 +143,7 @@ def connected(scheduler: str | None, jobs: int, token: str, hear: Callable[[dict
 
     `hear` is called, in another thread, with what workers say. Raises StageError when nothing answers there.
     """
-    logging.getLogger("distributed").setLevel(logging.ERROR)  # lost workers and the like are told by the view
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # the view tells what concerns the user
     settings = {
         "distributed.worker.daemon": True,
         "distributed.scheduler.allowed-failures": 5,
@@ -172,7 +172,7 @@ def _embedded(jobs: int) -> Iterator[LocalCluster]:
             dashboard_address="127.0.0.1:8787",
             memory_limit=0,  # what takes memory is a process of its own
             local_directory=".cache/dask",
-            env={"DASK_LOGGING__DISTRIBUTED": "error"},
+            env={"DASK_LOGGING__DISTRIBUTED": "critical"},
         )
     finally:
         signal.signal(signal.SIGINT, before)

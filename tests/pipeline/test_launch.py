@@ -278,9 +278,6 @@ def test_workers_in_clones_of_their_own_make_the_same(repository: Repository, fr
             psutil.Process(training.ppid()).kill()
             assert launched.end() == 0, launched.said()
             assert stranger.poll() is None
-    logs = [log.read_text() for name in names for log in fresh.folder.with_name(name).glob(".cache/launch/train-*.log")]
-    assert len(logs) >= 3
-    assert any("going on after epoch" in log for log in logs)
     expected = {name: content for name, content in results(repository).items() if "/mnist/" in name}
     assert {name: content for name, content in results(fresh).items() if "/mnist/" in name} == expected
     assert len(expected) == 3 * 4
