@@ -105,7 +105,10 @@ def fresh(repository: Repository, tmp_path: Path) -> Iterator[Repository]:
     for name in MADE:
         shutil.rmtree(folder / name, ignore_errors=True)
     kept = {name: entry for name, entry in lock_entries(repository).items() if name.startswith(("down", "pre"))}
-    (folder / "dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": kept}))
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False  # as DVC writes it
+    with (folder / "dvc.lock").open("w") as file:
+        yaml.dump({"schema": "2.0", "stages": kept}, file)
     copy = Repository(folder)
     copy.run("git", "checkout", "-q", "--", "params.yaml", "stages")
     yield copy
@@ -137,7 +140,7 @@ def test_a_launch_makes_what_dvc_repro_makes_whatever_happens_to_it(repository: 
     assert again.end() == 0, again.said()
     assert not killed.is_running()
     logs = [*resumed, *(path.read_text() for path in (fresh.folder / ".cache/launch").glob("train-*.log"))]
-    assert any("going on after epoch 1 of 2" in log for log in logs)
+    assert any("going on after epoch" in log for log in logs)
 
     assert results(fresh) == results(repository)
     assert fresh.repro() == []
