@@ -8,6 +8,7 @@ cluster goes on with whatever else it does, and two launches on one cluster know
 import logging
 import math
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -30,6 +31,7 @@ from stages.launch import work
 from stages.launch.work import Result, Running, Unit
 
 LAUNCHES = Path(".cache/launch")
+_DASHBOARD = 8787
 _LOOK = 1.0  # seconds between two looks for new workers
 _ALONE = 15.0  # seconds without a worker before that is said
 
@@ -169,7 +171,7 @@ def _embedded(jobs: int) -> Iterator[LocalCluster]:
             n_workers=jobs,
             threads_per_worker=1,
             host="127.0.0.1",
-            dashboard_address="127.0.0.1:8787",
+            dashboard_address=f"127.0.0.1:{_port()}",
             memory_limit=0,  # what takes memory is a process of its own
             local_directory=".cache/dask",
             env={"DASK_LOGGING__DISTRIBUTED": "critical"},
@@ -178,6 +180,12 @@ def _embedded(jobs: int) -> Iterator[LocalCluster]:
         signal.signal(signal.SIGINT, before)
     with cluster:
         yield cluster
+
+
+def _port() -> int:
+    """Dask's usual port for the dashboard, or any when another one has that."""
+    with socket.socket() as probe:
+        return 0 if probe.connect_ex(("127.0.0.1", _DASHBOARD)) == 0 else _DASHBOARD
 
 
 @contextmanager
