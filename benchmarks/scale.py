@@ -11,7 +11,6 @@ same shortened stages is the cost of handing out, which does not shrink with the
 """
 
 import heapq
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from distributed import LocalCluster
 
 from benchmarks.engine import Names
 from stages.core.errors import MissingFileError
+from stages.core.records import read_json
 from stages.launch.cluster import Order, connected, run
 from stages.launch.work import Command, Result, Unit
 from stages.report.markdown import table
@@ -67,9 +67,10 @@ def replay(scheduler: str, times: list[float]) -> float:
 @click.option("--seeds", type=Names(list(SEEDS)), default=",".join(SEEDS), show_default=True)
 def main(budget: str, seconds: float, workers: list[str], seeds: list[str]) -> None:
     """Replay every combination."""
-    cells = [seconds_of(json.loads(path.read_text())) for path in Path(f"reports/{budget}/cells").rglob("*-s0.json")]
+    made_by = f"dvc repro, budget {budget}"
+    cells = [seconds_of(read_json(path, made_by)) for path in Path(f"reports/{budget}/cells").rglob("*-s0.json")]
     if not cells:
-        raise MissingFileError(f"reports/{budget}/cells/*/*-s0.json", f"dvc repro, budget {budget}")
+        raise MissingFileError(f"reports/{budget}/cells/*/*-s0.json", made_by)
     rows = []
     for count in map(int, workers):
         processes = -(-count // THREADS)

@@ -55,7 +55,7 @@ class Outlook:
         if os.environ.get(PROGRESS):
             progress = {"epoch": metrics["epoch"], "epochs": self.run.epochs, "images_per_second": round(rate, 1)}
             with suppress(OSError), Path(os.environ[PROGRESS]).open("a") as file:  # must not end a training
-                file.write(json.dumps({**progress, "left": round(left, 1)}) + "\n")
+                file.write(json.dumps(progress) + "\n")
 
     def close(self) -> None:
         """Take the bar away."""

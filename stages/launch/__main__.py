@@ -81,7 +81,7 @@ def launch(params: Params, chosen: list[Training], jobs: int, scheduler: str | N
         lines = "".join(f"\n  {failure}" for failure in failed.values())
         what = f"{len(failed)} of {len(units)} failed, the others are done; the tables are as they were"
         raise StageError(f"{what}:{lines}")
-    every = pending(pipeline, params.budget, Expected(params, params.budget, RUNS / params.budget).planned)
+    every = pending(pipeline, params.budget, chosen_trainings(params, None, None))
     if every:
         say(f"the tables are as they were: {len(every)} of all planned cells and seeds have not run")
     else:
@@ -120,14 +120,13 @@ def run_units(
         expected = Expected(params, params.budget, RUNS / params.budget)
         return {unit.name: expected.weight(training) for training, unit in units.items()}
 
-    expected = weights()
-    longest_first = sorted(units.values(), key=lambda unit: -expected[unit.name])
+    view = View(weights())
+    longest_first = sorted(units.values(), key=lambda unit: -view.expected[unit.name])
     inputs = sorted({name for unit in units.values() for name in unit.inputs})
     if scheduler and pipeline.has_remote():
         pipeline.push(inputs)  # for workers that share no files
     variables = {"OMP_NUM_THREADS": "1"} if params.chosen_budget().threads == "auto" else {}
     order = Order(token_hex(), pipeline.entries(inputs), variables)
-    view = View(weights)
     with (
         pipeline.busy(command.stage for unit in units.values() for command in unit.commands),
         connected(scheduler, jobs, order.token, view.hear) as client,
@@ -136,8 +135,11 @@ def run_units(
         with view.shown(client.dashboard_link):
             for results in run(client, longest_first, order):
                 view.slots = slots(client, order.token)
-                for result in record(pipeline, results) if results else []:
-                    view.finished(result)
+                if results:
+                    told = record(pipeline, results)
+                    view.expected = weights()
+                    for result in told:
+                        view.finished(result)
     return view.failed
 
 

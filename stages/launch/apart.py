@@ -4,14 +4,9 @@ It works in a clone of its own, at the commit of the launch. A checkpoint is cop
 that a worker that takes the place of a lost one finds it; it goes when the unit is done.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
-from stages.core.locks import LOCKS
 from stages.core.progress import say
 from stages.core.runs import CHECKPOINT
 from stages.launch import work
@@ -26,8 +21,7 @@ def perform(
 ) -> Result:
     """Fetch what a unit needs, run it, and push what it made. `supplies` are the entries of dvc.lock of its inputs."""
     pipeline = Pipeline()
-    with _one_at_a_time():
-        pipeline.supply(supplies)
+    pipeline.supply(supplies)
     checkpoint = Copy(pipeline.remote(), _checkpoint(unit))
     checkpoint.fetch()
     result = work.perform(unit, variables, report, running, checkpoint.store)
@@ -92,11 +86,3 @@ def _checkpoint(unit: Unit) -> Path | None:
             out = Path(command.outputs[0])
             return out.with_name(out.name + CHECKPOINT)
     return None
-
-
-@contextmanager
-def _one_at_a_time() -> Iterator[None]:
-    """Of the workers in one checkout."""
-    LOCKS.mkdir(parents=True, exist_ok=True)
-    with FileLock(LOCKS / "supply.lock"):
-        yield

@@ -28,9 +28,8 @@ from stages.core.errors import StageError
 from stages.core.progress import say
 from stages.core.records import write_text
 from stages.launch import work
-from stages.launch.work import Result, Running, Unit
+from stages.launch.work import FOLDER, Result, Running, Unit
 
-LAUNCHES = Path(".cache/launch")
 _DASHBOARD = 8787
 _LOOK = 1.0  # seconds between two looks for new workers
 _ALONE = 15.0  # seconds without a worker before that is said
@@ -131,7 +130,7 @@ def _named(token: str) -> str:
 
 
 def _token_file(token: str) -> Path:
-    return LAUNCHES / f"{token}.token"
+    return FOLDER / f"{token}.token"
 
 
 def _has_remote() -> bool:

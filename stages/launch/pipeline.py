@@ -148,7 +148,7 @@ class Pipeline:
     def parcel(self, names: Sequence[str]) -> Parcel:
         """The other end: push what these stages made, and give what is not pushed."""
         with self._held():
-            self.repo.push(targets=list(names))
+            self.push(names)
             files = {
                 out.def_path: Path(out.fs_path).read_bytes()
                 for name in names
@@ -165,8 +165,8 @@ class Pipeline:
 
     def supply(self, entries: dict[str, Any]) -> None:
         """Check out the outputs of stages that ran elsewhere, from DVC's remote, and record them as they were there."""
-        recorded = self.entries(list(entries))
         with self._held():
+            recorded = self.entries(list(entries))
             stages = [self._stages[name] for name, entry in entries.items() if recorded.get(name) != entry]
             for stage in stages:
                 StageLoader.fill_from_lock(stage, entries[stage.addressing])

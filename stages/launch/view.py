@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 from typing import Any
@@ -19,13 +19,12 @@ from stages.launch.work import Result
 class View:
     """Running, done, left and failed units, and how long the rest takes.
 
-    `weights` gives the seconds that each unit may take, or, before anything has run, what they are beside each other.
+    `expected` are the seconds that each unit may take, or, before anything has run, what they are beside each other.
     Events come from Dask's thread, results from the launch's own.
     """
 
-    def __init__(self, weights: Callable[[], dict[str, float]]) -> None:
-        self.weights = weights
-        self.expected = weights()
+    def __init__(self, expected: dict[str, float]) -> None:
+        self.expected = expected
         self.slots = 1  # units that run at once
         self.dashboard = ""
         self.running: dict[str, dict[str, Any]] = {}
@@ -73,7 +72,6 @@ class View:
             else:
                 self.done.append(result.unit)
         took = time.monotonic() - shown["since"]
-        self.expected = self.weights()
         if not result.failure:
             self.took, self.foreseen = self.took + took, self.foreseen + self.expected[result.unit]
         what = f"failed: {result.failure}" if result.failure else f"done in {duration(took)}"

@@ -21,7 +21,7 @@ from stages.core.errors import StageError
 from stages.core.outlook import PROGRESS
 from stages.core.provenance import hash_dependency
 
-LOGS = Path(".cache/launch")
+FOLDER = Path(".cache/launch")  # of the logs, and of what a launch needs meanwhile
 _POLL = 0.2  # seconds between two looks at a running command
 # Dask sets these for its workers; how many threads a training has is its budget's matter.
 _OF_DASK = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MALLOC_TRIM_THRESHOLD_")
@@ -144,11 +144,6 @@ def perform(
     return Result(unit.name, tuple(done), None)
 
 
-def log_of(stage: str) -> Path:
-    """Where a launched stage's output goes."""
-    return LOGS / f"{stage}.log"
-
-
 def _run(
     unit: str, command: Command, variables: dict[str, str], report: Report, running: Running, look: Look
 ) -> str | None:
@@ -157,7 +152,7 @@ def _run(
     report(seen)
     for output in command.outputs:
         _remove(Path(output))
-    log, progress = log_of(command.stage), LOGS / f"{command.stage}.progress"
+    log, progress = (FOLDER / f"{command.stage}.{ending}" for ending in ("log", "progress"))
     log.parent.mkdir(parents=True, exist_ok=True)
     progress.unlink(missing_ok=True)
     program, *arguments = shlex.split(command.command)

@@ -47,10 +47,8 @@ class Repository:
 
     def start(self, *command: str) -> subprocess.Popen[str]:
         """Start a command in the repository."""
-        environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-        environment.pop("MLFLOW_TRACKING_URI", None)
         pipe = subprocess.PIPE
-        return subprocess.Popen(command, cwd=self.folder, env=environment, stdout=pipe, stderr=pipe, text=True)
+        return subprocess.Popen(command, cwd=self.folder, env=environment(), stdout=pipe, stderr=pipe, text=True)
 
     def edit_params(self, change: Callable[[Any], None]) -> None:
         """Change params.yaml as a user would."""
@@ -59,6 +57,13 @@ class Repository:
         change(params)
         with path.open("w") as file:
             YAML().dump(params, file)
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """That of this process with its own programs first, no tracking server of the user's, and some `variables`."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    kept = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    return {**kept, "PATH": path, **variables}
 
 
 def shrink(params: Any) -> None:

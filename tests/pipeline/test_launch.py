@@ -1,7 +1,6 @@
 """`make launch` in a real DVC repository on real data: what it makes, what it refuses, and what it survives."""
 
 import json
-import os
 import shutil
 import signal
 import socket
@@ -17,7 +16,7 @@ import psutil
 import pytest
 from ruamel.yaml import YAML
 
-from tests.pipeline.conftest import Repository
+from tests.pipeline.conftest import Repository, environment
 
 MADE = ["data/runs", "data/predictions", "reports/quick", ".dvc/cache/runs", "mlartifacts"]
 SAME = ("weights.safetensors", "history.json", "logits.npy", "labels.npy")
@@ -66,12 +65,6 @@ class Launched:
     def trainings(self) -> list[psutil.Process]:
         """The trainings that run in this checkout."""
         return [process for process in in_folder(self.repository.folder) if "stages.train" in process.cmdline()]
-
-
-def environment(**variables: str) -> dict[str, str]:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    kept = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
-    return {**kept, "PATH": path, **variables}
 
 
 def in_folder(folder: Path) -> list[psutil.Process]:

@@ -21,7 +21,7 @@ def view(monkeypatch: pytest.MonkeyPatch) -> View:
     """Of three units on two slots, with a clock that stands still at 0 until the test moves it."""
     clock = {"now": 0.0}
     monkeypatch.setattr("stages.launch.view.time.monotonic", lambda: clock["now"])
-    found = View(lambda: dict(SECONDS))
+    found = View(dict(SECONDS))
     found.slots = 2
     found.clock = clock  # type: ignore[attr-defined]
     return found
