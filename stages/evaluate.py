@@ -8,13 +8,14 @@
 In:  a run folder (stage `train`), the test arrays and dataset.json (stage `preprocess`), the budget's number of test
      images.
 Out: <metrics-out>, accuracy and whether it is at chance, scikit-learn's report, confusion matrix, predictions and
-     labels as digits, the history and the run record, so that tables need nothing else; <predictions-out>/ logits.npy
-     (float32, (n, classes)), labels.npy, report.txt, confusion.png. Run by DVC, it adds the test metrics to the
-     training's MLflow run; by hand it leaves that alone.
+     labels as digits, the surest mistakes as small pictures, the history and the run record, so that tables need
+     nothing else; <predictions-out>/ logits.npy (float32, (n, classes)), labels.npy, report.txt, confusion.png. Run by
+     DVC, it adds the test metrics to the training's MLflow run; by hand it leaves that alone.
 A diverged training is evaluated like any other: its logits may be NaN, and its test loss is then null.
 """
 
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ from stages.core.records import atomic_path, file_hash, read_json, write_json, w
 from stages.core.runs import HISTORY
 from stages.score.trained import checked_record
 from stages.track.client import Mirror
+from stages.track.describe import tested_metrics, tested_tags
 
 if TYPE_CHECKING:
     from stages.score.prediction import Predicted
@@ -78,7 +80,7 @@ def main(
             "dataset": key.dataset,
             "stages": {"train": record["stage"], "evaluate": stage},
             "evaluated": {name: taken[name] for name in ("params", "deps", "git")}
-            | {"environment": provenance.environment()}
+            | {"environment": provenance.environment(), "times": times(started)}
             | predicted.arithmetic,
             **scored(predicted, data["classes"], count),
             "history": read_json(run_folder / HISTORY, record["stage"]),
@@ -96,6 +98,7 @@ def main(
 def scored(predicted: "Predicted", classes: list[str], count: int) -> dict[str, Any]:
     """What the metrics file says of the predictions: numbers, and the predictions themselves as digits."""
     with without_collection():
+        from stages.score.confused import most_confused
         from stages.score.metrics import digits, score
 
     return {
@@ -104,6 +107,7 @@ def scored(predicted: "Predicted", classes: list[str], count: int) -> dict[str, 
         "loss": predicted.loss,
         "predictions": digits(predicted.classes),
         "labels": digits(predicted.labels),
+        "most_confused": most_confused(predicted.images, predicted.labels, predicted.logits, predicted.places),
     }
 
 
@@ -125,13 +129,19 @@ def mirror_metrics(mirror: Mirror, metrics: dict[str, Any], artifacts: list[Path
     if not metrics["run"]["mlflow"]:
         say("warning: the training has no MLflow run, so its test metrics are in files only")
         return
-    values = {"test_accuracy": metrics["accuracy"], "test_loss": metrics["loss"]}
-    for average in ("macro avg", "weighted avg"):
-        for name in ("precision", "recall", "f1-score"):
-            values[f"test_{average.split()[0]}_{name.split('-')[0]}"] = metrics["report"][average][name]
-    mirror.metrics(values, step=0)  # one value a run: MLflow draws it as a bar, and at a later step as a lone dot
-    tags = {"evaluate_stage": metrics["stages"]["evaluate"], "at_chance": str(metrics["at_chance"]).lower()}
-    mirror.close(artifacts, tags, None)
+    ended = datetime.fromisoformat(metrics["evaluated"]["times"]["ended"]).timestamp()
+    mirror.metrics(tested_metrics(metrics), step=0, at=ended)  # at a later step MLflow draws a lone dot, not a bar
+    mirror.close(artifacts, tested_tags(metrics), None)
+
+
+def times(started: float) -> dict[str, Any]:
+    """From when to when the predictions were made and counted."""
+    ended = time.time()
+    return {
+        "started": provenance.timestamp(started),
+        "ended": provenance.timestamp(ended),
+        "seconds": round(ended - started, 3),
+    }
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ Runs without DVC and without MLflow too: --no-mlflow keeps a trial out of the ta
 """
 
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,9 +26,10 @@ from stages.core.outlook import Outlook
 from stages.core.params import CellKey, Params, load_params
 from stages.core.progress import duration, say
 from stages.core.records import file_hash, folder_path, read_json, sweep, write_json
-from stages.core.runs import HISTORY, RECORD, WEIGHTS
+from stages.core.runs import DESCRIPTION, HISTORY, RECORD, WEIGHTS
 from stages.core.settings import Run
 from stages.track.client import Mirror
+from stages.track.describe import end_tags, epoch_metrics, run_metrics
 
 if TYPE_CHECKING:
     import torch
@@ -39,14 +39,13 @@ if TYPE_CHECKING:
 
 
 class Job(NamedTuple):
-    """What one training is given. `description` is preprocess's dataset.json."""
+    """What one training is given."""
 
     params: Params
     key: CellKey
     budget: str
     run: Run
     data: Path
-    description: dict[str, Any]
     out: Path
 
 
@@ -69,18 +68,17 @@ def main(cell: str, budget: str | None, seed: int, data: Path, out: Path, mirror
         for name in (WEIGHTS, HISTORY, RECORD):
             sweep(out / name)
         record = starting_record(key, budget, run, data, started)
-        job = Job(params, key, budget, run, data, read_json(data / "dataset.json", "dvc repro preprocess"), out)
-        mirror.start(record, job.description, params)
+        job = Job(params, key, budget, run, data, out)
+        mirror.start(record, params)
         trained, checkpoint = train_cell(job, record, mirror)
         record["times"] |= trained.pop("times")
-        record["times"] |= {"ended": timestamp(time.time()), "seconds": round(time.time() - started, 3)}
+        ended = time.time()
+        record["times"] |= {"ended": provenance.timestamp(ended), "seconds": round(ended - started, 3)}
         record |= trained
         record["mlflow"] = mirror.run()
         write_json(out / RECORD, record)
-        mirror.metrics({"images_per_second": record["images_per_second"], "seconds": record["times"]["seconds"]}, 0)
-        tags = {name: str(record[name]) for name in ("outcome", "device", "precision", "threads")}
-        tags["run_by"] = "dvc" if provenance.run_by_dvc(record["stage"]) else "hand"
-        mirror.close([out / RECORD, out / HISTORY], tags, "FINISHED")
+        mirror.metrics(run_metrics(record), 0, ended)
+        mirror.close([out / RECORD, out / HISTORY], end_tags(record), "FINISHED", ended)
         provenance.refuse_changes(record, "train", key, budget, seed, [data], started)
         checkpoint.remove()
     say(f"{record['stage']}: {record['outcome']} in {duration(record['times']['seconds'])}, {out}")
@@ -96,7 +94,9 @@ def starting_record(key: CellKey, budget: str, run: Run, data: Path, started: fl
         **provenance.take("train", key, budget, run.seed, [data]),
         "config": run.model_dump(),
         "environment": provenance.environment(),
-        "times": {"started": timestamp(started)},
+        "run_by": "dvc" if provenance.run_by_dvc(provenance.stage_name("train", key, budget, run.seed)) else "hand",
+        "data": read_json(data / DESCRIPTION, "dvc repro preprocess"),
+        "times": {"started": provenance.timestamp(started)},
     }
 
 
@@ -118,8 +118,8 @@ def train_cell(job: Job, record: dict[str, Any], mirror: Mirror) -> tuple[dict[s
     arithmetic = set_up(run.training.precision, budget.threads, budget.device)
     splits = Splits.of(run, job.data, arithmetic.device)
     torch.manual_seed(derive(run.seed, "weights"))
-    standardise = Standardise.of(job.description, run.cell.input_size, arithmetic)
-    trainer = Trainer(network_of(run, job.description), run, standardise, arithmetic)
+    standardise = Standardise.of(record["data"], run.cell.input_size, arithmetic)
+    trainer = Trainer(network_of(run, record["data"]), run, standardise, arithmetic)
     checkpoint = Checkpoint(job.out, identity(record, arithmetic.describe()))
     outlook = Outlook(job.params, job.budget, job.key, run, job.out, len(splits.train))
     epochs = checkpoint.load(trainer)
@@ -163,8 +163,7 @@ def identity(record: dict[str, Any], arithmetic: dict[str, Any]) -> dict[str, An
 
 def mirror_epoch(mirror: Mirror, epoch: "Epoch") -> None:
     """Add an epoch's metrics to the MLflow run, at the time it ended."""
-    metrics = {name: value for name, value in epoch.metrics.items() if name != "epoch"}
-    mirror.metrics(metrics, epoch.metrics["epoch"], epoch.ended)
+    mirror.metrics(epoch_metrics(epoch.metrics), epoch.metrics["epoch"], epoch.ended)
 
 
 def save(weights: "dict[str, torch.Tensor]", epochs: "list[Epoch]", out: Path) -> None:
@@ -185,13 +184,8 @@ def epoch_times(epoch: "Epoch") -> dict[str, Any]:
     return {
         "train_seconds": round(epoch.train_seconds, 3),
         "seconds": round(epoch.seconds, 3),
-        "ended": timestamp(epoch.ended),
+        "ended": provenance.timestamp(epoch.ended),
     }
-
-
-def timestamp(seconds: float) -> str:
-    """Seconds since the epoch as ISO 8601 in UTC, to the millisecond."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
 if __name__ == "__main__":

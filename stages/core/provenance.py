@@ -11,6 +11,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePath
 from typing import Any
@@ -76,6 +77,11 @@ def _params_and_sources(kind: str, key: CellKey, budget: str, seed: int) -> tupl
     params = {path: _look_up(raw, path) for path in (_fill(path, item) for path in template["params"])}
     sources = [path for path in template["deps"] if path.startswith(_SOURCES)]
     return params, {path: hash_dependency(Path(path)) for path in sources}
+
+
+def timestamp(seconds: float) -> str:
+    """Seconds since the epoch as ISO 8601 in UTC, to the millisecond."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
 def run_by_dvc(stage: str) -> bool:

@@ -21,6 +21,8 @@ from stages.learn.network import network_of, place
 class Predicted(NamedTuple):
     """Logits of shape (n, classes), labels of shape (n,), the mean loss (None: not finite), and how it was computed.
 
+    `images` (n, channels, height, width) are what was predicted, `places` (n,) their indices in the test split.
+
     A diverged network's logits may be NaN. `numpy.argmax` takes the first NaN of a row for its largest, so that its
     predictions are counted like any other's, and come out at chance.
     """
@@ -29,6 +31,8 @@ class Predicted(NamedTuple):
     labels: NDArray[np.uint8]
     loss: float | None
     arithmetic: dict[str, Any]
+    images: NDArray[np.uint8]
+    places: NDArray[np.int64]
 
     @property
     def classes(self) -> NDArray[np.uint8]:
@@ -44,7 +48,8 @@ def predict_test(record: dict[str, Any], folder: Path, data: dict[str, Any], tes
     run = Run.model_validate(record["config"])
     device = record["device"].partition(":")[0]  # `cuda: name` of a training on CUDA
     arithmetic = set_up(record["precision"], record["threads"], device)
-    part = chosen_images(test, data["images"]["test"], count, arithmetic)
+    places = evenly_spread(data["images"]["test"], count)
+    part = chosen_images(test, data["images"]["test"], places, arithmetic)
     standardise = Standardise.of(data, run.cell.input_size, arithmetic)
     predicted = predict(trained_network(run, data, folder, arithmetic), part, standardise)
     return Predicted(
@@ -52,6 +57,8 @@ def predict_test(record: dict[str, Any], folder: Path, data: dict[str, Any], tes
         part.labels.cpu().numpy().astype(np.uint8),
         finite(predicted.loss.item()),
         arithmetic.describe(),
+        part.images.cpu().numpy(),
+        places,
     )
 
 
@@ -63,9 +70,9 @@ def trained_network(run: Run, data: dict[str, Any], folder: Path, arithmetic: Ar
     return place(model, arithmetic)
 
 
-def chosen_images(test: Path, every: int, count: int, arithmetic: Arithmetic) -> Labelled:
-    """`count` of the `every` images of the test split. Raises CorruptFileError when there are more or fewer."""
+def chosen_images(test: Path, every: int, places: NDArray[np.int64], arithmetic: Arithmetic) -> Labelled:
+    """The images at `places` of the test split's `every`. Raises CorruptFileError when there are more or fewer."""
     whole = load(test, "images", "labels", arithmetic.device, "all")
     if not len(whole.images) == len(whole.labels) == every:
         raise CorruptFileError(test, f"{len(whole.images)} images, {len(whole.labels)} labels", f"{every} of each")
-    return whole.take(evenly_spread(every, count))
+    return whole.take(places)

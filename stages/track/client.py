@@ -28,10 +28,10 @@ class Mirror:
         self.process: MirrorProcess | None = None  # from the first event on: a stage with nothing to say starts none
         self.answers: dict[str, Any] = {}
 
-    def start(self, record: dict[str, Any], data: dict[str, Any], params: Params) -> None:
+    def start(self, record: dict[str, Any], params: Params) -> None:
         """Open the run of a training."""
         with self._harmless():
-            self._send({"event": "open", "description": description(record, data, params)})
+            self._send({"event": "open", "description": description(record, params)})
 
     def resume(self, run_id: str) -> None:
         """Add to a run that a training opened; its status and its end stay as they are."""
@@ -55,12 +55,17 @@ class Mirror:
             return None
         return {key: self.answers[key] for key in ("run_id", "experiment") if key in self.answers}
 
-    def close(self, artifacts: Sequence[Path], tags: dict[str, str], status: str | None) -> None:
-        """Add tags and files to the run, end it with `status` if it was opened here, and wait until that is done."""
+    def close(
+        self, artifacts: Sequence[Path], tags: dict[str, str], status: str | None, at: float | None = None
+    ) -> None:
+        """Add tags and files to the run, end it with `status` if it was opened here, and wait until that is done.
+
+        It ended now, or `at` a time in seconds since the epoch.
+        """
         if self.process is None or "closed" in self.answers:
             return
         event = {"event": "close", "artifacts": [str(file.absolute()) for file in artifacts]}
-        self._send(event | {"tags": tags, "status": status, "time": _milliseconds(None)})
+        self._send(event | {"tags": tags, "status": status, "time": _milliseconds(at)})
         self._listen("closed")
 
     def __enter__(self) -> Self:

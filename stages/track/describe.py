@@ -24,7 +24,7 @@ def placement(params: Params, dataset: str, name: str) -> tuple[str, str, dict[s
     return f"Other cells on {dataset}", name, {}
 
 
-def description(record: dict[str, Any], data: dict[str, Any], params: Params) -> dict[str, Any]:
+def description(record: dict[str, Any], params: Params) -> dict[str, Any]:
     """Everything with which a run is opened; times in milliseconds since the epoch."""
     dataset, _, name = record["cell"].partition("/")
     experiment, run_name, tags = placement(params, dataset, name)
@@ -34,7 +34,7 @@ def description(record: dict[str, Any], data: dict[str, Any], params: Params) ->
         "start_time": milliseconds(record["times"]["started"]),
         "parameters": parameters(record["config"]),
         "tags": tags | run_tags(record),
-        "dataset": dataset_input(record, data),
+        "dataset": dataset_input(record),
     }
 
 
@@ -53,9 +53,10 @@ def run_tags(record: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def dataset_input(record: dict[str, Any], data: dict[str, Any]) -> dict[str, str]:
+def dataset_input(record: dict[str, Any]) -> dict[str, str]:
     """The training images as an MLflow data set; the digest is the start of the sha256 of their array."""
     folder = next(path for path in record["deps"] if not path.startswith("stages/"))
+    data = record["data"]
     return {
         "name": f"{data['title']} training split",
         "digest": data["sha256"]["train_images"][:16],
@@ -67,6 +68,35 @@ def dataset_input(record: dict[str, Any], data: dict[str, Any]) -> dict[str, str
 def parameters(config: dict[str, Any]) -> dict[str, str]:
     """A run's settings under dotted names, as MLflow prints them."""
     return {name: str(value) for name, value in flatten(config).items()}
+
+
+def epoch_metrics(epoch: dict[str, Any]) -> dict[str, float | None]:
+    """An epoch of the history as metrics, each under its own name."""
+    return {name: value for name, value in epoch.items() if name != "epoch"}
+
+
+def run_metrics(record: dict[str, Any]) -> dict[str, float | None]:
+    """What is measured once for a training, as it ends."""
+    return {"images_per_second": record["images_per_second"], "seconds": record["times"]["seconds"]}
+
+
+def end_tags(record: dict[str, Any]) -> dict[str, str]:
+    """The tags that only a training that has ended can have."""
+    return {name: str(record[name]) for name in ("outcome", "device", "precision", "threads", "run_by")}
+
+
+def tested_metrics(result: dict[str, Any]) -> dict[str, float | None]:
+    """What `evaluate` found, as metrics of the training's run."""
+    values = {"test_accuracy": result["accuracy"], "test_loss": result["loss"]}
+    for average in ("macro avg", "weighted avg"):
+        for name in ("precision", "recall", "f1-score"):
+            values[f"test_{average.split()[0]}_{name.split('-')[0]}"] = result["report"][average][name]
+    return values
+
+
+def tested_tags(result: dict[str, Any]) -> dict[str, str]:
+    """The tags that only a tested run can have."""
+    return {"evaluate_stage": result["stages"]["evaluate"], "at_chance": str(result["at_chance"]).lower()}
 
 
 def milliseconds(timestamp: str) -> int:

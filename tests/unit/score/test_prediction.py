@@ -95,7 +95,7 @@ def test_a_diverged_network_is_counted_like_any_other(tmp_path: Path, test_split
 def test_one_nan_is_taken_for_the_largest() -> None:
     """As torch.argmax takes it, by which the history's accuracies are counted."""
     logits = np.array([[0.1, np.nan, 9.0], [0.1, 0.2, 9.0], [np.nan, np.nan, 0.0]], np.float32)
-    found = Predicted(logits, np.zeros(3, np.uint8), None, {})
+    found = Predicted(logits, np.zeros(3, np.uint8), None, {}, np.zeros((3, 1, 2, 2), np.uint8), np.arange(3))
     assert found.classes.tolist() == [1, 2, 0] == torch.from_numpy(logits).argmax(1).tolist()
 
 

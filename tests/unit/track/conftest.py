@@ -58,16 +58,12 @@ def record(params: Params) -> Callable[..., dict[str, Any]]:
             "deps": {"stages/train.py": {"md5": "0f"}, "data/processed/quick/mnist/train": {"md5": "1f.dir"}},
             "git": {"commit": "0123456789" * 4, "dirty": True, "changed": ["stages/train.py"]},
             "config": params.run(cell, "quick", 3).model_dump(),
+            "run_by": "dvc",
+            "data": {"dataset": "mnist", "title": "MNIST", "sha256": {"train_images": "ab" * 32}},
             "times": {"started": "2026-01-02T03:04:05.678+00:00"},
         }
 
     return make
-
-
-@pytest.fixture(scope="session")
-def data() -> dict[str, Any]:
-    """The part of a dataset.json that the mirror reads."""
-    return {"dataset": "mnist", "title": "MNIST", "sha256": {"train_images": "ab" * 32}}
 
 
 @pytest.fixture

@@ -28,10 +28,8 @@ def test_alternatives_go_to_their_study(params: Params) -> None:
     assert placement(params, "mnist", "mine") == ("Other cells on mnist", "mine", {})
 
 
-def test_an_alternatives_description(
-    params: Params, record: Callable[..., dict[str, Any]], data: dict[str, Any]
-) -> None:
-    told = description(record("cifar10/resnet18-lr1e-2-sgd"), data, params)
+def test_an_alternatives_description(params: Params, record: Callable[..., dict[str, Any]]) -> None:
+    told = description(record("cifar10/resnet18-lr1e-2-sgd"), params)
     assert told["experiment"] == "Study resnet18-lr1e-2-optimizer"
     assert told["tags"]["dvc_stage"] == "train-study-cifar10@quick-resnet18-lr1e-2-sgd-3"
     assert told["start_time"] == 1767323045678

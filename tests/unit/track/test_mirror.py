@@ -38,24 +38,22 @@ def series(uri: str, run_id: str, metric: str) -> list[tuple[int, int, float]]:
     return [(point.step, point.timestamp, point.value) for point in history]
 
 
-def mirrored(record: dict[str, Any], data: dict[str, Any], params: Params, status: str | None = "FINISHED") -> str:
+def mirrored(record: dict[str, Any], params: Params, status: str | None = "FINISHED") -> str:
     """Mirror a training without epochs and return its run's id."""
     with Mirror() as mirror:
-        mirror.start(record, data, params)
+        mirror.start(record, params)
         opened = mirror.run()
         assert opened is not None
         mirror.close([], {}, status)
     return opened["run_id"]
 
 
-def test_round_trip(
-    store: Path, record: Record, data: dict[str, Any], params: Params, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_round_trip(store: Path, record: Record, params: Params, capfd: pytest.CaptureFixture[str]) -> None:
     (store.parent / "mlruns" / "0").mkdir(parents=True)  # a left-over of MLflow's file store
     (store.parent / "mlruns" / "0" / "meta.yaml").write_text("experiment_id: '0'\nname: Default\n")
     before = time.time() * 1000
     with Mirror() as mirror:
-        mirror.start(record(), data, params)
+        mirror.start(record(), params)
         mirror.metrics({"train_loss": 2.5, "train_accuracy": 0.25}, 1, at=1767323050.125)
         mirror.metrics({"train_loss": None, "train_accuracy": 0.5}, 2)
         mirror.metrics({"train_loss": float("nan"), "train_accuracy": float("inf")}, 3)
@@ -92,11 +90,9 @@ def test_round_trip(
     assert len(list((store.parent / "mlartifacts" / "Table I VGG on MNIST").rglob("run.json"))) == 1
 
 
-def test_resume_adds_and_leaves_status_and_end(
-    store: Path, record: Record, data: dict[str, Any], params: Params
-) -> None:
+def test_resume_adds_and_leaves_status_and_end(store: Path, record: Record, params: Params) -> None:
     """Even when the evaluation fails: the training has not."""
-    run_id = mirrored(record(), data, params)
+    run_id = mirrored(record(), params)
     uri = f"sqlite:///{store}"
     [[before]] = runs(uri).values()
     with suppress(RuntimeError), Mirror() as mirror:
@@ -114,26 +110,26 @@ def test_resume_adds_and_leaves_status_and_end(
     assert after.data.tags["evaluate_stage"] == "evaluate"
 
 
-def test_deleted_experiment_comes_back(store: Path, record: Record, data: dict[str, Any], params: Params) -> None:
-    run_id = mirrored(record(), data, params)
+def test_deleted_experiment_comes_back(store: Path, record: Record, params: Params) -> None:
+    run_id = mirrored(record(), params)
     client = MlflowClient(f"sqlite:///{store}")
     client.delete_experiment(client.get_run(run_id).info.experiment_id)
-    again = mirrored(record(), data, params)
+    again = mirrored(record(), params)
     assert {run.info.run_id for run in runs(f"sqlite:///{store}")["Table I: VGG on MNIST"]} == {again, run_id}
 
 
 def test_tracking_uri_is_respected(
-    store: Path, record: Record, data: dict[str, Any], params: Params, monkeypatch: pytest.MonkeyPatch
+    store: Path, record: Record, params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = store.rename(store.parent / "elsewhere.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{elsewhere}")
-    mirrored(record("cifar10/resnet18-lr1e-2-sgd"), data, params)
+    mirrored(record("cifar10/resnet18-lr1e-2-sgd"), params)
     assert list(runs(f"sqlite:///{elsewhere}")) == ["Study resnet18-lr1e-2-optimizer"]
     assert not (store.parent / "mlflow.db").exists()
 
 
-def test_eight_first_connections_at_once(workplace: Path, record: Record, data: dict[str, Any], params: Params) -> None:
-    events: list[dict[str, Any]] = [{"event": "open", "description": description(record(), data, params)}]
+def test_eight_first_connections_at_once(workplace: Path, record: Record, params: Params) -> None:
+    events: list[dict[str, Any]] = [{"event": "open", "description": description(record(), params)}]
     events += [{"event": "metrics", "metrics": {"a": 1.0}, "time": 1, "step": step} for step in (1, 2)]
     events += [{"event": "close", "artifacts": [], "tags": {}, "status": "FINISHED", "time": 2}]
     script = "".join(json.dumps(event) + "\n" for event in events)
@@ -155,7 +151,6 @@ def test_eight_first_connections_at_once(workplace: Path, record: Record, data: 
 def test_server(
     store: Path,
     record: Record,
-    data: dict[str, Any],
     params: Params,
     free_port: int,
     monkeypatch: pytest.MonkeyPatch,
@@ -181,7 +176,7 @@ def test_server(
             file = store.parent / "run.json"
             file.write_text("{}")
             with Mirror() as mirror:
-                mirror.start(record(), data, params)
+                mirror.start(record(), params)
                 mirror.metrics({"a": 1.5}, 1, at=1.0)
                 mirror.close([file], {"outcome": "trained"}, "FINISHED")
             [(experiment, [run])] = runs(uri).items()

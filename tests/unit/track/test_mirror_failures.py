@@ -25,9 +25,9 @@ import json, sys, time
 from stages.core.params import load_params
 from stages.track.client import Mirror
 
-record, data = json.loads(sys.argv[1])
+record = json.loads(sys.argv[1])
 with Mirror() as mirror:
-    mirror.start(record, data, load_params(sys.argv[2]))
+    mirror.start(record, load_params(sys.argv[2]))
     mirror.metrics({"a": 1.0}, 1)
     print(mirror.run(), flush=True)
     if sys.argv[3] == "sleep":
@@ -63,12 +63,12 @@ def one_warning(capfd: pytest.CaptureFixture[str], *parts: str, within: float = 
 
 
 @pytest.fixture
-def stage(record: Record, data: dict[str, Any], params: Params) -> Callable[[], Mirror]:
+def stage(record: Record, params: Params) -> Callable[[], Mirror]:
     """A stage's whole talk with its mirror, which must come through whatever happens."""
 
     def talk() -> Mirror:
         with Mirror() as mirror:
-            mirror.start(record(), data, params)
+            mirror.start(record(), params)
             mirror.metrics({"a": 1.0}, 1)
             assert mirror.run() is None
             mirror.metrics({"a": 1.0}, 2)
@@ -124,7 +124,6 @@ def test_database_is_broken(workplace: Path, stage: Callable[[], Mirror], capfd:
 def test_process_hangs_while_many_epochs_are_sent(
     stub: Callable[[str], None],
     record: Record,
-    data: dict[str, Any],
     params: Params,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
@@ -133,7 +132,7 @@ def test_process_hangs_while_many_epochs_are_sent(
     stub("import time; time.sleep(60)")
     monkeypatch.setattr(client, "PATIENCE", 1.0)
     with one_warning(capfd, "no answer within 1 s", within=1.0), Mirror() as mirror:
-        mirror.start(record(), data, params)
+        mirror.start(record(), params)
         start = time.monotonic()
         for epoch in range(2000):
             mirror.metrics({"train_loss": 1.0, "validation_loss": 2.0}, epoch)
@@ -143,11 +142,11 @@ def test_process_hangs_while_many_epochs_are_sent(
 
 
 def test_process_is_killed_midway(
-    store: Path, record: Record, data: dict[str, Any], params: Params, capfd: pytest.CaptureFixture[str]
+    store: Path, record: Record, params: Params, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """The run that it opened is still known, and the warning comes with the next epoch."""
     with one_warning(capfd, "the mirror process ended early (SIGKILL)"), Mirror() as mirror:
-        mirror.start(record(), data, params)
+        mirror.start(record(), params)
         opened = mirror.run()
         assert opened
         assert mirror.process
@@ -161,10 +160,10 @@ def test_process_is_killed_midway(
 
 
 def test_what_cannot_be_described_ends_no_stage(
-    workplace: Path, params: Params, data: dict[str, Any], capfd: pytest.CaptureFixture[str]
+    workplace: Path, params: Params, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with one_warning(capfd, "KeyError: 'cell'", within=0.0), Mirror() as mirror:
-        mirror.start({}, data, params)
+        mirror.start({}, params)
         mirror.metrics({"a": "b"}, 1)  # type: ignore[dict-item]
         assert mirror.run() is None
         mirror.close([], {}, "FINISHED")
@@ -194,8 +193,8 @@ def failing(store: Path, told: str, how: str) -> subprocess.Popen[str]:
 
 
 @pytest.fixture
-def told(record: Record, data: dict[str, Any]) -> str:
-    return json.dumps([record(), data])
+def told(record: Record) -> str:
+    return json.dumps(record())
 
 
 @pytest.mark.parametrize(("how", "status"), [("error", "FAILED"), ("interrupt", "KILLED")])
