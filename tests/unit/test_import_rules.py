@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "track": {"core"},
     "report": {"core", "score"},
     "launch": {"core"},
+    "audit": {"core", "learn", "score", "report"},
 }
 
 # Rule 1: what a stage imports and does not depend on in dvc.yaml, since no number can change with it. An entry that is
