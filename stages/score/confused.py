@@ -22,7 +22,7 @@ def most_confused(
     `images` is of shape (n, channels, height, width), `labels` (n,), `logits` (n, classes); `places` (n,) are the
     images' indices in the test split. Of a network whose logits are not finite there are none: it is sure of nothing.
     """
-    finite = np.isfinite(logits).all(1)
+    finite = np.asarray(np.isfinite(logits).all(axis=1))
     probabilities = softmax(np.where(finite[:, None], logits, 0.0))
     predicted = logits.argmax(1)
     sureness = np.where(finite & (predicted != labels), probabilities.max(1), -1.0)
