@@ -46,6 +46,7 @@ class Counts(Section):
     """Images and steps of an epoch."""
 
     sample: Count
+    validation: Count
     steps_per_epoch: Count
 
 
@@ -74,6 +75,7 @@ class RunRecord(Trained):
     config: Run
     counts: Counts
     outcome: Literal["finished", "diverged"]
+    images_per_second: Annotated[float, Field(gt=0)]
     times: Times
     mlflow: Mirror | None
 
@@ -114,6 +116,11 @@ class Result(Section):
     def percent(self) -> float:
         """Test accuracy in percent."""
         return 100 * self.correct / self.test_images
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Which test images were named right, of shape (test images,)."""
+        return _digits(self.predictions) == _digits(self.labels)
 
     @property
     def outcome(self) -> str:
