@@ -10,12 +10,13 @@ Out: text, or with --json the same as JSON. What is recorded is shown and held a
      recorded; that the files themselves have these hashes is for `verify` to prove.
 """
 
-import json
+from typing import Any
 
 import click
 
 from stages.core.imports import without_collection
 from stages.core.params import load_params
+from stages.core.records import json_text
 
 
 @click.command()
@@ -30,15 +31,25 @@ def main(words: tuple[str, ...], budget: str | None, seed: int | None, as_json: 
     with without_collection():
         from stages.audit.answer import answer
         from stages.audit.lock import Lock
-        from stages.audit.questions import ResultFiles, asked
-        from stages.audit.text import told
+        from stages.audit.questions import ResultFiles, asked, is_value, of_value
+        from stages.audit.text import matches, told
         from stages.report.evidence import Evidence
         from stages.report.paper import PAPER_FOLDER, read_paper
 
     evidence = Evidence(params, budget or params.budget, {}, read_paper(PAPER_FOLDER))
     files = ResultFiles(evidence.budget_name)
-    found = answer(evidence, asked(evidence, words, files), seed, files, Lock())
-    click.echo(json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) if as_json else told(found))
+    found = of_value(evidence, words[0], files) if len(words) == 1 and is_value(words[0]) else {}
+    if len(found) > 1:
+        listed = [{"table": number.table, "row": number.row, "printed": whose} for number, whose in found.items()]
+        click.echo(_json({"value": words[0], "numbers": listed}) if as_json else matches(words[0], found, evidence))
+        return
+    number = next(iter(found), None) or asked(evidence, words)
+    explained = answer(evidence, number, seed, files, Lock())
+    click.echo(_json(explained) if as_json else told(explained))
+
+
+def _json(content: Any) -> str:
+    return json_text(content).rstrip()
 
 
 if __name__ == "__main__":

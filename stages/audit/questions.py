@@ -1,6 +1,6 @@
 """Which number is asked for: by table and row, by cell, or by its value as printed."""
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
@@ -29,14 +29,6 @@ class Number:
     plain: CellKey
     paper: str | None
 
-    @property
-    def command(self) -> str:
-        """The command that explains it."""
-        return f'python -m stages.audit explain {self.table} "{self.row}"'
-
-    def __str__(self) -> str:
-        return f"Table {self.table}, {self.row}" if self.table in get_args(Table) else f"study {self.table}, {self.row}"
-
 
 def every_number(evidence: Evidence) -> list[Number]:
     """The rows of the tables in their order, then the planned alternatives of the studies."""
@@ -54,21 +46,34 @@ def every_number(evidence: Evidence) -> list[Number]:
     return found
 
 
-def asked(evidence: Evidence, words: tuple[str, ...], files: "ResultFiles") -> Number:
-    """The one number that the words name: TABLE ROW, CELL, ROW or VALUE, in large or small letters.
+def asked(evidence: Evidence, words: tuple[str, ...]) -> Number:
+    """The one number that the words name: TABLE ROW, CELL or ROW, in large or small letters.
 
-    Raises a StageError that lists what they may mean when it is not one."""
+    Raises a StageError that lists what they may mean when it is not one.
+    """
     numbers = every_number(evidence)
     if len(words) > 1:
         return _by_row(numbers, words[0], " ".join(words[1:]))
     (word,) = words
-    if (value := _value(word)) is not None:
-        return _by_value(evidence, numbers, word, value, files)
     found = [number for number in numbers if _same(word, number.row, number.key.name, str(number.key))]
-    if found:
-        return _only(found, word)
-    names = [name for number in numbers for name in (number.row, str(number.key), number.key.name)]
-    raise ParamError("number", word, f"a table and a row, a cell, or a printed value{_near(word, names)}")
+    if len(found) > 1:
+        raise StageError(
+            "\n".join([f"{word!r} names {len(found)} numbers; ask for one of them:", *listing(found, evidence)])
+        )
+    if not found:
+        names = [name for number in numbers for name in (number.row, str(number.key), number.key.name)]
+        raise ParamError("number", word, f"a table and a row, a cell, or a printed value{_near(word, names)}")
+    return found[0]
+
+
+def listing(numbers: Iterable[Number], evidence: Evidence) -> list[str]:
+    """A line for each number, with the command that explains it."""
+    default = evidence.budget_name == evidence.params.budget
+    budget = "" if default else f" --budget {evidence.budget_name}"
+    return [
+        f'  python -m stages.audit explain {number.table} "{number.row}"{budget}    ({number.key})'
+        for number in numbers
+    ]
 
 
 def _by_row(numbers: list[Number], table: str, row: str) -> Number:
@@ -85,19 +90,23 @@ def _by_row(numbers: list[Number], table: str, row: str) -> Number:
     return found[0]
 
 
-def _by_value(evidence: Evidence, numbers: list[Number], word: str, value: Decimal, files: "ResultFiles") -> Number:
+def of_value(evidence: Evidence, word: str, files: "ResultFiles") -> dict[Number, list[str]]:
+    """The numbers that are printed with this value, each with whose it is: `paper`, `ours`, or both.
+
+    Raises ParamError, naming the nearest, when there is none.
+    """
+    value, numbers = Decimal(word.removesuffix("%")), every_number(evidence)
     ours = printed(evidence, numbers, files)
-    found = {}
+    found: dict[Number, list[str]] = {}
     for number in numbers:
-        of_paper = number.paper is not None and Decimal(number.paper) == value
-        of_us = number in ours and Decimal(ours[number]) == value
-        if of_paper or of_us:
-            found[number] = " and ".join(["the paper's"] * of_paper + ["ours"] * of_us)
+        texts = {"paper": number.paper, "ours": ours.get(number)}
+        if whose := [name for name, text in texts.items() if text is not None and Decimal(text) == value]:
+            found[number] = whose
     if not found:
-        known = [str(text) for number in numbers for text in (number.paper, ours.get(number)) if text]
-        near = sorted(set(known), key=lambda text: abs(Decimal(text) - value))[:3]
-        raise ParamError("value", word, f"a number as the tables print it, near it: {', '.join(near)}")
-    return _only(list(found), word, lambda number: f", {found[number]}")
+        known = {text for number in numbers for text in (number.paper, ours.get(number)) if text}
+        near = sorted(known, key=lambda text: (abs(Decimal(text) - value), text))[:3]
+        raise ParamError("value", word, f"a number as the tables print it, the nearest: {', '.join(near)}")
+    return found
 
 
 def printed(evidence: Evidence, numbers: list[Number], files: "ResultFiles") -> dict[Number, str]:
@@ -133,19 +142,12 @@ class ResultFiles:
         return Path(text)
 
 
-def _only(found: list[Number], word: str, remark: Callable[[Number], str] = lambda number: "") -> Number:
-    if len(found) == 1:
-        return found[0]
-    lines = [f"  {number.command}    ({number.key}{remark(number)})" for number in found]
-    raise StageError("\n".join([f"{word!r} is one of {len(found)} numbers; ask for one of them:", *lines]))
-
-
-def _value(word: str) -> Decimal | None:
+def is_value(word: str) -> bool:
+    """Whether a word is a number, as `82.3` or `82.3%`."""
     try:
-        value = Decimal(word.removesuffix("%").strip())
+        return Decimal(word.removesuffix("%")).is_finite()
     except InvalidOperation:
-        return None
-    return value if value.is_finite() else None
+        return False
 
 
 def _same(word: str, *names: str) -> bool:

@@ -1,10 +1,12 @@
 """An answer as text for a terminal."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, get_args
 
+from stages.audit.questions import Number, listing
 from stages.core.params import Table
 from stages.core.progress import duration
+from stages.report.evidence import Evidence
 
 _SHORT = 12  # digits of a hash: what git shows of a commit, and enough to compare by eye
 
@@ -21,6 +23,14 @@ def told(answer: dict[str, Any]) -> str:
         _notes(answer["notes"]),
     )
     return "\n\n".join("\n".join(lines) for lines in map(list, sections) if lines)
+
+
+def matches(value: str, found: Mapping[Number, list[str]], evidence: Evidence) -> str:
+    """The numbers that are printed with one value, and the command for each."""
+    lines = [f"{value} is printed {len(found)} times; to have one explained:"]
+    for line, whose in zip(listing(found, evidence), found.values(), strict=True):
+        lines.append(f"{line}: {' and '.join(whose)}")
+    return "\n".join(lines)
 
 
 def _number(number: dict[str, Any], conditions: dict[str, Any]) -> Iterator[str]:
