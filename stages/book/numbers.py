@@ -7,7 +7,7 @@ from typing import Any
 
 from stages.book.origin import Origin, origin
 from stages.book.places import Place
-from stages.core.params import Row, flatten
+from stages.core.params import Assumption, Row, flatten
 from stages.report.conditions import conditions
 from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import NOTHING, decimals, fixed, signed
@@ -70,6 +70,7 @@ class Number:
     matrix: list[tuple[str, list[HeatCell]]]
     mistakes: list[Mistake]
     settings: list[Setting]
+    assumptions: list[Assumption]
     origins: list[Origin]
     log: str | None
     report: str | None
@@ -109,7 +110,9 @@ def number_page(evidence: Evidence, place: Place, row: Row | None) -> Number:
     """The page of a cell; `row` is its row in the table that `place` names, None for an alternative of a study."""
     cell = evidence.cell(place.dataset, place.cell)
     table = place.table
-    figure = next((one for one in evidence.params.figures if (one.dataset, one.cell) == (place.dataset, place.cell)), None)
+    figure = next(
+        (one for one in evidence.params.figures if (one.dataset, one.cell) == (place.dataset, place.cell)), None
+    )
     report = figure.report if figure else None
     return Number(
         place=place,
@@ -123,6 +126,7 @@ def number_page(evidence: Evidence, place: Place, row: Row | None) -> Number:
         matrix=_matrix(cell),
         mistakes=cell.first.most_confused,
         settings=_settings(evidence, place),
+        assumptions=_assumptions(evidence, place),
         origins=[origin(result, _asked(place)) for result in cell.results],
         log=figure.log if figure else None,
         report=report,
@@ -172,6 +176,14 @@ def _settings(evidence: Evidence, place: Place) -> list[Setting]:
     base = flatten(evidence.params.find(f"{place.dataset}/{place.base}")[1].model_dump())
     found = flatten(run.model_dump())
     return list(_lines(found, asked, base))
+
+
+def _assumptions(evidence: Evidence, place: Place) -> list[Assumption]:
+    """The assumptions that the number's row rests on; an alternative's are those of its study's base."""
+    cell = place.cell if place.table else place.base
+    _, row = evidence.place(place.dataset, cell)
+    settings = evidence.params.find(f"{place.dataset}/{cell}")[1]
+    return [one for one in evidence.params.assumptions if one.applies.to(place.dataset, settings, row)]
 
 
 def _lines(found: dict[str, Any], asked: dict[str, Any], base: dict[str, Any]) -> Iterator[Setting]:

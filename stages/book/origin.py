@@ -62,15 +62,26 @@ def _steps(result: Result) -> Iterator[Step]:
     arrays, description, tests = run.training_arrays, tested.description, tested.test_arrays
     folder, made = tested.run_folder
     raw = run.data.made_from.raw_md5
-    yield Step("Raw data", "made by download", tuple(Thing(name, None, "md5", md5) for name, md5 in sorted(raw.items())))
+    yield Step(
+        "Raw data", "made by download", tuple(Thing(name, None, "md5", md5) for name, md5 in sorted(raw.items()))
+    )
     parts = (("training arrays", arrays), ("description", description), ("test arrays", tests))
     yield Step("Arrays", "made by preprocess", tuple(Thing(name, at, "md5", of.md5) for name, (at, of) in parts))
     yield Step("Training", result.stages.train, (*_code(run), Thing("parameters", None, "sha256", run.params_sha256)))
-    weights, history = Thing("weights", f"{folder}/weights.safetensors", "sha256", run.sha256.weights), run.sha256.history
-    kept = (Thing("run", folder, "md5", made.md5), weights, Thing("history", f"{folder}/history.json", "sha256", history))
+    weights, history = (
+        Thing("weights", f"{folder}/weights.safetensors", "sha256", run.sha256.weights),
+        run.sha256.history,
+    )
+    kept = (
+        Thing("run", folder, "md5", made.md5),
+        weights,
+        Thing("history", f"{folder}/history.json", "sha256", history),
+    )
     yield Step("Weights", "made by the training", kept)
     yield Step(
-        "Evaluation", result.stages.evaluate, (*_code(tested), Thing("parameters", None, "sha256", tested.params_sha256))
+        "Evaluation",
+        result.stages.evaluate,
+        (*_code(tested), Thing("parameters", None, "sha256", tested.params_sha256)),
     )
     logits, labels = result.sha256.logits, result.sha256.labels
     predicted = (Thing("logits", None, "sha256", logits), Thing("labels", None, "sha256", labels))

@@ -18,7 +18,8 @@ from stages.book.payload import payload
 from stages.book.places import places
 from stages.book.strips import Scale
 from stages.core.params import Assumption, Table
-from stages.report.captions import budget_sentence, replaced_sentence, seeds_sentence
+from stages.report.captions import replaced_sentence, seeds_sentence
+from stages.report.claims_page import reason, statistic
 from stages.report.conditions import conditions
 from stages.report.evidence import Evidence
 from stages.report.formats import MINUS, NOTHING
@@ -29,6 +30,7 @@ from stages.report.verdicts import interval_sentence, interval_title, verdict_se
 from stages.stats.claims import ClaimResult
 from stages.trial.finding import Finding, Sureness
 
+_SMALL, _LEAST = 1e-3, 1e-300  # below the first, powers of ten; below the second, floating point ends
 _CODE = re.compile(r"`([^`]*)`|\*\*([^*]+)\*\*|\*([^*]+)\*")
 
 
@@ -41,7 +43,6 @@ class TablePart:
     numbers: list[Number]
     scale: Scale
     note: str
-    legend: list[str]
 
 
 @dataclass(frozen=True)
@@ -70,27 +71,35 @@ def book(evidence: Evidence, claims: Sequence[ClaimResult], findings: Sequence[F
     comparisons = compare_studies(evidence)
     studies = _studies(evidence, comparisons)
     tables = [_table(evidence, number, numbers) for number in evidence.params.tables]
-    return _environment().get_template("book.html.j2").render(
-        assets=assets(),
-        budget=evidence.budget_name,
-        budget_caption=evidence.budget.caption,
-        seeds=evidence.params.seeds,
-        seeds_sentence=seeds_sentence(evidence.params.seeds),
-        interval_title=interval_title(evidence),
-        interval_sentence=interval_sentence(evidence),
-        as_paper=all(number.as_paper for number in numbers if number.place.table),
-        tables=tables,
-        numbers=numbers,
-        ids={number.place.key: number.place.id for number in numbers},
-        studies=studies,
-        studies_of=_studies_of(studies),
-        assumptions=[
-            AssumptionPart(line, [study for study in studies if study.assumption == line.id])
-            for line in evidence.params.assumptions
-        ],
-        claims=claims,
-        findings=[(level, [one for one in findings if one.sureness == level]) for level in Sureness],
-        payload=Markup(payload(evidence, numbers, comparisons)),  # noqa: S704 (escaped there)
+    return (
+        _environment()
+        .get_template("book.html.j2")
+        .render(
+            assets=assets(),
+            budget=evidence.budget_name,
+            budget_caption=evidence.budget.caption,
+            seeds=evidence.params.seeds,
+            seeds_sentence=seeds_sentence(evidence.params.seeds),
+            interval_title=interval_title(evidence),
+            interval_sentence=interval_sentence(evidence),
+            as_paper=all(number.as_paper for number in numbers if number.place.table),
+            tables=tables,
+            marks=legend([number.cell for number in numbers if number.place.table]),
+            numbers=numbers,
+            by_key={number.place.key: number for number in numbers},
+            studies=studies,
+            studies_of=_studies_of(studies),
+            assumptions=[
+                AssumptionPart(line, [study for study in studies if study.assumption == line.id])
+                for line in evidence.params.assumptions
+            ],
+            claims=claims,
+            evidence=evidence,
+            reason=reason,
+            statistic=statistic,
+            findings=[(level, [one for one in findings if one.sureness == level]) for level in Sureness],
+            payload=Markup(payload(evidence, numbers, comparisons)),  # noqa: S704 (escaped there)
+        )
     )
 
 
@@ -99,7 +108,7 @@ def _table(evidence: Evidence, number: Table, numbers: list[Number]) -> TablePar
     printed = [float(row.paper) for row in rows if row.paper]
     ends = [end for row in rows for end in row.interval or ()]
     found = conditions(evidence, rows[0].place.dataset, [row.place.cell for row in rows])
-    sentences = [budget_sentence(evidence, found), replaced_sentence(found)]
+    sentences = [f"{', '.join(found.sizes())}.".capitalize(), replaced_sentence(found)]
     if found.as_paper:
         sentences.append(verdict_sentence(evidence, number))
     return TablePart(
@@ -108,7 +117,6 @@ def _table(evidence: Evidence, number: Table, numbers: list[Number]) -> TablePar
         rows,
         Scale.of([*printed, *ends, *(row.cell.mean for row in rows)]),
         " ".join(sentence for sentence in sentences if sentence),
-        legend([row.cell for row in rows]),
     )
 
 
@@ -162,14 +170,19 @@ def inline(text: str) -> Markup:
     return Markup("").join([*parts, escape(plain[end:])])
 
 
-def p_value(p: float | None) -> str:
+def p_value(p: float | None) -> str | Markup:
     """A p value with the digits that mean something."""
     if p is None:
         return NOTHING
-    if p >= 1e-3:  # noqa: PLR2004 (where decimals would end)
+    if p >= _SMALL:
         return f"{p:.3f}"
-    mantissa, _, exponent = f"{p:.1e}".partition("e")
-    return f"{mantissa} × 10^{int(exponent)}".replace("-", MINUS)
+    if p < _LEAST:
+        return Markup("&lt; 10<sup>{}</sup>").format(_signed_exponent(_LEAST))
+    return Markup("{} × 10<sup>{}</sup>").format(f"{p:.1e}".partition("e")[0], _signed_exponent(p))
+
+
+def _signed_exponent(p: float) -> str:
+    return str(int(f"{p:.1e}".partition("e")[2])).replace("-", MINUS)
 
 
 def _number(value: float | None, places: int = 2) -> str:

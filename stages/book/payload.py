@@ -74,7 +74,11 @@ def _seed(result: Result) -> dict[str, Any]:
 
 def _log(evidence: Evidence, figure: str) -> dict[str, Any]:
     lines = evidence.paper.log(figure).lines
-    return {"figure": figure, "train": [line.train for line in lines], "validation": [line.validation for line in lines]}
+    return {
+        "figure": figure,
+        "train": [line.train for line in lines],
+        "validation": [line.validation for line in lines],
+    }
 
 
 def _study(comparison: Comparison, numbers: list[Number]) -> dict[str, Any]:

@@ -75,9 +75,20 @@ class RunRecord(Trained):
     config: Run
     counts: Counts
     outcome: Literal["finished", "diverged"]
+    parameters: Count
     images_per_second: Annotated[float, Field(gt=0)]
     times: Times
     mlflow: Mirror | None
+
+
+class Mistake(Section):
+    """A test image that was named wrongly: its place in the test split, both classes, and how sure the network was."""
+
+    test_image: Annotated[int, Field(ge=0)]
+    label: Annotated[int, Field(ge=0)]
+    predicted: Annotated[int, Field(ge=0)]
+    probability: Share
+    png: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]+=*$")]  # base64
 
 
 class File(Section):
@@ -106,6 +117,7 @@ class Result(Section):
     confusion: list[list[Annotated[int, Field(ge=0)]]]
     predictions: Annotated[str, Field(pattern=r"^[0-9]+$")]
     labels: Annotated[str, Field(pattern=r"^[0-9]+$")]
+    most_confused: list[Mistake]
     history: Annotated[list[Epoch], Field(min_length=1)]
     run: RunRecord
     evaluated: Evaluated

@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "stats": {"core"},
     "trial": {"core"},
     "report": {"core", "score", "stats"},
+    "book": {"core", "report", "stats", "trial"},
     "launch": {"core"},
     "audit": {"core", "learn", "score", "report"},
 }
@@ -180,7 +181,7 @@ def test_support_packages_import_core_alone() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [name for name in SOURCES if package(name) in ("report", "trial")]
+    [name for name in SOURCES if package(name) in ("report", "trial", "book")]
     + ["stages/aggregate_tables.py", "stages/audit_paper.py"],
 )
 def test_what_makes_reports_never_imports_torch(name: str) -> None:

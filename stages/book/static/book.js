@@ -63,7 +63,7 @@
   }
 
   function swatch(one) {
-    const svg = d3.create("svg").attr("viewBox", "0 0 26 10").attr("aria-hidden", "true");
+    const svg = d3.create("svg").attr("viewBox", "0 0 26 10").attr("class", "swatch").attr("aria-hidden", "true");
     svg.append("line").attr("x2", 26).attr("y1", 5).attr("y2", 5).attr("stroke-width", 2)
       .attr("style", `stroke:${one.color};stroke-dasharray:${one.dash || "none"}`);
     svg.append("circle").attr("cx", 13).attr("cy", 5).attr("r", 3)
@@ -73,7 +73,7 @@
 
   function draw(figure, metric, series) {
     const drawn = series.filter((one) => one.points.length);
-    const width = Math.max(280, Math.min(figure.clientWidth || 640, 980));
+    const width = Math.max(280, Math.min(figure.clientWidth || 640, 1112));
     const flat = drawn.flatMap((one) => one.points.map(([epoch, value]) => ({ epoch, value, name: one.name })));
     const last = d3.max(flat, (point) => point.epoch) ?? 1;
     const marks = drawn.flatMap((one) => [
@@ -83,10 +83,10 @@
     const plot = Plot.plot({
       width, height: Math.round(Math.min(340, Math.max(240, width * 0.42))), marginLeft: 46, marginBottom: 38, marginTop: 26, marginRight: 14,
       style: { background: "none", color: "var(--ink)", fontSize: "13px", fontFamily: "var(--sans)" },
-      x: { label: "epoch", labelArrow: "none", labelAnchor: "right", ticks: d3.range(1, last + 1), tickFormat: "d", domain: [last === 1 ? 0.5 : 1, last === 1 ? 1.5 : last], inset: 8, tickSize: 0 },
+      x: { label: "epoch", labelArrow: "none", labelAnchor: "center", ticks: d3.range(1, last + 1), tickFormat: "d", domain: [last === 1 ? 0.5 : 1, last === 1 ? 1.5 : last], inset: 8, tickSize: 0 },
       y: { label: metric.unit, labelArrow: "none", nice: true, grid: true, tickSize: 0, ticks: 5 },
       marks: [
-        Plot.axisX({ color: "var(--soft)", tickSize: 0, label: "epoch", labelArrow: "none", ticks: last > 20 ? 10 : d3.range(1, last + 1), tickFormat: "d" }),
+        Plot.axisX({ color: "var(--soft)", tickSize: 0, label: "epoch", labelArrow: "none", labelAnchor: "center", ticks: last > 20 ? 10 : d3.range(1, last + 1), tickFormat: "d" }),
         Plot.ruleX(flat, Plot.pointerX({ x: "epoch", stroke: "var(--soft)", strokeOpacity: 0.5 })),
         ...marks,
         Plot.tip(flat, Plot.pointer({ x: "epoch", y: "value", fill: "var(--paper)", stroke: "var(--rule)", title: (point) => `${point.name}\nepoch ${point.epoch}: ${point.value.toFixed(metric.digits)}` })),
@@ -365,4 +365,5 @@
     });
   });
   route();
+  addEventListener("load", () => requestAnimationFrame(() => scrollTo(0, 0))); // the browser goes to the fragment's top edge
 })();
