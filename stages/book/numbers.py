@@ -110,9 +110,8 @@ def number_page(evidence: Evidence, place: Place, row: Row | None) -> Number:
     """The page of a cell; `row` is its row in the table that `place` names, None for an alternative of a study."""
     cell = evidence.cell(place.dataset, place.cell)
     table = place.table
-    figure = next(
-        (one for one in evidence.params.figures if (one.dataset, one.cell) == (place.dataset, place.cell)), None
-    )
+    figures = {(figure.dataset, figure.cell): figure for figure in evidence.params.figures}
+    figure = figures.get((place.dataset, place.cell))
     report = figure.report if figure else None
     return Number(
         place=place,
@@ -139,26 +138,23 @@ def _asked(place: Place) -> str:
 
 
 def _scores(cell: CellResults, printed: dict[str, Any]) -> list[Scores]:
+    """The report's lines; the paper's reports name the classes by their digits."""
     report, classes = cell.first.report, cell.first.classes
+    digits = {name: str(place) for place, name in enumerate(classes)}
     lines = []
-    for place, name in enumerate([*classes, "macro avg", "weighted avg"]):
+    for name in (*classes, "macro avg", "weighted avg"):
         found = report[name]
         if isinstance(found, dict):  # "accuracy" alone is a number
-            label = str(place) if place < len(classes) else name
-            lines.append(
-                Scores(name, *(100 * found[key] for key in _KEYS), int(found["support"]), _printed(printed.get(label)))
-            )
+            line = printed.get(digits.get(name, name))
+            precision, recall, f1 = _percent(found)
+            support = int(found["support"])
+            lines.append(Scores(name, precision, recall, f1, support, _percent(line) if line else None))
     return lines
 
 
-_KEYS = ("precision", "recall", "f1-score")
-
-
-def _printed(line: dict[str, float] | None) -> tuple[float, float, float] | None:
-    if line is None:
-        return None
-    precision, recall, f1 = (100 * line[key] for key in _KEYS)
-    return precision, recall, f1
+def _percent(line: dict[str, float]) -> tuple[float, float, float]:
+    """Precision, recall and F1 of a report's line."""
+    return 100 * line["precision"], 100 * line["recall"], 100 * line["f1-score"]
 
 
 def _matrix(cell: CellResults) -> list[tuple[str, list[HeatCell]]]:

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from stages.core.runs import HISTORY, WEIGHTS
 from stages.report.origins import Made
 from stages.report.results import Result
 
@@ -59,32 +60,27 @@ def origin(result: Result, asked: str) -> Origin:
 
 def _steps(result: Result) -> Iterator[Step]:
     run, tested = result.run, result.evaluated
-    arrays, description, tests = run.training_arrays, tested.description, tested.test_arrays
     folder, made = tested.run_folder
-    raw = run.data.made_from.raw_md5
-    yield Step(
-        "Raw data", "made by download", tuple(Thing(name, None, "md5", md5) for name, md5 in sorted(raw.items()))
-    )
-    parts = (("training arrays", arrays), ("description", description), ("test arrays", tests))
-    yield Step("Arrays", "made by preprocess", tuple(Thing(name, at, "md5", of.md5) for name, (at, of) in parts))
-    yield Step("Training", result.stages.train, (*_code(run), Thing("parameters", None, "sha256", run.params_sha256)))
-    weights, history = (
-        Thing("weights", f"{folder}/weights.safetensors", "sha256", run.sha256.weights),
-        run.sha256.history,
+    raw = [Thing(name, None, "md5", md5) for name, md5 in sorted(run.data.made_from.raw_md5.items())]
+    parts = (
+        ("training arrays", run.training_arrays),
+        ("description", tested.description),
+        ("test arrays", tested.test_arrays),
     )
     kept = (
         Thing("run", folder, "md5", made.md5),
-        weights,
-        Thing("history", f"{folder}/history.json", "sha256", history),
+        Thing("weights", f"{folder}/{WEIGHTS}", "sha256", run.sha256.weights),
+        Thing("history", f"{folder}/{HISTORY}", "sha256", run.sha256.history),
     )
+    predicted = (
+        Thing("logits", None, "sha256", result.sha256.logits),
+        Thing("labels", None, "sha256", result.sha256.labels),
+    )
+    yield Step("Raw data", "made by download", tuple(raw))
+    yield Step("Arrays", "made by preprocess", tuple(Thing(name, at, "md5", of.md5) for name, (at, of) in parts))
+    yield Step("Training", result.stages.train, tuple(_sources(run)))
     yield Step("Weights", "made by the training", kept)
-    yield Step(
-        "Evaluation",
-        result.stages.evaluate,
-        (*_code(tested), Thing("parameters", None, "sha256", tested.params_sha256)),
-    )
-    logits, labels = result.sha256.logits, result.sha256.labels
-    predicted = (Thing("logits", None, "sha256", logits), Thing("labels", None, "sha256", labels))
+    yield Step("Evaluation", result.stages.evaluate, tuple(_sources(tested)))
     yield Step("Predictions", "made by the evaluation", predicted)
     yield Step("Number", f"{result.correct} of {result.test_images} images", (_file(result),))
 
@@ -93,8 +89,11 @@ def _file(result: Result) -> Thing:
     return Thing("result", result.file.path, "md5", result.file.md5)
 
 
-def _code(made: Made) -> Iterator[Thing]:
-    return (Thing("code", path, "md5", found.md5) for path, found in made.code.items())
+def _sources(made: Made) -> Iterator[Thing]:
+    """Code and parameters of a training or an evaluation."""
+    for path, found in made.code.items():
+        yield Thing("code", path, "md5", found.md5)
+    yield Thing("parameters", None, "sha256", made.params_sha256)
 
 
 def _facts(result: Result) -> Iterator[tuple[str, str]]:

@@ -74,11 +74,8 @@ def _seed(result: Result) -> dict[str, Any]:
 
 def _log(evidence: Evidence, figure: str) -> dict[str, Any]:
     lines = evidence.paper.log(figure).lines
-    return {
-        "figure": figure,
-        "train": [line.train for line in lines],
-        "validation": [line.validation for line in lines],
-    }
+    train, validation = ([getattr(line, part) for line in lines] for part in ("train", "validation"))
+    return {"figure": figure, "train": train, "validation": validation}
 
 
 def _study(comparison: Comparison, numbers: list[Number]) -> dict[str, Any]:
