@@ -110,7 +110,7 @@ def number_page(evidence: Evidence, place: Place, row: Row | None) -> Number:
     """The page of a cell; `row` is its row in the table that `place` names, None for an alternative of a study."""
     cell = evidence.cell(place.dataset, place.cell)
     table = place.table
-    figures = {(figure.dataset, figure.cell): figure for figure in evidence.params.figures}
+    figures = {(str(figure.dataset), figure.cell): figure for figure in evidence.params.figures}
     figure = figures.get((place.dataset, place.cell))
     report = figure.report if figure else None
     return Number(
