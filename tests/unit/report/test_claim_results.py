@@ -36,14 +36,15 @@ class World:
     misnamed: Callable[[str, int], int] = lambda dataset, label: (
         label + 1 if dataset == "mnist" or label == CAT else CAT
     )
+    jitter: tuple[int, ...] = JITTER
     blind: dict[str, int] = field(default_factory=dict)  # a class that is never recognised
 
     def result(self, params: Any, key: CellKey, seed: int, place: int) -> Result:
         content = synthetic(params, params.budget, key, seed)
         cell, family = str(key), params.find(str(key))[1].family
-        turn = (seed + place) % len(JITTER)
+        turn = (seed + place) % len(self.jitter)
         hits = self.hits.get(cell, 990 if key.dataset == "mnist" else 930)
-        hits += NOISE[turn] if cell in self.noisy else JITTER[turn]
+        hits += NOISE[turn] if cell in self.noisy else self.jitter[turn]
         labels = np.arange(IMAGES) % 10
         wrong = np.arange(IMAGES) >= hits
         other = np.array([self.misnamed(key.dataset, label) % 10 for label in range(10)])
@@ -130,9 +131,9 @@ def all_sgd(hits: int) -> dict[str, int]:
         (World(noisy={"cifar10/vgg16"}, hits={"mnist/vgg16": 940}), "C5", 0, OPEN, "VGG16 (Table I) less"),
         (World(blind={"cifar10/vgg16-adam": 2}), "C6", 0, FAILS, "bird: VGG16 with ADAM"),
         (World(blind={"cifar10/vgg16-adam": CAT}), "C6", 0, HOLDS, ""),
-        (World(noisy={"cifar10/vgg16-adam"}, hits={"cifar10/vgg16-adam": 830}), "C6", 0, OPEN, "VGG16 with ADAM"),
+        (World(noisy={"cifar10/vgg16-adam"}, hits={"cifar10/vgg16-adam": 690}), "C6", 0, OPEN, "VGG16 with ADAM"),
         (World(blind={"cifar10/resnet18-adam": 0}), "C6", 1, FAILS, "ResNet18 with Adam"),
-        (World(misnamed=lambda dataset, label: label + 1), "C6", 1, OPEN, "(Table"),
+        (World(misnamed=lambda dataset, label: label + 1, jitter=(0, 10, 20, -10, 10)), "C6", 1, OPEN, "(Table"),
         (World(hits={"mnist/resnet18-adam": 950}), "C6", 2, FAILS, "ResNet18 with Adam (Table II)"),
         (World(rate={"vgg": 60, "resnet": 280, "googlenet": 600}), "C7", 0, FAILS, "googlenet"),
         (World(rate={"vgg": 60, "resnet": 280, "googlenet": 280}), "C7", 0, OPEN, "googlenet"),
@@ -182,7 +183,7 @@ def test_two_cells_tested_on_different_images_are_refused(project: Any) -> None:
     cell = evidence.cells["mnist/vgg11"]
     turned = cell.first.model_copy(update={"labels": cell.first.labels[::-1]})
     evidence.cells["mnist/vgg11"] = replace(cell, results=(turned,))
-    with pytest.raises(StageError, match="mnist/vgg11 were not tested on the same images"):
+    with pytest.raises(StageError, match=r"mnist/vgg11 and mnist/.* were not tested on the same images"):
         judge_claims(evidence)
 
 
@@ -229,9 +230,8 @@ def test_the_page_under_the_papers_conditions_does_not(project: Any) -> None:
 def test_the_page_says_why(project: Any) -> None:
     text = page(World(hits={"cifar10/vgg11": 850}, machine={"resnet": "another"}), project)
     lines = {line.split(" | ")[0].strip("| "): line for line in text.splitlines() if line.startswith("| C")}
-    assert (
-        "| **does not hold** | p &lt; 0.001 (smallest, by Holm, of 6) | Refuted by VGG11 (Table IV) less" in lines["C1"]
-    )
+    assert "| **does not hold** | p &lt; 0.001 (smallest, by Holm, of 6) |" in lines["C1"]
+    assert "| Refuted by VGG11 (Table IV) less" in lines["C1"]
     assert "within ±2.5 is asked" in lines["C1"]
     assert "| **cannot be told with these seeds** | – | There is nothing to compare. |" in lines["C7"]
     single = page(momentum_wins(), project, [0])

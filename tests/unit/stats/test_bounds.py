@@ -64,12 +64,20 @@ def test_equivalence_is_refuted_no_more_often_than_the_level_at_its_edge() -> No
 
 
 @pytest.mark.parametrize("test", [above, below, within])
-@pytest.mark.parametrize("values", [[1.0], [1.0, 2.0], [1.0, 1.0, 1.0]])
-def test_too_few_values_or_none_that_spread_say_nothing(test: object, values: list[float]) -> None:
+@pytest.mark.parametrize("values", [[1.0], [1.0, 2.0]])
+def test_too_few_values_say_nothing(test: object, values: list[float]) -> None:
     assert callable(test)
     found = test(values, 5.0, LEVEL)
     assert (found.p_for, found.p_against, found.interval) == (None, None, None)
     assert found.as_asked == (test is not above)
+
+
+@pytest.mark.parametrize(("bound", "p"), [(0.9, 0.0), (1.0, 0.5), (1.1, 1.0)])
+def test_values_that_are_all_alike_are_the_limit_of_small_spread(bound: float, p: float) -> None:
+    found = above([1.0, 1.0, 1.0], bound, LEVEL)
+    assert (found.p_for, found.p_against) == (p, 1 - p)
+    nearly = above([1.0, 1.0 + 1e-6, 1.0 - 1e-6], bound, LEVEL)
+    assert nearly.p_for == pytest.approx(p, abs=1e-4)
 
 
 def test_f1_is_scikit_learns_and_its_test_the_binomial_sum() -> None:

@@ -55,9 +55,14 @@ def test_student_covers_as_often_as_it_says() -> None:
     assert 870 <= covered <= 930
 
 
-@pytest.mark.parametrize("values", [[80.0], [80.0, 81.0], [80.0, 80.0, 80.0]])
-def test_too_few_values_or_none_that_spread_have_no_interval(values: list[float]) -> None:
+@pytest.mark.parametrize("values", [[80.0], [80.0, 81.0]])
+def test_too_few_values_have_no_interval(values: list[float]) -> None:
     assert student(values, 0.95) is None
+
+
+def test_values_that_are_all_alike_are_the_limit() -> None:
+    assert student([80.0, 80.0, 80.0], 0.95) == (80.0, 80.0)
+    assert student([80.0, 80.0, 80.0 + 1e-6], 0.95) == pytest.approx((80.0, 80.0), abs=1e-5)
 
 
 def test_an_accuracy_has_the_interval_of_its_number_of_seeds() -> None:
