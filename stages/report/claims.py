@@ -16,7 +16,7 @@ from stages.report.conditions import conditions
 from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import MINUS, listed
 from stages.report.results import Result
-from stages.stats.bounds import Bounded, above, below, f1_above, faster, gap_below, within, worst_case
+from stages.stats.bounds import Bounded, above, below, f1, f1_above, faster, gap_below, within, worst_case
 from stages.stats.claims import Check, ClaimResult, Part
 from stages.stats.intervals import FEWEST_SEEDS
 from stages.stats.paired import mcnemar, sign_flip
@@ -218,9 +218,11 @@ def _f1(evidence: Evidence, dataset: str) -> Part:
 
 def _class_f1(evidence: Evidence, cell: CellResults, place: int, bound: float) -> Check:
     level = evidence.params.claims.level
-    scores = [f1_above(*_hits_and_wrong(result, place), bound / 100, level).scaled(100) for result in cell.results]
-    few = len(scores) < FEWEST_SEEDS
-    found = worst_case(scores) if few else above([score.value for score in scores], bound, level)
+    counts = [_hits_and_wrong(result, place) for result in cell.results]
+    if len(counts) < FEWEST_SEEDS:
+        found = worst_case([f1_above(hits, wrong, bound / 100, level).scaled(100) for hits, wrong in counts])
+    else:
+        found = above([100 * f1(hits, wrong) for hits, wrong in counts], bound, level)
     name = f"{cell.first.classes[place]}: {_label(evidence, cell)}"
     return Check(name, f"above {bound:g}", "%", found)
 
@@ -330,7 +332,7 @@ def _pairs(evidence: Evidence, settings: set[str]) -> Iterator[tuple[CellResults
 
 
 def _settings(evidence: Evidence, cell: CellResults) -> AnyCell:
-    return evidence.params.find(str(cell.key))[1]
+    return evidence.params.cells.of(cell.key.dataset)[cell.key.name]
 
 
 def _differ(evidence: Evidence, one: CellResults, other: CellResults) -> set[str]:

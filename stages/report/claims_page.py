@@ -107,10 +107,10 @@ def reason(evidence: Evidence, part: Part) -> str:
 
 def _missing(evidence: Evidence, check: Check) -> str:
     seeds = len(evidence.params.seeds)
-    if check.found.p_for is not None:
+    if check.found.p_for is not None or seeds >= FEWEST_SEEDS:
         return "that may be luck"
-    if check.note or seeds >= FEWEST_SEEDS:
-        return f"one is {check.note}" if check.note else "one does not spread over the seeds"
+    if check.note:
+        return f"one is {check.note}"
     return f"{seeds} seed{'s do' if seeds > 1 else ' does'} not show that it was no luck"
 
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from math import sqrt
 from statistics import fmean, median
 
-from stages.stats.intervals import Interval, spreads, student, wilson
+from stages.stats.intervals import FEWEST_SEEDS, Interval, student, wilson
+
+_NO_SPREAD = 1e-9  # accuracies of whole images differ by far more, floating point's noise by far less
 
 
 @dataclass(frozen=True)
@@ -29,14 +31,22 @@ class Bounded:
 
 
 def above(values: Sequence[float], bound: float, level: float) -> Bounded:
-    """Whether the mean is above a bound: one-sided t-tests. The interval's ends are those tests' limits."""
+    """Whether the mean is above a bound: one-sided t-tests from three values on. The interval ends at their limits."""
     mean = fmean(values)
-    if not spreads(values):
+    if len(values) < FEWEST_SEEDS:
         return Bounded(mean, mean > bound, None, None, None)
+    p = _t_test(values, bound)
+    return Bounded(mean, mean > bound, student(values, 1 - 2 * level), p, 1 - p)
+
+
+def _t_test(values: Sequence[float], bound: float) -> float:
+    """The p of a mean above a bound; for values that are all alike, its limit as their spread shrinks to nothing."""
+    if max(values) - min(values) < _NO_SPREAD:
+        away = fmean(values) - bound
+        return 0.5 if abs(away) < _NO_SPREAD else 0.0 if away > 0 else 1.0
     from scipy.stats import ttest_1samp
 
-    p = float(ttest_1samp(values, bound, alternative="greater").pvalue)
-    return Bounded(mean, mean > bound, student(values, 1 - 2 * level), p, 1 - p)
+    return float(ttest_1samp(values, bound, alternative="greater").pvalue)
 
 
 def below(values: Sequence[float], bound: float, level: float) -> Bounded:
@@ -60,6 +70,11 @@ def within(values: Sequence[float], margin: float, level: float) -> Bounded:
     return replace(both, p_for=max(over.p_for, under.p_for), p_against=p_against)
 
 
+def f1(hits: int, wrong: int) -> float:
+    """One class's F1; its arguments are those of `f1_above`."""
+    return 2 * hits / (2 * hits + wrong)
+
+
 def f1_above(hits: int, wrong: int, bound: float, level: float) -> Bounded:
     """Whether one class's F1 is above a bound, from one network's images.
 
@@ -70,10 +85,10 @@ def f1_above(hits: int, wrong: int, bound: float, level: float) -> Bounded:
     """
     from scipy.stats import binomtest
 
-    images, share, f1 = hits + wrong, bound / (2 - bound), 2 * hits / (2 * hits + wrong)
+    images, share, value = hits + wrong, bound / (2 - bound), f1(hits, wrong)
     p_for, p_against = (float(binomtest(hits, images, share, alternative=side).pvalue) for side in ("greater", "less"))
     low, high = (2 * end / (1 + end) for end in wilson(hits, images, 1 - 2 * level))
-    return Bounded(f1, f1 > bound, Interval(low, high), p_for, p_against)
+    return Bounded(value, value > bound, Interval(low, high), p_for, p_against)
 
 
 def gap_below(first: tuple[int, int], second: tuple[int, int], bound: float, level: float) -> Bounded:

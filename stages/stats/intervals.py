@@ -11,7 +11,6 @@ from statistics import fmean, stdev
 from typing import NamedTuple
 
 FEWEST_SEEDS = 3  # from which on the spread over seeds is judged
-_NO_SPREAD = 1e-9  # accuracies of whole images differ by far more, floating point's noise by far less
 
 
 class Interval(NamedTuple):
@@ -30,18 +29,13 @@ def wilson(hits: int, images: int, confidence: float) -> Interval:
 
 
 def student(values: Sequence[float], confidence: float) -> Interval | None:
-    """Student's t-interval of the mean; None for fewer than three values, or for values that do not spread."""
-    if not spreads(values):
+    """Student's t-interval of the mean; None for fewer than three values. Values that are all alike are its limit."""
+    if len(values) < FEWEST_SEEDS:
         return None
     from scipy.stats import t
 
     half = t.ppf((1 + confidence) / 2, len(values) - 1) * stdev(values) / sqrt(len(values))
     return Interval(float(fmean(values) - half), float(fmean(values) + half))
-
-
-def spreads(values: Sequence[float]) -> bool:
-    """Whether there are enough values, and differences among them, to judge the spread by."""
-    return len(values) >= FEWEST_SEEDS and max(values) - min(values) > _NO_SPREAD
 
 
 def accuracy_interval(hits: Sequence[int], images: int, confidence: float) -> Interval | None:
