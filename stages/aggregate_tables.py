@@ -68,7 +68,8 @@ def main(
         rebuild(folders, files)
     for number in params.tables:
         say(summary_line(evidence, number))
-    say(f"tables, budget {evidence.budget_name}: {tables_out / 'tables.md'}; the book: {book_out}")
+    say(f"the book, to open in a browser: {book_out}")
+    say(f"tables, budget {evidence.budget_name}: {tables_out / 'tables.md'}")
 
 
 if __name__ == "__main__":

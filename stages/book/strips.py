@@ -29,11 +29,6 @@ class Scale:
         """The scale that holds all of these accuracies."""
         return cls(min(100 - _STEP, _STEP * floor(min(values) / _STEP)))
 
-    @property
-    def middle(self) -> float:
-        """Halfway."""
-        return (self.start + self.end) / 2
-
     def strip(self, ours: float, paper: float | None, interval: tuple[float, float] | None) -> Strip:
         """The places of these accuracies."""
         low, high = interval or (None, None)

@@ -3,15 +3,18 @@
 import json
 import random
 import shutil
+from base64 import b64encode
 from collections.abc import Callable
 from functools import cache
 from hashlib import md5, sha256
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 from sklearn.metrics import classification_report, confusion_matrix
 
 from stages.aggregate_tables import main
@@ -87,6 +90,7 @@ class Project:
         for name in ("tables", "figures", "studies"):
             words += [f"--{name}-out", str(self.out(name))]
         words += ["--ledger-out", str(self.out("ledger.csv")), "--ledger-json-out", str(self.out("ledger.json"))]
+        words += ["--book-out", str(self.out("index.html"))]
         return CliRunner().invoke(main, words)
 
     def out(self, name: str) -> Path:
@@ -140,12 +144,14 @@ def synthetic(params: Params, budget: str, key: CellKey, seed: int) -> dict[str,
             for epoch in range(1, run.epochs + 1)
         ],
         "evaluated": evaluated(budget, key, seed),
+        "most_confused": [mistake(key)],
         "sha256": {name: sha(f"{name} {key} {seed}") for name in ("logits.npy", "labels.npy")},
         "run": {
             **trained(budget, key, seed),
             "config": run.model_dump(),
             "counts": {"train": 800, "augmented": 0, "validation": 250, "sample": 250, "steps_per_epoch": 50},
             "outcome": "finished",
+            "parameters": 11_181_642,
             "images_per_second": round(drawn.uniform(50, 300), 1),
             "times": {
                 **span(4, 12, 30),
@@ -159,6 +165,15 @@ def synthetic(params: Params, budget: str, key: CellKey, seed: int) -> dict[str,
 def sha(name: str) -> str:
     """A sha256 that nothing else has."""
     return sha256(name.encode()).hexdigest()
+
+
+def mistake(key: CellKey) -> dict[str, Any]:
+    """A test image that was named wrongly, of the data set's size and channels."""
+    mode, size, color = ("L", (28, 28), 128) if key.dataset == "mnist" else ("RGB", (32, 32), (128, 64, 32))
+    buffer = BytesIO()
+    Image.new(mode, size, color).save(buffer, "png")
+    png = b64encode(buffer.getvalue()).decode()
+    return {"test_image": 4711, "label": 3, "predicted": 5, "probability": 0.987654, "png": png}
 
 
 def short(name: str) -> str:

@@ -32,7 +32,8 @@ def test_files(finished: Any) -> None:
 
 def test_says_the_accuracies_and_where_the_tables_are(finished: Any) -> None:
     said = (finished.folder / "said").read_text().splitlines()
-    assert len(said) == 7
+    assert len(said) == 8
+    assert said[-2].endswith("out/index.html")
     assert re.match(r"Table VI, GoogLeNet on CIFAR10, ours \(paper\): GoogLeNet with SGD \d+\.\d \(76\.48\), ", said[5])
     assert said[-1].endswith("out/tables/tables.md")
 
