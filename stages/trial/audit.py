@@ -93,13 +93,13 @@ RULES: tuple[Rule, ...] = (
     Rule(
         OUTLIER,
         "an accuracy with all others on its data set, in log-odds",
-        f"{_MODIFIED_Z} (Iglewicz and Hoaglin 1993)",
+        f"a hint: {_MODIFIED_Z} (Iglewicz and Hoaglin 1993), as in one of nine sets of 17 normal numbers",
         outlier,
     ),
     Rule(
         EPOCH_TIMES,
         "the minutes of an epoch with those of the log's others, and the clock with itself",
-        f"{_MODIFIED_Z}; a clock that runs backward is certain",
+        f"a hint: {_MODIFIED_Z}; a clock that runs backward is certain",
         epoch_times,
     ),
     Rule(
