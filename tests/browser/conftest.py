@@ -71,7 +71,9 @@ def fetch() -> None:
     for name in ("al2023.tar", "swiftshader.tar"):
         with tarfile.open(folder / name) as archive:
             archive.extractall(folder, filter="data")
+        (folder / name).unlink()
     (folder / "chromium").chmod(0o755)
+    (folder / packed["filename"]).unlink()
     shutil.rmtree(folder / "package")
     folder.rename(CACHE)
 
