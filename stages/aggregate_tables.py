@@ -4,9 +4,10 @@
         --figures-out reports/quick/figures --studies-out reports/quick/studies
 
 In:  one JSON file for each planned cell and seed (stage `evaluate`), data/paper/*.csv, params.yaml.
-Out: <tables-out>/ table_1..6.csv and .md, tables.md (all six, the assumption ledger, the studies), appendix.md (reports
-     and logs in the form of the paper's Figs. 6-17); <figures-out>/ confusion_<data set>_<family>.png (Figs. 18-23),
-     curves_table_1..6.png; <studies-out>/<name>.md for each study that has a planned alternative.
+Out: <tables-out>/ table_1..6.csv and .md, tables.md (all six, the assumption ledger, the studies), claims.md (what the
+     paper says in words, tested), appendix.md (reports and logs in the form of its Figs. 6-17); <figures-out>/
+     confusion_<data set>_<family>.png (Figs. 18-23), curves_table_1..6.png; <studies-out>/<name>.md for each study that
+     has a planned alternative.
 A result that is missing, does not add up, or has other settings than params.yaml stops it before anything is written.
 """
 

@@ -1,8 +1,8 @@
 """The one reader of `params.yaml`: types, ranges, and what only the whole file can tell.
 
 Every stage calls `load_params` before anything else, so a mistake anywhere in the file stops the pipeline with one
-line that names the key, the value and what is allowed. Tables, studies and assumptions are described here and the
-settings that decide a number in `settings`, so that editing this file re-trains nothing.
+line that names the key, the value and what is allowed. Tables, verdicts, claims, studies and assumptions are described
+here and the settings that decide a number in `settings`, so that editing this file re-trains nothing.
 """
 
 from pathlib import Path
@@ -38,6 +38,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$")]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Table = Literal["I", "II", "III", "IV", "V", "VI"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Points = Annotated[float, Field(gt=0, le=100)]  # between two accuracies in percent
 
 
 class Augmentation(Strict):
@@ -135,6 +136,52 @@ class Assumption(Strict):
     change: str
 
 
+class Verdicts(Strict):
+    """When a number counts as the paper's, and how sure the intervals beside it are."""
+
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+    close: PerDataset[Points]
+    near: PerDataset[Points]
+
+
+class Margin(Strict):
+    """How many points still count as little, on each data set."""
+
+    margin: PerDataset[Points]
+
+
+class OverfittingClaim(Strict):
+    """Families that are said not to overfit, and from which gap of training over validation accuracy on they do."""
+
+    families: Annotated[list[Family], Field(min_length=1)]
+    gap: PerDataset[Points]
+
+
+class ClassesClaim(Strict):
+    """What every class's F1 is said to be above, and the classes of which it is not said."""
+
+    f1: PerDataset[Fraction]
+    excepted: PerDataset[list[str]]
+
+
+class CostClaim(Strict):
+    """The family that is said to be the cheapest to train."""
+
+    cheapest: Family
+
+
+class Claims(Strict):
+    """The thresholds of the paper's claims, as tests. C5 has none."""
+
+    level: Annotated[float, Field(gt=0, lt=0.5)]
+    depth: Margin  # C1
+    optimizer: Margin  # C2
+    augmentation: Margin  # C3
+    overfitting: OverfittingClaim  # C4
+    classes: ClassesClaim  # C6
+    cost: CostClaim  # C7
+
+
 class CellKey(NamedTuple):
     """Where a cell stands: its section (`cells` or `alternatives`), data set and name."""
 
@@ -164,6 +211,8 @@ class Params(Strict):
     cells: PerDataset[dict[Name, AnyCell]]
     alternatives: PerDataset[dict[Name, AnyCell]]
     tables: dict[Table, TableSettings]
+    verdicts: Verdicts
+    claims: Claims
     figures: list[Figures]
     studies: dict[Name, Study]
     assumptions: list[Assumption]
@@ -206,6 +255,7 @@ def load_params(path: Path | str = PARAMS_FILE) -> Params:
         raise _one_line(error, raw, "params.yaml: ") from None
     _check_names(params)
     _check_tables(params)
+    _check_verdicts(params)
     _check_studies(params)
     _check_budgets(params)
     return params
@@ -310,6 +360,21 @@ def _check_tables(params: Params) -> None:
     for figure in params.figures:
         if figure.cell not in params.cells.of(figure.dataset):
             raise ParamError("figures", figure.cell, f"a cell of cells.{figure.dataset}")
+
+
+def _check_verdicts(params: Params) -> None:
+    for dataset in DATASETS:
+        close, near = params.verdicts.close.of(dataset), params.verdicts.near.of(dataset)
+        if near <= close:
+            raise ParamError(f"verdicts.near.{dataset}", near, f"more than the {close:g} of verdicts.close.{dataset}")
+        classes, excepted = params.datasets.of(dataset).classes, params.claims.classes.excepted.of(dataset)
+        for name in excepted:
+            if name not in classes or excepted.count(name) > 1 or len(excepted) == len(classes):
+                allowed = f"once each, some of {', '.join(classes)}"
+                raise ParamError(f"claims.classes.excepted.{dataset}", name, allowed)
+    families = params.claims.overfitting.families
+    if len(set(families)) < len(families):
+        raise ParamError("claims.overfitting.families", families, "every family once")
 
 
 def _check_studies(params: Params) -> None:

@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 
 from stages.report.appendix import appendix_page
+from stages.report.claims import judge_claims
+from stages.report.claims_page import claims_page
 from stages.report.evidence import Evidence
 from stages.report.gallery import gallery
 from stages.report.overview import overview_page
@@ -25,6 +27,7 @@ def _pages(evidence: Evidence, figures: str, studies: str) -> tuple[dict[str, st
     tables = {
         "tables.md": overview_page(evidence, frames, comparisons, studies),
         "appendix.md": appendix_page(evidence, figures),
+        "claims.md": claims_page(evidence, judge_claims(evidence)),
     }
     for number, frame in frames.items():
         name = f"table_{table_index(number)}"

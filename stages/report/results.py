@@ -51,6 +51,7 @@ class Counts(_Section):
     """Images and steps of an epoch."""
 
     sample: Count
+    validation: Count
     steps_per_epoch: Count
 
 
@@ -72,6 +73,13 @@ class Mirror(_Section):
     run_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None
 
 
+class Environment(_Section):
+    """The machine that trained."""
+
+    processor: Some
+    cores: Count | None
+
+
 class RunRecord(_Section):
     """What the reports need of a training's run record."""
 
@@ -81,6 +89,8 @@ class RunRecord(_Section):
     threads: Count
     device: Some
     precision: Some
+    environment: Environment
+    images_per_second: Annotated[float, Field(gt=0)]
     times: Times
     mlflow: Mirror | None
 
@@ -111,6 +121,11 @@ class Result(_Section):
     def percent(self) -> float:
         """Test accuracy in percent."""
         return 100 * self.correct / self.test_images
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Which test images were named right, of shape (test images,)."""
+        return _digits(self.predictions) == _digits(self.labels)
 
     @property
     def outcome(self) -> str:

@@ -458,6 +458,9 @@ def test_a_study_cell_that_the_budget_makes_equal_to_its_base_is_refused(raw: An
         ),
         (("seeds",), [0, 1, 0], "every seed once"),
         (("budget",), "free", "one of quick, paper"),
+        (("claims", "classes", "excepted", "cifar10"), ["unicorn"], "once each, some of airplane, automobile, "),
+        (("claims", "classes", "excepted", "mnist"), ["1", "1"], "once each, some of 0, 1, "),
+        (("claims", "classes", "excepted", "mnist"), list("0123456789"), "once each, some of 0, 1, "),
     ],
 )
 def test_names_that_do_not_exist_are_refused(raw: Any, place: Place, value: Any, allowed: str) -> None:
@@ -489,6 +492,17 @@ def test_the_sample_of_training_images_is_not_larger_than_the_images(raw: Any) -
     refuses(
         "budgets.quick.train.mnist.resnet.sample_images: 101 is not allowed; allowed: all, or a number from 1 to 100"
     )
+
+
+@pytest.mark.parametrize("near", [0.5, 0.4])
+def test_near_reaches_further_than_close(raw: Any, near: float) -> None:
+    raw["verdicts"]["near"]["mnist"] = near
+    refuses(f"verdicts.near.mnist: {near} is not allowed; allowed: more than the 0.5 of verdicts.close.mnist")
+
+
+def test_a_family_that_is_said_not_to_overfit_twice_is_refused(raw: Any) -> None:
+    raw["claims"]["overfitting"]["families"] = ["vgg", "vgg"]
+    refuses("claims.overfitting.families: ['vgg', 'vgg'] is not allowed; allowed: every family once")
 
 
 def test_an_alternative_named_like_a_cell_is_refused(raw: Any) -> None:

@@ -130,7 +130,7 @@ def synthetic(params: Params, budget: str, key: CellKey, seed: int) -> dict[str,
         "schema": 1,
         "stages": {kind: f"{kind}-{key.stage_suffix}@{budget}-{key.name}-{seed}" for kind in ("train", "evaluate")},
         "classes": classes,
-        **scored(f"{key} {budget} {seed}", count, tuple(classes)),
+        **scored(f"{key} {budget} {seed}", f"{key.dataset} {budget}", count, tuple(classes)),
         "loss": 2.0,
         "history": [
             {"epoch": epoch, "train_loss": 2.0, "train_sample_loss": 2.0, "validation_loss": 2.0}
@@ -144,6 +144,8 @@ def synthetic(params: Params, budget: str, key: CellKey, seed: int) -> dict[str,
             "threads": 2,
             "device": "cpu",
             "precision": "float32",
+            "environment": {"processor": "a processor", "cores": 2},
+            "images_per_second": round(drawn.uniform(50, 300), 1),
             "times": {"seconds": 30.0, "epochs": [{"train_seconds": 5.0, "seconds": 6.0}] * run.epochs},
             "mlflow": {"run_id": sha256(f"{key} {seed}".encode()).hexdigest()[:32], "experiment": "Table"},
         },
@@ -151,11 +153,12 @@ def synthetic(params: Params, budget: str, key: CellKey, seed: int) -> dict[str,
 
 
 @cache
-def scored(name: str, count: int, classes: tuple[str, ...]) -> dict[str, Any]:
-    """Random labels and predictions, and the entries of a result that follow from them."""
+def scored(name: str, images: str, count: int, classes: tuple[str, ...]) -> dict[str, Any]:
+    """Random labels of `images` and predictions of `name`, and the entries of a result that follow from them."""
+    of_images = random.Random(images)  # noqa: S311
     drawn = random.Random(name)  # noqa: S311
     quality = drawn.uniform(0.2, 0.9)
-    labels = [drawn.randrange(10) for _ in range(count)]
+    labels = [of_images.randrange(10) for _ in range(count)]
     predictions = [label if drawn.random() < quality else drawn.randrange(10) for label in labels]
     correct = sum(label == prediction for label, prediction in zip(labels, predictions, strict=True))
     report = classification_report(

@@ -11,7 +11,8 @@ import pytest
 from stages.core.settings import DATASETS, FAMILIES
 
 FILES = {
-    "tables": {"tables.md", "appendix.md"} | {f"table_{n}.{kind}" for n in range(1, 7) for kind in ("md", "csv")},
+    "tables": {"tables.md", "claims.md", "appendix.md"}
+    | {f"table_{n}.{kind}" for n in range(1, 7) for kind in ("md", "csv")},
     "figures": {f"confusion_{data}_{net}.png" for data in DATASETS for net in FAMILIES}
     | {f"curves_table_{n}.png" for n in range(1, 7)},
     "studies": {"resnet18-lr1e-2-optimizer.md"},
@@ -41,7 +42,9 @@ def test_overview_has_tables_ledger_studies_and_links(finished: Any) -> None:
     for number in ("I", "II", "III", "IV", "V", "VI"):
         assert f"\n## Table {number}: " in text
     assert text.count("n = 1") == 6
-    order = [text.index(part) for part in ("## Table VI", "## Assumptions", "## Studies", "(appendix.md)")]
+    order = [
+        text.index(part) for part in ("## Table VI", "## Assumptions", "## Studies", "(claims.md)", "(appendix.md)")
+    ]
     assert order == sorted(order)
 
 
