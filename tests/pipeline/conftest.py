@@ -117,5 +117,5 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     project.run("git", "add", "-A")
     project.run("git", "-c", "user.name=test", "-c", "user.email=test@example.org", "commit", "-qm", "shrunk")
     ran = project.repro()
-    assert ran[-1] == "aggregate-tables@quick"
+    assert {"aggregate-tables@quick", "audit-paper"} <= set(ran)
     return project

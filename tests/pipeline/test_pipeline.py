@@ -147,7 +147,8 @@ def test_a_row_adds_its_stages_alone(restored: Repository) -> None:
 
     restored.edit_params(change)
     cell = "mnist/resnet18-fast"
-    assert restored.repro() == [stage("train", cell), stage("evaluate", cell), "aggregate-tables@quick"]
+    ran = [stage("train", cell), stage("evaluate", cell), "aggregate-tables@quick"]
+    assert [name for name in restored.repro() if name != "audit-paper"] == ran  # which reads `tables` too
     added = table(restored, 2)[-1]
     assert (added["row"], added["paper"], added["difference"]) == ("ResNet18 with lr=0.005", "", "")
     restored.run("git", "checkout", "-q", "--", "params.yaml")
