@@ -10,7 +10,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePath
@@ -100,9 +100,14 @@ def hash_dependency(path: Path) -> dict[str, Any]:
         for file in sorted(path.rglob("*"))
         if file.is_file() and not _ignored(file.relative_to(path))
     }
+    return {"md5": folder_md5(files), "files": files}
+
+
+def folder_md5(files: Mapping[str, str]) -> str:
+    """DVC's md5 of a folder, from the md5 of each file in it by its path there."""
     listing = [{"md5": md5, "relpath": name} for name, md5 in sorted(files.items())]
     content = json.dumps(listing, sort_keys=True).encode()
-    return {"md5": hashlib.md5(content, usedforsecurity=False).hexdigest() + ".dir", "files": files}
+    return hashlib.md5(content, usedforsecurity=False).hexdigest() + ".dir"
 
 
 def _ignored(file: Path) -> bool:

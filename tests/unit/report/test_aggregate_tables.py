@@ -32,7 +32,8 @@ def test_files(finished: Any) -> None:
 
 def test_says_the_accuracies_and_where_the_tables_are(finished: Any) -> None:
     said = (finished.folder / "said").read_text().splitlines()
-    assert len(said) == 7
+    assert len(said) == 8
+    assert said[-2].endswith("out/index.html")
     assert re.match(r"Table VI, GoogLeNet on CIFAR10, ours \(paper\): GoogLeNet with SGD \d+\.\d \(76\.48\), ", said[5])
     assert said[-1].endswith("out/tables/tables.md")
 
@@ -88,6 +89,13 @@ def test_the_working_folder_is_no_output_folder(filled: Any, monkeypatch: pytest
     assert done.exit_code == 1
     assert "tables-out: '.' is not allowed; allowed: a folder of its own" in done.output
     assert (filled.folder / "README.md").read_text() == "mine"
+
+
+def test_nothing_beside_the_ledger_is_touched(filled: Any) -> None:
+    (filled.folder / "out").mkdir()
+    (filled.folder / "out" / "mine.csv").write_text("mine")
+    assert filled.aggregate().exit_code == 0
+    assert {path.name for path in (filled.folder / "out").iterdir()} >= {"mine.csv", "ledger.csv", "ledger.json"}
 
 
 def test_imports_neither_torch_nor_mlflow() -> None:
