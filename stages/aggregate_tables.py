@@ -1,12 +1,13 @@
 """Stage 5: the evaluated cells -> Tables I-VI beside the paper's numbers, appendix, figures, studies.
 
     python -m stages.aggregate_tables --budget quick --cells reports/quick/cells --tables-out reports/quick/tables \\
-        --figures-out reports/quick/figures --studies-out reports/quick/studies
+        --figures-out reports/quick/figures --studies-out reports/quick/studies --views-out reports/quick/views
 
 In:  one JSON file for each planned cell and seed (stage `evaluate`), data/paper/*.csv, params.yaml.
 Out: <tables-out>/ table_1..6.csv and .md, tables.md (all six, the assumption ledger, the studies), appendix.md (reports
      and logs in the form of the paper's Figs. 6-17); <figures-out>/ confusion_<data set>_<family>.png (Figs. 18-23),
-     curves_table_1..6.png; <studies-out>/<name>.md for each study that has a planned alternative.
+     curves_table_1..6.png; <studies-out>/<name>.md for each study that has a planned alternative;
+     <views-out>/ metrics.json, accuracy.csv, curves.csv, which `dvc metrics` and `dvc plots` show.
 A result that is missing, does not add up, or has other settings than params.yaml stops it before anything is written.
 """
 
@@ -27,10 +28,13 @@ from stages.report.folders import check_folders, rebuild
 @click.option("--tables-out", type=click.Path(path_type=Path), required=True)
 @click.option("--figures-out", type=click.Path(path_type=Path), required=True)
 @click.option("--studies-out", type=click.Path(path_type=Path), required=True)
-def main(budget: str | None, cells: Path, tables_out: Path, figures_out: Path, studies_out: Path) -> None:
+@click.option("--views-out", type=click.Path(path_type=Path), required=True)
+def main(
+    budget: str | None, cells: Path, tables_out: Path, figures_out: Path, studies_out: Path, views_out: Path
+) -> None:
     """Make the tables, and all that stands beside them, from the evaluated cells."""
     params = load_params()
-    check_folders(tables_out=tables_out, figures_out=figures_out, studies_out=studies_out)
+    check_folders(tables_out=tables_out, figures_out=figures_out, studies_out=studies_out, views_out=views_out)
     with without_collection():  # the drawings too: looking for garbage in them is a tenth of this stage
         from stages.report.evidence import gather
         from stages.report.pages import all_files
@@ -38,7 +42,7 @@ def main(budget: str | None, cells: Path, tables_out: Path, figures_out: Path, s
         from stages.report.tables import summary_line
 
         evidence = gather(params, budget or params.budget, cells, read_paper(PAPER_FOLDER))
-        files = all_files(evidence, tables_out, figures_out, studies_out)
+        files = all_files(evidence, tables_out, figures_out, studies_out, views_out)
     with exclusive(tables_out):
         rebuild(files)
     for number in params.tables:

@@ -83,7 +83,7 @@ class Project:
     def aggregate(self) -> Result:
         """Run the stage, as dvc.yaml does."""
         words = ["--cells", str(self.cells)]
-        for name in ("tables", "figures", "studies"):
+        for name in ("tables", "figures", "studies", "views"):
             words += [f"--{name}-out", str(self.out(name))]
         return CliRunner().invoke(main, words)
 
