@@ -75,7 +75,12 @@ def write_text(path: Path | str, content: str) -> None:
 
 def write_json(path: Path | str, content: Any) -> None:
     """Write `content` as JSON; NaN and infinities are refused, since JSON has none (ValueError)."""
-    write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json_text(content))
+
+
+def json_text(content: Any) -> str:
+    """The text of every JSON file of ours: what was read from one gives its bytes again."""
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def read_json(path: Path | str, made_by: str) -> Any:

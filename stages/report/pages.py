@@ -14,8 +14,14 @@ from stages.report.tables import table_csv, table_frame, table_index, table_page
 
 def all_files(evidence: Evidence, tables: Path, figures: Path, studies: Path) -> dict[Path, dict[str, bytes | str]]:
     """The content of every file in the three folders."""
+    texts = text_files(evidence, tables, figures, studies)
+    return {tables: {**texts[tables]}, figures: {**gallery(evidence)}, studies: {**texts[studies]}}
+
+
+def text_files(evidence: Evidence, tables: Path, figures: Path, studies: Path) -> dict[Path, dict[str, str]]:
+    """The pages and CSV files alone, by their folders; nothing is drawn."""
     pages, study_pages = _pages(evidence, _way(tables, figures), _way(tables, studies))
-    return {tables: {**pages}, figures: {**gallery(evidence)}, studies: {**study_pages}}
+    return {tables: pages, studies: study_pages}
 
 
 def _pages(evidence: Evidence, figures: str, studies: str) -> tuple[dict[str, str], dict[str, str]]:
