@@ -20,7 +20,7 @@ class Number(NamedTuple):
 
 def planned(params: Params) -> list[Number]:
     """Every number that params.yaml asks for: the tables' rows in their order, then the studies' alternatives."""
-    places = [
+    places: list[tuple[str, str, CellKey]] = [
         (number, row.row, CellKey("cells", table.dataset, row.cell))
         for number, table in params.tables.items()
         for row in table.rows

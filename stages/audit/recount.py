@@ -149,7 +149,7 @@ def _mistakes_differ(
 def _same_picture(one: str, other: str) -> bool:
     """Whether two PNGs have the same pixels: Pillow's versions pack them differently."""
     try:
-        pixels = [np.asarray(Image.open(BytesIO(b64decode(text)))) for text in (one, other)]
+        ours, theirs = (np.asarray(Image.open(BytesIO(b64decode(text)))) for text in (one, other))
     except (UnidentifiedImageError, ValueError, OSError):
         return False
-    return np.array_equal(*pixels)
+    return np.array_equal(ours, theirs)
