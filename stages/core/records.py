@@ -94,6 +94,12 @@ def read_json(path: Path | str, made_by: str) -> Any:
         raise CorruptFileError(path, f"not JSON ({error})", f"the JSON that {made_by} writes") from error
 
 
+def digest(value: Any) -> str:
+    """sha256 of a value's canonical JSON: keys sorted, no spaces. NaN and infinities are refused (ValueError)."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def file_hash(path: Path | str, algorithm: str = "md5") -> str:
     """Hexadecimal hash of a file's bytes. md5 is the default because `dvc.lock` holds md5."""
     digest = hashlib.new(algorithm, usedforsecurity=False)
