@@ -9,6 +9,7 @@ another, it is named, and the comparison has a tolerance:
   image by image nothing can be asked of them.
 """
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 
 from stages.audit.checks import Here
 from stages.audit.findings import Finding, broken, missing, note
@@ -51,22 +53,30 @@ def predict_again(number: Number, here: Here, changed: float) -> Iterator[Findin
         yield missing(absent[0], f"--weights needs it; dvc pull, or dvc repro {told.stages['evaluate']}")
         return
     say(f"predicts again: {number}")
-    predicted = _predicted(whole["run"], folder, told, test)
-    if predicted is None:
-        yield broken(folder / WEIGHTS, "weights of another network", f"those of {told.run.stage}")
+    yield from _compare_predictions(f"{number}, predicted again", whole["run"], folder, told, test, changed)
+
+
+def _compare_predictions(
+    where: str, record: dict[str, Any], folder: Path, told: Told, test: Path, changed: float
+) -> Iterator[Finding]:
+    """The logits of the weights in `folder` against the stored ones."""
+    try:
+        predicted = predict_test(record, folder, record["data"], test, len(told.labels))
+    except (RuntimeError, SafetensorError, KeyError, ValueError, StageError) as error:
+        reason = " ".join(str(error).split())
+        yield broken(f"{where}, {folder / WEIGHTS}", f"no predictions ({reason})", f"those of {told.run.stage}")
         return
     apart = differing(told.evaluated, predicted.arithmetic)
     found, expected = _npy_hash(predicted.logits), told.sha256.get("logits.npy")
-    where = f"{number}, predicted again"
     if found == expected:
-        yield note(f"{where}: the same bytes")
+        yield note(f"{where}: the same logits, byte for byte")
     elif not apart:
         yield broken(f"{where}, logits", f"sha256 {found}", f"{expected}, on the same processor and software")
     else:
         yield _within(where, _share_changed(predicted, told), changed, "% of the images changed class", apart)
 
 
-def train_again(number: Number, here: Here, points: float) -> Iterator[Finding]:
+def train_again(number: Number, here: Here, changed: float, points: float) -> Iterator[Finding]:
     """Train a number's cell once more, into a temporary folder, and compare weights, history and predictions.
 
     Where the bytes may differ, the accuracy may come out at most `points` apart. Raises StageError when the training
@@ -77,40 +87,40 @@ def train_again(number: Number, here: Here, points: float) -> Iterator[Finding]:
         return
     _, told = read
     stage = here.train(number.key, number.seed)
-    _refuse_another(told, stage.option("data"), here)
+    _refuse_another(told, here)
+    say(f"trains again: {number}")
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) / "run"
-        command = ["stages.train", str(number.key), "--budget", here.budget, "--seed", str(number.seed), "--no-mlflow"]
-        command += ["--data", str(stage.option("data")), "--out", str(out)]
-        say(f"trains again: {number}")
-        done = subprocess.run([sys.executable, "-m", *command], env=_environment(told.run), check=False)  # noqa: S603
+        command = [*(sys.executable, "-m", "stages.train", str(number.key)), *("--budget", here.budget), "--no-mlflow"]
+        command += ["--seed", str(number.seed), "--data", str(stage.option("data")), "--out", str(out)]
+        done = subprocess.run(command, env=_environment(told.run), check=False)  # noqa: S603
         if done.returncode:
-            raise StageError(
-                f"training {number.key} again ended with exit status {done.returncode}; its output is above"
-            )
-        record = read_json(out / RECORD, stage.name)
-        apart = differing(told.run, record, record["environment"])
-        where = f"{number}, trained again"
-        same = {name: file_hash(out / name, "sha256") == told.run.sha256.get(name) for name in (WEIGHTS, HISTORY)}
-        if all(same.values()):
-            yield note(f"{where}: the same weights and history, byte for byte")
-        elif not apart:
-            for name in (name for name, alike in same.items() if not alike):
-                found = file_hash(out / name, "sha256")
-                expected = f"{told.run.sha256.get(name)}, on the same processor and software"
-                yield broken(f"{where}, {name}", f"sha256 {found}", expected)
+            how = f"ended with exit status {done.returncode}; its output is above"
+            raise StageError(f"training {number.key} again {how}")
         test = here.evaluate(number.key, number.seed).option("test")
-        predicted = _predicted(record, out, told, test)
-        if predicted is not None and not all(same.values()):
-            accuracy = 100 * float((predicted.classes == predicted.labels).mean())
-            off = abs(accuracy - 100 * told.accuracy)
-            if apart:
-                yield _within(where, off, points, f"points apart ({accuracy:.2f} %)", apart)
-        elif predicted is not None and _npy_hash(predicted.logits) != told.sha256.get("logits.npy"):
-            apart = differing(told.evaluated, predicted.arithmetic)
-            share = _share_changed(predicted, told)
-            what = "% of the images changed class"
-            yield _within(f"{where}, its predictions", share, points if apart else 0.0, what, apart)
+        yield from _compare_training(f"{number}, trained again", out, told, test, changed, points)
+
+
+def _compare_training(
+    where: str, out: Path, told: Told, test: Path, changed: float, points: float
+) -> Iterator[Finding]:
+    """A second run's bytes against the first's, and its predictions; where the bytes may differ, its accuracy."""
+    record = read_json(out / RECORD, told.run.stage)
+    apart = differing(told.run, record, record["environment"])
+    expected = {name: told.run.sha256.get(name) for name in (WEIGHTS, HISTORY)}
+    found = {name: file_hash(out / name, "sha256") for name in expected}
+    if found == expected:
+        yield note(f"{where}: the same weights and history, byte for byte")
+        yield from _compare_predictions(where, record, out, told, test, changed)
+    elif apart:
+        predicted = predict_test(record, out, record["data"], test, len(told.labels))
+        percent = 100 * float((predicted.classes == predicted.labels).mean())
+        what = f"points of accuracy apart ({percent:.2f} %)"
+        yield _within(where, abs(percent - 100 * told.accuracy), points, what, apart)
+    for name in expected if not apart else ():
+        if found[name] != expected[name]:
+            why = f"{expected[name]}, on the same processor and software"
+            yield broken(f"{where}, {name}", f"sha256 {found[name]}", why)
 
 
 def differing(taken: Taken, arithmetic: dict[str, Any], machine: dict[str, Any] | None = None) -> list[str]:
@@ -142,16 +152,6 @@ def _read(number: Number, here: Here) -> tuple[dict[str, Any], Told] | None:
     return None if isinstance(read, Finding) else read
 
 
-def _predicted(record: dict[str, Any], folder: Path, told: Told, test: Path) -> Predicted | None:
-    """The predictions of a run; None when its weights are not those of its network."""
-    from safetensors import SafetensorError
-
-    try:
-        return predict_test(record, folder, told.run.data, test, len(told.labels))
-    except (RuntimeError, SafetensorError):
-        return None
-
-
 def _share_changed(predicted: Predicted, told: Told) -> float:
     """Percent of the images that are taken for another class than the result says."""
     stored = np.frombuffer(told.predictions.encode(), np.uint8) - ord("0")
@@ -160,14 +160,12 @@ def _share_changed(predicted: Predicted, told: Told) -> float:
 
 def _npy_hash(logits: NDArray[np.float32]) -> str:
     """sha256 of the file that `evaluate` writes of them."""
-    import hashlib
-
     buffer = BytesIO()
     np.save(buffer, logits, allow_pickle=False)
     return hashlib.sha256(buffer.getvalue()).hexdigest()
 
 
-def _refuse_another(told: Told, data: Path, here: Here) -> None:
+def _refuse_another(told: Told, here: Here) -> None:
     """Raise StageError unless code, parameters and data are here as they were recorded."""
     for path, dep in told.run.deps.items():
         found = here.disk.tree(Path(path))

@@ -71,7 +71,7 @@ def check_number(number: Number, here: Here) -> list[Finding]:
         return [missing(path, _how(evaluate))]
     read = read_told(path, evaluate.name)
     if isinstance(read, Finding):
-        return [read, *_result_entry(path, evaluate, here)]
+        return [read, *check_out(path, evaluate, here)]
     whole, told = read
     dataset = number.key.dataset
     if dataset not in here.data_links:
@@ -79,12 +79,12 @@ def check_number(number: Number, here: Here) -> list[Finding]:
     return [
         *here.data_links[dataset],
         *_identity(path, told, number, here),
-        *_training(path, told, here.train(number.key, number.seed), here),
-        *_description(path, told, here),
+        *_training(path, told, number, here),
+        *_description(path, whole, told, number, here),
         *_run_folder(path, whole, told, number, here),
-        *_evaluation(path, told, evaluate, here),
-        *_predictions(path, whole, told, evaluate, here),
-        *_result_entry(path, evaluate, here),
+        *_evaluation(path, told, number, here),
+        *_predictions(path, whole, told, number, here),
+        *check_out(path, evaluate, here),
     ]
 
 
@@ -95,31 +95,50 @@ def inputs(number: Number, here: Here) -> list[Path]:
     return [Path(path) for stage in (of_data, train, evaluate) for path in (*stage.deps, *stage.outs)]
 
 
-def entry_findings(stage: Stage, here: Here, outs: bool = True, deps: bool = True) -> Iterator[Finding]:
-    """What of a stage's entry in dvc.lock is not what dvc.yaml, params.yaml and the files say now."""
+def check_entry(stage: Stage, here: Here, but: Path | None = None) -> Iterator[Finding]:
+    """What of a stage's entry in dvc.lock is not what dvc.yaml, params.yaml and the files say now.
+
+    The output `but` is not looked at.
+    """
+    yield from _form(stage, here)
+    entry, where = here.pipeline.entry(stage), f"{LOCK_FILE}, {stage.name}"
+    if entry is not None:
+        yield from _today(entry.params, here, where)
+        outs = {path: md5 for path, md5 in entry.outs.items() if path != str(but)}
+        yield from _on_disk({path: Dep(md5=md5) for path, md5 in {**entry.deps, **outs}.items()}, stage, here, where)
+
+
+def check_out(out: Path, stage: Stage, here: Here) -> Iterator[Finding]:
+    """One output of a stage against its entry in dvc.lock."""
     entry = here.pipeline.entry(stage)
+    if entry and out.as_posix() in entry.outs:
+        dep = Dep(md5=entry.outs[out.as_posix()])
+        yield from _on_disk({out.as_posix(): dep}, stage, here, f"{LOCK_FILE}, {stage.name}")
+
+
+def _form(stage: Stage, here: Here) -> Iterator[Finding]:
+    """That dvc.lock has the stage, with the command, the dependencies and the outputs that dvc.yaml gives it."""
+    entry, where = here.pipeline.entry(stage), f"{LOCK_FILE}, {stage.name}"
     if entry is None:
-        yield broken(f"{LOCK_FILE}, {stage.name}", "no entry", "the hashes of a run (dvc repro)")
+        yield broken(where, "no entry", "the hashes of a run (dvc repro)")
         return
-    where = f"{LOCK_FILE}, {stage.name}"
     if entry.cmd != stage.cmd:
         yield broken(f"{where}, cmd", entry.cmd, f"{stage.cmd}, as dvc.yaml says")
-    for kind, listed, wanted in (("deps", entry.deps, stage.deps), ("outs", entry.outs, stage.outs)):
+    for kind, listed, wanted in (
+        ("deps", entry.deps, stage.deps),
+        ("params", entry.params, stage.params),
+        ("outs", entry.outs, stage.outs),
+    ):
         if set(listed) != set(wanted):
             yield broken(f"{where}, {kind}", sorted(listed), f"{sorted(wanted)}, as dvc.yaml says")
-    if deps:
-        yield from _today(entry.params, stage, here, where)
-        yield from _on_disk({path: Dep(md5=md5) for path, md5 in entry.deps.items()}, stage, here, where)
-    if outs:
-        yield from _on_disk({path: Dep(md5=md5) for path, md5 in entry.outs.items()}, stage, here, where)
 
 
 def _data(dataset: str, here: Here) -> Iterator[Finding]:
-    """Raw data and arrays: dvc.lock against the files."""
+    """Raw data and arrays: dvc.lock against the files. Of the sample sheets, see pages.py."""
     download = here.pipeline.stage("download", dataset=dataset)
     preprocess = here.preprocess(dataset)
-    yield from entry_findings(download, here)
-    yield from entry_findings(preprocess, here)
+    yield from check_entry(download, here)
+    yield from check_entry(preprocess, here, but=preprocess.option("samples-out"))
     made, used = here.pipeline.entry(download), here.pipeline.entry(preprocess)
     if made and used:
         for path, md5 in made.outs.items():
@@ -144,30 +163,31 @@ def _identity(path: Path, told: Told, number: Number, here: Here) -> Iterator[Fi
     yield from differences(f"{path}, run", run, of_run, "of this number")
 
 
-def _training(path: Path, told: Told, stage: Stage, here: Here) -> Iterator[Finding]:
+def _training(path: Path, told: Told, number: Number, here: Here) -> Iterator[Finding]:
     """The run record against dvc.lock, the files and the commit."""
+    stage = here.train(number.key, number.seed)
     yield from _taken(f"{path}, run", told.run, stage, here)
     if all(_look_up(here.settings, name) == value for name, value in told.run.params.items()):
-        resolved = here.params.run(told.run.cell, here.budget, told.run.seed).model_dump()
+        resolved = here.params.run(str(number.key), here.budget, number.seed).model_dump()
         yield from differences(f"{path}, run.config", told.run.config, resolved, "what its parameters come to")
     if told.run.run_by == "hand":
         yield note(f"{stage.name} was run by hand, and committed to DVC afterwards")
 
 
-def _description(path: Path, told: Told, here: Here) -> Iterator[Finding]:
+def _description(path: Path, whole: dict[str, Any], told: Told, number: Number, here: Here) -> Iterator[Finding]:
     """The data set's description in the run record: its own hash, and the hash of the raw data that it names."""
-    data = here.train(here.params.find(told.cell)[0], told.seed).option("data").as_posix()
+    data = here.train(number.key, number.seed).option("data").as_posix()
     listed = (told.run.deps[data].files or {}) if data in told.run.deps else {}
-    expected, found = listed.get(DESCRIPTION), _text_md5(told.run.data)
+    expected, found = listed.get(DESCRIPTION), _text_md5(whole["run"]["data"])
     if found != expected:
         yield broken(f"{path}, run.data", f"md5 {found}", f"{expected} (run.deps, {data}, {DESCRIPTION})")
-    download = here.pipeline.stage("download", dataset=told.dataset)
+    download = here.pipeline.stage("download", dataset=number.key.dataset)
     entry = here.pipeline.entry(download)
-    raw = told.run.data.get("made_from", {}).get("raw_md5", {})
+    raw = folder_md5(told.run.data.made_from.raw_md5)
     for out, md5 in (entry.outs if entry else {}).items():
-        if folder_md5(raw) != md5:
+        if raw != md5:
             where = f"{path}, run.data.made_from.raw_md5"
-            yield broken(where, folder_md5(raw), f"{md5} ({LOCK_FILE}, {download.name}, {out})")
+            yield broken(where, raw, f"{md5} ({LOCK_FILE}, {download.name}, {out})")
 
 
 def _run_folder(path: Path, whole: dict[str, Any], told: Told, number: Number, here: Here) -> Iterator[Finding]:
@@ -195,8 +215,9 @@ def _run_folder(path: Path, whole: dict[str, Any], told: Told, number: Number, h
             yield broken(file, f"sha256 {found.sha256}", expected)
 
 
-def _evaluation(path: Path, told: Told, stage: Stage, here: Here) -> Iterator[Finding]:
+def _evaluation(path: Path, told: Told, number: Number, here: Here) -> Iterator[Finding]:
     """What the evaluation took, against dvc.lock, the files, the commit, and the training's own hashes."""
+    stage = here.evaluate(number.key, number.seed)
     yield from _taken(f"{path}, evaluated", told.evaluated, stage, here)
     description = stage.option("description")
     made = told.run.deps.get(description.parent.as_posix())
@@ -204,7 +225,7 @@ def _evaluation(path: Path, told: Told, stage: Stage, here: Here) -> Iterator[Fi
     if read and (made is None or (made.files or {}).get(description.name) != read.md5):
         where = f"{path}, evaluated.deps, {description}"
         yield broken(where, read.md5, "the one that the training read (run.deps)")
-    preprocess = here.preprocess(told.dataset)
+    preprocess = here.preprocess(number.key.dataset)
     entry = here.pipeline.entry(preprocess)
     for out, dep in ((out, {**told.run.deps, **told.evaluated.deps}.get(out)) for out in preprocess.outs):
         if entry and dep and entry.outs.get(out) != dep.md5:
@@ -212,31 +233,20 @@ def _evaluation(path: Path, told: Told, stage: Stage, here: Here) -> Iterator[Fi
             yield broken(where, entry.outs.get(out), f"{dep.md5}, as {path} has it")
 
 
-def _predictions(path: Path, whole: dict[str, Any], told: Told, stage: Stage, here: Here) -> Iterator[Finding]:
+def _predictions(path: Path, whole: dict[str, Any], told: Told, number: Number, here: Here) -> Iterator[Finding]:
     """The stored predictions, and every number from them once more."""
+    stage, dataset = here.evaluate(number.key, number.seed), number.key.dataset
     folder = stage.option("predictions-out")
     for name, expected in told.sha256.items():
         found = here.disk.file(folder / name)
         if found and found.sha256 != expected:
             yield broken(folder / name, f"sha256 {found.sha256}", f"{expected} ({path}, sha256)")
-    images = here.params.chosen_budget(here.budget).test_images.of(told.dataset)
-    total = here.params.datasets.of(told.dataset).test_images
+    images = here.params.chosen_budget(here.budget).test_images.of(dataset)
+    total = here.params.datasets.of(dataset).test_images
     count = counted(images, total)
     yield from recount(path, whole, told, count)
     yield from follow(path, whole, told, folder, stage.option("test"), total, _how(stage))
-    yield from _out_on_disk(folder.as_posix(), stage, here)
-
-
-def _result_entry(path: Path, stage: Stage, here: Here) -> Iterator[Finding]:
-    """The result's own file against dvc.lock."""
-    yield from entry_findings(stage, here, outs=False, deps=False)
-    yield from _out_on_disk(path.as_posix(), stage, here)
-
-
-def _out_on_disk(out: str, stage: Stage, here: Here) -> Iterator[Finding]:
-    entry = here.pipeline.entry(stage)
-    if entry and out in entry.outs:
-        yield from _on_disk({out: Dep(md5=entry.outs[out])}, stage, here, f"{LOCK_FILE}, {stage.name}")
+    yield from check_out(folder, stage, here)
 
 
 def _taken(where: str, taken: Taken, stage: Stage, here: Here) -> Iterator[Finding]:
@@ -247,12 +257,11 @@ def _taken(where: str, taken: Taken, stage: Stage, here: Here) -> Iterator[Findi
     for path, dep in taken.deps.items():
         if dep.files is not None and folder_md5(dep.files) != dep.md5:
             yield broken(f"{where}.deps, {path}", dep.md5, f"{folder_md5(dep.files)}, the hash of its own files")
+    yield from _form(stage, here)
     entry = here.pipeline.entry(stage)
     if entry is not None:
         yield from _recorded_alike(where, taken, entry, stage)
-    else:
-        yield broken(f"{LOCK_FILE}, {stage.name}", "no entry", "the hashes of its run (dvc repro)")
-    yield from _today(taken.params, stage, here, where)
+    yield from _today(taken.params, here, where)
     yield from _on_disk(taken.deps, stage, here, where)
     yield from _committed(where, taken, here)
 
@@ -260,20 +269,18 @@ def _taken(where: str, taken: Taken, stage: Stage, here: Here) -> Iterator[Findi
 def _recorded_alike(where: str, taken: Taken, entry: Entry, stage: Stage) -> Iterator[Finding]:
     """DVC hashes when a command has ended, the run when it starts: a source edited meanwhile shows as a difference."""
     locked, said_by = f"{LOCK_FILE}, {stage.name}", f"as {where} took it when the run started"
-    if entry.cmd != stage.cmd:
-        yield broken(f"{locked}, cmd", entry.cmd, f"{stage.cmd}, as dvc.yaml says")
     for path, dep in taken.deps.items():
         if entry.deps.get(path) != dep.md5:
             yield broken(f"{locked}, deps, {path}", entry.deps.get(path), f"{dep.md5}, {said_by}")
     yield from differences(f"{locked}, params", entry.params, taken.params, said_by)
 
 
-def _today(recorded: Mapping[str, Any], stage: Stage, here: Here, said_by: str) -> Iterator[Finding]:
+def _today(recorded: Mapping[str, Any], here: Here, said_by: str) -> Iterator[Finding]:
     """The recorded parameters against params.yaml now."""
     for name, value in recorded.items():
         now = _look_up(here.settings, name)
         if now != value:
-            yield from differences(f"{PARAMS_FILE}, {name}", now, value, f"{said_by}", outdated=True)
+            yield from differences(f"{PARAMS_FILE}, {name}", now, value, said_by, outdated=True)
 
 
 def _on_disk(recorded: Mapping[str, Dep], stage: Stage, here: Here, said_by: str) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
-from stages.audit.checks import Here, entry_findings
+from stages.audit.checks import Here, check_entry, check_out
 from stages.audit.findings import Finding, broken, missing
 from stages.audit.numbers import Number
 from stages.core.errors import StageError
@@ -65,8 +65,11 @@ def value(number: Number, here: Here) -> float | None:
 
 
 def _recorded(here: Here) -> Iterator[Finding]:
-    """The entry of the tables in dvc.lock: what they were made from, and what they were."""
-    yield from entry_findings(here.tables(), here)
+    """dvc.lock of the tables, what they were made from and what they were, and of the sheets of sample images."""
+    yield from check_entry(here.tables(), here)
+    for dataset in {table.dataset for table in here.params.tables.values()}:
+        preprocess = here.preprocess(dataset)
+        yield from check_out(preprocess.option("samples-out"), preprocess, here)
 
 
 def _results(numbers: Sequence[Number], here: Here, printed: Printed) -> dict[Number, Result]:

@@ -54,6 +54,18 @@ class Taken(_Part):
     backend: dict[str, Any]
 
 
+class MadeFrom(_Part):
+    """What a data set's arrays were made from."""
+
+    raw_md5: dict[str, str]
+
+
+class Data(_Part):
+    """A data set's description."""
+
+    made_from: MadeFrom
+
+
 class Record(Taken):
     """A run record."""
 
@@ -63,7 +75,7 @@ class Record(Taken):
     stage: str
     config: dict[str, Any]
     run_by: Literal["dvc", "hand"]
-    data: dict[str, Any]
+    data: Data
     sha256: dict[str, str]
 
 

@@ -94,7 +94,7 @@ def main(
             if weights:
                 verdict.findings.extend(predict_again(verdict.number, here, changed))
             if str(verdict.number.key) == retrain:
-                verdict.findings.extend(train_again(verdict.number, here, points))
+                verdict.findings.extend(train_again(verdict.number, here, changed, points))
     if not as_json:
         tell(verdicts, pages, time.monotonic() - started)
     else:
@@ -153,10 +153,10 @@ def tell(verdicts: Sequence[Verdict], pages: Sequence[Finding], seconds: float) 
             click.echo(f"\n{kind}:")
         for finding in of_kind:
             click.echo(f"- {finding}\n    {_named(shared[finding], len(verdicts))}")
-    counts = [sum(status(one.findings) == kind for one in verdicts) for kind in (PROVED, INCOMPLETE, BROKEN)]
-    click.echo(
-        "\n{} numbers: {} proved, {} incomplete, {} broken".format(len(verdicts), *counts) + f" ({seconds:.1f} s)"
+    counts = ", ".join(
+        f"{sum(status(one.findings) == kind for one in verdicts)} {kind}" for kind in (PROVED, INCOMPLETE, BROKEN)
     )
+    click.echo(f"\nnumbers: {counts}; the pages: {status(pages)} ({seconds:.1f} s)")
 
 
 def _outdated(findings: Sequence[Finding]) -> bool:
