@@ -314,7 +314,9 @@ def _committed(where: str, taken: Taken, here: Here) -> Iterator[Finding]:
     """The recorded sources and parameters against the commit that the record names."""
     commit = taken.git.commit
     if here.history.files(commit) is None:
-        yield missing(f"commit {commit}, of {where}.git", "git fetch --unshallow, or git fetch from where it was made")
+        yield missing(
+            f"commit {commit}", "its sources are in no history here (git fetch, with --unshallow or a remote)"
+        )
         return
     for path, dep in taken.deps.items():
         if path.startswith(_SOURCES):

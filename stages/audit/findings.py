@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
-from stages.core.params import flatten
-
 PROVED, INCOMPLETE, BROKEN, NOTE = "proved", "incomplete", "broken", "note"
 Status = Literal["proved", "incomplete", "broken"]
 
@@ -75,8 +73,14 @@ def same(one: Any, other: Any, exact: bool = True) -> bool:
     return type(one) is type(other) and bool(one == other)
 
 
-def _leaves(tree: Any) -> dict[str, Any]:
-    return flatten(tree) if isinstance(tree, dict) and tree else {".": tree}
+def _leaves(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """Values by their dotted names; lists, and mappings that hold nothing, are values."""
+    if not (isinstance(tree, dict) and tree):
+        return {prefix or ".": tree}
+    leaves: dict[str, Any] = {}
+    for name, value in tree.items():
+        leaves |= _leaves(value, f"{prefix}.{name}" if prefix else str(name))
+    return leaves
 
 
 def _key(name: str) -> str:

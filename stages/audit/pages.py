@@ -3,55 +3,45 @@
 Only what makes pages of results runs here, so a number that was changed in a table has nowhere to come from.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from itertools import zip_longest
 from pathlib import Path
-from typing import NamedTuple
 
 from stages.audit.checks import Here, check_entry, check_out
 from stages.audit.findings import Finding, broken, missing
 from stages.audit.numbers import Number
+from stages.audit.pipeline import Stage
+from stages.audit.texts import Page, Printed, compare, compare_lines, compare_rows
 from stages.core.errors import StageError
-from stages.core.params import Table
+from stages.core.params import Params
 from stages.report.evidence import CellResults, Evidence
-from stages.report.markdown import escape
 from stages.report.pages import text_files
 from stages.report.paper import PAPER_FOLDER, read_paper
 from stages.report.results import Result, read_result
 from stages.report.tables import table_csv, table_frame, table_index, table_page
 
-_SECTION = re.compile(r"^#+ Table ([IV]+)\b")
-
-
-class Printed(NamedTuple):
-    """What does not hold of the pages: of each number's own lines, and of the rest of them."""
-
-    of_numbers: dict[Number, list[Finding]]
-    of_pages: list[Finding]
-
 
 def check_pages(numbers: Sequence[Number], here: Here) -> Printed:
     """Make the pages of a budget's planned `numbers` again, and compare.
 
-    A result that cannot stand in a table is its number's finding; the other rows of its table are still compared.
+    A result that cannot stand in a table is its number's finding. Pages about all numbers cannot be made then; the rows
+    and lines of the others still are.
     """
-    printed = Printed(defaultdict(list), [])
+    printed = Printed(numbers)
     results = _results(numbers, here, printed)
-    stage = here.tables()
-    folders = stage.option("tables-out"), stage.option("figures-out"), stage.option("studies-out")
-    whole = len(results) == len(numbers)
-    if whole:
-        evidence = _evidence(here, results)
-        for folder, files in text_files(evidence, *folders).items():
-            for name, text in files.items():
-                _compare(folder / name, text, numbers, printed, stage.name)
-    else:
-        for table in here.params.tables:
-            _compare_rows(table, folders[0], results, numbers, here, printed)
-    printed.of_pages.extend(_recorded(here))
+    stage, whole = here.tables(), len(results) == len(numbers)
+    for page in _all_pages(here, results, stage) if whole else _tables(here, results, stage):
+        if not page.path.is_file():
+            printed.add([], missing(page.path, f"dvc repro {stage.name}"))
+            continue
+        found = page.path.read_text(errors="replace")
+        if whole:
+            compare(page, found, printed)
+        elif page.path.suffix == ".csv":
+            compare_rows(page, found, printed)
+        else:
+            compare_lines(page, found, printed)
+    printed.add([], *_recorded(here))
     return printed
 
 
@@ -80,75 +70,44 @@ def _results(numbers: Sequence[Number], here: Here, printed: Printed) -> dict[Nu
         try:
             found[number] = read_result(cells, here.params, here.budget, number.key, number.seed)
         except StageError as error:
-            printed.of_numbers[number].append(broken(here.result(number), error.message, "a result for the tables"))
+            printed.add([number], broken(here.result(number), error.message, "a result for the tables"))
     return found
 
 
-def _evidence(here: Here, results: dict[Number, Result]) -> Evidence:
+def _all_pages(here: Here, results: dict[Number, Result], stage: Stage) -> Iterator[Page]:
+    """Every page of all results."""
+    evidence = _evidence(here, here.params, results)
+    tables = {f"table_{table_index(table)}": table for table in here.params.tables}
+    folders = stage.option("tables-out"), stage.option("figures-out"), stage.option("studies-out")
+    for folder, files in text_files(evidence, *folders).items():
+        for name, text in files.items():
+            yield Page(folder / name, text, tables.get(Path(name).stem))
+
+
+def _tables(here: Here, results: dict[Number, Result], stage: Stage) -> Iterator[Page]:
+    """The tables of those rows that have a result for every seed."""
+    params = _with_rows(here.params, results)
+    evidence = _evidence(here, params, results)
+    for table in params.tables:
+        path, frame = stage.option("tables-out") / f"table_{table_index(table)}", table_frame(evidence, table)
+        yield Page(path.with_suffix(".csv"), table_csv(frame), table)
+        yield Page(path.with_suffix(".md"), table_page(evidence, table, frame, ""), table)
+
+
+def _with_rows(params: Params, results: dict[Number, Result]) -> Params:
+    """The parameters, with those rows of the tables alone that have a result for every seed."""
+    found = {(number.key, number.seed) for number in results}
+    whole = {str(key) for key in params.cell_keys() if {(key, seed) for seed in params.seeds} <= found}
+    tables = {}
+    for number, table in params.tables.items():
+        if rows := [row for row in table.rows if f"{table.dataset}/{row.cell}" in whole]:
+            tables[number] = table.model_copy(update={"rows": rows})
+    return params.model_copy(update={"tables": tables})
+
+
+def _evidence(here: Here, params: Params, results: dict[Number, Result]) -> Evidence:
     by_cell = defaultdict(list)
     for number, result in results.items():
         by_cell[number.key].append(result)
     cells = {str(key): CellResults(key, tuple(found)) for key, found in by_cell.items()}
-    return Evidence(here.params, here.budget, cells, read_paper(PAPER_FOLDER))
-
-
-def _compare(path: Path, expected: str, numbers: Sequence[Number], printed: Printed, made_by: str) -> None:
-    """Line by line; a line that is a number's goes to that number."""
-    if not path.is_file():
-        printed.of_pages.append(missing(path, f"dvc repro {made_by}"))
-        return
-    found = path.read_text(errors="replace")
-    if found == expected:
-        return
-    section = None
-    lines = zip_longest(found.splitlines(), expected.splitlines())
-    for place, (ours, theirs) in enumerate(lines, 1):
-        heading = _SECTION.match(theirs or "")
-        section = heading[1] if heading else section
-        if ours != theirs:
-            finding = broken(f"{path}, line {place}", repr(ours), f"{theirs!r}, as the results have it")
-            owner = _owner(theirs or "", section, numbers)
-            printed.of_numbers[owner].append(finding) if owner else printed.of_pages.append(finding)
-
-
-def _compare_rows(
-    table: Table, folder: Path, results: dict[Number, Result], numbers: Sequence[Number], here: Here, printed: Printed
-) -> None:
-    """The lines of those rows of a table that have all their results, in its CSV file and on its page."""
-    settings = here.params.tables[table]
-    waiting = {number.row for number in numbers if number.table == table and number not in results}
-    rows = [row for row in settings.rows if row.row not in waiting]
-    if not rows:
-        return
-    tables = {**here.params.tables, table: settings.model_copy(update={"rows": rows})}
-    evidence = replace(_evidence(here, results), params=here.params.model_copy(update={"tables": tables}))
-    frame = table_frame(evidence, table)
-    texts = {"csv": table_csv(frame), "md": table_page(evidence, table, frame, "figures")}
-    for kind, text in texts.items():
-        path = folder / f"table_{table_index(table)}.{kind}"
-        if not path.is_file():
-            printed.of_pages.append(missing(path, f"dvc repro {here.tables().name}"))
-            continue
-        there = path.read_text(errors="replace").splitlines()
-        for line in text.splitlines():
-            owner = _owner(line, table, numbers)
-            if owner and line not in there:
-                finding = broken(path, "no such line", f"{line!r}, as the results have it")
-                printed.of_numbers[owner].append(finding)
-
-
-def _owner(line: str, section: str | None, numbers: Sequence[Number]) -> Number | None:
-    """The number that a line is about: it names its stage, or begins with its row's label in its table's section."""
-    for number in numbers:
-        stage = f"evaluate-{number.key.stage_suffix}@"
-        if re.search(rf"{re.escape(stage)}[a-z0-9_-]+?-{re.escape(number.key.name)}-{number.seed}\b", line):
-            return number
-    label = line.removeprefix("| ").partition(" | ")[0]
-    return next(
-        (
-            number
-            for number in numbers
-            if number.table == section and line.startswith("| ") and escape(number.row) == label
-        ),
-        None,
-    )
+    return Evidence(params, here.budget, cells, read_paper(PAPER_FOLDER))

@@ -47,38 +47,37 @@ def follow(
 
     `total` is how many images the test split has; `how` says how to get the folder, where it is not here.
     """
-    arrays = {}
-    for name in ("logits", "labels"):
-        path = folder / f"{name}.npy"
-        if not path.is_file():
-            yield missing(path, how)
-            continue
-        try:
-            arrays[name] = np.load(path, allow_pickle=False)
-        except (ValueError, OSError, EOFError) as error:
-            yield broken(path, f"no array ({error})", "the array that evaluate wrote")
-    if len(arrays) < 2:
+    logits, labels = _array(folder / "logits.npy"), _array(folder / "labels.npy")
+    absent = [folder / f"{name}.npy" for name in ("logits", "labels") if not (folder / f"{name}.npy").is_file()]
+    yield from (missing(path, how) for path in absent)
+    if absent:
         return
-    logits, labels = arrays["logits"], arrays["labels"]
-    shape = (len(told.labels), len(told.classes))
-    if logits.shape != shape or labels.shape != shape[:1]:
-        yield broken(folder, f"logits {logits.shape}, labels {labels.shape}", f"{shape}, {shape[:1]}")
+    if not _fits(logits, labels, len(told.labels), len(told.classes)):
+        yield broken(folder, "other arrays", f"logits and labels of {len(told.labels)} images, as {where} says")
         return
-    for name, found, array in (
-        ("predictions", told.predictions, logits.argmax(1).astype(np.uint8)),
-        ("labels", told.labels, labels),
-    ):
-        yield from _digits_differ(f"{where}, {name}", found, digits(array), folder)
+    yield from _digits_differ(f"{where}, predictions", told.predictions, digits(logits.argmax(1)), folder)
+    yield from _digits_differ(f"{where}, labels", told.labels, digits(labels), folder)
     yield from _loss_differs(where, told.loss, logits, labels)
     yield from _mistakes_differ(where, told, logits, labels, test, total)
     report = folder / "report.txt"
     if report.is_file():
-        found, expected = (
-            report.read_text(),
-            report_text(score(labels, logits.argmax(1), told.classes, len(labels))["report"], told.classes),
-        )
+        counted = score(labels, logits.argmax(1).astype(np.uint8), told.classes, len(labels))
+        found, expected = report.read_text(errors="replace"), report_text(counted["report"], told.classes)
         if found != expected:
             yield broken(report, *first_difference(found, expected))
+
+
+def _array(path: Path) -> NDArray[Any]:
+    """An array; an empty one where there is none, or what there is cannot be read as one."""
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError):
+        return np.empty(0)
+
+
+def _fits(logits: NDArray[Any], labels: NDArray[Any], images: int, classes: int) -> bool:
+    shapes = (logits.shape, labels.shape) == ((images, classes), (images,))
+    return shapes and (logits.dtype, labels.dtype) == (np.float32, np.uint8) and bool(labels.max(initial=0) < classes)
 
 
 def first_difference(found: str, expected: str) -> tuple[str, str]:
@@ -101,7 +100,9 @@ def _classes(text: str) -> NDArray[np.uint8]:
 
 
 def _digits_differ(where: str, found: str, expected: str, folder: Path) -> Iterator[Finding]:
-    if found != expected:
+    if len(found) != len(expected):
+        yield broken(where, f"{len(found)} digits", f"{len(expected)}, as {folder} has it")
+    elif found != expected:
         changed = [place for place, (one, other) in enumerate(zip(found, expected, strict=True)) if one != other]
         place = changed[0]
         of = f" (image {place}, and {len(changed) - 1} more)"
@@ -125,15 +126,12 @@ def _loss_differs(where: Path, found: float | None, logits: NDArray[Any], labels
 def _mistakes_differ(
     where: Path, told: Told, logits: NDArray[Any], labels: NDArray[Any], test: Path, total: int
 ) -> Iterator[Finding]:
-    """Without the test arrays, which are then missed elsewhere, the pictures are not looked at."""
-    chosen = places(total, len(labels))
-    if (test / "labels.npy").is_file():
-        theirs = np.load(test / "labels.npy", allow_pickle=False)
-        if len(theirs) != total or not np.array_equal(theirs[chosen], labels):
-            yield broken(f"{where}, labels", "other labels", f"those of {test / 'labels.npy'}")
-    images, there = np.zeros((len(labels), 1, 1, 1), np.uint8), (test / "images.npy").is_file()
-    if there:
-        images = np.load(test / "images.npy", mmap_mode="r", allow_pickle=False)[chosen]
+    """Without the test arrays, or with broken ones, which is said elsewhere, the pictures are not looked at."""
+    chosen, every, theirs = places(total, len(labels)), _array(test / "images.npy"), _array(test / "labels.npy")
+    if len(theirs) == total and not np.array_equal(theirs[chosen], labels):
+        yield broken(f"{where}, labels", "other labels", f"those of {test / 'labels.npy'}")
+    there = len(every) == total
+    images = every[chosen] if there else np.zeros((len(labels), 1, 1, 1), np.uint8)
     expected = most_confused(images, labels, logits, chosen)
     found = [{name: value for name, value in one.items() if name != "png"} for one in told.most_confused]
     stated = [{name: value for name, value in one.items() if name != "png"} for one in expected]

@@ -15,8 +15,8 @@ from stages.audit.disk import Disk
 from stages.audit.findings import Finding, broken, differences, missing, note, status
 from stages.audit.history import History
 from stages.audit.numbers import Number, chosen, planned
-from stages.audit.pages import _owner
 from stages.audit.recount import first_difference, places
+from stages.audit.texts import Page, Printed, compare, owners_of
 from stages.audit.told import Taken, read_told
 from stages.audit.verify import Verdict, tell
 from stages.core.errors import ParamError
@@ -43,11 +43,13 @@ def test_what_is_broken_outweighs_what_is_missing_and_a_note_weighs_nothing() ->
 
 
 def test_differences_name_key_found_and_expected() -> None:
-    found = {"a": {"b": 1, "c": [1, 2]}, "new": None, "same": 0.5}
-    expected = {"a": {"b": 2, "c": [1, 2]}, "old": True, "same": 0.5}
+    found = {"a": {"b": 1, "c": [1, 2], "d": {}}, "new": None, "same": 0.5}
+    expected = {"a": {"b": 2, "c": [1, 2], "d": {"e": 1}}, "old": True, "same": 0.5}
     assert [(one.where, one.found, one.expected) for one in differences("f", found, expected, "said")] == [
         ("f, a.b", "1", "2 (said)"),
+        ("f, a.d.e", "nothing", "1 (said)"),
         ("f, old", "nothing", "True (said)"),
+        ("f, a.d", "{}", "nothing (said)"),
         ("f, new", "None", "nothing (said)"),
     ]
 
@@ -119,8 +121,46 @@ def test_what_is_not_planned_is_refused(
 def test_a_line_of_a_page_belongs_to_its_number(
     params: Params, line: str, section: str | None, cell: str | None
 ) -> None:
-    owner = _owner(line, section, planned(params))
-    assert (str(owner.key) if owner else None) == cell
+    one_seed = [number for number in planned(params) if number.seed == 0]
+    assert [str(owner.key) for owner in owners_of(line, section, one_seed)] == ([cell] if cell else [])
+
+
+PAGE = "# Table I: VGG\n\nText.\n\n| VGG16 | 99 | 12.0 |\n| VGG11 | 99 | 13.0 |\n\nMore.\nEnd.\n"
+
+
+@pytest.mark.parametrize(
+    ("found", "of_numbers", "of_pages"),
+    [
+        (PAGE, [], []),
+        (PAGE.replace("12.0", "99.0"), ["mnist/vgg16", "mnist/vgg16"], []),  # of two seeds, which share the row
+        (PAGE.replace("Text.", "Text.\nInserted."), [], ["'Inserted.'"]),
+        (PAGE.replace("| VGG11 | 99 | 13.0 |\n", ""), ["mnist/vgg11", "mnist/vgg11"], []),
+        (PAGE.replace("More.\nEnd.", "Less.\nStart."), [], ["'Less.'"]),
+        (PAGE.replace("\n", "\r\n"), [], ["other line ends"]),
+        ("", ["mnist/vgg16"] * 2 + ["mnist/vgg11"] * 2, ["no such line"]),
+    ],
+)
+def test_a_page_that_differs_says_where_and_of_which_number(
+    params: Params, found: str, of_numbers: list[str], of_pages: list[str]
+) -> None:
+    printed = Printed(planned(params))
+    compare(Page(Path("table_1.md"), PAGE, "I"), found, printed)
+    assert [str(number.key) for number in printed.of_numbers] == of_numbers
+    assert [finding.found for finding in printed.of_pages] == of_pages
+    assert all("as the results have it" in finding.expected for finding in printed.of_pages)
+
+
+def test_a_csv_file_that_differs_names_row_and_column(params: Params) -> None:
+    expected = "row,mean,stages\nVGG16,12.0,a;b\nVGG11,13.0,c;d\n"
+    page = Page(Path("table_1.csv"), expected, "I")
+    printed = Printed(planned(params))
+    compare(page, expected.replace("13.0", "99.9"), printed)
+    assert {str(number.key) for number in printed.of_numbers} == {"mnist/vgg11"}
+    (finding,) = {finding for findings in printed.of_numbers.values() for finding in findings}
+    assert str(finding) == "table_1.csv, VGG11, mean: found '99.9', expected '13.0' (as the results have it)"
+    printed = Printed(planned(params))
+    compare(page, "row,mean,stages\nVGG11,13.0,c;d\nVGG16,12.0,a;b\n", printed)  # no row differs, their order does
+    assert printed.of_pages
 
 
 # Files
