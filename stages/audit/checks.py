@@ -26,6 +26,7 @@ from stages.core.records import json_text
 from stages.core.runs import DESCRIPTION, HISTORY, RECORD, WEIGHTS
 
 _SOURCES = "stages/"
+_HOW = "dvc pull, or dvc repro"
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def check_number(number: Number, here: Here) -> list[Finding]:
     """All that does not speak for a number, up to its result."""
     path, evaluate = here.result(number), here.evaluate(number.key, number.seed)
     if not path.is_file():
-        return [missing(path, _how(evaluate))]
+        return [missing(path, f"dvc repro {evaluate.name}")]
     read = read_told(path, evaluate.name)
     if isinstance(read, Finding):
         return [read, *check_out(path, evaluate, here)]
@@ -105,7 +106,7 @@ def check_entry(stage: Stage, here: Here, but: Path | None = None) -> Iterator[F
     if entry is not None:
         yield from _today(entry.params, here, where)
         outs = {path: md5 for path, md5 in entry.outs.items() if path != str(but)}
-        yield from _on_disk({path: Dep(md5=md5) for path, md5 in {**entry.deps, **outs}.items()}, stage, here, where)
+        yield from _on_disk({path: Dep(md5=md5) for path, md5 in {**entry.deps, **outs}.items()}, here, where)
 
 
 def check_out(out: Path, stage: Stage, here: Here) -> Iterator[Finding]:
@@ -113,7 +114,7 @@ def check_out(out: Path, stage: Stage, here: Here) -> Iterator[Finding]:
     entry = here.pipeline.entry(stage)
     if entry and out.as_posix() in entry.outs:
         dep = Dep(md5=entry.outs[out.as_posix()])
-        yield from _on_disk({out.as_posix(): dep}, stage, here, f"{LOCK_FILE}, {stage.name}")
+        yield from _on_disk({out.as_posix(): dep}, here, f"{LOCK_FILE}, {stage.name}")
 
 
 def _form(stage: Stage, here: Here) -> Iterator[Finding]:
@@ -183,11 +184,12 @@ def _description(path: Path, whole: dict[str, Any], told: Told, number: Number, 
         yield broken(f"{path}, run.data", f"md5 {found}", f"{expected} (run.deps, {data}, {DESCRIPTION})")
     download = here.pipeline.stage("download", dataset=number.key.dataset)
     entry = here.pipeline.entry(download)
-    raw = folder_md5(told.run.data.made_from.raw_md5)
+    files, where = told.run.data.made_from.raw_md5, f"{path}, run.data.made_from.raw_md5"
+    raw = Dep(md5=folder_md5(files), files=files)
     for out, md5 in (entry.outs if entry else {}).items():
-        if raw != md5:
-            where = f"{path}, run.data.made_from.raw_md5"
-            yield broken(where, raw, f"{md5} ({LOCK_FILE}, {download.name}, {out})")
+        if raw.md5 != md5:
+            yield broken(where, raw.md5, f"{md5} ({LOCK_FILE}, {download.name}, {out})")
+        yield from _on_disk({out: raw}, here, where)
 
 
 def _run_folder(path: Path, whole: dict[str, Any], told: Told, number: Number, here: Here) -> Iterator[Finding]:
@@ -245,7 +247,7 @@ def _predictions(path: Path, whole: dict[str, Any], told: Told, number: Number, 
     total = here.params.datasets.of(dataset).test_images
     count = counted(images, total)
     yield from recount(path, whole, told, count)
-    yield from follow(path, whole, told, folder, stage.option("test"), total, _how(stage))
+    yield from follow(path, whole, told, folder, stage.option("test"), total, _HOW)
     yield from check_out(folder, stage, here)
 
 
@@ -262,7 +264,7 @@ def _taken(where: str, taken: Taken, stage: Stage, here: Here) -> Iterator[Findi
     if entry is not None:
         yield from _recorded_alike(where, taken, entry, stage)
     yield from _today(taken.params, here, where)
-    yield from _on_disk(taken.deps, stage, here, where)
+    yield from _on_disk(taken.deps, here, where)
     yield from _committed(where, taken, here)
 
 
@@ -283,17 +285,17 @@ def _today(recorded: Mapping[str, Any], here: Here, said_by: str) -> Iterator[Fi
             yield from differences(f"{PARAMS_FILE}, {name}", now, value, said_by, outdated=True)
 
 
-def _on_disk(recorded: Mapping[str, Dep], stage: Stage, here: Here, said_by: str) -> Iterator[Finding]:
+def _on_disk(recorded: Mapping[str, Dep], here: Here, said_by: str) -> Iterator[Finding]:
     """Recorded hashes against the bytes that lie there now."""
     for path, dep in recorded.items():
         found = here.disk.tree(Path(path))
         if found is None:
-            yield missing(path, _how(stage))
+            yield missing(path, _HOW)
         elif found["md5"] != dep.md5:
-            yield from _which(path, dep, found, said_by, _how(stage))
+            yield from _which(path, dep, found, said_by)
 
 
-def _which(path: str, dep: Dep, found: dict[str, Any], said_by: str, how: str) -> Iterator[Finding]:
+def _which(path: str, dep: Dep, found: dict[str, Any], said_by: str) -> Iterator[Finding]:
     """The files in which a folder differs, where they were recorded one by one; else the folder."""
     outdated = path.startswith(_SOURCES)
     theirs, ours = dep.files, found.get("files")
@@ -304,7 +306,7 @@ def _which(path: str, dep: Dep, found: dict[str, Any], said_by: str, how: str) -
         if ours.get(name) == theirs.get(name):
             continue
         if name not in ours and not outdated:
-            yield missing(f"{path}/{name}", how)
+            yield missing(f"{path}/{name}", _HOW)
         else:
             expected = f"{theirs.get(name, 'no such file')} ({said_by})"
             yield broken(f"{path}/{name}", ours.get(name, "no such file"), expected, outdated)
@@ -360,10 +362,6 @@ def _look_up(tree: Any, name: str) -> Any:
     for part in name.split("."):
         tree = tree.get(part) if isinstance(tree, dict) else None
     return tree
-
-
-def _how(stage: Stage) -> str:
-    return f"dvc pull, or dvc repro {stage.name}"
 
 
 def _text_md5(part: Any) -> str:
