@@ -128,8 +128,8 @@ class _Links:
         paths = self.lock.inputs(preprocess)
         path = paths[0] if len(paths) == 1 else None
         if path is None:
-            records = (said, self.locked(preprocess, "deps", "the raw data"))
-            return [Link("raw data", "raw data", None, "md5", records, files)]
+            nameless = (said, self.locked(preprocess, "deps", "the raw data"))
+            return [Link("raw data", "raw data", None, "md5", nameless, files)]
         download = self.lock.producer(path)
         records = (said, self.locked(download, "outs", path), self.locked(preprocess, "deps", path))
         return [Link("raw data", "raw data", path, "md5", records, files)]

@@ -87,6 +87,13 @@ def test_the_working_folder_is_no_output_folder(filled: Any, monkeypatch: pytest
     assert (filled.folder / "README.md").read_text() == "mine"
 
 
+def test_nothing_beside_the_ledger_is_touched(filled: Any) -> None:
+    (filled.folder / "out").mkdir()
+    (filled.folder / "out" / "mine.csv").write_text("mine")
+    assert filled.aggregate().exit_code == 0
+    assert {path.name for path in (filled.folder / "out").iterdir()} >= {"mine.csv", "ledger.csv", "ledger.json"}
+
+
 def test_imports_neither_torch_nor_mlflow() -> None:
     root = Path(__file__).parents[3]
     program = (
