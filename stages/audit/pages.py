@@ -8,13 +8,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from stages.audit.checks import Here, check_entry, check_out
+from stages.audit.compare import Page, Printed, compare, compare_lines, compare_rows
 from stages.audit.findings import Finding, broken, missing
 from stages.audit.numbers import Number
 from stages.audit.pipeline import Stage
-from stages.audit.texts import Page, Printed, compare, compare_lines, compare_rows
 from stages.core.errors import StageError
 from stages.core.params import Params
+from stages.core.settings import DATASETS
 from stages.report.evidence import CellResults, Evidence
+from stages.report.ledger import ledger_csv, ledger_json
 from stages.report.pages import text_files
 from stages.report.paper import PAPER_FOLDER, read_paper
 from stages.report.results import Result, read_result
@@ -82,27 +84,34 @@ def _all_pages(here: Here, results: dict[Number, Result], stage: Stage) -> Itera
     for folder, files in text_files(evidence, *folders).items():
         for name, text in files.items():
             yield Page(folder / name, text, tables.get(Path(name).stem))
+    yield Page(stage.option("ledger-out"), ledger_csv(evidence), None)
+    yield Page(stage.option("ledger-json-out"), ledger_json(evidence), None)
 
 
 def _tables(here: Here, results: dict[Number, Result], stage: Stage) -> Iterator[Page]:
-    """The tables of those rows that have a result for every seed."""
+    """The tables, and the ledger's lines, of those rows that have a result for every seed."""
     params = _with_rows(here.params, results)
     evidence = _evidence(here, params, results)
     for table in params.tables:
         path, frame = stage.option("tables-out") / f"table_{table_index(table)}", table_frame(evidence, table)
         yield Page(path.with_suffix(".csv"), table_csv(frame), table)
         yield Page(path.with_suffix(".md"), table_page(evidence, table, frame, ""), table)
+    yield Page(stage.option("ledger-out"), ledger_csv(evidence), None)
 
 
 def _with_rows(params: Params, results: dict[Number, Result]) -> Params:
-    """The parameters, with those rows of the tables alone that have a result for every seed."""
+    """The parameters, with those rows and alternatives alone that have a result for every seed."""
     found = {(number.key, number.seed) for number in results}
     whole = {str(key) for key in params.cell_keys() if {(key, seed) for seed in params.seeds} <= found}
     tables = {}
     for number, table in params.tables.items():
         if rows := [row for row in table.rows if f"{table.dataset}/{row.cell}" in whole]:
             tables[number] = table.model_copy(update={"rows": rows})
-    return params.model_copy(update={"tables": tables})
+    planned = {
+        dataset: [name for name in params.study_cells.of(dataset) if f"{dataset}/{name}" in whole]
+        for dataset in DATASETS
+    }
+    return params.model_copy(update={"tables": tables, "study_cells": params.study_cells.model_copy(update=planned)})
 
 
 def _evidence(here: Here, params: Params, results: dict[Number, Result]) -> Evidence:

@@ -177,6 +177,19 @@ def test_a_table_cell_in_a_csv_file(copied: Copied) -> None:
     assert copied.broken(*ROW).at("reports/quick/tables", TABLES)
 
 
+def test_a_ledger_row(copied: Copied) -> None:
+    honest = json.loads((copied.folder / RESULT).read_text())["run"]["sha256"]["weights.safetensors"]
+    for file, where in (
+        ("ledger.csv", f"{', '.join(ROW)}, seed 0, training_weights_sha256"),
+        ("ledger.json", f"{', '.join(ROW)}, seeds.0.training.weights_sha256"),
+    ):
+        copied.replace(f"reports/quick/{file}", honest, "f" * 64)
+        said = copied.broken(*ROW).at(f"reports/quick/{file}, {where}")
+        assert (said["found"], said["expected"]) == (repr("f" * 64), f"{honest!r} (as the results have it)")
+        assert copied.broken(*ROW).at(f"reports/quick/{file}", TABLES)
+    assert "numbers: 5 proved, 0 incomplete, 1 broken" in copied.verify()[1]
+
+
 def test_a_metrics_file(copied: Copied) -> None:
     honest = json.loads((copied.folder / RESULT).read_text())
     copied.edit(RESULT, lambda result: result.update(accuracy=0.999, correct=99))

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from stages.audit.again import differing
+from stages.audit.compare import Page, Printed, compare, owners_of
 from stages.audit.disk import Disk
 from stages.audit.findings import Finding, broken, differences, missing, note, status
 from stages.audit.history import History
 from stages.audit.numbers import Number, chosen, planned
 from stages.audit.recount import first_difference, places
-from stages.audit.texts import Page, Printed, compare, owners_of
 from stages.audit.told import Taken, read_told
 from stages.audit.verify import Verdict, tell
 from stages.core.errors import ParamError

@@ -1,10 +1,11 @@
 """A page that is here against the one that its results give: what differs, and which number it is about.
 
-Of a CSV file, columns of a row are compared; of other pages lines, of which those that begin with a row's label in its
+Of a CSV file, columns of a row are compared, of the ledger as JSON the values of a number; of other pages lines, of which those that begin with a row's label in its
 table's section, or name a number's stage, are about a number. What is about none is about the page.
 """
 
 import csv
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -51,6 +52,8 @@ def compare(page: Page, found: str, printed: Printed) -> None:
         return
     if page.path.suffix == ".csv" and compare_rows(page, found, printed):
         return  # else it is the order of rows or columns, or the quotes
+    if page.path.suffix == ".json" and _compare_numbers(page, found, printed):
+        return  # else it is no JSON any more, or of another form
     rest = []
     for finding, owners in _lines(page, found, printed.numbers):
         if owners:
@@ -75,6 +78,29 @@ def compare_rows(page: Page, found: str, printed: Printed) -> bool:
         printed.add(owners, *findings)
         differs |= bool(findings)
     return differs
+
+
+def _compare_numbers(page: Page, found: str, printed: Printed) -> bool:
+    """Compare the entries of the ledger's numbers. Whether any differs."""
+    try:
+        ours, theirs = (_entries(json.loads(text)) for text in (found, page.expected))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return False
+    differs = False
+    for (table, row), entry in theirs.items():
+        owners = numbers_of(printed.numbers, table, row, None)
+        findings = differences(f"{page.path}, {table}, {row}", ours.get((table, row)), entry, _SAID_BY)
+        printed.add(owners, *findings)
+        differs |= bool(findings)
+    return differs
+
+
+def _entries(ledger: Any) -> dict[tuple[str, str], Any]:
+    """The ledger's numbers by table and row, and their seeds by seed."""
+    return {
+        (entry["table"], entry["row"]): entry | {"seeds": {str(seed["seed"]): seed for seed in entry["seeds"]}}
+        for entry in ledger["numbers"]
+    }
 
 
 def compare_lines(page: Page, found: str, printed: Printed) -> None:
