@@ -1,7 +1,8 @@
 """A page that is here against the one that its results give: what differs, and which number it is about.
 
-Of a CSV file, columns of a row are compared, of the ledger as JSON the values of a number; of other pages lines, of which those that begin with a row's label in its
-table's section, or name a number's stage, are about a number. What is about none is about the page.
+Of a CSV file, the columns of a row are compared, of the ledger as JSON the values of a number. Of other pages, lines
+are: those that begin with a row's label in its table's section, or name a number's stage, are about a number. What is
+about none is about the page.
 """
 
 import csv

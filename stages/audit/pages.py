@@ -107,7 +107,7 @@ def _with_rows(params: Params, results: dict[Number, Result]) -> Params:
     for number, table in params.tables.items():
         if rows := [row for row in table.rows if f"{table.dataset}/{row.cell}" in whole]:
             tables[number] = table.model_copy(update={"rows": rows})
-    planned = {
+    planned: dict[str, list[str]] = {
         dataset: [name for name in params.study_cells.of(dataset) if f"{dataset}/{name}" in whole]
         for dataset in DATASETS
     }
