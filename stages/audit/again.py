@@ -4,9 +4,11 @@ Bytes are the same on the same kind of processor with the same software, threads
 another, it is named, and the comparison has a tolerance:
 
 - Predictions: the share of the test images that are taken for another class. Rounding moves a logit by about its last
-  digit, so only images near a boundary change.
+  digit, so only images near a boundary change. Between bfloat16 and float32, which are further apart than two
+  processors with one format, 16 networks of the quick budget changed 0.2 % in the middle and 3.0 % at most.
 - Training: the difference in accuracy. Rounding grows with every step, so two trainings come apart as two seeds do, and
-  image by image nothing can be asked of them.
+  image by image nothing can be asked of them. The 34 numbers of the quick budget moved by 2.0 points in the middle and
+  19.6 at most when nothing but the number of threads changed. To agree so is no proof, and is reported as a note.
 """
 
 import hashlib

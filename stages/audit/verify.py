@@ -51,14 +51,14 @@ class Verdict(NamedTuple):
 @click.option(
     "--changed",
     type=click.FloatRange(0, 100),
-    default=2.0,
+    default=3.0,
     show_default=True,
     help="percent of the test images that may be taken for another class, where processor or versions are others",
 )
 @click.option(
     "--points",
     type=click.FloatRange(0, 100),
-    default=5.0,
+    default=20.0,
     show_default=True,
     help="points of accuracy that a training may come out apart, where processor or versions are others",
 )

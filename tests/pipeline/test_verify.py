@@ -308,7 +308,7 @@ def test_a_parameter_after_the_fact(copied: Copied) -> None:
 def test_a_source_after_the_fact(copied: Copied) -> None:
     text = (copied.folder / "stages/learn/engine.py").read_text()
     copied.write("stages/learn/engine.py", text + "\n# another engine\n")
-    said = copied.broken(*ROW).at("stages/learn/engine.py")
+    said = copied.broken(*ROW).at("stages/learn/engine.py", f"({RESULT}, run)")
     assert said["found"] == hash_dependency(copied.folder / "stages/learn/engine.py")["md5"]
     assert said["expected"].split()[0] == hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
     assert said["outdated"]
