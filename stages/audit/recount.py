@@ -47,6 +47,9 @@ def follow(
 
     `total` is how many images the test split has; `how` says how to get the folder, where it is not here.
     """
+    if not folder.is_dir():
+        yield missing(folder, how)
+        return
     logits, labels = _array(folder / "logits.npy"), _array(folder / "labels.npy")
     absent = [folder / f"{name}.npy" for name in ("logits", "labels") if not (folder / f"{name}.npy").is_file()]
     yield from (missing(path, how) for path in absent)

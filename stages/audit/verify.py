@@ -19,7 +19,7 @@ code and data).
 import json
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import click
@@ -148,15 +148,27 @@ def tell(verdicts: Sequence[Verdict], pages: Sequence[Finding], seconds: float) 
     for finding in pages:
         shared[finding].append("the pages")
     for kind in (BROKEN, INCOMPLETE, "note"):
-        of_kind = [finding for finding in shared if finding.kind == kind]
+        of_kind = {finding: owners for finding, owners in shared.items() if finding.kind == kind}
         if of_kind:
             click.echo(f"\n{kind}:")
-        for finding in of_kind:
-            click.echo(f"- {finding}\n    {_named(shared[finding], len(verdicts))}")
+        for line, owners in _gathered(of_kind) if kind == INCOMPLETE else of_kind.items():
+            click.echo(f"- {line}\n    {_named(owners, len(verdicts))}")
     counts = ", ".join(
         f"{sum(status(one.findings) == kind for one in verdicts)} {kind}" for kind in (PROVED, INCOMPLETE, BROKEN)
     )
     click.echo(f"\nnumbers: {counts}; the pages: {status(pages)} ({seconds:.1f} s)")
+
+
+def _gathered(shared: dict[Finding, list[str]]) -> Iterator[tuple[str, list[str]]]:
+    """What is not here, one line for each folder below `data` or `reports` and each way to get it."""
+    folders: dict[tuple[str, str], list[Finding]] = defaultdict(list)
+    for finding in shared:
+        folders["/".join(finding.where.split("/")[:2]), finding.expected].append(finding)
+    for (folder, how), findings in folders.items():
+        owners = list(dict.fromkeys(owner for finding in findings for owner in shared[finding]))
+        first, others = findings[0].where, len(findings) - 1
+        more = f" and {others} more in {folder} are" if others else " is"
+        yield f"{first}{more} not here: {how}", owners
 
 
 def _outdated(findings: Sequence[Finding]) -> bool:
