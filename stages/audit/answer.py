@@ -160,8 +160,7 @@ def _code(made: Made) -> dict[str, Any]:
 
 def _machine(made: Made) -> dict[str, Any]:
     return {
-        **made.environment.model_dump(exclude={"cores"}),
-        "cores": made.environment.cores,
+        **made.environment.model_dump(),
         "device": made.device,
         "precision": made.precision,
         "threads": made.threads,
