@@ -19,8 +19,16 @@ def all_files(
     evidence: Evidence, tables: Path, figures: Path, studies: Path, views: Path
 ) -> dict[Path, dict[str, bytes | str]]:
     """The content of every file in the four folders."""
+    texts = text_files(evidence, tables, figures, studies, views)
+    return {folder: {**files} for folder, files in texts.items()} | {figures: {**gallery(evidence)}}
+
+
+def text_files(
+    evidence: Evidence, tables: Path, figures: Path, studies: Path, views: Path
+) -> dict[Path, dict[str, str]]:
+    """The pages, CSV and JSON files alone, by their folders; nothing is drawn."""
     pages, study_pages = _pages(evidence, _way(tables, figures), _way(tables, studies))
-    return {tables: {**pages}, figures: {**gallery(evidence)}, studies: {**study_pages}, views: view_files(evidence)}
+    return {tables: pages, studies: study_pages, views: view_files(evidence)}
 
 
 def _pages(evidence: Evidence, figures: str, studies: str) -> tuple[dict[str, str], dict[str, str]]:

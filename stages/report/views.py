@@ -15,7 +15,7 @@ METRICS, ACCURACY, CURVES = "metrics.json", "accuracy.csv", "curves.csv"
 _PLACES = 6  # decimals: more than any number of images supports, less than floating point's noise
 
 
-def view_files(evidence: Evidence) -> dict[str, bytes | str]:
+def view_files(evidence: Evidence) -> dict[str, str]:
     """The content of the three files, by their names; accuracies in percent.
 
     metrics.json has {table: {row: test accuracy}}, accuracy.csv the paper's number and ours as two lines of each row,
