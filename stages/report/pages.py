@@ -19,8 +19,10 @@ def all_files(
     evidence: Evidence, tables: Path, figures: Path, studies: Path, views: Path
 ) -> dict[Path, dict[str, bytes | str]]:
     """The content of every file in the four folders."""
-    texts = text_files(evidence, tables, figures, studies, views)
-    return {folder: {**files} for folder, files in texts.items()} | {figures: {**gallery(evidence)}}
+    files: dict[Path, dict[str, bytes | str]] = {figures: {**gallery(evidence)}}
+    for folder, texts in text_files(evidence, tables, figures, studies, views).items():
+        files[folder] = {**texts}
+    return files
 
 
 def text_files(

@@ -84,7 +84,6 @@ ALLOWED: dict[str, dict[str, str]] = {
         "stages/core/imports.py": "imports sooner",
         "stages/core/runs.py": "names files",
         "stages/core/provenance.py": "gives the names of the stages, which dvc.yaml decides",
-        "stages/core/runs.py": "names files",
     },
     "stages/audit_paper.py": {
         **COMMON,
