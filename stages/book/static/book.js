@@ -341,7 +341,11 @@
   const scrolled = new Map();
   let shownHash = location.hash;
   let going = false;
-  document.addEventListener("click", (event) => { if (event.target.closest("a[href^='#/']")) going = true; });
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest("a[href^='#/']")) return;
+    going = true;
+    scrolled.set(location.hash, scrollY); // the event of a scroll just before may come too late
+  });
   addEventListener("scroll", () => { if (shownHash === location.hash) scrolled.set(shownHash, scrollY); }, { passive: true });
   addEventListener("hashchange", () => {
     if (going) scrolled.delete(location.hash);

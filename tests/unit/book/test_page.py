@@ -9,18 +9,18 @@ import pytest
 
 from stages.book.page import inline, p_value
 from stages.core.errors import CorruptFileError
-from stages.core.params import flatten
+from stages.core.params import Row, Table, flatten
 from stages.report.formats import decimals
 from stages.report.overview import overview_page
 from stages.report.studies import compare_studies
 from stages.report.tables import table_frame
-from tests.unit.book.conftest import Book, Tree, bind
+from tests.unit.book.conftest import Book, Element, Tree, bind
 from tests.unit.report.conftest import Project
 
 MEGABYTE = 1_000_000
 
 
-def rows(made: Book) -> list[tuple[str, Any, Any]]:
+def rows(made: Book) -> list[tuple[Table, Row, Element]]:
     """Table number, row of params.yaml and row of the page, of all printed numbers."""
     found = []
     for number, table in made.evidence.params.tables.items():
