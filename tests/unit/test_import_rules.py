@@ -198,6 +198,7 @@ def test_what_makes_reports_never_imports_torch(name: str) -> None:
         ("pickle", lambda name: False),
         ("dvc", lambda name: name == "stages/launch/pipeline.py"),
         ("distributed", lambda name: name == "stages/launch/cluster.py"),
+        ("rocrate", lambda name: name == "stages/audit/crate.py"),
     ],
 )
 def test_a_library_is_imported_in_one_place(library: str, importers: object) -> None:

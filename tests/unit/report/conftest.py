@@ -87,7 +87,7 @@ class Project:
     def aggregate(self) -> Result:
         """Run the stage, as dvc.yaml does."""
         words = ["--cells", str(self.cells)]
-        for name in ("tables", "figures", "studies"):
+        for name in ("tables", "figures", "studies", "views"):
             words += [f"--{name}-out", str(self.out(name))]
         words += ["--ledger-out", str(self.out("ledger.csv")), "--ledger-json-out", str(self.out("ledger.json"))]
         words += ["--book-out", str(self.out("index.html"))]

@@ -16,6 +16,7 @@ FILES = {
     "figures": {f"confusion_{data}_{net}.png" for data in DATASETS for net in FAMILIES}
     | {f"curves_table_{n}.png" for n in range(1, 7)},
     "studies": {"resnet18-lr1e-2-optimizer.md"},
+    "views": {"metrics.json", "accuracy.csv", "curves.csv"},
 }
 
 
