@@ -73,9 +73,14 @@ def write_text(path: Path | str, content: str) -> None:
     write_bytes(path, content.encode())
 
 
+def json_bytes(content: Any) -> bytes:
+    """The bytes of a JSON file; the same again for what was read from it. NaN and infinities raise ValueError."""
+    return (json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
 def write_json(path: Path | str, content: Any) -> None:
     """Write `content` as JSON; NaN and infinities are refused, since JSON has none (ValueError)."""
-    write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_bytes(path, json_bytes(content))
 
 
 def read_json(path: Path | str, made_by: str) -> Any:
