@@ -28,8 +28,9 @@ def _told(client: MlflowClient, run: Run, folder: Path) -> dict[str, Any]:
     run_id = run.info.run_id
     everything = run.to_dictionary()
     (folder / run_id).mkdir(parents=True)
-    for artifact in client.list_artifacts(run_id):
-        client.download_artifacts(run_id, artifact.path, str(folder / run_id))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        client.download_artifacts(run_id, "", str(folder / run_id))
     fetched = {path.relative_to(folder / run_id).as_posix(): path for path in (folder / run_id).rglob("*")}
     return {
         "info": {name: value for name, value in everything["info"].items() if name not in OWN},
@@ -37,7 +38,9 @@ def _told(client: MlflowClient, run: Run, folder: Path) -> dict[str, Any]:
         "tags": run.data.tags,
         "last values": run.data.metrics,
         "series": {
-            name: sorted((point.step, point.timestamp, point.value) for point in client.get_metric_history(run_id, name))
+            name: sorted(
+                (point.step, point.timestamp, point.value) for point in client.get_metric_history(run_id, name)
+            )
             for name in run.data.metrics
         },
         "inputs": everything["inputs"],

@@ -154,6 +154,11 @@ def create_database(file: Path) -> None:
             MlflowClient(f"{_SQLITE}{temporary}").search_experiments(max_results=1)
 
 
+def refuses(error: Exception) -> bool:
+    """Whether MLflow refuses a value, such as another one for a parameter that a run has, rather than fails."""
+    return isinstance(error, MlflowException) and error.error_code == "INVALID_PARAMETER_VALUE"
+
+
 def _paged(search: Callable[..., Any], **wanted: Any) -> Iterator[Any]:
     """All that a search finds, page by page."""
     token = None

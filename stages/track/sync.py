@@ -60,7 +60,9 @@ def sync(budget: str | None) -> None:
         refused += left_out
     if trainings:
         with exclusive(Path("mlflow.db"), "MLflow is being synced by another process"):
-            tell(mirror(trainings, params))
+            done, differing = mirror(trainings, params)
+        tell(done)
+        refused += differing
     if refused:
         more = f" (and {len(refused) - 1} more files)" if len(refused) > 1 else ""
         raise StageError(f"left out: {refused[0].message}{more}")
@@ -75,19 +77,30 @@ def tell(done: Counter[str]) -> None:
         say("added runs have new ids: MLflow finds the one of an id in the tables by tags.recorded_run_id = 'that id'")
 
 
-def mirror(trainings: list[Recorded], params: Params) -> Counter[str]:
-    """Bring the store to hold every training; how many were added, completed, and there already."""
+def mirror(trainings: list[Recorded], params: Params) -> tuple[Counter[str], list[StageError]]:
+    """Bring the store to hold every training.
+
+    Returns how many were added, completed, and there already, and why some were not. Raises StageError when the store
+    fails; a later sync goes on from there.
+    """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    from stages.track.store import FAILURES, Store  # MLflow takes seconds to import
+    from stages.track.store import FAILURES, Store, refuses  # MLflow takes seconds to import
 
     done: Counter[str] = Counter()
+    refused = []
     try:
         store = Store()
         found = [run for budget in {one.record["budget"] for one in trainings} for run in store.trainings(budget)]
         there = Index(found)
         for one in track(trainings, len(trainings), "sync"):
-            done[bring(store, one, there.run_of(one), params)] += 1
+            run = there.run_of(one)
+            try:
+                done[bring(store, one, run, params)] += 1
+            except FAILURES as error:
+                if not run or not refuses(error):
+                    raise
+                refused.append(StageError(f"{one.file}: MLflow's run {run.run_id} is another: {said(error)}"))
         for run in there.abandoned(trainings):
             store.abandon(run.run_id)
             done[ABANDONED] += 1
@@ -95,7 +108,7 @@ def mirror(trainings: list[Recorded], params: Params) -> Counter[str]:
         so_far = f" after {done.total()} of {len(trainings)} runs" if done else ""
         where = f"MLflow at {said(tracking_uri())} failed{so_far}"
         raise StageError(f"{where}: {type(error).__name__}: {said(error)}; mend that, and sync again") from error
-    return done
+    return done, refused
 
 
 class Index:

@@ -40,7 +40,6 @@ def result(cell: str = "mnist/vgg16", seed: int = 0, later: float = 0.0, run_id:
         epoch["ended"] = moment(10.123 * number)
     record["mlflow"] = {"run_id": run_id, "experiment": "as it was"} if run_id else None
     made["history"][1]["validation_loss"] = None  # was not finite
-    record["sha256"]["history.json"] = hashlib.sha256(json_bytes(made["history"])).hexdigest()
     made["evaluated"]["times"] = {"started": moment(32), "ended": moment(33.456), "seconds": 1.456}
     surest = {"test_image": 20, "label": 1, "predicted": 2, "probability": 0.75}
     made["most_confused"] = [surest | {"png": base64.b64encode(bytes(range(256)) * 4).decode()}] * 8
@@ -48,7 +47,8 @@ def result(cell: str = "mnist/vgg16", seed: int = 0, later: float = 0.0, run_id:
 
 
 def sealed(made: dict[str, Any]) -> dict[str, Any]:
-    """With the hashes of the run record and history that it holds, as `evaluate` took them."""
+    """With the hashes of the run record and history that it holds, as `train` and `evaluate` took them."""
+    made["run"]["sha256"]["history.json"] = hashlib.sha256(json_bytes(made["history"])).hexdigest()
     folder = next(path for path in made["evaluated"]["deps"] if path.startswith("data/runs/"))
     files = made["evaluated"]["deps"].pop(folder)["files"]
     for name, content in (("run.json", made["run"]), ("history.json", made["history"])):
