@@ -1,4 +1,4 @@
-"""Mirrors a result live, event for event as stages `train` and `evaluate` do it, and breaks off where it is told to."""
+"""Mirrors a result live, as stages `train` and `evaluate` do it, and breaks off where told; syncs it."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -6,10 +6,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
+from click.testing import CliRunner, Result
+
 from stages.core.params import Params
 from stages.evaluate import mirror_metrics
 from stages.track.client import Mirror
 from stages.track.describe import end_tags, epoch_metrics, run_metrics
+from stages.track.sync import _ENVIRONMENT, sync
 from tests.unit.track.evaluated import put_result, put_run, sealed
 
 _LATER_KNOWN = ("outcome", "images_per_second", "mlflow")
@@ -62,6 +66,14 @@ def evaluate(made: dict[str, Any], folder: Path) -> None:
         if made["run"]["mlflow"]:
             mirror.resume(made["run"]["mlflow"]["run_id"])
         mirror_metrics(mirror, made, [put_result(made, folder), out / "report.txt", out / "confusion.png"])
+
+
+def sync_here(*options: str) -> Result:
+    """Run `python -m stages.track sync` in this process, and leave its environment as it was."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in _ENVIRONMENT.items():
+            patch.setenv(name, value)
+        return CliRunner().invoke(sync, options)
 
 
 def settle(mirror: Mirror) -> None:

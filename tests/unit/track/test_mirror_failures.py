@@ -14,12 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from stages.core.params import Params
 from stages.track import client
 from stages.track.client import PATIENCE, Mirror
-from stages.track.sync import sync
 from tests.held import held
 from tests.unit.track import live
 from tests.unit.track.conftest import ROOT, Server
@@ -259,13 +257,13 @@ def test_a_server_that_hangs_costs_no_run(
     server.go_on()
     put_result(made, workplace)
     shutil.copy(ROOT / "params.yaml", workplace)
-    again = CliRunner().invoke(sync).stderr.splitlines()[0]
+    again = live.sync_here().stderr.splitlines()[0]
     assert again == f"1 runs: {int(until == 0)} added, {int(until > 0)} completed, 0 there already"
     there = held(server.uri, tmp_path_factory.mktemp("fetched")).values()
     [completed] = (run for run in there if run["tags"]["dvc_stage"] == made["run"]["stage"])
-    assert CliRunner().invoke(sync).stderr == "1 runs: 0 added, 0 completed, 1 there already\n"
-    monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    shutil.copy(template, workplace / "mlflow.db")
-    assert CliRunner().invoke(sync).exit_code == 0
-    [anew] = held(f"sqlite:///{workplace}/mlflow.db", tmp_path_factory.mktemp("fetched")).values()
+    assert live.sync_here().stderr == "1 runs: 0 added, 0 completed, 1 there already\n"
+    uri = f"sqlite:///{shutil.copy(template, workplace / 'mlflow.db')}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert live.sync_here().exit_code == 0
+    [anew] = held(uri, tmp_path_factory.mktemp("fetched")).values()
     assert completed == anew

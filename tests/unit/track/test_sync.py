@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from stages.core.params import Params
-from stages.track.sync import _ENVIRONMENT, sync
 from stages.track.uri import tracking_uri
 from tests.held import MlflowClient, held
 from tests.unit.track import live
@@ -25,8 +24,6 @@ STUDY = "cifar10/resnet18-lr1e-2-sgd"
 @pytest.fixture
 def clone(store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with params.yaml and an empty store, in which `sync` runs."""
-    for name, value in _ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)  # set here, so that they are taken back
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store}")  # in one process MLflow opens a relative one once
     shutil.copy(ROOT / "params.yaml", store.parent)
     return store.parent
@@ -57,7 +54,7 @@ def all_held(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Held:
 
 def synced(*options: str, counts: str | None = None) -> Result:
     """Sync; with `counts`, it must succeed with these in its first line."""
-    done = CliRunner().invoke(sync, options)
+    done = live.sync_here(*options)
     if counts:
         assert (done.exit_code, done.stderr.splitlines()[0]) == (0, counts), done.stderr
     return done
@@ -264,7 +261,6 @@ def test_a_store_that_fails_is_one_line(clone: Path, free_port: int, monkeypatch
     assert done.stderr.startswith(f"Error: MLflow at sqlite:///{broken} failed: ")
     assert "file is not a database" in done.stderr
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://user:secret@127.0.0.1:{free_port}")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     done = synced()
     assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
     assert done.stderr.startswith(f"Error: MLflow at http://127.0.0.1:{free_port} failed: MlflowException: ")
