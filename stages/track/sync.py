@@ -48,16 +48,16 @@ def sync(budget: str | None) -> None:
     """Rebuild MLflow's runs from the run records; twice adds nothing."""
     params = load_params()
     names = budgets()
-    if not names:
-        raise StageError("no run records under reports/ or data/runs/; they are made by: dvc repro")
-    if budget not in (None, *names):
+    if names and budget not in (None, *names):
         raise ParamError("--budget", budget, "those with run records here: " + ", ".join(names))
     trainings: list[Recorded] = []
     refused: list[StageError] = []
-    for name in [budget] if budget else names:
+    for name in names if budget is None else [budget]:
         some, left_out = recorded(name)
         trainings += some
         refused += left_out
+    if not trainings and not refused:
+        raise StageError("no run records under reports/ or data/runs/; they are made by: dvc repro")
     if trainings:
         with exclusive(Path("mlflow.db"), "MLflow is being synced by another process"):
             done, differing = mirror(trainings, params)

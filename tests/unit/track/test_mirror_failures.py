@@ -257,11 +257,14 @@ def test_a_server_that_hangs_costs_no_run(
     server.go_on()
     put_result(made, workplace)
     shutil.copy(ROOT / "params.yaml", workplace)
-    again = live.sync_here().stderr.splitlines()[0]
-    assert again == f"1 runs: {int(until == 0)} added, {int(until > 0)} completed, 0 there already"
+    done = live.sync_here()
+    assert done.stdout == ""
+    assert (
+        done.stderr.splitlines()[0] == f"1 runs: {int(until == 0)} added, {int(until > 0)} completed, 0 there already"
+    )
     there = held(server.uri, tmp_path_factory.mktemp("fetched")).values()
     [completed] = (run for run in there if run["tags"]["dvc_stage"] == made["run"]["stage"])
-    assert live.sync_here().stderr == "1 runs: 0 added, 0 completed, 1 there already\n"
+    assert live.sync_here().output == "1 runs: 0 added, 0 completed, 1 there already\n"
     uri = f"sqlite:///{shutil.copy(template, workplace / 'mlflow.db')}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     assert live.sync_here().exit_code == 0

@@ -249,6 +249,8 @@ def test_a_wrong_run_record_is_one_line(change: Callable[[dict[str, Any]], None]
 def test_no_records(clone: Path) -> None:
     said = "Error: no run records under reports/ or data/runs/; they are made by: dvc repro\n"
     assert synced().stderr == said
+    (clone / "data/runs/quick/mnist/vgg16/s0").mkdir(parents=True)  # being trained
+    assert synced().stderr == said
 
 
 def test_a_store_that_fails_is_one_line(clone: Path, free_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
