@@ -1,13 +1,20 @@
-"""Stage 5: the evaluated cells -> Tables I-VI beside the paper's numbers, appendix, figures, studies.
+"""Stage 5: the evaluated cells -> Tables I-VI beside the paper's numbers, appendix, figures, studies, ledger, the book.
 
     python -m stages.aggregate_tables --budget quick --cells reports/quick/cells --tables-out reports/quick/tables \\
-        --figures-out reports/quick/figures --studies-out reports/quick/studies
+        --figures-out reports/quick/figures --studies-out reports/quick/studies --views-out reports/quick/views \\
+        --ledger-out reports/quick/ledger.csv --ledger-json-out reports/quick/ledger.json \\
+        --book-out reports/quick/index.html
 
 In:  one JSON file for each planned cell and seed (stage `evaluate`), data/paper/*.csv, params.yaml.
-Out: <tables-out>/ table_1..6.csv and .md, tables.md (all six, the assumption ledger, the studies), appendix.md (reports
-     and logs in the form of the paper's Figs. 6-17); <figures-out>/ confusion_<data set>_<family>.png (Figs. 18-23),
-     curves_table_1..6.png; <studies-out>/<name>.md for each study that has a planned alternative.
-A result that is missing, does not add up, or has other settings than params.yaml stops it before anything is written.
+Out: <tables-out>/ table_1..6.csv and .md, tables.md (all six, the assumption ledger, the studies), claims.md (what the
+     paper says in words, tested), appendix.md (reports and logs in the form of its Figs. 6-17); <figures-out>/
+     confusion_<data set>_<family>.png (Figs. 18-23), curves_table_1..6.png; <studies-out>/<name>.md for each study that
+     has a planned alternative; <views-out>/ metrics.json, accuracy.csv, curves.csv, which `dvc metrics` and `dvc plots`
+     show; <ledger-out>, <ledger-json-out>: every number with its stages, MLflow run, commit,
+     machine, and the hashes of its parameters, code, data, weights and predictions; <book-out>: all of it in one HTML
+     file that opens without a server.
+A result that is missing, does not add up, does not say where it comes from, or has other settings than params.yaml
+stops it before anything is written.
 """
 
 from pathlib import Path
@@ -27,22 +34,44 @@ from stages.report.folders import check_folders, rebuild
 @click.option("--tables-out", type=click.Path(path_type=Path), required=True)
 @click.option("--figures-out", type=click.Path(path_type=Path), required=True)
 @click.option("--studies-out", type=click.Path(path_type=Path), required=True)
-def main(budget: str | None, cells: Path, tables_out: Path, figures_out: Path, studies_out: Path) -> None:
+@click.option("--views-out", type=click.Path(path_type=Path), required=True)
+@click.option("--ledger-out", type=click.Path(path_type=Path), required=True)
+@click.option("--ledger-json-out", type=click.Path(path_type=Path), required=True)
+@click.option("--book-out", type=click.Path(path_type=Path), required=True)
+def main(
+    budget: str | None,
+    cells: Path,
+    tables_out: Path,
+    figures_out: Path,
+    studies_out: Path,
+    views_out: Path,
+    ledger_out: Path,
+    ledger_json_out: Path,
+    book_out: Path,
+) -> None:
     """Make the tables, and all that stands beside them, from the evaluated cells."""
     params = load_params()
-    check_folders(tables_out=tables_out, figures_out=figures_out, studies_out=studies_out)
+    check_folders(tables_out=tables_out, figures_out=figures_out, studies_out=studies_out, views_out=views_out)
     with without_collection():  # the drawings too: looking for garbage in them is a tenth of this stage
+        from stages.book.page import book
+        from stages.report.claims import judge_claims
         from stages.report.evidence import gather
+        from stages.report.ledger import ledger_csv, ledger_json
         from stages.report.pages import all_files
         from stages.report.paper import PAPER_FOLDER, read_paper
         from stages.report.tables import summary_line
+        from stages.trial.audit import findings
+        from stages.trial.paper import read_paper as read_printed
 
         evidence = gather(params, budget or params.budget, cells, read_paper(PAPER_FOLDER))
-        files = all_files(evidence, tables_out, figures_out, studies_out)
+        folders = all_files(evidence, tables_out, figures_out, studies_out, views_out)
+        files = {ledger_out: ledger_csv(evidence), ledger_json_out: ledger_json(evidence)}
+        files[book_out] = book(evidence, judge_claims(evidence), findings(read_printed(PAPER_FOLDER), params))
     with exclusive(tables_out):
-        rebuild(files)
+        rebuild(folders, files)
     for number in params.tables:
         say(summary_line(evidence, number))
+    say(f"the book, to open in a browser: {book_out}")
     say(f"tables, budget {evidence.budget_name}: {tables_out / 'tables.md'}")
 
 

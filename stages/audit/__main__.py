@@ -1,8 +1,8 @@
 """Asks the numbers of the tables.
 
-    python -m stages.audit explain IV "VGG16 with ADAM"      which configuration, data, code and machine made a number
-    python -m stages.audit verify                            whether every number follows from what it says it does
-    python -m stages.audit export                            a budget's results as an RO-Crate
+python -m stages.audit explain IV "VGG16 with ADAM"      which configuration, data, code and machine made a number
+python -m stages.audit verify                            whether every number follows from what it says it does
+python -m stages.audit export                            a budget's results as an RO-Crate
 """
 
 from importlib import import_module

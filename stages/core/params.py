@@ -1,8 +1,8 @@
 """The one reader of `params.yaml`: types, ranges, and what only the whole file can tell.
 
 Every stage calls `load_params` before anything else, so a mistake anywhere in the file stops the pipeline with one
-line that names the key, the value and what is allowed. Tables, studies and assumptions are described here and the
-settings that decide a number in `settings`, so that editing this file re-trains nothing.
+line that names the key, the value and what is allowed. Tables, verdicts, claims, studies and assumptions are described
+here and the settings that decide a number in `settings`, so that editing this file re-trains nothing.
 """
 
 from pathlib import Path
@@ -22,13 +22,16 @@ from stages.core.settings import (
     Dataset,
     Family,
     Fraction,
+    GoogLeNetCell,
     Images,
     PerDataset,
     PerFamily,
+    ResNetCell,
     Run,
     Share,
     Strict,
     Training,
+    VggCell,
     override,
     resolve,
 )
@@ -36,8 +39,10 @@ from stages.core.settings import (
 PARAMS_FILE = Path("params.yaml")
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$")]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+CELL_TYPES: dict[str, type[Cell]] = {"vgg": VggCell, "resnet": ResNetCell, "googlenet": GoogLeNetCell}
 Table = Literal["I", "II", "III", "IV", "V", "VI"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Points = Annotated[float, Field(gt=0, le=100)]  # between two accuracies in percent
 
 
 class Augmentation(Strict):
@@ -125,14 +130,88 @@ class Study(Strict):
     printed: Printed
 
 
+class Applies(Strict):
+    """Which numbers rest on an assumption: those of these families and data sets whose cell has these settings.
+
+    Of their printed row labels, one of the words in `row_names` must stand there, if there is any, and none of those in
+    `row_omits`, in large or small letters.
+    """
+
+    families: Annotated[list[Family], Field(min_length=1)]
+    datasets: Annotated[list[Dataset], Field(min_length=1)]
+    settings: dict[str, Any]
+    row_names: list[str]
+    row_omits: list[str]
+
+    def to(self, dataset: str, cell: Cell, row: str) -> bool:
+        """Whether they choose the number of a cell whose row has this label."""
+        words = row.casefold().split()
+        named = not self.row_names or any(word.casefold() in words for word in self.row_names)
+        omitted = not any(word.casefold() in words for word in self.row_omits)
+        settings = cell.model_dump()
+        chosen = settings["family"] in self.families and dataset in self.datasets
+        return chosen and named and omitted and all(settings[name] == value for name, value in self.settings.items())
+
+
 class Assumption(Strict):
-    """One line of the assumption ledger: what the paper leaves out, what we assume, why, and where to change it."""
+    """One line of the assumption ledger: what the paper leaves out, what we assume, why, and where to change it.
+
+    `decides` names the settings of a cell that stand for it, and `applies` the numbers that rest on it.
+    """
 
     id: Annotated[str, Field(pattern=r"^A[0-9]+$")]
     point: str
     assumption: str
     reason: str
     change: str
+    decides: list[str]
+    applies: Applies
+
+
+class Verdicts(Strict):
+    """When a number counts as the paper's, and how sure the intervals beside it are."""
+
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+    close: PerDataset[Points]
+    near: PerDataset[Points]
+
+
+class Margin(Strict):
+    """How many points still count as little, on each data set."""
+
+    margin: PerDataset[Points]
+
+
+class OverfittingClaim(Strict):
+    """Families that are said not to overfit, and from which gap of training over validation accuracy on they do."""
+
+    families: Annotated[list[Family], Field(min_length=1)]
+    gap: PerDataset[Points]
+
+
+class ClassesClaim(Strict):
+    """What every class's F1 is said to be above, and the classes of which it is not said."""
+
+    f1: PerDataset[Fraction]
+    excepted: PerDataset[list[str]]
+
+
+class CostClaim(Strict):
+    """The family that is said to be the cheapest to train."""
+
+    cheapest: Family
+
+
+class Claims(Strict):
+    """The thresholds of the paper's claims, as tests. C5 has none."""
+
+    level: Annotated[float, Field(gt=0, lt=0.5)]
+    depth: Margin  # C1
+    optimizer: Margin  # C2
+    augmentation: Margin  # C3
+    overfitting: OverfittingClaim  # C4
+    classes: ClassesClaim  # C6
+    cost: CostClaim  # C7
 
 
 class CellKey(NamedTuple):
@@ -164,6 +243,8 @@ class Params(Strict):
     cells: PerDataset[dict[Name, AnyCell]]
     alternatives: PerDataset[dict[Name, AnyCell]]
     tables: dict[Table, TableSettings]
+    verdicts: Verdicts
+    claims: Claims
     figures: list[Figures]
     studies: dict[Name, Study]
     assumptions: list[Assumption]
@@ -206,7 +287,9 @@ def load_params(path: Path | str = PARAMS_FILE) -> Params:
         raise _one_line(error, raw, "params.yaml: ") from None
     _check_names(params)
     _check_tables(params)
+    _check_verdicts(params)
     _check_studies(params)
+    _check_assumptions(params)
     _check_budgets(params)
     return params
 
@@ -312,6 +395,21 @@ def _check_tables(params: Params) -> None:
             raise ParamError("figures", figure.cell, f"a cell of cells.{figure.dataset}")
 
 
+def _check_verdicts(params: Params) -> None:
+    for dataset in DATASETS:
+        close, near = params.verdicts.close.of(dataset), params.verdicts.near.of(dataset)
+        if near <= close:
+            raise ParamError(f"verdicts.near.{dataset}", near, f"more than the {close:g} of verdicts.close.{dataset}")
+        classes, excepted = params.datasets.of(dataset).classes, params.claims.classes.excepted.of(dataset)
+        for name in excepted:
+            if name not in classes or excepted.count(name) > 1 or len(excepted) == len(classes):
+                allowed = f"once each, some of {', '.join(classes)}"
+                raise ParamError(f"claims.classes.excepted.{dataset}", name, allowed)
+    families = params.claims.overfitting.families
+    if len(set(families)) < len(families):
+        raise ParamError("claims.overfitting.families", families, "every family once")
+
+
 def _check_studies(params: Params) -> None:
     known = {assumption.id for assumption in params.assumptions}
     for name, study in params.studies.items():
@@ -333,6 +431,35 @@ def _check_studies(params: Params) -> None:
             if len(changed) != 1:
                 found = ", ".join(changed) or "nothing"
                 raise ParamError(f"alternatives.{study.dataset}.{alternative}", found, "one changed setting")
+
+
+def _check_assumptions(params: Params) -> None:
+    ids = [assumption.id for assumption in params.assumptions]
+    cells = [params.find(str(key))[1] for key in params.cell_keys(planned=False)]
+    for place, assumption in enumerate(params.assumptions):
+        where, families = f"assumptions.{place}", assumption.applies.families
+        if ids.count(assumption.id) > 1:
+            raise ParamError(f"{where}.id", assumption.id, "every id once")
+        common = set.intersection(*(set(CELL_TYPES[family].model_fields) for family in families)) - {"family"}
+        allowed = f"one of the settings that {', '.join(families)} have: {', '.join(sorted(common))}"
+        for name in assumption.decides:
+            if name not in common:
+                raise ParamError(f"{where}.decides", name, allowed)
+        for name, value in assumption.applies.settings.items():
+            if name not in common:
+                raise ParamError(f"{where}.applies.settings.{name}", value, allowed)
+            _check_setting(
+                f"{where}.applies.settings", [cell for cell in cells if cell.family in families], name, value
+            )
+
+
+def _check_setting(where: str, cells: list[Cell], name: str, value: Any) -> None:
+    """Refuse a value that no cell can have, since it would choose nothing."""
+    for cell in cells:
+        try:
+            override(cell, {name: value})
+        except ValidationError as error:
+            raise _one_line(error, {**cell.model_dump(), name: value}, f"{where}.") from None
 
 
 def _check_budgets(params: Params) -> None:

@@ -10,7 +10,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePath
@@ -26,8 +26,8 @@ DVC_FILE = Path("dvc.yaml")
 _IGNORED = ("__pycache__", "*.pyc", ".mypy_cache", ".venv", ".*.json")  # as in .dvcignore
 _SOURCES = "stages/"
 _TRACKED = ("stages", "params.yaml", "dvc.yaml", "data/paper", "requirements.lock")  # what a commit says of a number
-_OF_BITS = ("MKL_", "ONEDNN_", "DNNL_", "ATEN_", "CUBLAS_")  # variables that choose instructions or algorithms
-_OF_SPEED = ("OMP_", "GOMP_", "MALLOC_", "GLIBC_")
+OF_BITS = ("MKL_", "ONEDNN_", "DNNL_", "ATEN_", "CUBLAS_")  # variables that choose instructions or algorithms
+OF_SPEED = ("OMP_", "GOMP_", "MALLOC_", "GLIBC_")
 _PACKAGES = ("torch", "torchvision", "numpy", "safetensors", "scikit-learn", "pydantic", "dvc", "mlflow")
 
 
@@ -89,20 +89,25 @@ def run_by_dvc(stage: str) -> bool:
     return os.environ.get("DVC_STAGE") == stage
 
 
-def hash_dependency(path: Path) -> dict[str, Any]:
-    """md5 of a file, or DVC's md5 of a folder with the md5 of each file in it."""
+def hash_dependency(path: Path, hash_of: Callable[[Path], str] = file_hash) -> dict[str, Any]:
+    """md5 of a file, or DVC's md5 of a folder with the md5 of each file in it, which `hash_of` gives."""
     if path.is_file():
-        return {"md5": file_hash(path)}
+        return {"md5": hash_of(path)}
     if not path.is_dir():
         raise MissingFileError(path, "an earlier stage (dvc repro)")
     files = {
-        file.relative_to(path).as_posix(): file_hash(file)
+        file.relative_to(path).as_posix(): hash_of(file)
         for file in sorted(path.rglob("*"))
         if file.is_file() and not _ignored(file.relative_to(path))
     }
+    return {"md5": folder_md5(files), "files": files}
+
+
+def folder_md5(files: Mapping[str, str]) -> str:
+    """DVC's md5 of a folder, from the md5 of each file in it by its path there."""
     listing = [{"md5": md5, "relpath": name} for name, md5 in sorted(files.items())]
     content = json.dumps(listing, sort_keys=True).encode()
-    return {"md5": hashlib.md5(content, usedforsecurity=False).hexdigest() + ".dir", "files": files}
+    return hashlib.md5(content, usedforsecurity=False).hexdigest() + ".dir"
 
 
 def _ignored(file: Path) -> bool:
@@ -124,8 +129,8 @@ def environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "processor": _processor(),
         "cores": os.cpu_count(),
-        "variables": {name: value for name, value in os.environ.items() if name.startswith(_OF_BITS)},
-        "speed_variables": {name: value for name, value in os.environ.items() if name.startswith(_OF_SPEED)},
+        "variables": {name: value for name, value in os.environ.items() if name.startswith(OF_BITS)},
+        "speed_variables": {name: value for name, value in os.environ.items() if name.startswith(OF_SPEED)},
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "packages": {name: _version(name) for name in _PACKAGES},
     }

@@ -73,14 +73,14 @@ def write_text(path: Path | str, content: str) -> None:
     write_bytes(path, content.encode())
 
 
-def json_bytes(content: Any) -> bytes:
-    """The bytes of a JSON file; the same again for what was read from it. NaN and infinities raise ValueError."""
-    return (json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
-
-
 def write_json(path: Path | str, content: Any) -> None:
     """Write `content` as JSON; NaN and infinities are refused, since JSON has none (ValueError)."""
-    write_bytes(path, json_bytes(content))
+    write_text(path, json_text(content))
+
+
+def json_text(content: Any) -> str:
+    """The text of every JSON file of ours: what was read from one gives its bytes again."""
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def read_json(path: Path | str, made_by: str) -> Any:
@@ -92,6 +92,12 @@ def read_json(path: Path | str, made_by: str) -> Any:
         return json.loads(path.read_text())
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise CorruptFileError(path, f"not JSON ({error})", f"the JSON that {made_by} writes") from error
+
+
+def digest(value: Any) -> str:
+    """sha256 of a value's canonical JSON: keys sorted, no spaces. NaN and infinities are refused (ValueError)."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def file_hash(path: Path | str, algorithm: str = "md5") -> str:

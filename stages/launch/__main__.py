@@ -85,7 +85,7 @@ def launch(params: Params, chosen: list[Training], jobs: int, scheduler: str | N
     if every:
         say(f"the tables are as they were: {len(every)} of all planned cells and seeds have not run")
     else:
-        dvc("repro", f"aggregate-tables@{params.budget}")
+        dvc("repro", f"aggregate-tables@{params.budget}", "audit-paper")
         say(f"tables: reports/{params.budget}/tables/tables.md")
 
 

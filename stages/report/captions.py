@@ -5,14 +5,14 @@ from stages.report.conditions import Conditions, conditions
 from stages.report.evidence import Evidence
 from stages.report.formats import listed
 from stages.report.markdown import escape
+from stages.report.verdicts import interval_sentence, verdict_sentence
 
-NOT_AS_PAPER = "These are not the paper's conditions, so the difference does not judge the paper."
+NOT_AS_PAPER = "These are not the paper's conditions, so difference and verdict do not judge the paper."
 
 
 def table_caption(evidence: Evidence, number: Table) -> str:
     """A table's caption: what was trained on what, under which budget, with which images, epochs and seeds."""
-    table = evidence.params.tables[number]
-    cells = [row.cell for row in table.rows]
+    table, cells = evidence.params.tables[number], evidence.table_cells(number)
     augmented = any(evidence.params.find(f"{table.dataset}/{cell}")[1].augment for cell in cells)
     found = conditions(evidence, table.dataset, cells)
     sentences = [
@@ -20,8 +20,9 @@ def table_caption(evidence: Evidence, number: Table) -> str:
         budget_sentence(evidence, found),
         _copies(found) if augmented else "",
         seeds_sentence(evidence.params.seeds),
+        interval_sentence(evidence),
         replaced_sentence(found),
-        "" if found.as_paper else f"**{NOT_AS_PAPER}**",
+        verdict_sentence(evidence, number) if found.as_paper else f"**{NOT_AS_PAPER}**",
     ]
     return " ".join(sentence for sentence in sentences if sentence)
 

@@ -5,9 +5,10 @@ from functools import cached_property
 from pathlib import Path
 from statistics import fmean, stdev
 
-from stages.core.params import Budget, CellKey, DatasetSettings, Params, counted
+from stages.core.params import Budget, CellKey, DatasetSettings, Params, Table, counted
 from stages.report.paper import Paper
-from stages.report.results import Result, expected_test_images, read_result
+from stages.report.results import FINISHED, Result, expected_test_images, read_result
+from stages.stats.intervals import Interval, accuracy_interval
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,15 @@ class CellResults:
     def std(self) -> float | None:
         """Sample standard deviation over the seeds in points; None for one seed."""
         return stdev(result.percent for result in self.results) if len(self.results) > 1 else None
+
+    @property
+    def has_learned(self) -> bool:
+        """Whether any seed's training finished above chance."""
+        return any(result.outcome == FINISHED for result in self.results)
+
+    def interval(self, confidence: float) -> Interval | None:
+        """The interval of the mean test accuracy in percent; see `accuracy_interval` for which one."""
+        return accuracy_interval([result.correct for result in self.results], self.first.test_images, confidence)
 
     @property
     def curve(self) -> list[float]:
@@ -73,6 +83,10 @@ class Evidence:
         """How many validation images the budget evaluates on after each epoch."""
         images = self.budget.train.of(dataset).of(family).validation_images
         return counted(images, self.dataset(dataset).validation_images)
+
+    def table_cells(self, number: Table) -> list[str]:
+        """The names of a table's cells, in the order of its rows."""
+        return [row.cell for row in self.params.tables[number].rows]
 
     def place(self, dataset: str, cell: str) -> tuple[str, str]:
         """The table and the row that a table's cell stands in."""

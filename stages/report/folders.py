@@ -17,12 +17,17 @@ def check_folders(**folders: Path) -> None:
             raise ParamError(f"--{option.replace('_', '-')}", str(folder), allowed)
 
 
-def rebuild(folders: Mapping[Path, Mapping[str, bytes | str]]) -> None:
-    """Write every file of every folder, each whole or not at all, then remove the folders' older reports."""
+def rebuild(folders: Mapping[Path, Mapping[str, bytes | str]], files: Mapping[Path, bytes | str] | None = None) -> None:
+    """Write every file of every folder, each whole or not at all, then remove the folders' older reports.
+
+    `files` are written too, and nothing beside them is touched.
+    """
     written = set()
-    for folder, files in folders.items():
+    for path, content in (files or {}).items():
+        write_bytes(path, content.encode() if isinstance(content, str) else content)
+    for folder, contents in folders.items():
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
+        for name, content in contents.items():
             write_bytes(folder / name, content.encode() if isinstance(content, str) else content)
             written.add((folder / name).resolve())
     for folder in folders:

@@ -27,6 +27,7 @@ def overview_page(
         "## Studies",
         study_list(evidence, comparisons, studies),
         "## More",
+        "- [Claims](claims.md): what the paper says in words, C1 to C7, tested with these numbers",
         "- [Appendix](appendix.md): classification reports, training logs and confusion matrices, as the paper's "
         "Figs. 6-23",
         *(_samples(dataset, evidence) for dataset in DATASETS),

@@ -4,18 +4,33 @@ import os
 from pathlib import Path
 
 from stages.report.appendix import appendix_page
+from stages.report.claims import judge_claims
+from stages.report.claims_page import claims_page
 from stages.report.evidence import Evidence
 from stages.report.gallery import gallery
 from stages.report.overview import overview_page
 from stages.report.studies import compare_studies
 from stages.report.study_pages import study_page
 from stages.report.tables import table_csv, table_frame, table_index, table_page
+from stages.report.views import view_files
 
 
-def all_files(evidence: Evidence, tables: Path, figures: Path, studies: Path) -> dict[Path, dict[str, bytes | str]]:
-    """The content of every file in the three folders."""
+def all_files(
+    evidence: Evidence, tables: Path, figures: Path, studies: Path, views: Path
+) -> dict[Path, dict[str, bytes | str]]:
+    """The content of every file in the four folders."""
+    files: dict[Path, dict[str, bytes | str]] = {figures: {**gallery(evidence)}}
+    for folder, texts in text_files(evidence, tables, figures, studies, views).items():
+        files[folder] = {**texts}
+    return files
+
+
+def text_files(
+    evidence: Evidence, tables: Path, figures: Path, studies: Path, views: Path
+) -> dict[Path, dict[str, str]]:
+    """The pages, CSV and JSON files alone, by their folders; nothing is drawn."""
     pages, study_pages = _pages(evidence, _way(tables, figures), _way(tables, studies))
-    return {tables: {**pages}, figures: {**gallery(evidence)}, studies: {**study_pages}}
+    return {tables: pages, studies: study_pages, views: view_files(evidence)}
 
 
 def _pages(evidence: Evidence, figures: str, studies: str) -> tuple[dict[str, str], dict[str, str]]:
@@ -25,6 +40,7 @@ def _pages(evidence: Evidence, figures: str, studies: str) -> tuple[dict[str, st
     tables = {
         "tables.md": overview_page(evidence, frames, comparisons, studies),
         "appendix.md": appendix_page(evidence, figures),
+        "claims.md": claims_page(evidence, judge_claims(evidence)),
     }
     for number, frame in frames.items():
         name = f"table_{table_index(number)}"

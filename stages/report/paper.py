@@ -1,10 +1,9 @@
 """The paper's printed numbers, from data/paper/*.csv. Accuracies of its tables stay text, with the printed digits."""
 
+import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from stages.core.errors import CorruptFileError, MissingFileError, ParamError
 from stages.report.logs import Log, LogLine
@@ -16,7 +15,9 @@ _COLUMNS = {
     "logs": ("figure", "epoch", "steps", "train_accuracy", "validation_accuracy", "elapsed_minutes"),
     "finals": ("figure", "test_accuracy"),
 }
-_TEXT = ("table", "row", "accuracy", "figure", "label")
+_TEXT = ("table", "row", "figure", "dataset", "family", "label")  # every other column holds numbers
+_MAY_BE_EMPTY = ("precision", "recall")  # the report's line of the accuracy has neither
+Line = dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -46,42 +47,70 @@ class Paper:
 
 
 def read_paper(folder: Path = PAPER_FOLDER) -> Paper:
-    """Read the four files. Raises MissingFileError or CorruptFileError."""
-    frames = {name: _read(folder / f"{name}.csv", columns) for name, columns in _COLUMNS.items()}
-    tables = frames["tables"]
-    keys = zip(tables["table"], tables["row"], strict=True)
-    finals = dict(zip(frames["finals"]["figure"], frames["finals"]["test_accuracy"], strict=True))
+    """Read the four files. Raises MissingFileError or CorruptFileError.
+
+    Without pandas, whose import alone takes longer than an answer of `python -m stages.audit explain` may.
+    """
+    lines = {name: _read(folder / f"{name}.csv", columns) for name, columns in _COLUMNS.items()}
+    finals = {line["figure"]: float(line["test_accuracy"]) for line in lines["finals"]}
+    if unfinished := _by_figure(lines["logs"]).keys() - finals.keys():
+        missing = f"no figure {', '.join(sorted(unfinished))}"
+        raise CorruptFileError(folder / "finals.csv", missing, "the test accuracy of every log in logs.csv")
     return Paper(
-        dict(zip(keys, tables["accuracy"], strict=True)),
-        {str(figure): _report(lines) for figure, lines in frames["reports"].groupby("figure", sort=False)},
-        {str(figure): _log(lines, finals[figure]) for figure, lines in frames["logs"].groupby("figure", sort=False)},
+        {(line["table"], line["row"]): line["accuracy"] for line in lines["tables"]},
+        {figure: _report(of) for figure, of in _by_figure(lines["reports"]).items()},
+        {figure: _log(of, finals[figure]) for figure, of in _by_figure(lines["logs"]).items()},
     )
 
 
-def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+def _read(path: Path, columns: tuple[str, ...]) -> list[Line]:
     if not path.is_file():
         raise MissingFileError(path, "git (run from the top folder of the repository)")
-    frame = pd.read_csv(path, dtype=dict.fromkeys(_TEXT, str))
-    if missing := set(columns) - set(frame.columns):
-        raise CorruptFileError(path, f"no column {', '.join(sorted(missing))}", f"columns {', '.join(columns)}")
-    for number in pd.to_numeric(frame["accuracy"], errors="coerce") if "accuracy" in frame else ():
-        if not 0 <= number <= 100:
-            raise CorruptFileError(path, f"accuracy {number}", "percentages")
-    return frame
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file, restkey="more", restval="")
+        if missing := set(columns) - set(reader.fieldnames or ()):
+            raise CorruptFileError(path, f"no column {', '.join(sorted(missing))}", f"columns {', '.join(columns)}")
+        lines = list(reader)
+    for number, line in enumerate(lines, 2):
+        for name in columns:
+            _check(path, number, name, line[name])
+    return lines
 
 
-def _report(lines: pd.DataFrame) -> dict[str, Any]:
+def _check(path: Path, number: int, name: str, text: str) -> None:
+    if name in _TEXT or (name in _MAY_BE_EMPTY and not text):
+        return
+    try:
+        value = float(text)
+    except ValueError:
+        raise CorruptFileError(path, f"{name} {text!r} in line {number}", "a number") from None
+    percent = name.endswith("accuracy")
+    if not value >= 0 or (percent and value > 100):
+        raise CorruptFileError(path, f"{name} {text} in line {number}", "percentages" if percent else "0 or more")
+
+
+def _by_figure(lines: list[Line]) -> dict[str, list[Line]]:
+    figures: dict[str, list[Line]] = {}
+    for line in lines:
+        figures.setdefault(line["figure"], []).append(line)
+    return figures
+
+
+def _report(lines: list[Line]) -> dict[str, Any]:
     report: dict[str, Any] = {}
-    for line in lines.to_dict("records"):
-        scores = {key: line[key] for key in ("precision", "recall", "support")} | {"f1-score": line["f1"]}
-        report[str(line["label"])] = line["f1"] if line["label"] == "accuracy" else scores
+    for line in lines:
+        if line["label"] == "accuracy":
+            report["accuracy"] = float(line["f1"])
+        else:
+            scores = {name: float(line[name]) for name in ("precision", "recall")}
+            report[line["label"]] = scores | {"f1-score": float(line["f1"]), "support": int(line["support"])}
     return report
 
 
-def _log(lines: pd.DataFrame, test_accuracy: float) -> Log:
-    columns = (lines["train_accuracy"], lines["validation_accuracy"], lines["elapsed_minutes"])
-    epochs = [LogLine(*map(float, values)) for values in zip(*columns, strict=True)]
-    return Log(int(lines["steps"].iloc[0]), len(epochs), epochs, float(test_accuracy))
+def _log(lines: list[Line], test_accuracy: float) -> Log:
+    columns = ("train_accuracy", "validation_accuracy", "elapsed_minutes")
+    epochs = [LogLine(*(float(line[name]) for name in columns)) for line in lines]
+    return Log(int(lines[0]["steps"]), len(epochs), epochs, test_accuracy)
 
 
 def _known(kind: str, known: dict[str, Any], figure: str) -> Any:

@@ -10,34 +10,29 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from stages.core.errors import CorruptFileError
 from stages.core.params import CellKey, Params, counted, flatten
 from stages.core.provenance import stage_name
-from stages.core.records import read_json
+from stages.core.records import file_hash, read_json
+from stages.core.runs import DESCRIPTION
 from stages.core.settings import Count, Run
+from stages.report.origins import Evaluated, Md5, PredictionSha256, Section, Some, Span, Trained
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Some = Annotated[str, Field(min_length=1)]
 _SAME = 1e-9  # fractions of whole images differ by 1e-5 or more
 FINISHED, DIVERGED, AT_CHANCE = "finished", "diverged", "at chance"
 
 
-class _Section(BaseModel):
-    """A part of a result. Keys that no report needs may be there or not."""
-
-    model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False, extra="ignore")
-
-
-class Stages(_Section):
+class Stages(Section):
     """The DVC stages that made a result."""
 
     train: Some
     evaluate: Some
 
 
-class Epoch(_Section):
+class Epoch(Section):
     """One epoch of the history; a loss that was not finite is None."""
 
     epoch: Count
@@ -47,45 +42,63 @@ class Epoch(_Section):
     validation_loss: float | None
 
 
-class Counts(_Section):
+class Counts(Section):
     """Images and steps of an epoch."""
 
     sample: Count
+    validation: Count
     steps_per_epoch: Count
 
 
-class EpochTime(_Section):
+class EpochTime(Section):
     """How long one epoch took, its evaluations included."""
 
     seconds: Annotated[float, Field(ge=0)]
 
 
-class Times(_Section):
-    """How long each epoch took."""
+class Times(Span):
+    """How long the training took, and each epoch of it."""
 
     epochs: list[EpochTime]
 
 
-class Mirror(_Section):
+class Mirror(Section):
     """Where MLflow shows the run."""
 
     run_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None
+    experiment: str | None = None
 
 
-class RunRecord(_Section):
+class RunRecord(Trained):
     """What the reports need of a training's run record."""
 
     config: Run
     counts: Counts
     outcome: Literal["finished", "diverged"]
-    threads: Count
-    device: Some
-    precision: Some
+    parameters: Count
+    images_per_second: Annotated[float, Field(gt=0)]
     times: Times
     mlflow: Mirror | None
 
 
-class Result(_Section):
+class Mistake(Section):
+    """A test image that was named wrongly: its place in the test split, both classes, and how sure the network was."""
+
+    test_image: Annotated[int, Field(ge=0)]
+    label: Annotated[int, Field(ge=0)]
+    predicted: Annotated[int, Field(ge=0)]
+    probability: Share
+    png: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]+=*$")]  # base64
+
+
+class File(Section):
+    """The file that a result was read from."""
+
+    path: Some
+    md5: Md5
+
+
+class Result(Section):
     """One evaluated training."""
 
     version: Literal[1] = Field(alias="schema")
@@ -104,13 +117,22 @@ class Result(_Section):
     confusion: list[list[Annotated[int, Field(ge=0)]]]
     predictions: Annotated[str, Field(pattern=r"^[0-9]+$")]
     labels: Annotated[str, Field(pattern=r"^[0-9]+$")]
+    most_confused: list[Mistake]
     history: Annotated[list[Epoch], Field(min_length=1)]
     run: RunRecord
+    evaluated: Evaluated
+    sha256: PredictionSha256
+    file: File
 
     @property
     def percent(self) -> float:
         """Test accuracy in percent."""
         return 100 * self.correct / self.test_images
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Which test images were named right, of shape (test images,)."""
+        return _digits(self.predictions) == _digits(self.labels)
 
     @property
     def outcome(self) -> str:
@@ -132,20 +154,49 @@ def result_path(cells: Path, key: CellKey, seed: int) -> Path:
 def read_result(cells: Path, params: Params, budget: str, key: CellKey, seed: int) -> Result:
     """Read and check one result. Raises MissingFileError, naming the stage that makes it, or CorruptFileError."""
     path = result_path(cells, key, seed)
+    result = parse_result(path, stage_name("evaluate", key, budget, seed))
+    if changed := changed_settings(result.run.config, params.run(str(key), budget, seed)):
+        found, expected = changed
+        raise CorruptFileError(path, f"trained with {found}", f"{expected}, as params.yaml says now (run dvc repro)")
+    check_result(path, result, params, budget, key, seed)
+    return result
+
+
+def parse_result(path: Path, stage: str) -> Result:
+    """Read a result that `stage` makes, whatever it is of. Raises MissingFileError or CorruptFileError."""
+    raw = read_json(path, f"dvc repro {stage}")
     try:
-        result = Result.model_validate(read_json(path, "dvc repro " + stage_name("evaluate", key, budget, seed)))
+        return Result.model_validate({**raw, "file": {"path": path.as_posix(), "md5": file_hash(path)}})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "the file"
+        if first["type"] == "missing":
+            raise CorruptFileError(path, f"no {where}", f"what {stage} writes (run dvc repro)") from None
         found = f"{where}: {repr(first['input'])[:60]}"
         raise CorruptFileError(path, found, first["msg"].removeprefix("Input should be ")) from None
+
+
+def check_result(path: Path, result: Result, params: Params, budget: str, key: CellKey, seed: int) -> None:
+    """Raise CorruptFileError for a result that is of another cell, budget or seed, or does not hold together."""
     _check_identity(path, result, key, budget, seed)
-    _check_settings(path, result.run.config, params.run(str(key), budget, seed))
+    _check_origin(path, result)
     _check_counts(path, result, expected_test_images(params, budget, key.dataset))
     _check_matrix(path, result, params.datasets.of(key.dataset).classes)
     _check_report(path, result)
     _check_history(path, result)
-    return result
+
+
+def changed_settings(found: Run, expected: Run) -> tuple[str, str] | None:
+    """The settings in which a result's training is not the expected one, as found and as expected; None if in none.
+
+    A table's caption prints today's settings, so a result of other settings must not stand under it.
+    """
+    if found == expected:
+        return None
+    ours, theirs = flatten(found.model_dump()), flatten(expected.model_dump())
+    changed = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
+    of_file, of_params = (", ".join(f"{name} {of.get(name)}" for name in changed) for of in (ours, theirs))
+    return of_file, of_params
 
 
 def expected_test_images(params: Params, budget: str, dataset: str) -> int:
@@ -166,14 +217,23 @@ def _check_identity(path: Path, result: Result, key: CellKey, budget: str, seed:
     _expect(path, "seed", result.seed, seed)
 
 
-def _check_settings(path: Path, found: Run, expected: Run) -> None:
-    """A table's caption prints today's settings, so a result of other settings must not stand under it."""
-    if found == expected:
-        return
-    ours, theirs = flatten(found.model_dump()), flatten(expected.model_dump())
-    changed = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
-    of_file, of_params = (", ".join(f"{name} {of.get(name)}" for name in changed) for of in (ours, theirs))
-    raise CorruptFileError(path, f"trained with {of_file}", f"{of_params}, as params.yaml says now (run dvc repro)")
+def _check_origin(path: Path, result: Result) -> None:
+    """The evaluation must have read the run and the data that the result says it did."""
+    training, tested = result.run, result.evaluated
+    for where, made in (("run", training), ("evaluated", tested)):
+        if not made.code:
+            raise CorruptFileError(path, f"no source in {where}.deps", "the sources that dvc.yaml names")
+    try:
+        _, arrays = training.training_arrays
+        _, description = tested.description
+        _ = tested.test_arrays, tested.run_folder
+    except KeyError as error:
+        where = f"no one input with {error.args[0]}"
+        raise CorruptFileError(path, where, "the inputs that dvc.yaml names, in run.deps and evaluated.deps") from None
+    _expect(path, "run.stage", training.stage, result.stages.train)
+    _expect(path, "run.data.dataset", training.data.dataset, result.dataset)
+    trained_on = (arrays.files or {}).get(DESCRIPTION)
+    _expect(path, f"evaluated.deps: {DESCRIPTION}", description.md5, trained_on)
 
 
 def _check_counts(path: Path, result: Result, test_images: int) -> None:

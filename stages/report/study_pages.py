@@ -14,8 +14,8 @@ def study_page(evidence: Evidence, comparison: Comparison) -> str:
         f"# Study {code(comparison.name)}",
         f"**Question.** {escape(comparison.study.question)}",
         _assumption(evidence, comparison),
-        f"**Held against.** {_held_against(evidence, comparison)}",
-        f"**Run.** {_run(evidence, comparison)}",
+        f"**Held against.** {held_against(evidence, comparison)}",
+        f"**Run.** {run_sentences(evidence, comparison)}",
         _warning(evidence, comparison),
         f"**Result.** {comparison.verdict}",
         table(header, candidate_rows(evidence, comparison), numbers=[2, 3, 4, 5]),
@@ -31,7 +31,8 @@ def _assumption(evidence: Evidence, comparison: Comparison) -> str:
     return f"**Assumption {found.id}.** On *{point}*: {assumption}. Why: {reason}."
 
 
-def _held_against(evidence: Evidence, comparison: Comparison) -> str:
+def held_against(evidence: Evidence, comparison: Comparison) -> str:
+    """What a study is held against, and how its distances are taken, as markdown."""
     printed = comparison.study.printed
     row = f'Table {printed.table}, "{escape(printed.row)}"'
     accuracy = evidence.paper.accuracy(printed.table, printed.row)
@@ -45,7 +46,8 @@ def _held_against(evidence: Evidence, comparison: Comparison) -> str:
     )
 
 
-def _run(evidence: Evidence, comparison: Comparison) -> str:
+def run_sentences(evidence: Evidence, comparison: Comparison) -> str:
+    """Under which budget, with which seeds and replaced settings a study was run, as markdown."""
     found = comparison.conditions
     sentences = [budget_sentence(evidence, found), seeds_sentence(evidence.params.seeds), replaced_sentence(found)]
     return " ".join(sentence for sentence in sentences if sentence)

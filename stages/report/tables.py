@@ -1,7 +1,6 @@
 """Tables I-VI: the paper's number beside ours, as CSV and as markdown, with the stages and runs that made each."""
 
-from collections.abc import Hashable, Mapping
-from typing import Any, get_args
+from typing import get_args
 
 import pandas as pd
 
@@ -11,8 +10,9 @@ from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import NOTHING, decimals, fixed, signed
 from stages.report.markdown import code, document, escape, folded, table
 from stages.report.outcomes import legend, mark, outcome, remark
+from stages.report.verdicts import interval_text, interval_title, row_interval, row_verdict
 
-COLUMNS = ["row", "paper", "mean", "std", "n", "difference", "stages", "runs", "outcome"]
+COLUMNS = ["row", "paper", "mean", "std", "n", "difference", "stages", "runs", "outcome", "low", "high", "verdict"]
 _EXACT = 6  # decimals in the CSV: more than any number of images supports, less than floating point's noise
 
 
@@ -29,21 +29,23 @@ def curves_name(number: Table) -> str:
 def table_frame(evidence: Evidence, number: Table) -> pd.DataFrame:
     """A table with the columns of its CSV file; accuracies in percent, differences in points."""
     settings = evidence.params.tables[number]
-    rows = [
-        _line(evidence.paper.accuracy(number, row.row), row, evidence.cell(settings.dataset, row.cell))
-        for row in settings.rows
-    ]
+    rows = [_line(evidence, number, row, evidence.cell(settings.dataset, row.cell)) for row in settings.rows]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _line(paper: str | None, row: Row, cell: CellResults) -> tuple[object, ...]:
-    difference = None if paper is None else round(cell.mean - float(paper), _EXACT)
-    std = None if cell.std is None else round(cell.std, _EXACT)
+def _line(evidence: Evidence, number: Table, row: Row, cell: CellResults) -> tuple[object, ...]:
+    verdict, interval = row_verdict(evidence, number, row), row_interval(evidence, cell)
+    paper, difference = (verdict.paper, _exact(verdict.difference)) if verdict else (None, None)
     stages = [stage for result in cell.results for stage in (result.stages.evaluate, result.stages.train)]
     runs = [result.mlflow_run for result in cell.results]
-    mean = round(cell.mean, _EXACT)
-    made_by = (";".join(stages), ";".join(runs))
-    return (row.row, paper, mean, std, len(cell.results), difference, *made_by, outcome(cell))
+    ours = (_exact(cell.mean), _exact(cell.std), len(cell.results), difference)
+    low, high = interval or (None, None)
+    made_by = (";".join(stages), ";".join(runs), outcome(cell))
+    return (row.row, paper, *ours, *made_by, _exact(low), _exact(high), verdict.word if verdict else None)
+
+
+def _exact(value: float | None) -> float | None:
+    return None if value is None else round(value, _EXACT)
 
 
 def table_csv(frame: pd.DataFrame) -> str:
@@ -55,24 +57,24 @@ def table_body(evidence: Evidence, number: Table, frame: pd.DataFrame) -> str:
     """Caption, table and footnotes: what `tables.md` and the table's own file have in common."""
     settings = evidence.params.tables[number]
     cells = [evidence.cell(settings.dataset, row.cell) for row in settings.rows]
-    places = decimals(evidence.test_images(settings.dataset))
-    rows = [_printed(line, cell, places) for line, cell in zip(frame.to_dict("records"), cells, strict=True)]
-    header = ["row", "paper", "ours", "std", "n", "difference"]
-    printed = table(header, rows, numbers=range(1, len(header)))
+    rows = [_printed(evidence, number, row, cell) for row, cell in zip(settings.rows, cells, strict=True)]
+    header = ["row", "paper", "ours", interval_title(evidence), "std", "n", "difference", "verdict"]
+    printed = table(header, rows, numbers=range(1, len(header) - 1))
     return document(table_caption(evidence, number), printed, *_footnotes(frame, cells)).rstrip()
 
 
-def _printed(line: Mapping[Hashable, Any], cell: CellResults, places: int) -> list[str]:
-    """One row. Taken from the cell and not from the frame, where an absent number has become NaN."""
-    paper = line["paper"] if isinstance(line["paper"], str) else None
-    difference = None if paper is None else cell.mean - float(paper)
+def _printed(evidence: Evidence, number: Table, row: Row, cell: CellResults) -> list[str]:
+    verdict = row_verdict(evidence, number, row)
+    places = decimals(cell.first.test_images)
     return [
-        escape(str(line["row"])),
-        paper or NOTHING,
+        escape(row.row),
+        verdict.paper if verdict else NOTHING,
         fixed(cell.mean, places) + mark(cell),
+        interval_text(row_interval(evidence, cell), places),
         fixed(cell.std, places),
         str(len(cell.results)),
-        signed(difference, places),
+        signed(verdict.difference if verdict else None, places),
+        verdict.word if verdict else NOTHING,
     ]
 
 

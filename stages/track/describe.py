@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from stages.core.params import Params, flatten
-from stages.core.records import json_bytes
+from stages.core.records import json_text
 
 # Petroff's eight colours (arXiv:2107.02270), told apart by colour-blind readers too; MLflow's own may be given twice.
 _COLOURS = ("#1845fb", "#ff5e02", "#c91f16", "#c849a9", "#adad7d", "#86c8dd", "#578dff", "#656364")
@@ -119,7 +119,7 @@ def tested_tags(result: dict[str, Any]) -> dict[str, str]:
 
 
 def _sha256(content: dict[str, Any]) -> str:
-    return hashlib.sha256(json_bytes(content)).hexdigest()
+    return hashlib.sha256(json_text(content).encode()).hexdigest()
 
 
 def milliseconds(timestamp: str) -> int:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from stages.core.errors import CorruptFileError, StageError
-from stages.core.records import json_bytes, read_json
+from stages.core.records import json_text, read_json
 from stages.core.runs import HISTORY, RECORD
 from stages.score.confusion import confusion_png
 from stages.score.layout import report_text
@@ -149,11 +149,11 @@ class Recorded(NamedTuple):
 
     def artifacts(self) -> dict[str, bytes]:
         """The artifacts by their names, made again as the stages made them."""
-        files = {RECORD: json_bytes(self.record), HISTORY: json_bytes(self.history)}
+        files = {RECORD: json_text(self.record).encode(), HISTORY: json_text(self.history).encode()}
         if self.result:
             classes = self.result["classes"]
             files |= {
-                self.file.name: json_bytes(self.result),
+                self.file.name: json_text(self.result).encode(),
                 _REPORT: report_text(self.result["report"], classes).encode(),
                 _CONFUSION: confusion_png(self.result["confusion"], classes, self.result["cell"]),
             }
@@ -171,7 +171,7 @@ def recorded(budget: str) -> tuple[list[Recorded], list[StageError]]:
 
     A training has one entry: that of its result, or else that of its run folder.
     """
-    found: dict[bytes, Recorded] = {}
+    found: dict[str, Recorded] = {}
     refused = []
     for file in _files(budget):
         try:
@@ -179,7 +179,7 @@ def recorded(budget: str) -> tuple[list[Recorded], list[StageError]]:
         except StageError as error:
             refused.append(error)
             continue
-        found.setdefault(json_bytes(one.record), one)
+        found.setdefault(json_text(one.record), one)
     return sorted(found.values(), key=lambda one: one.identity[1]), refused
 
 
@@ -195,7 +195,7 @@ def _from_result(file: Path) -> Recorded:
     if len(inputs) != 1:
         raise CorruptFileError(file, f"{len(inputs)} run folders in evaluated.deps", "one")
     for name, content in ((RECORD, result["run"]), (HISTORY, result["history"])):
-        _expect_hash(file, f"its {name}", "md5", json_bytes(content), inputs[0].get(name))
+        _expect_hash(file, f"its {name}", "md5", json_text(content), inputs[0].get(name))
     return _counted(Recorded(file, result["run"], result["history"], result))
 
 
@@ -203,14 +203,14 @@ def _from_folder(folder: Path) -> Recorded:
     record = read_json(folder / RECORD, "dvc repro")
     _check(_Record, record, folder / RECORD)
     history = read_json(folder / HISTORY, record["stage"])
-    _expect_hash(folder / HISTORY, "it", "sha256", json_bytes(history), record["sha256"].get(HISTORY))
+    _expect_hash(folder / HISTORY, "it", "sha256", json_text(history), record["sha256"].get(HISTORY))
     return _counted(Recorded(folder / RECORD, record, history, None))
 
 
 def _check(shape: type[_Section], content: Any, file: Path) -> None:
     """Refuse (CorruptFileError) a file that lacks what MLflow is told, as those of an older version do."""
     try:
-        shape.model_validate_json(json_bytes(content))
+        shape.model_validate_json(json_text(content))
     except ValidationError as error:
         findings = error.errors(include_url=False)
         places = [".".join(map(str, finding["loc"])) or "the file" for finding in findings]
@@ -228,7 +228,7 @@ def _counted(one: Recorded) -> Recorded:
     return one
 
 
-def _expect_hash(file: Path, what: str, algorithm: str, content: bytes, expected: str | None) -> None:
-    found = hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()
+def _expect_hash(file: Path, what: str, algorithm: str, content: str, expected: str | None) -> None:
+    found = hashlib.new(algorithm, content.encode(), usedforsecurity=False).hexdigest()
     if found != expected:
         raise CorruptFileError(file, f"{algorithm} of {what} {found}", f"{expected}, as was recorded")

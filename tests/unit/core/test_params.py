@@ -255,7 +255,7 @@ def test_every_leaf_of_the_file_has_bad_values(raw: Any) -> None:
         for name, field in Params.model_fields.items()
         for place, _ in bad_values(field.annotation, tuple(field.metadata), raw[name])
     }
-    free = {leaf for leaf in leaves(raw) if leaf[0] == "architectures" or "overrides" in leaf}
+    free = {leaf for leaf in leaves(raw) if leaf[0] == "architectures" or {"overrides", "settings"} & set(leaf)}
     nullable = {leaf for leaf in leaves(raw) if leaf[0] in ("figures", "studies") and look_up(raw, leaf) is None}
     assert set(leaves(raw)) - free - nullable <= made
     assert len(made - {()}) > 600
@@ -458,6 +458,9 @@ def test_a_study_cell_that_the_budget_makes_equal_to_its_base_is_refused(raw: An
         ),
         (("seeds",), [0, 1, 0], "every seed once"),
         (("budget",), "free", "one of quick, paper"),
+        (("claims", "classes", "excepted", "cifar10"), ["unicorn"], "once each, some of airplane, automobile, "),
+        (("claims", "classes", "excepted", "mnist"), ["1", "1"], "once each, some of 0, 1, "),
+        (("claims", "classes", "excepted", "mnist"), list("0123456789"), "once each, some of 0, 1, "),
     ],
 )
 def test_names_that_do_not_exist_are_refused(raw: Any, place: Place, value: Any, allowed: str) -> None:
@@ -489,6 +492,17 @@ def test_the_sample_of_training_images_is_not_larger_than_the_images(raw: Any) -
     refuses(
         "budgets.quick.train.mnist.resnet.sample_images: 101 is not allowed; allowed: all, or a number from 1 to 100"
     )
+
+
+@pytest.mark.parametrize("near", [0.5, 0.4])
+def test_near_reaches_further_than_close(raw: Any, near: float) -> None:
+    raw["verdicts"]["near"]["mnist"] = near
+    refuses(f"verdicts.near.mnist: {near} is not allowed; allowed: more than the 0.5 of verdicts.close.mnist")
+
+
+def test_a_family_that_is_said_not_to_overfit_twice_is_refused(raw: Any) -> None:
+    raw["claims"]["overfitting"]["families"] = ["vgg", "vgg"]
+    refuses("claims.overfitting.families: ['vgg', 'vgg'] is not allowed; allowed: every family once")
 
 
 def test_an_alternative_named_like_a_cell_is_refused(raw: Any) -> None:
@@ -571,3 +585,38 @@ def test_the_command_says_one_line_and_no_traceback(
     assert lines[0].startswith("Error: ")
     assert named in lines[0]
     assert [file.name for file in tmp_path.iterdir()] == ["params.yaml"]  # refused before anything was begun
+
+
+# Assumptions
+
+
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        ({"decides": ["depht"]}, ("assumptions.0.decides: 'depht' is not allowed; allowed: one of the settings", "lr")),
+        ({"decides": ["stem"]}, ("assumptions.0.decides: 'stem' is not", "that vgg, resnet, googlenet have")),
+        ({"settings": {"stem": "3x3"}}, ("assumptions.0.applies.settings.stem: '3x3' is not allowed",)),
+        ({"settings": {"augment": "yes"}}, ("assumptions.0.applies.settings.augment: 'yes' is not allowed",)),
+        ({"settings": {"lr": 7.0}}, ("assumptions.0.applies.settings.lr: 7.0 is not allowed; allowed: less than",)),
+    ],
+)
+def test_an_assumption_of_what_no_cell_has_is_refused(raw: Any, change: dict[str, Any], parts: tuple[str, ...]) -> None:
+    assumption = raw["assumptions"][0]
+    (assumption["applies"] if "settings" in change else assumption).update(change)
+    refuses(*parts)
+
+
+def test_an_assumption_stands_once(raw: Any) -> None:
+    raw["assumptions"][1]["id"] = "A3"
+    refuses("assumptions.1.id: 'A3' is not allowed; allowed: every id once")
+
+
+def test_every_number_rests_on_an_optimizer_or_a_learning_rate_that_is_assumed(params: Params) -> None:
+    """The paper prints one of the two in no row; which, each row's label says."""
+    for table in params.tables.values():
+        for row in table.rows:
+            cell = params.find(f"{table.dataset}/{row.cell}")[1]
+            found = {one.id for one in params.assumptions if one.applies.to(table.dataset, cell, row.row)}
+            assert len(found & {"A1", "A2"}) == 1, row.row
+            assert ("A6" in found) == cell.augment
+            assert ("A8" in found) == (table.dataset == "mnist")

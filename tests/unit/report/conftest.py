@@ -3,19 +3,23 @@
 import json
 import random
 import shutil
+from base64 import b64encode
 from collections.abc import Callable
 from functools import cache
-from hashlib import sha256
+from hashlib import md5, sha256
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 from sklearn.metrics import classification_report, confusion_matrix
 
 from stages.aggregate_tables import main
 from stages.core.params import CellKey, Params, load_params, read_yaml
+from stages.core.provenance import folder_md5
 from stages.report.evidence import Evidence, gather
 from stages.report.paper import Paper, read_paper
 from stages.report.results import expected_test_images, result_path
@@ -83,8 +87,10 @@ class Project:
     def aggregate(self) -> Result:
         """Run the stage, as dvc.yaml does."""
         words = ["--cells", str(self.cells)]
-        for name in ("tables", "figures", "studies"):
+        for name in ("tables", "figures", "studies", "views"):
             words += [f"--{name}-out", str(self.out(name))]
+        words += ["--ledger-out", str(self.out("ledger.csv")), "--ledger-json-out", str(self.out("ledger.json"))]
+        words += ["--book-out", str(self.out("index.html"))]
         return CliRunner().invoke(main, words)
 
     def out(self, name: str) -> Path:
@@ -130,32 +136,136 @@ def synthetic(params: Params, budget: str, key: CellKey, seed: int) -> dict[str,
         "schema": 1,
         "stages": {kind: f"{kind}-{key.stage_suffix}@{budget}-{key.name}-{seed}" for kind in ("train", "evaluate")},
         "classes": classes,
-        **scored(f"{key} {budget} {seed}", count, tuple(classes)),
+        **scored(f"{key} {budget} {seed}", f"{key.dataset} {budget}", count, tuple(classes)),
         "loss": 2.0,
         "history": [
             {"epoch": epoch, "train_loss": 2.0, "train_sample_loss": 2.0, "validation_loss": 2.0}
             | {"train_accuracy": drawn.random(), "validation_accuracy": drawn.random()}
             for epoch in range(1, run.epochs + 1)
         ],
+        "evaluated": evaluated(budget, key, seed),
+        "most_confused": [mistake(key)],
+        "sha256": {name: sha(f"{name} {key} {seed}") for name in ("logits.npy", "labels.npy")},
         "run": {
+            **trained(budget, key, seed),
             "config": run.model_dump(),
             "counts": {"train": 800, "augmented": 0, "validation": 250, "sample": 250, "steps_per_epoch": 50},
             "outcome": "finished",
-            "threads": 2,
-            "device": "cpu",
-            "precision": "float32",
-            "times": {"seconds": 30.0, "epochs": [{"train_seconds": 5.0, "seconds": 6.0}] * run.epochs},
-            "mlflow": {"run_id": sha256(f"{key} {seed}".encode()).hexdigest()[:32], "experiment": "Table"},
+            "parameters": 11_181_642,
+            "images_per_second": round(drawn.uniform(50, 300), 1),
+            "times": {
+                **span(4, 12, 30),
+                "epochs": [{"train_seconds": 5.0, "seconds": 6.0, "ended": time(4, 12, 40)}] * run.epochs,
+            },
+            "mlflow": {"run_id": sha(f"{key} {seed}")[:32], "experiment": "Table"},
         },
     }
 
 
+def sha(name: str) -> str:
+    """A sha256 that nothing else has."""
+    return sha256(name.encode()).hexdigest()
+
+
+def mistake(key: CellKey) -> dict[str, Any]:
+    """A test image that was named wrongly, of the data set's size and channels."""
+    mode, size, color = ("L", (28, 28), 128) if key.dataset == "mnist" else ("RGB", (32, 32), (128, 64, 32))
+    buffer = BytesIO()
+    Image.new(mode, size, color).save(buffer, "png")
+    png = b64encode(buffer.getvalue()).decode()
+    return {"test_image": 4711, "label": 3, "predicted": 5, "probability": 0.987654, "png": png}
+
+
+def short(name: str) -> str:
+    """An md5 that nothing else has."""
+    return md5(name.encode(), usedforsecurity=False).hexdigest()
+
+
+def time(hour: int, minute: int, second: int) -> str:
+    return f"2026-11-24T{hour:02}:{minute:02}:{second:02}.250+00:00"
+
+
+def span(hour: int, minute: int, seconds: int) -> dict[str, Any]:
+    ended = time(hour, minute, seconds)
+    return {"started": time(hour, minute, 0), "ended": ended, "seconds": float(seconds)}
+
+
+def folder(path: str, *names: str) -> dict[str, Any]:
+    """The hashes of a folder with such files."""
+    files = {name: short(f"{path}/{name}") for name in names}
+    return {"md5": folder_md5(files), "files": files}
+
+
+def made() -> dict[str, Any]:
+    """What a training and an evaluation both record of commit and machine."""
+    return {
+        "git": {"commit": sha("commit")[:40], "dirty": False, "changed": []},
+        "environment": {
+            "python": "3.11.7",
+            "platform": "Linux",
+            "processor": "A processor",
+            "cores": 2,
+            "variables": {"MKL_NUM_THREADS": "1"},
+            "speed_variables": {},
+            "memory_gib": 23.5,
+            "packages": {"torch": "2.14.1", "numpy": "2.4.6", "mlflow": None},
+        },
+        "device": "cpu",
+        "precision": "float32",
+        "threads": 2,
+    }
+
+
+def trained(budget: str, key: CellKey, seed: int) -> dict[str, Any]:
+    """Where a training comes from, in the form of its run record."""
+    data = f"data/processed/{budget}/{key.dataset}/train"
+    arrays = [f"{part}_{what}.npy" for part in ("train", "validation") for what in ("images", "labels")]
+    return made() | {
+        "stage": f"train-{key.stage_suffix}@{budget}-{key.name}-{seed}",
+        "run_by": "dvc",
+        "params": {f"{key.section}.{key.dataset}.{key.name}": {"lr": 0.001}},
+        "deps": {
+            "stages/train.py": {"md5": short("train.py")},
+            "stages/learn": folder("stages/learn", "engine.py", "models/vgg.py"),
+            data: folder(data, *arrays, "augmented_images.npy", "dataset.json"),
+        },
+        "data": {
+            "dataset": key.dataset,
+            "sha256": {"train_images": sha("train_images")},
+            "made_from": {
+                "settings": {"channels": 1},
+                "raw_md5": {"train.bin": short("train.bin")},
+                "packages": {"torch": "2.14.1"},
+            },
+        },
+        "sha256": {name: sha(f"{name} {key} {seed}") for name in ("weights.safetensors", "history.json")},
+    }
+
+
+def evaluated(budget: str, key: CellKey, seed: int) -> dict[str, Any]:
+    """Where the predictions come from, in the form of a result."""
+    data = f"data/processed/{budget}/{key.dataset}"
+    run = f"data/runs/{budget}/{key}/s{seed}"
+    return made() | {
+        "params": {f"budgets.{budget}.test_images.{key.dataset}": 1000},
+        "deps": {
+            "stages/evaluate.py": {"md5": short("evaluate.py")},
+            "stages/score": folder("stages/score", "metrics.py"),
+            f"{data}/train/dataset.json": {"md5": short(f"{data}/train/dataset.json")},
+            f"{data}/test": folder(f"{data}/test", "images.npy", "labels.npy"),
+            run: folder(run, "history.json", "run.json", "weights.safetensors"),
+        },
+        "times": span(4, 13, 2),
+    }
+
+
 @cache
-def scored(name: str, count: int, classes: tuple[str, ...]) -> dict[str, Any]:
-    """Random labels and predictions, and the entries of a result that follow from them."""
+def scored(name: str, images: str, count: int, classes: tuple[str, ...]) -> dict[str, Any]:
+    """Random labels of `images` and predictions of `name`, and the entries of a result that follow from them."""
+    of_images = random.Random(images)  # noqa: S311
     drawn = random.Random(name)  # noqa: S311
     quality = drawn.uniform(0.2, 0.9)
-    labels = [drawn.randrange(10) for _ in range(count)]
+    labels = [of_images.randrange(10) for _ in range(count)]
     predictions = [label if drawn.random() < quality else drawn.randrange(10) for label in labels]
     correct = sum(label == prediction for label, prediction in zip(labels, predictions, strict=True))
     report = classification_report(

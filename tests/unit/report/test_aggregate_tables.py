@@ -11,10 +11,12 @@ import pytest
 from stages.core.settings import DATASETS, FAMILIES
 
 FILES = {
-    "tables": {"tables.md", "appendix.md"} | {f"table_{n}.{kind}" for n in range(1, 7) for kind in ("md", "csv")},
+    "tables": {"tables.md", "claims.md", "appendix.md"}
+    | {f"table_{n}.{kind}" for n in range(1, 7) for kind in ("md", "csv")},
     "figures": {f"confusion_{data}_{net}.png" for data in DATASETS for net in FAMILIES}
     | {f"curves_table_{n}.png" for n in range(1, 7)},
     "studies": {"resnet18-lr1e-2-optimizer.md"},
+    "views": {"metrics.json", "accuracy.csv", "curves.csv"},
 }
 
 
@@ -31,7 +33,8 @@ def test_files(finished: Any) -> None:
 
 def test_says_the_accuracies_and_where_the_tables_are(finished: Any) -> None:
     said = (finished.folder / "said").read_text().splitlines()
-    assert len(said) == 7
+    assert len(said) == 8
+    assert said[-2].endswith("out/index.html")
     assert re.match(r"Table VI, GoogLeNet on CIFAR10, ours \(paper\): GoogLeNet with SGD \d+\.\d \(76\.48\), ", said[5])
     assert said[-1].endswith("out/tables/tables.md")
 
@@ -41,7 +44,9 @@ def test_overview_has_tables_ledger_studies_and_links(finished: Any) -> None:
     for number in ("I", "II", "III", "IV", "V", "VI"):
         assert f"\n## Table {number}: " in text
     assert text.count("n = 1") == 6
-    order = [text.index(part) for part in ("## Table VI", "## Assumptions", "## Studies", "(appendix.md)")]
+    order = [
+        text.index(part) for part in ("## Table VI", "## Assumptions", "## Studies", "(claims.md)", "(appendix.md)")
+    ]
     assert order == sorted(order)
 
 
@@ -85,6 +90,13 @@ def test_the_working_folder_is_no_output_folder(filled: Any, monkeypatch: pytest
     assert done.exit_code == 1
     assert "tables-out: '.' is not allowed; allowed: a folder of its own" in done.output
     assert (filled.folder / "README.md").read_text() == "mine"
+
+
+def test_nothing_beside_the_ledger_is_touched(filled: Any) -> None:
+    (filled.folder / "out").mkdir()
+    (filled.folder / "out" / "mine.csv").write_text("mine")
+    assert filled.aggregate().exit_code == 0
+    assert {path.name for path in (filled.folder / "out").iterdir()} >= {"mine.csv", "ledger.csv", "ledger.json"}
 
 
 def test_imports_neither_torch_nor_mlflow() -> None:

@@ -25,9 +25,19 @@ def test_paper_files_that_are_not_right(project: Any) -> None:
     tables.write_text(tables.read_text().replace("99.1\n", "991\n", 1))
     with pytest.raises(CorruptFileError, match=r"tables.csv: accuracy 991"):
         read_paper()
+    tables.write_text(tables.read_text().replace(",991\n", ",much\n", 1))
+    with pytest.raises(CorruptFileError, match=r"tables.csv: accuracy 'much' in line 2; expected a number"):
+        read_paper()
     tables.write_text("table,row\n")
     with pytest.raises(CorruptFileError, match="no column accuracy"):
         read_paper()
     tables.unlink()
     with pytest.raises(MissingFileError, match=r"tables.csv is missing"):
+        read_paper()
+
+
+def test_a_log_without_its_final_accuracy_is_refused(project: Any) -> None:
+    finals = project.folder / "data" / "paper" / "finals.csv"
+    finals.write_text("".join(line for line in finals.read_text().splitlines(True) if not line.startswith("9,")))
+    with pytest.raises(CorruptFileError, match=r"finals.csv: no figure 9; expected"):
         read_paper()

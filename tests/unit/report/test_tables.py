@@ -3,10 +3,12 @@
 import csv
 import io
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest, sem, t
 
 from stages.report.captions import table_caption
 from stages.report.evidence import Evidence
@@ -66,12 +68,67 @@ def test_three_seeds(project: Any) -> None:
     assert line["n"] == "3"
     assert line["stages"].split(";")[2:4] == ["evaluate-cifar10@quick-vgg16-adam-3", "train-cifar10@quick-vgg16-adam-3"]
     assert len(set(line["runs"].split(";"))) == 3
-    label, paper, mean, std, n, difference = printed_row(body(evidence, "IV"), "VGG16 with ADAM")
+    label, paper, mean, interval, std, n, difference, verdict = printed_row(body(evidence, "IV"), "VGG16 with ADAM")
     assert (label, paper, n) == ("VGG16 with ADAM", "82.3", "3")
     assert mean == f"{np.mean(accuracies):.1f}"
     assert std == f"{np.std(accuracies, ddof=1):.1f}"
     assert difference == f"{np.mean(accuracies) - 82.3:+.1f}".replace("-", "−")
+    low, high = t.interval(0.95, 2, np.mean(accuracies), sem(accuracies))
+    assert interval == f"{max(0, low):.1f} to {min(100, high):.1f}"
+    assert (float(line["low"]), float(line["high"])) == pytest.approx((max(0, low), min(100, high)), abs=1e-6)
+    assert verdict == line["verdict"] == "cannot be judged"
     assert "n = 3 seeds (0, 3 and 7)" in table_caption(evidence, "IV")
+    assert "95 % interval: Student's t over the seeds." in table_caption(evidence, "IV")
+
+
+def test_one_seed_has_wilsons_interval(filled: Any) -> None:
+    evidence = filled.evidence()
+    correct = filled.read("cifar10/vgg16-adam")["correct"]
+    found = binomtest(correct, 1000).proportion_ci(0.95, method="wilson")
+    line = as_csv(evidence, "IV")[6]
+    assert (float(line["low"]), float(line["high"])) == pytest.approx((100 * found.low, 100 * found.high), abs=1e-6)
+    assert printed_row(body(evidence, "IV"), "VGG16 with ADAM")[3] == f"{100 * found.low:.1f} to {100 * found.high:.1f}"
+    assert "95 % interval: Wilson's" in table_caption(evidence, "IV")
+
+
+def test_two_seeds_have_no_interval(project: Any) -> None:
+    project.edit(lambda raw: raw.update(seeds=[0, 1]))
+    evidence = project.fill().evidence()
+    line = as_csv(evidence, "IV")[6]
+    assert (line["low"], line["high"]) == ("", "")
+    assert printed_row(body(evidence, "IV"), "VGG16 with ADAM")[3] == "–"
+    assert "95 % interval: none" in table_caption(evidence, "IV")
+
+
+def test_the_confidence_is_the_parameters(project: Any) -> None:
+    project.edit(lambda raw: raw["verdicts"].update(confidence=0.9))
+    text = body(project.fill().evidence(), "IV")
+    assert "| ours | 90 % interval | std |" in text
+
+
+def test_verdicts_under_the_papers_conditions(project: Any) -> None:
+    project.edit(
+        lambda raw: raw["verdicts"].update(close={"mnist": 20, "cifar10": 0.5}, near={"mnist": 40, "cifar10": 1})
+    )
+    evidence = replace(project.fill().evidence(), budget_name="paper")
+    words = set()
+    for number in ("I", "VI"):
+        close, near = (20, 40) if number == "I" else (0.5, 1)
+        for line in as_csv(evidence, number):
+            away = abs(float(line["difference"])) - 0.5 * 10 ** -len(line["paper"].partition(".")[2])
+            assert line["verdict"] == ("close" if away <= close else "near" if away <= near else "far")
+            assert printed_row(body(evidence, number), line["row"])[7] == line["verdict"]
+            words.add(line["verdict"])
+    assert words == {"close", "near", "far"}
+    caption = table_caption(evidence, "I")
+    assert "Verdict: *close* within 20 points of what the paper prints, *near* within 40, else *far*." in caption
+
+
+def test_quick_tables_judge_nothing(filled: Any) -> None:
+    evidence = filled.evidence()
+    lines = [line for number in evidence.params.tables for line in as_csv(evidence, number)]
+    assert {line["verdict"] for line in lines} == {"cannot be judged"}
+    assert "*close*" not in table_caption(evidence, "I")
 
 
 def test_a_run_that_was_not_mirrored_keeps_its_place(project: Any) -> None:
@@ -88,7 +145,7 @@ def test_row_that_the_paper_does_not_have(project: Any) -> None:
     project.edit(add)
     evidence = project.fill().evidence()
     line = as_csv(evidence, "I")[-1]
-    assert (line["row"], line["paper"], line["difference"]) == ("VGG11 | <mine>", "", "")
+    assert (line["row"], line["paper"], line["difference"], line["verdict"]) == ("VGG11 | <mine>", "", "", "")
     assert float(line["mean"]) == project.read("mnist/vgg11-adam")["correct"] / 10
     text = body(evidence, "I")
     assert "| VGG11 \\| &lt;mine&gt; | – |" in text

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from stages.core.records import json_bytes
+from stages.core.records import json_text
 
 ROOT = Path(__file__).parents[3]
 _START = datetime(2026, 1, 2, 3, 4, 5, 678000, UTC)
@@ -48,11 +48,11 @@ def result(cell: str = "mnist/vgg16", seed: int = 0, later: float = 0.0, run_id:
 
 def sealed(made: dict[str, Any]) -> dict[str, Any]:
     """With the hashes of the run record and history that it holds, as `train` and `evaluate` took them."""
-    made["run"]["sha256"]["history.json"] = hashlib.sha256(json_bytes(made["history"])).hexdigest()
+    made["run"]["sha256"]["history.json"] = hashlib.sha256(json_text(made["history"]).encode()).hexdigest()
     folder = next(path for path in made["evaluated"]["deps"] if path.startswith("data/runs/"))
     files = made["evaluated"]["deps"].pop(folder)["files"]
     for name, content in (("run.json", made["run"]), ("history.json", made["history"])):
-        files[name] = hashlib.md5(json_bytes(content), usedforsecurity=False).hexdigest()
+        files[name] = hashlib.md5(json_text(content).encode(), usedforsecurity=False).hexdigest()
     made["evaluated"]["deps"][folder] = {"md5": "0f.dir", "files": files}
     return made
 
@@ -61,7 +61,7 @@ def put_result(made: dict[str, Any], folder: Path) -> Path:
     """Write a result where `evaluate` puts it, under a working folder."""
     file = folder / f"reports/{made['budget']}/cells/{made['cell']}-s{made['seed']}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(json_bytes(made))
+    file.write_bytes(json_text(made).encode())
     return file
 
 
@@ -69,6 +69,6 @@ def put_run(made: dict[str, Any], folder: Path) -> Path:
     """Write run.json and history.json where `train` puts them; the folder."""
     run = folder / f"data/runs/{made['budget']}/{made['cell']}/s{made['seed']}"
     run.mkdir(parents=True, exist_ok=True)
-    (run / "run.json").write_bytes(json_bytes(made["run"]))
-    (run / "history.json").write_bytes(json_bytes(made["history"]))
+    (run / "run.json").write_bytes(json_text(made["run"]).encode())
+    (run / "history.json").write_bytes(json_text(made["history"]).encode())
     return run

@@ -1,0 +1,163 @@
+"""A page that is here against the one that its results give: what differs, and which number it is about.
+
+Of a CSV file, the columns of a row are compared, of the ledger as JSON the values of a number. Of other pages, lines
+are: those that begin with a row's label in its table's section, or name a number's stage, are about a number. What is
+about none is about the page.
+"""
+
+import csv
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from stages.audit.findings import Finding, broken, differences
+from stages.audit.numbers import Number
+from stages.report.markdown import escape
+
+_SECTION = re.compile(r"^#+ Table ([IV]+)\b")
+_SAID_BY = "as the results have it"
+
+
+class Printed:
+    """What does not hold of the pages: of each number's own rows and lines, and of the rest of them."""
+
+    def __init__(self, numbers: Sequence[Number]) -> None:
+        self.numbers = numbers
+        self.of_numbers: dict[Number, list[Finding]] = defaultdict(list)
+        self.of_pages: list[Finding] = []
+
+    def add(self, owners: Sequence[Number], *findings: Finding) -> None:
+        """Findings about these numbers; about the page, where there are none."""
+        for owner in owners if findings else ():
+            self.of_numbers[owner].extend(findings)
+        if not owners:
+            self.of_pages.extend(findings)
+
+
+class Page(NamedTuple):
+    """A page as the results give it, and the table that it is of, if of one."""
+
+    path: Path
+    expected: str
+    table: str | None
+
+
+def compare(page: Page, found: str, printed: Printed) -> None:
+    """Compare the whole of a page."""
+    if found == page.expected:
+        return
+    if page.path.suffix == ".csv" and compare_rows(page, found, printed):
+        return  # else it is the order of rows or columns, or the quotes
+    if page.path.suffix == ".json" and _compare_numbers(page, found, printed):
+        return  # else it is no JSON any more, or of another form
+    rest = []
+    for finding, owners in _lines(page, found, printed.numbers):
+        if owners:
+            printed.add(owners, finding)
+        else:
+            rest.append(finding)
+    if rest:
+        more = f" (and {len(rest) - 1} more lines)" if len(rest) > 1 else ""
+        printed.add([], rest[0]._replace(expected=rest[0].expected + more))
+
+
+def compare_rows(page: Page, found: str, printed: Printed) -> bool:
+    """Compare the rows of a CSV file that the results give; it may have others beside them. Whether any differs."""
+    theirs, ours = _rows(page.expected), _rows(found)
+    differs = False
+    for key, row in theirs.items():
+        table, label, seed = key
+        owners = numbers_of(printed.numbers, table or page.table, label, seed)
+        where = ", ".join(filter(None, [str(page.path), table, label, f"seed {seed}" if seed else None]))
+        gone = [broken(where, "no such row", f"one, {_SAID_BY}")]
+        findings = differences(where, ours[key], row, _SAID_BY) if key in ours else gone
+        printed.add(owners, *findings)
+        differs |= bool(findings)
+    return differs
+
+
+def _compare_numbers(page: Page, found: str, printed: Printed) -> bool:
+    """Compare the entries of the ledger's numbers. Whether any differs."""
+    try:
+        ours, theirs = (_entries(json.loads(text)) for text in (found, page.expected))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return False
+    differs = False
+    for (table, row), entry in theirs.items():
+        owners = numbers_of(printed.numbers, table, row, None)
+        findings = differences(f"{page.path}, {table}, {row}", ours.get((table, row)), entry, _SAID_BY)
+        printed.add(owners, *findings)
+        differs |= bool(findings)
+    return differs
+
+
+def _entries(ledger: Any) -> dict[tuple[str, str], Any]:
+    """The ledger's numbers by table and row, and their seeds by seed."""
+    return {
+        (entry["table"], entry["row"]): entry | {"seeds": {str(seed["seed"]): seed for seed in entry["seeds"]}}
+        for entry in ledger["numbers"]
+    }
+
+
+def compare_lines(page: Page, found: str, printed: Printed) -> None:
+    """Compare those lines of a page that are about a number; it may have others between them."""
+    there = set(found.splitlines())
+    section = page.table
+    for line in page.expected.splitlines():
+        section = _section(line) or section
+        owners = owners_of(line, section, printed.numbers)
+        if owners and line not in there:
+            printed.add(owners, broken(page.path, "no such line", f"{line!r}, {_SAID_BY}"))
+
+
+def numbers_of(numbers: Sequence[Number], table: str | None, row: str | None, seed: str | None) -> list[Number]:
+    """The numbers of a table's row; of one seed, or of all."""
+    return [
+        number for number in numbers if (number.table, number.row) == (table, row) and seed in (None, str(number.seed))
+    ]
+
+
+def owners_of(line: str, section: str | None, numbers: Sequence[Number]) -> list[Number]:
+    """The numbers that a line is about."""
+    for number in numbers:
+        stage = rf"evaluate-{number.key.stage_suffix}@[a-z0-9_-]+?-{re.escape(number.key.name)}-{number.seed}\b"
+        if re.search(stage, line):
+            return [number]
+    label = line.removeprefix("| ").partition(" | ")[0] if line.startswith("| ") else None
+    return [number for number in numbers if number.table == section and escape(number.row) == label]
+
+
+def _lines(page: Page, found: str, numbers: Sequence[Number]) -> Iterator[tuple[Finding, list[Number]]]:
+    """The lines that differ, each with the numbers that it is about."""
+    ours, theirs = found.splitlines(), page.expected.splitlines()
+    sections, section = [], page.table
+    for line in theirs:
+        section = _section(line) or section
+        sections.append(section)
+    for kind, start, end, there, until in SequenceMatcher(None, ours, theirs).get_opcodes():
+        if kind == "equal":
+            continue
+        for place, (one, other) in enumerate(zip_longest(ours[start:end], theirs[there:until])):
+            section = sections[min(there + place, len(sections) - 1)] if sections else None
+            expected = "no such line" if other is None else repr(other)
+            where = f"{page.path}, line {start + place + 1}"
+            finding = broken(where, "no such line" if one is None else repr(one), f"{expected}, {_SAID_BY}")
+            yield finding, owners_of(one or "" if other is None else other, section, numbers)
+    if ours == theirs:
+        yield broken(page.path, "other line ends", f"those that were written, {_SAID_BY}"), []
+
+
+def _section(line: str) -> str | None:
+    heading = _SECTION.match(line)
+    return heading[1] if heading else None
+
+
+def _rows(text: str) -> dict[tuple[str | None, str | None, str | None], dict[Any, Any]]:
+    """The rows of a CSV file by table, label and seed, as far as it has such columns."""
+    rows = csv.DictReader(text.splitlines())
+    return {(row.get("table"), row.get("row"), row.get("seed")): {**row} for row in rows}

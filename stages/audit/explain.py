@@ -1,0 +1,56 @@
+"""Where one number comes from: its configuration, what that rests on, and the chain from the raw data to the table.
+
+    python -m stages.audit explain IV "VGG16 with ADAM"      by table and row (a study's name and cell too)
+    python -m stages.audit explain cifar10/vgg16-adam        by cell
+    python -m stages.audit explain 82.3                      by a value as printed, the paper's or ours
+
+In:  params.yaml, dvc.yaml, dvc.lock, data/paper, the reports of the budget, git: what a fresh clone holds. No data, no
+     weights, no network.
+Out: text, or with --json the same as JSON. What is recorded is shown and held against the other places where it is
+     recorded; that the files themselves have these hashes is for `verify` to prove.
+"""
+
+from typing import Any
+
+import click
+
+from stages.core.imports import without_collection
+from stages.core.params import load_params
+from stages.core.records import json_text
+
+
+@click.command()
+@click.argument("words", nargs=-1, required=True, metavar="TABLE ROW | CELL | VALUE")
+@click.option("--budget", help="one of params.yaml's budgets; by default the one chosen there")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="which training to show; by default the first seed's")
+@click.option("--json", "as_json", is_flag=True, help="the same as JSON")
+def main(words: tuple[str, ...], budget: str | None, seed: int | None, as_json: bool) -> None:
+    """Explain a number: which configuration, assumptions, data, code and machine made it, and how to make it again."""
+    params = load_params()
+    params.chosen_budget(budget)
+    with without_collection():
+        from stages.audit.answer import answer
+        from stages.audit.lock import Lock
+        from stages.audit.questions import ResultFiles, asked, is_value, of_value
+        from stages.audit.text import matches, told
+        from stages.report.evidence import Evidence
+        from stages.report.paper import PAPER_FOLDER, read_paper
+
+    evidence = Evidence(params, budget or params.budget, {}, read_paper(PAPER_FOLDER))
+    files = ResultFiles(evidence.budget_name)
+    found = of_value(evidence, words[0], files) if len(words) == 1 and is_value(words[0]) else {}
+    if len(found) > 1:
+        listed = [{"table": number.table, "row": number.row, "printed": whose} for number, whose in found.items()]
+        click.echo(_json({"value": words[0], "numbers": listed}) if as_json else matches(words[0], found, evidence))
+        return
+    number = next(iter(found), None) or asked(evidence, words)
+    explained = answer(evidence, number, seed, files, Lock())
+    click.echo(_json(explained) if as_json else told(explained))
+
+
+def _json(content: Any) -> str:
+    return json_text(content).rstrip()
+
+
+if __name__ == "__main__":
+    main()

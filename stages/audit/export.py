@@ -1,0 +1,78 @@
+"""A budget's results as an RO-Crate, for an archive or another laboratory.
+
+    python -m stages.audit export --budget quick --out /some/folder        or --out results.zip
+
+In:  params.yaml, dvc.yaml, dvc.lock, requirements.lock, data/paper, reports/<budget>; a fresh clone has them all.
+Out: a folder or a zip with these files and ro-crate-metadata.json, which says of each number by which training and
+     which evaluation it was made: code at its commit, settings, data and weights by their hashes, times, machine,
+     versions (Process Run Crate 0.5). Data and weights themselves stay where they are. Same results, same bytes.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+import click
+
+from stages.core.errors import ParamError, StageError
+from stages.core.params import load_params
+from stages.core.progress import say
+from stages.core.records import atomic_path
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the first time that a zip can hold
+_MODE = 0o100644 << 16
+
+
+@click.command()
+@click.option("--budget", help="one of params.yaml's budgets; by default the one chosen there")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="a new folder, or a new file *.zip")
+def main(budget: str | None, out: Path) -> None:
+    """Write a budget's results as an RO-Crate."""
+    params = load_params()
+    budget = budget or params.budget
+    params.chosen_budget(budget)
+    refuse_taken(out)
+    from stages.audit.crate import results_crate  # here, so that a wrong option is refused without waiting for pandas
+    from stages.report.evidence import gather
+    from stages.report.paper import PAPER_FOLDER, read_paper
+
+    reports = Path("reports") / budget
+    crate = results_crate(gather(params, budget, reports / "cells", read_paper(PAPER_FOLDER)), reports)
+    with _folder_for(out) as folder:
+        crate.write(folder)
+    say(f"{len(crate.root_dataset['mentions'])} runs, {len(crate.data_entities)} files: {out}")
+
+
+def refuse_taken(out: Path) -> None:
+    """Refuse (ParamError) a place where there is something already."""
+    free = not out.exists() or (out.is_dir() and out.suffix != ".zip" and not any(out.iterdir()))
+    if not free:
+        raise ParamError("--out", str(out), "a folder that is not there or empty, or a file *.zip that is not there")
+
+
+@contextmanager
+def _folder_for(out: Path) -> Iterator[Path]:
+    """Give a folder to write into; it becomes `out`, as it is or zipped, when the block ends without an exception."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
+            folder = Path(temporary) / out.name
+            yield folder
+            if out.suffix == ".zip":
+                with atomic_path(out) as file:
+                    write_zip(folder, file)
+            else:
+                folder.replace(out)
+    except OSError as error:
+        raise StageError(f"{out} cannot be written ({error}); mend that, and start again") from error
+
+
+def write_zip(folder: Path, file: Path) -> None:
+    """Zip a folder, with the same bytes whenever its files are the same."""
+    with ZipFile(file, "w") as archive:
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            entry = ZipInfo(path.relative_to(folder).as_posix(), _EPOCH)
+            entry.external_attr, entry.compress_type = _MODE, ZIP_DEFLATED
+            archive.writestr(entry, path.read_bytes())

@@ -1,0 +1,96 @@
+"""What a check has to say: nothing, or that something is broken, is not here, or is worth knowing."""
+
+from collections.abc import Iterable
+from typing import Any, Literal, NamedTuple
+
+PROVED, INCOMPLETE, BROKEN, NOTE = "proved", "incomplete", "broken", "note"
+Status = Literal["proved", "incomplete", "broken"]
+
+
+class Finding(NamedTuple):
+    """One thing that does not speak for a number.
+
+    `where` is the file, and the key in it. Of what is broken, `found` and `expected` differ; `outdated` says that what
+    was recorded holds together, and that the file in the working tree has become another since. Of what is incomplete,
+    `expected` says how to get it.
+    """
+
+    kind: Literal["incomplete", "broken", "note"]
+    where: str
+    found: str = ""
+    expected: str = ""
+    outdated: bool = False
+
+    def __str__(self) -> str:
+        if self.kind == BROKEN:
+            since = " (changed since; dvc repro runs again)" if self.outdated else ""
+            return f"{self.where}: found {self.found}, expected {self.expected}{since}"
+        return f"{self.where} is not here: {self.expected}" if self.kind == INCOMPLETE else self.where
+
+
+def broken(where: object, found: object, expected: object, outdated: bool = False) -> Finding:
+    """Two things that must be the same differ."""
+    return Finding("broken", str(where), _short(found), _short(expected), outdated)
+
+
+def missing(where: object, how: str) -> Finding:
+    """Something that would have to be looked at is not on this clone; `how` says how to get it."""
+    return Finding("incomplete", str(where), expected=how)
+
+
+def note(text: str) -> Finding:
+    """Nothing wrong, but worth knowing."""
+    return Finding("note", text)
+
+
+def status(findings: Iterable[Finding]) -> Status:
+    """What the findings make of a number."""
+    kinds = {finding.kind for finding in findings}
+    return "broken" if BROKEN in kinds else "incomplete" if INCOMPLETE in kinds else "proved"
+
+
+def differences(
+    where: str, found: Any, expected: Any, said_by: str, outdated: bool = False, exact: bool = True
+) -> list[Finding]:
+    """A finding for each key of two JSON values that differ; not `exact` allows floats a last place, see `same`."""
+    ours, theirs = _leaves(found), _leaves(expected)
+    absent = object()
+    return [
+        broken(f"{where}{_key(name)}", _shown(ours, name), f"{_shown(theirs, name)} ({said_by})", outdated)
+        for name in [*theirs, *(name for name in ours if name not in theirs)]
+        if not same(ours.get(name, absent), theirs.get(name, absent), exact)
+    ]
+
+
+def same(one: Any, other: Any, exact: bool = True) -> bool:
+    """Whether two leaves of JSON are the same.
+
+    Not `exact`, floats may differ by 1e-9: sums in another order do, in another version of scikit-learn, and fractions
+    of whole images differ by a thousand times more.
+    """
+    if not exact and isinstance(one, float) and isinstance(other, float):
+        return abs(one - other) <= 1e-9
+    return type(one) is type(other) and bool(one == other)
+
+
+def _leaves(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """Values by their dotted names; lists, and mappings that hold nothing, are values."""
+    if not (isinstance(tree, dict) and tree):
+        return {prefix or ".": tree}
+    leaves: dict[str, Any] = {}
+    for name, value in tree.items():
+        leaves |= _leaves(value, f"{prefix}.{name}" if prefix else str(name))
+    return leaves
+
+
+def _key(name: str) -> str:
+    return "" if name == "." else f", {name}"
+
+
+def _shown(leaves: dict[str, Any], name: str) -> str:
+    return repr(leaves[name]) if name in leaves else "nothing"
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 160 else f"{text[:100]} ... {text[-50:]}"

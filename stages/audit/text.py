@@ -1,0 +1,150 @@
+"""An answer as text for a terminal."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, get_args
+
+from stages.audit.questions import Number, listing
+from stages.core.params import Table
+from stages.core.progress import duration
+from stages.report.evidence import Evidence
+
+_SHORT = 12  # digits of a hash: what git shows of a commit, and enough to compare by eye
+
+
+def told(answer: dict[str, Any]) -> str:
+    """The whole answer, section by section."""
+    sections = (
+        _number(answer["number"], answer["conditions"]),
+        _configuration(answer["configuration"]),
+        _assumptions(answer["assumptions"]),
+        _chain(answer["chain"]),
+        _code(answer),
+        _reproduce(answer["reproduce"]),
+        _notes(answer["notes"]),
+    )
+    return "\n\n".join("\n".join(lines) for lines in map(list, sections) if lines)
+
+
+def matches(value: str, found: Mapping[Number, list[str]], evidence: Evidence) -> str:
+    """The numbers that are printed with one value, and the command for each."""
+    lines = [f"{value} is printed {len(found)} times; to have one explained:"]
+    for line, whose in zip(listing(found, evidence), found.values(), strict=True):
+        lines.append(f"{line}: {' and '.join(whose)}")
+    return "\n".join(lines)
+
+
+def _number(number: dict[str, Any], conditions: dict[str, Any]) -> Iterator[str]:
+    where = f"Table {number['table']}" if number["table"] in get_args(Table) else f"Study {number['table']}"
+    yield f"{where}, {number['row']}  ({number['cell']}, budget {number['budget']})"
+    paper = f"paper {number['paper']} %, difference {number['difference']}" if number["paper"] else "not in the paper"
+    spread = f" (std {number['std']})" if number["std"] else ""
+    yield f"  ours {number['ours']} %{spread}, n = {number['n']}; {paper}; {number['outcome']}"
+    for seed, one in number["seeds"].items():
+        yield f"  seed {seed}: {one['correct']} of {one['test_images']} correct, {one['value']} %, {one['outcome']}"
+    yield f"  {conditions['caption']}: {', '.join(conditions['sizes'])}"
+    for name, setting in conditions["overrides"].items():
+        yield f"  the budget sets {name} {_shown(setting['value'])} instead of {_shown(setting['instead_of'])}"
+    if not conditions["as_paper"]:
+        yield "  not the paper's conditions, so the difference does not judge the paper"
+
+
+def _configuration(found: dict[str, Any]) -> Iterator[str]:
+    yield f"Configuration (* differs from {found['plain']})"
+    settings = found["settings"] | {name: None for name in found["differs"] if name not in found["settings"]}
+    width = max(map(len, settings))
+    for name, value in settings.items():
+        change = found["differs"].get(name)
+        plain = f"    {found['plain']}: {_shown(change['plain'])}" if change else ""
+        yield f"{'*' if change else ' '} {name:<{width}}  {_shown(value)}{plain}"
+
+
+def _assumptions(found: list[dict[str, Any]]) -> Iterator[str]:
+    yield "Assumptions it rests on"
+    for one in found:
+        settings = ", ".join(f"{name} {_shown(value)}" for name, value in one["settings"].items())
+        yield f"  {one['id']:<3} {one['point']}: {one['assumption']}" + (f" [{settings}]" if settings else "")
+        if one["replaced_by_budget"]:
+            yield f"      replaced by the budget: {', '.join(one['replaced_by_budget'])}"
+        if one["tried_otherwise"]:
+            yield f"      tried otherwise here: {', '.join(one['tried_otherwise'])}"
+        yield f"      why: {one['reason']}; to change: {one['change']}"
+
+
+def _chain(links: list[dict[str, Any]]) -> Iterator[str]:
+    yield "Chain (where each hash is recorded; `python -m stages.audit verify` holds it against the bytes)"
+    rows = [
+        (
+            link["step"] if not place or links[place - 1]["step"] != link["step"] else "",
+            f"{link['algorithm']} {(link['hash'] or 'not recorded')[:_SHORT]}",
+            {None: "value", True: "here", False: "absent"}[link["here"]],
+            link["path"] or link["name"],
+            "; ".join(dict.fromkeys(map(_place, link["recorded"]))),
+        )
+        for place, link in enumerate(links)
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for row in rows:
+        yield (
+            "  " + "  ".join([*(f"{text:<{width}}" for text, width in zip(row, widths, strict=False)), row[4]]).rstrip()
+        )
+    results = next(record["file"] for link in links for record in link["recorded"] if record["file"].endswith(".json"))
+    yield f"  result = {results}"
+
+
+def _place(record: dict[str, Any]) -> str:
+    """A place briefly: the result's key, or the stage in dvc.lock."""
+    if record["file"].endswith(".json"):
+        parts = record["key"].split(".deps.")
+        return f"result {parts[0] + '.deps' if len(parts) > 1 else record['key']}"
+    return f"{record['file']} {record['key'].partition('.')[0]}"
+
+
+def _code(answer: dict[str, Any]) -> Iterator[str]:
+    yield "Code, machine and run"
+    for step, code in answer["code"].items():
+        machine, times = answer["machine"][step], answer["times"][step]
+        yield f"  {step}: commit {code['commit'][:_SHORT]}, {_held(code)}"
+        took = duration(times["seconds"])
+        yield f"    {times['started']}, {took}; {machine['device']}, {machine['precision']}, {_threads(machine)}"
+        yield f"    {machine['processor']}; {machine['platform']}"
+        packages = [f"{name} {version}" for name, version in machine["packages"].items() if version]
+        yield f"    Python {machine['python']}, {', '.join(packages)}"
+        if machine["variables"]:
+            yield "    " + " ".join(f"{name}={value}" for name, value in machine["variables"].items())
+    mlflow = answer["mlflow"]
+    if mlflow:
+        where = f'"{mlflow["run"]}" in the experiment "{mlflow["experiment"]}"'
+        yield f"  MLflow: run {mlflow['run_id']}, {where} (make ui)"
+    else:
+        yield "  MLflow: not mirrored; the mirror is no part of the proof"
+
+
+def _held(code: dict[str, Any]) -> str:
+    state = "with uncommitted changes" if code["dirty"] else "clean"
+    if not code["commit_is_here"]:
+        return f"{state}; not in this clone"
+    same = code["sources"] - len(code["differs_from_commit"])
+    return f"{state}; in this clone it holds {same} of the {code['sources']} recorded sources"
+
+
+def _threads(machine: dict[str, Any]) -> str:
+    return f"{machine['threads']} thread{'s' if machine['threads'] > 1 else ''} of {machine['cores']} cores"
+
+
+def _reproduce(found: dict[str, Any]) -> Iterator[str]:
+    yield "To make this number again (the same bits on the same kind of processor, with as many threads)"
+    yield f"  {found['checkout']}"
+    if found["params"]:
+        yield f"  # in params.yaml: {'; '.join(found['params'])}"
+    yield f"  {found['dvc']}"
+    if found["plain"]:
+        yield "or, once the data is there, without DVC (over what is there; --no-mlflow keeps the first out of MLflow)"
+        yield from (f"  {command}" for command in found["plain"])
+
+
+def _notes(notes: Iterable[str]) -> list[str]:
+    return ["To know", *(f"  ! {note}" for note in notes)] if notes else []
+
+
+def _shown(value: Any) -> str:
+    return "none" if value is None else str(value)

@@ -1,0 +1,33 @@
+"""The paper on trial: its printed numbers against each other -> a page of what does not add up.
+
+    python -m stages.audit_paper --out reports/paper_audit.md
+
+In:  data/paper/*.csv, params.yaml (`tables`, `figures`, `datasets`: what each table and figure is of).
+Out: the page. Nothing that was trained here has a part in it.
+"""
+
+from pathlib import Path
+
+import click
+
+from stages.core.params import load_params
+from stages.core.progress import say
+from stages.core.records import write_text
+
+
+@click.command()
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="the page to write")
+def main(out: Path) -> None:
+    """Find what does not add up in the paper's printed numbers."""
+    params = load_params()
+    from stages.trial.audit import findings
+    from stages.trial.page import paper_audit_page
+    from stages.trial.paper import PAPER_FOLDER, read_paper
+
+    found = findings(read_paper(PAPER_FOLDER), params)
+    write_text(out, paper_audit_page(found))
+    say(f"the paper on trial: {len(found)} findings in {out}")
+
+
+if __name__ == "__main__":
+    main()

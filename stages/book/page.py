@@ -1,0 +1,189 @@
+"""The book as one HTML file: its pages are sections with an address each, and everything they need is inside.
+
+The bytes follow from the results, the parameters, the paper's numbers and this package alone: no time of making, no
+path of a machine.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import unescape
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from stages.book.assets import TEMPLATES, assets
+from stages.book.numbers import Number, number_page
+from stages.book.payload import payload
+from stages.book.places import places
+from stages.book.strips import Scale
+from stages.core.params import Assumption, Table
+from stages.report.captions import replaced_sentence, seeds_sentence
+from stages.report.claims_page import reason, statistic
+from stages.report.conditions import conditions
+from stages.report.evidence import Evidence
+from stages.report.formats import MINUS, NOTHING
+from stages.report.outcomes import legend
+from stages.report.studies import Comparison, compare_studies
+from stages.report.study_pages import held_against, run_sentences
+from stages.report.verdicts import interval_sentence, interval_title, verdict_sentence
+from stages.stats.claims import ClaimResult
+from stages.trial.finding import Finding, Sureness
+
+_SMALL, _LEAST = 1e-3, 1e-300  # below the first, powers of ten; below the second, floating point ends
+_CODE = re.compile(r"`([^`]*)`|\*\*([^*]+)\*\*|\*([^*]+)\*")
+
+
+@dataclass(frozen=True)
+class TablePart:
+    """One of the paper's tables on the first page."""
+
+    number: Table
+    caption: str
+    numbers: list[Number]
+    scale: Scale
+    note: str
+
+
+@dataclass(frozen=True)
+class StudyPart:
+    """A study, with what it came to where one of its alternatives was run."""
+
+    name: str
+    question: str
+    assumption: str
+    comparison: Comparison | None
+    held: str
+    run: str
+
+
+@dataclass(frozen=True)
+class AssumptionPart:
+    """A line of the assumption ledger with the studies that try it."""
+
+    line: Assumption
+    studies: list[StudyPart]
+
+
+def book(evidence: Evidence, claims: Sequence[ClaimResult], findings: Sequence[Finding]) -> str:
+    """The whole file. Raises CorruptFileError where results of one data set were not tested on the same images."""
+    numbers = [number_page(evidence, place, row) for place, row in places(evidence)]
+    comparisons = compare_studies(evidence)
+    studies = _studies(evidence, comparisons)
+    tables = [_table(evidence, number, numbers) for number in evidence.params.tables]
+    return (
+        _environment()
+        .get_template("book.html.j2")
+        .render(
+            assets=assets(),
+            budget=evidence.budget_name,
+            budget_caption=evidence.budget.caption,
+            seeds=evidence.params.seeds,
+            seeds_sentence=seeds_sentence(evidence.params.seeds),
+            interval_title=interval_title(evidence),
+            interval_sentence=interval_sentence(evidence),
+            as_paper=all(number.as_paper for number in numbers if number.place.table),
+            tables=tables,
+            marks=legend([number.cell for number in numbers if number.place.table]),
+            numbers=numbers,
+            by_key={number.place.key: number for number in numbers},
+            studies=studies,
+            studies_of=_studies_of(studies),
+            assumptions=[
+                AssumptionPart(line, [study for study in studies if study.assumption == line.id])
+                for line in evidence.params.assumptions
+            ],
+            claims=claims,
+            evidence=evidence,
+            reason=reason,
+            statistic=statistic,
+            findings=[(level, [one for one in findings if one.sureness == level]) for level in Sureness],
+            payload=Markup(payload(evidence, numbers, comparisons)),  # noqa: S704 (escaped there)
+        )
+    )
+
+
+def _table(evidence: Evidence, number: Table, numbers: list[Number]) -> TablePart:
+    rows = [one for one in numbers if one.place.table == number]
+    printed = [float(row.paper) for row in rows if row.paper]
+    ends = [end for row in rows for end in row.interval or ()]
+    found = conditions(evidence, rows[0].place.dataset, [row.place.cell for row in rows])
+    sentences = [f"{', '.join(found.sizes())}.".capitalize(), replaced_sentence(found)]
+    if found.as_paper:
+        sentences.append(verdict_sentence(evidence, number))
+    return TablePart(
+        number,
+        evidence.params.tables[number].caption,
+        rows,
+        Scale.of([*printed, *ends, *(row.cell.mean for row in rows)]),
+        " ".join(sentence for sentence in sentences if sentence),
+    )
+
+
+def _studies(evidence: Evidence, comparisons: list[Comparison]) -> list[StudyPart]:
+    by_name = {comparison.name: comparison for comparison in comparisons}
+    return [
+        StudyPart(
+            name,
+            study.question,
+            study.assumption,
+            comparison,
+            held_against(evidence, comparison) if comparison else "",
+            run_sentences(evidence, comparison) if comparison else "",
+        )
+        for name, study in evidence.params.studies.items()
+        for comparison in (by_name.get(name),)
+    ]
+
+
+def _studies_of(studies: list[StudyPart]) -> dict[str, list[StudyPart]]:
+    """The studies that were run, by the cells in them."""
+    found: dict[str, list[StudyPart]] = {}
+    for study in studies:
+        for candidate in study.comparison.candidates if study.comparison else ():
+            found.setdefault(str(candidate.results.key), []).append(study)
+    return found
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters |= {"inline": inline, "short": lambda hash_: hash_[:10], "p": p_value, "n": _number}
+    return environment
+
+
+def inline(text: str) -> Markup:
+    """A sentence of the reports' markdown as HTML: code and emphasis."""
+    plain = unescape(text.replace("\\|", "|"))
+    parts, end = [], 0
+    for found in _CODE.finditer(plain):
+        parts.append(escape(plain[end : found.start()]))
+        tags = ("code", "strong", "em")
+        tag, content = next((tag, part) for tag, part in zip(tags, found.groups(), strict=True) if part is not None)
+        parts.append(Markup("<{0}>{1}</{0}>").format(Markup(tag), content))  # noqa: S704 (one of three tags)
+        end = found.end()
+    return Markup("").join([*parts, escape(plain[end:])])
+
+
+def p_value(p: float | None) -> str | Markup:
+    """A p value with the digits that mean something."""
+    if p is None:
+        return NOTHING
+    if p >= _SMALL:
+        return f"{p:.3f}"
+    if p < _LEAST:
+        return Markup("&lt; 10<sup>{}</sup>").format(_signed_exponent(_LEAST))
+    return Markup("{} × 10<sup>{}</sup>").format(f"{p:.1e}".partition("e")[0], _signed_exponent(p))
+
+
+def _signed_exponent(p: float) -> str:
+    return str(int(f"{p:.1e}".partition("e")[2])).replace("-", MINUS)
+
+
+def _number(value: float | None, places: int = 2) -> str:
+    return NOTHING if value is None else f"{value:.{places}f}".replace("-", MINUS)

@@ -1,0 +1,87 @@
+"""What the page's script draws and compares, as JSON that is embedded once."""
+
+import json
+from typing import Any
+
+from stages.book.numbers import Number
+from stages.core.errors import CorruptFileError
+from stages.core.params import flatten
+from stages.report.evidence import Evidence
+from stages.report.results import Result
+from stages.report.studies import Comparison
+
+
+def payload(evidence: Evidence, numbers: list[Number], comparisons: list[Comparison]) -> str:
+    """JSON that may stand in a script element. Raises CorruptFileError for results of different test images.
+
+    `labels` and each seed's `predictions` are strings with a digit for every test image; accuracies are fractions,
+    printed ones percent.
+    """
+    content = {
+        "classes": {name: evidence.dataset(name).classes for name in _datasets(numbers)},
+        "titles": {name: evidence.dataset(name).title for name in _datasets(numbers)},
+        "labels": {name: _labels(name, numbers) for name in _datasets(numbers)},
+        "numbers": {number.place.id: _number(evidence, number) for number in numbers},
+        "studies": {comparison.name: _study(comparison, numbers) for comparison in comparisons},
+    }
+    text = json.dumps(content, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028")  # nothing in it can end the element
+
+
+def _datasets(numbers: list[Number]) -> list[str]:
+    return list(dict.fromkeys(number.place.dataset for number in numbers))
+
+
+def _labels(dataset: str, numbers: list[Number]) -> str:
+    """The labels of a data set's test images, which are the same in all of its results."""
+    results = [result for number in numbers if number.place.dataset == dataset for result in number.cell.results]
+    for result in results:
+        if result.labels != results[0].labels:
+            found = "labels of other test images than those of " + results[0].file.path
+            raise CorruptFileError(result.file.path, found, "results of the same test images (run dvc repro)")
+    return results[0].labels
+
+
+def _number(evidence: Evidence, number: Number) -> dict[str, Any]:
+    return {
+        "label": number.place.label,
+        "table": number.place.table,
+        "dataset": number.place.dataset,
+        "cell": number.place.key,
+        "paper": number.paper,
+        "ours": number.ours,
+        "settings": {name: _plain(value) for name, value in flatten(number.cell.first.run.config.model_dump()).items()},
+        "log": _log(evidence, number.log) if number.log else None,
+        "seeds": [_seed(result) for result in number.cell.results],
+    }
+
+
+def _plain(value: Any) -> Any:
+    return ", ".join(map(str, value)) or "none" if isinstance(value, list) else value
+
+
+def _seed(result: Result) -> dict[str, Any]:
+    return {
+        "seed": result.seed,
+        "correct": result.correct,
+        "predictions": result.predictions,
+        "history": [
+            [line.train_accuracy, line.validation_accuracy, line.train_loss, line.validation_loss]
+            for line in result.history
+        ],
+    }
+
+
+def _log(evidence: Evidence, figure: str) -> dict[str, Any]:
+    lines = evidence.paper.log(figure).lines
+    train, validation = ([getattr(line, part) for line in lines] for part in ("train", "validation"))
+    return {"figure": figure, "train": train, "validation": validation}
+
+
+def _study(comparison: Comparison, numbers: list[Number]) -> dict[str, Any]:
+    ids = {number.place.key: number.place.id for number in numbers}
+    return {
+        "log": comparison.study.printed.log,
+        "printed": comparison.printed,
+        "numbers": [ids[f"{comparison.study.dataset}/{candidate.name}"] for candidate in comparison.candidates],
+    }

@@ -1,0 +1,1 @@
+"""Statistics, verdicts and the outcomes of claims: pure functions of plain numbers, which read and write nothing."""

@@ -1,0 +1,264 @@
+"""What the prose says (data/paper/claims.csv) against tables, reports, logs and data sets.
+
+Each quantity that a claim can be about has one function, which knows the relations that make sense for it. A claim's
+value is taken as it stands: a bound of 80 % is 80 %, not 79.6 rounded. What it is held against is an interval, so a
+claim is contradicted only where no unrounded number could bear it out.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from fractions import Fraction
+from typing import get_args
+
+from stages.core.errors import CorruptFileError
+from stages.core.params import Params
+from stages.core.settings import Family
+from stages.trial.finding import Finding, Sureness
+from stages.trial.paper import PAPER_FOLDER, Claim, Log, Paper, Report, ReportLine
+from stages.trial.places import Printed, printed_rows
+from stages.trial.printed import Interval, rounded, share
+from stages.trial.prose import refusal, rows_of
+from stages.trial.steps import batches
+
+CLAIM = "claim"
+_REPORTS = PAPER_FOLDER / "reports.csv"
+_SCORES = ("precision", "recall", "f1")
+
+
+def claim(paper: Paper, params: Params) -> Iterator[Finding]:
+    """What the prose says against the tables, reports and logs, and against the data sets as params.yaml has them."""
+    for each in paper.claims:
+        look, relations = _QUANTITIES.get(each.quantity, (_nothing, ("equals",)))
+        if each.relation not in relations:
+            raise refusal(each, f"relation {each.relation!r}", " or ".join(map(repr, relations)))
+        yield from look(each, paper, params)
+
+
+def _bound(claim: Claim) -> Fraction:
+    try:
+        return Fraction(claim.value)
+    except ValueError:
+        raise refusal(claim, f"value {claim.value!r}", "a number") from None
+
+
+def _finding(
+    claim: Claim, places: list[str], contradicts: str, sentence: str, sure: Sureness = Sureness.CERTAIN
+) -> Finding:
+    """`sure` holds for a claim whose value is printed."""
+    sureness = sure if claim.reading == "printed" else Sureness.READING
+    if claim.reading == "ours" and claim.value.isdigit():
+        sentence += f" That more than {claim.value} would be much is our reading."
+    return Finding(CLAIM, sureness, (claim.place, *places), claim.says, contradicts, sentence)
+
+
+def _breaks(found: Interval, relation: str, bound: Fraction) -> bool:
+    """Whether no number of the interval stands in that relation to the bound."""
+    if relation == "above":
+        return found.high <= bound
+    if relation == "at least":
+        return found.high < bound
+    if relation == "at most":
+        return found.low > bound
+    return not found.low <= bound <= found.high
+
+
+def _nothing(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
+    """A quantity that another rule looks at: other claims, a publication, the rows."""
+    yield from ()
+
+
+# Reports
+
+
+def _scores(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
+    """Scores of every class but the exceptions, in percent; or that one score mostly is above another one."""
+    if claim.relation == "mostly above":
+        yield from _mostly(claim, paper, params)
+        return
+    metrics = _SCORES if claim.quantity == "every score" else (claim.quantity,)
+    bound = _bound(claim) / 100
+    for report in _reports(claim, paper):
+        broken = [
+            f"{name}: {metric} {getattr(line, metric)}"
+            for name, line in _classes(claim, report, params)
+            for metric in metrics
+            if _breaks(share(getattr(line, metric)), claim.relation, bound)
+        ]
+        if broken:
+            sentence = f"In this report these are not {claim.relation} {claim.value} %."
+            yield _finding(claim, [report.place], ", ".join(broken), sentence)
+
+
+def _mostly(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
+    """Over all classes of all reports that the claim is about: at most half can have the one score above the other."""
+    if claim.value not in _SCORES:
+        raise refusal(claim, f"value {claim.value!r}", " or ".join(_SCORES))
+    reports = _reports(claim, paper)
+    lines = [line for report in reports for _, line in _classes(claim, report, params)]
+    scores = [[share(getattr(line, metric)) for metric in (claim.quantity, claim.value)] for line in lines]
+    above = [score for score, other in scores if score.high > other.low]
+    if lines and 2 * len(above) <= len(lines):
+        contradicts = f"{claim.quantity} can be above {claim.value} in {len(above)} of {len(lines)} classes"
+        sentence = "Not more than half of the classes of all these reports; that most would be more is our reading."
+        yield _finding(claim, [report.place for report in reports], contradicts, sentence)
+
+
+def _reports(claim: Claim, paper: Paper) -> list[Report]:
+    return [report for report in paper.reports if claim.speaks_of(report.dataset, report.family)]
+
+
+def _classes(claim: Claim, report: Report, params: Params) -> list[tuple[str, ReportLine]]:
+    """The classes that are no exceptions, by their names: reports print their numbers."""
+    names = params.datasets.of(report.dataset).classes
+    if unknown := set(claim.exceptions) - set(names):
+        raise refusal(claim, f"exceptions {', '.join(sorted(unknown))}", f"classes of {report.dataset}")
+    if len(names) != len(report.classes):
+        raise CorruptFileError(_REPORTS, f"{report.place} has {len(report.classes)} classes", f"{len(names)}")
+    lines = zip(names, report.classes, strict=True)
+    return [(name, line) for name, line in lines if name not in claim.exceptions]
+
+
+# Logs
+
+
+def _logs(claim: Claim, paper: Paper) -> list[Log]:
+    return [log for log in paper.logs if claim.speaks_of(log.dataset, log.family)]
+
+
+def _gap(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
+    """Points between the training and the validation accuracy of the last epoch."""
+    for log in _logs(claim, paper):
+        train, validation = log.epochs[-1].train_accuracy, log.epochs[-1].validation_accuracy
+        gap = Interval(
+            rounded(train).low - rounded(validation).high,
+            rounded(train).high - rounded(validation).low,
+        )
+        if _breaks(gap, claim.relation, _bound(claim)):
+            difference = float(Fraction(train) - Fraction(validation))
+            sentence = f"The log ends {difference:.2f} points apart."
+            yield _finding(claim, [log.place], f"{train} % of training, {validation} % of validation images", sentence)
+
+
+def _batch_size(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
+    """The powers of two that fit a log's steps; a log whose steps fit none is another rule's."""
+    for log in _logs(claim, paper):
+        images = params.datasets.of(log.dataset).train_images
+        sizes = batches(images, log.epochs[0].steps)
+        if sizes and _breaks(Interval(Fraction(min(sizes)), Fraction(max(sizes))), claim.relation, _bound(claim)):
+            contradicts = f"{log.epochs[0].steps} steps through {images} images: batches of {min(sizes)}"
+            sentence = "Given the split and a power of two, the log has larger batches."
+            yield _finding(claim, [log.place], contradicts, sentence, Sureness.LIKELY)
+
+
+def _epochs(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
+    for log in _logs(claim, paper):
+        if len(log.epochs) != _bound(claim):
+            yield _finding(claim, [log.place], f"{len(log.epochs)} epochs", "The log has another number of epochs.")
+
+
+def _minutes(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
+    """A family whose logs should be the shortest of their data set."""
+    if claim.value not in get_args(Family):
+        raise refusal(claim, f"value {claim.value!r}", " or ".join(get_args(Family)))
+    for log in _logs(claim, paper):
+        faster = [
+            other
+            for other in _logs(claim, paper)
+            if other.dataset == log.dataset and rounded(other.total_minutes).high < rounded(log.total_minutes).low
+        ]
+        if log.family == claim.value and faster:
+            contradicts = ", ".join(f"{other.family} {other.total_minutes} min" for other in faster)
+            title = params.datasets.of(log.dataset).title
+            sentence = f"On {title}, {log.family} took {log.total_minutes} min; to take minutes for it is our reading."
+            yield _finding(claim, [log.place, *(other.place for other in faster)], contradicts, sentence)
+
+
+# Tables
+
+
+def _named_rows(claim: Claim, paper: Paper, params: Params) -> Iterator[list[Printed]]:
+    """The rows that the claim names, in its order, of each data set that has them all."""
+    for rows in rows_of(claim, paper, params).values():
+        named = [row for label in claim.where for row in rows if row.row == label]
+        if len(named) == len(claim.where):
+            yield named
+
+
+def _spread(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
+    """Points between the highest and the lowest of the rows."""
+    for rows in _named_rows(claim, paper, params):
+        highest = max(rows, key=lambda row: row.interval)
+        lowest = min(rows, key=lambda row: row.interval)
+        yield from _difference(claim, highest, lowest)
+
+
+def _gain(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
+    """Points by which the first of two rows is above the second."""
+    if len(claim.where) != 2:
+        raise refusal(claim, f"where {';'.join(claim.where)!r}", "two rows")
+    for first, second in _named_rows(claim, paper, params):
+        yield from _difference(claim, first, second)
+
+
+def _difference(claim: Claim, first: Printed, second: Printed) -> Iterator[Finding]:
+    low, high = first.interval.low - second.interval.high, first.interval.high - second.interval.low
+    if _breaks(Interval(low, high).times(100), claim.relation, _bound(claim)):
+        points = float(Fraction(first.accuracy) - Fraction(second.accuracy))
+        contradicts = f"{first.row} {first.accuracy} %, {second.row} {second.accuracy} %"
+        places = list(dict.fromkeys((f"Table {first.table}", f"Table {second.table}")))
+        yield _finding(claim, places, contradicts, f"The rows differ by {points:.2f} points.")
+
+
+def _other_dataset(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
+    """Rows of the same name on two data sets: more than half are higher on the claim's than on its value's."""
+    rows = printed_rows(paper, params)
+    pairs = [
+        (row, other)
+        for row in rows
+        for other in rows
+        if row.row == other.row and (row.dataset, other.dataset) == (claim.dataset, claim.value)
+    ]
+    above = [row for row, other in pairs if row.interval.high > other.interval.low]
+    if pairs and 2 * len(above) <= len(pairs):
+        contradicts = f"{len(above)} of {len(pairs)} rows of the same name can be higher"
+        places = list(dict.fromkeys(f"Table {row.table}" for pair in pairs for row in pair))
+        yield _finding(claim, places, contradicts, "Not more than half; that most would be more is our reading.")
+
+
+def _dataset_facts(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
+    """The data set as published; its training images are those that params.yaml splits."""
+    if not claim.dataset:
+        raise refusal(claim, "no dataset", "a data set")
+    own = params.datasets.of(claim.dataset)
+    fact = {
+        "training images": own.train_images + own.validation_images,
+        "test images": own.test_images,
+        "classes": len(own.classes),
+        "image side": own.size,
+        "channels": own.channels,
+    }[claim.quantity]
+    if _bound(claim) != fact:
+        yield _finding(claim, [], f"{fact} {claim.quantity}", f"{own.title} is not so.")
+
+
+_Look = Callable[[Claim, Paper, Params], Iterator[Finding]]
+_SCORE: tuple[_Look, tuple[str, ...]] = (_scores, ("above", "at least", "mostly above"))
+_FACT: tuple[_Look, tuple[str, ...]] = (_dataset_facts, ("equals",))
+_QUANTITIES: Mapping[str, tuple[_Look, tuple[str, ...]]] = {
+    "f1": _SCORE,
+    "precision": _SCORE,
+    "recall": _SCORE,
+    "every score": (_scores, ("above", "at least")),
+    "accuracy": (_other_dataset, ("mostly above",)),
+    "accuracy spread": (_spread, ("at most",)),
+    "accuracy gain": (_gain, ("at most", "at least")),
+    "train-validation gap": (_gap, ("at most",)),
+    "batch size": (_batch_size, ("at most",)),
+    "row": (_nothing, ("is printed", "is named")),
+    "epochs": (_epochs, ("equals",)),
+    "training minutes": (_minutes, ("lowest",)),
+    "training images": _FACT,
+    "test images": _FACT,
+    "classes": _FACT,
+    "image side": _FACT,
+    "channels": _FACT,
+}

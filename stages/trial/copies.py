@@ -1,0 +1,63 @@
+"""The same content printed twice, where two trainings should have given two."""
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+
+from stages.core.params import Params
+from stages.trial.finding import Finding, Sureness
+from stages.trial.paper import Log, Paper, Report
+from stages.trial.places import assigned_row, printed_rows
+
+COPIED_FIGURE = "copied-figure"
+SAME_ROW = "same-row-same-number"
+
+
+def copied_figure(paper: Paper, params: Params) -> Iterator[Finding]:
+    """Two reports, or two logs, of different trainings that agree digit for digit."""
+    kinds: tuple[tuple[str, Sequence[Report | Log]], ...] = (("report", paper.reports), ("log", paper.logs))
+    for kind, figures in kinds:
+        for one, other in combinations(figures, 2):
+            digits = _digits(one)
+            if digits == _digits(other) and _of_different_trainings(paper, params, one, other):
+                yield Finding(
+                    COPIED_FIGURE,
+                    Sureness.CERTAIN,
+                    (one.place, other.place),
+                    f"a {kind} of {_named(one, params)}",
+                    f"a {kind} of {_named(other, params)}",
+                    f"All {len(digits)} numbers of the two {kind}s are the same: one is printed under two captions.",
+                )
+
+
+def _digits(figure: Report | Log) -> list[str]:
+    """What a training decides: a report's scores, a log's accuracies."""
+    if isinstance(figure, Report):
+        lines = (*figure.classes, *figure.averages)
+        return [text for line in lines for text in (line.precision, line.recall, line.f1)] + [figure.accuracy.f1]
+    return [text for epoch in figure.epochs for text in (epoch.train_accuracy, epoch.validation_accuracy)]
+
+
+def _of_different_trainings(paper: Paper, params: Params, one: Report | Log, other: Report | Log) -> bool:
+    rows = [assigned_row(paper, params, figure.figure) for figure in (one, other)]
+    return (one.dataset, one.family) != (other.dataset, other.family) or rows[0] != rows[1]
+
+
+def _named(figure: Report | Log, params: Params) -> str:
+    kind = (figure.dataset, figure.family)
+    captions = [table.caption for table in params.tables.values() if (table.dataset, table.family) == kind]
+    return captions[0] if captions else f"{figure.family} on {figure.dataset}"
+
+
+def same_row_same_number(paper: Paper, params: Params) -> Iterator[Finding]:
+    """A row that prints the same digits on two data sets."""
+    for one, other in combinations(printed_rows(paper, params), 2):
+        if one.row == other.row and one.dataset != other.dataset and one.accuracy == other.accuracy:
+            titles = [params.datasets.of(row.dataset).title for row in (one, other)]
+            yield Finding(
+                SAME_ROW,
+                Sureness.LIKELY,
+                (other.place, one.place),
+                f"{other.accuracy} % on {titles[1]}",
+                f"{one.accuracy} % on {titles[0]}",
+                "The row of the same name has the same digits on the other data set: one may be copied from the other.",
+            )

@@ -1,0 +1,82 @@
+"""The findings as a page of markdown."""
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+
+from jinja2 import Environment
+
+from stages.trial.audit import RULES
+from stages.trial.finding import Finding, Sureness
+
+_MEANING = {
+    Sureness.CERTAIN: "Both cannot be true, whatever the rounding.",
+    Sureness.LIKELY: "Follows from an assumption, a statistic or another publication, which the rule states.",
+    Sureness.READING: "Depends on the number that a word of the prose is taken for.",
+    Sureness.NOT_SHOWN: "The prose speaks of it, and nothing printed shows it.",
+}
+_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "\\|", "\n": " "}
+_FIGURE_OR_ROW = re.compile(r"Fig\. |Table [IVX]+: ")
+_PAGE = """\
+# What does not add up in the paper
+
+{{ findings | length or "No" }} findings in what the paper prints{{ ":" if groups else "." }}
+{%- for group in groups %} {{ group.findings | length }} {{ group.name }}{{ "." if loop.last else "," }}{% endfor %}
+The rules that find them know no figure, table or value of the paper; they stand at the end.
+{% if often %}
+Accused by several rules: {% for place, rules in often -%}
+  {{ place }} ({{ rules | join(", ") }}){{ "." if loop.last else "; " }}
+{%- endfor %}
+{% endif -%}
+{% for group in groups %}
+## {{ group.title }}
+
+{{ group.meaning }}
+
+| where | printed | against | why | rule |
+| --- | --- | --- | --- | --- |
+{% for each in group.findings -%}
+| {{ each.places | join(", ") }} | {{ each.printed }} | {{ each.contradicts }} | {{ each.sentence }} |
+  {#- #} `{{ each.rule }}` |
+{% endfor -%}
+{% endfor %}
+## The rules
+
+| rule | found | compares | what makes it sure |
+| --- | ---: | --- | --- |
+{% for rule in rules -%}
+| `{{ rule.name }}` | {{ counts[rule.name] }} | {{ rule.compares }} | {{ rule.basis }} |
+{% endfor %}
+"Whatever the rounding": a printed number stands for everything within half a unit of its last digit, and what is
+computed from such numbers for everything between its least and its greatest value. Made by
+`python -m stages.audit_paper` from `data/paper`.
+"""
+
+
+def paper_audit_page(findings: Sequence[Finding]) -> str:
+    """The findings, the surest first, then the rules with how many each has found; they need not be sorted."""
+    groups = [
+        {"name": sureness.value, "title": sureness.capitalize(), "meaning": meaning, "findings": found}
+        for sureness, meaning in _MEANING.items()
+        if (found := [each for each in findings if each.sureness == sureness])
+    ]
+    counts = {rule.name: sum(each.rule == rule.name for each in findings) for rule in RULES}
+    environment = Environment(finalize=_escape, keep_trailing_newline=True, autoescape=False)  # noqa: S701 (no HTML)
+    page = environment.from_string(_PAGE)
+    return page.render(findings=findings, groups=groups, rules=RULES, counts=counts, often=_often(findings))
+
+
+def _often(findings: Sequence[Finding]) -> list[tuple[str, list[str]]]:
+    """The figures and rows that more than one rule accuses, the most accused first."""
+    rules: dict[str, list[str]] = defaultdict(list)
+    for each in findings:
+        for place in each.places:
+            if _FIGURE_OR_ROW.match(place) and each.rule not in rules[place]:
+                rules[place].append(each.rule)
+    often = [(place, names) for place, names in rules.items() if len(names) > 1]
+    return sorted(often, key=lambda accused: -len(accused[1]))
+
+
+def _escape(value: object) -> object:
+    """Text that may hold `<` or `|`, which a table of markdown would swallow."""
+    return "".join(_ESCAPES.get(character, character) for character in value) if isinstance(value, str) else value

@@ -1,0 +1,236 @@
+"""The book clicked through in a browser: addresses, keyboard, comparisons, small and dark screens, no network."""
+
+import re
+from itertools import pairwise
+from statistics import fmean
+
+import pytest
+from playwright.sync_api import Page, expect
+from scipy.stats import binomtest
+
+from tests.browser.conftest import Opener
+
+DATA = "JSON.parse(document.getElementById('data').textContent)"
+
+
+def expect_page(page: Page, address: str) -> None:
+    """The page at an address is shown, and no other."""
+    page.wait_for_function(
+        "address => [...document.querySelectorAll('.page')].filter(p => p.offsetParent).map(p => p.id) == address",
+        arg=address,
+        timeout=5000,
+    )
+
+
+def addresses(page: Page) -> list[str]:
+    return page.evaluate("[...document.querySelectorAll('.page')].map(p => p.id)")
+
+
+def test_a_click_on_a_number_opens_its_page_and_back_returns(open_book: Opener) -> None:
+    page = open_book()
+    expect(page).to_have_title(re.compile("^Tables"))
+    page.get_by_role("link", name="percent: VGG16 with ADAM, Table IV").click()
+    assert page.url.endswith("#/IV/vgg16-adam")
+    expect_page(page, "/IV/vgg16-adam")
+    expect(page).to_have_title(re.compile("^VGG16 with ADAM, Table IV"))
+    expect(page.locator("h1:visible")).to_be_focused()
+    assert page.evaluate("scrollY") == 0
+    page.get_by_role("link", name="next VGG16 with Data Augmentation").click()
+    expect_page(page, "/IV/vgg16-augmented")
+    page.go_back()
+    page.go_back()
+    expect_page(page, "/")
+    assert page.evaluate("scrollY") > 300  # at the row that was chosen
+    expect(page.get_by_role("link", name="percent: VGG16 with ADAM, Table IV")).to_be_in_viewport()
+
+
+def test_a_number_has_curve_matrix_report_mistakes_configuration_chain_and_command(open_book: Opener) -> None:
+    page = open_book("#/V/resnet18-adam")
+    parts = ["Curve", "Confusion matrix", "Report per class", "Surest mistakes", "Configuration", "Chain and command"]
+    for name in parts:
+        expect(page.get_by_role("region", name=name, exact=True)).to_be_visible()
+    curve = page.get_by_role("region", name="Curve", exact=True)
+    label = curve.get_by_role("img").get_attribute("aria-label") or ""
+    assert "validation, mean ends at" in label
+    assert "validation, Fig. 17 of the paper ends at" in label
+    curve.get_by_label("Loss").check()
+    assert (curve.get_by_role("img").get_attribute("aria-label") or "").startswith("Loss by epoch")
+    curve.get_by_text("The values").click()
+    assert curve.locator("tbody tr").count() == 2
+    image = page.get_by_role("img", name="Test image 4711: cat")
+    assert image.evaluate("image => image.naturalWidth") == 32
+
+
+def test_a_curve_holds_the_history(open_book: Opener) -> None:
+    page = open_book("#/I/vgg11")
+    number = page.evaluate(f"{DATA}.numbers['I/vgg11']")
+    page.get_by_role("region", name="Curve", exact=True).get_by_text("The values").click()
+    cells = page.locator("section.current .values tbody tr").first.locator("td").all_inner_texts()
+    first, second = (100 * seed["history"][0][1] for seed in number["seeds"])
+    assert cells[:3] == [f"{first:.1f}", f"{second:.1f}", f"{(first + second) / 2:.1f}"]
+
+
+def test_every_page_opens_with_its_curves_on_a_phone_and_nothing_overflows(open_book: Opener) -> None:
+    page = open_book(viewport={"width": 390, "height": 844})
+    for address in addresses(page):
+        page.evaluate("address => { location.hash = address; }", address)
+        page.wait_for_function("address => document.querySelector('.page.current').id === address", arg=address)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, address
+        charts = page.locator(".page.current .chart[data-chart]")
+        assert charts.count() == charts.locator(":scope > svg[role=img]").count(), address
+
+
+def test_rows_are_compared_by_ticking_them(open_book: Opener) -> None:
+    page = open_book()
+    page.get_by_label("Compare VGG16 with ADAM, Table IV").check()
+    expect(page.get_by_role("region", name="Rows to compare")).to_contain_text("tick another")
+    page.get_by_label("Compare VGG16 with SGD, Table IV").check()
+    page.get_by_label("Compare VGG16 with SGD, Table I", exact=True).check()
+    page.get_by_role("link", name="Compare", exact=True).click()
+    assert page.url.endswith("#/compare/IV/vgg16-adam+IV/vgg16-sgd+I/vgg16-sgd")
+    label = page.locator("#compare-chart").get_by_role("img").get_attribute("aria-label") or ""
+    assert all(f"{name}, mean ends at" in label for name in ("VGG16 with ADAM (Table IV)", "VGG16 with SGD (Table I)"))
+    settings = page.locator("#compare-settings tbody th").all_inner_texts()
+    assert {"optimizer", "dataset"} <= set(settings)
+    assert "lr" not in settings
+    optimizer = page.locator("#compare-settings tbody tr", has_text="optimizer").locator("td").all_inner_texts()
+    assert optimizer == ["adam", "sgd", "sgd"]
+    assert "2 pairs are of different data sets" in page.locator("#compare-mcnemar").inner_text()
+    page.get_by_label("Training loss").check()
+    page.get_by_role("button", name="Leave out VGG16 with SGD (Table I)").click()
+    assert page.url.endswith("#/compare/IV/vgg16-adam+IV/vgg16-sgd")
+    page.go_back()
+    assert page.url.endswith("+I/vgg16-sgd")
+
+
+def test_mcnemar_is_scipys_for_every_pair_of_a_table_and_seed(open_book: Opener) -> None:
+    page = open_book("#/")
+    data = page.evaluate(DATA)
+    ids = [name for name in data["numbers"] if name.startswith(("IV/", "II/"))]
+    tested = 0
+    for one, other in pairwise(ids):
+        first, second = data["numbers"][one], data["numbers"][other]
+        if first["dataset"] != second["dataset"]:
+            continue
+        labels = data["labels"][first["dataset"]]
+        page.evaluate("address => { location.hash = address; }", f"#/compare/{one}+{other}")
+        page.wait_for_function("one => document.querySelector('#compare-chosen a')?.hash === one", arg=f"#/{one}")
+        for place, seed in enumerate((0, 1)):
+            page.locator("#compare-seed select").select_option(str(seed))
+            rights = [
+                [a == b for a, b in zip(number["seeds"][place]["predictions"], labels, strict=True)]
+                for number in (first, second)
+            ]
+            only_first = sum(a and not b for a, b in zip(*rights, strict=True))
+            only_second = sum(b and not a for a, b in zip(*rights, strict=True))
+            cells = page.locator("#compare-mcnemar tbody td")
+            assert cells.all_inner_texts()[2:4] == [str(only_first), str(only_second)]
+            expected = binomtest(only_first, only_first + only_second).pvalue
+            assert float(cells.nth(4).get_attribute("data-p") or "") == pytest.approx(expected, rel=1e-9)
+            tested += 1
+    assert tested > 20
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [(0, 0), (1, 0), (0, 12), (5, 5), (5, 6), (300, 421), (4000, 5200), (0, 9000)]
+)
+def test_mcnemar_is_scipys_at_the_ends(open_book: Opener, first: int, second: int) -> None:
+    page = open_book()
+    same = "11"
+    ours, theirs = "1" * first + "0" * second + same, "0" * first + "1" * second + same
+    found = page.evaluate("([l, a, b]) => book.mcnemar(l, a, b)", ["1" * len(ours), ours, theirs])
+    expected = binomtest(first, first + second).pvalue if first + second else 1.0
+    assert (found["first"], found["second"]) == (first, second)
+    assert found["p"] == pytest.approx(expected, rel=1e-9, abs=1e-320)
+
+
+def test_holm_is_a_textbooks(open_book: Opener) -> None:
+    """Holm 1979: the k-th smallest of n times n - k + 1, never less than the one before, at most 1."""
+    found = open_book().evaluate("book.holm([0.01, 0.04, 0.03, 0.005, 0.9])")
+    assert found == pytest.approx([0.04, 0.09, 0.09, 0.025, 0.9])
+
+
+def test_by_keyboard_alone(open_book: Opener) -> None:
+    page = open_book("")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect_page(page, "/")
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Compare VGG16, Table I", exact=True)).to_be_focused()
+    page.keyboard.press("Space")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect_page(page, "/I/vgg16")
+    expect(page.locator(".current h1")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.locator(".current .choose input")).to_be_focused()
+    expect(page.locator(".current .choose input")).to_be_checked()
+    widths = page.evaluate("getComputedStyle(document.activeElement).outlineWidth")
+    assert widths == "2px"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_follow_the_system_until_they_are_chosen(open_book: Opener, scheme: str) -> None:
+    page = open_book(color_scheme=scheme)
+
+    def brightness() -> float:
+        color = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        return fmean(map(float, re.findall(r"\d+", color)[:3]))
+
+    assert (brightness() > 128) == (scheme == "light")
+    button = page.locator("#theme")
+    button.click()
+    assert brightness() > 128
+    button.click()
+    assert brightness() < 128
+    page.reload()
+    assert brightness() < 128
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_its_ground(open_book: Opener, scheme: str) -> None:
+    """WCAG 2.1, 1.4.3: a contrast of at least 4.5."""
+    page = open_book(color_scheme=scheme)
+    found = page.evaluate(
+        """() => {
+          const style = getComputedStyle(document.documentElement);
+          const light = (name) => {
+            const hex = style.getPropertyValue(name).trim().slice(1);
+            const full = hex.length === 3 ? [...hex].map((d) => d + d).join("") : hex;
+            const [r, g, b] = [0, 2, 4].map((at) => parseInt(full.slice(at, at + 2), 16) / 255)
+              .map((c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+            return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+          };
+          const pairs = ["--ink", "--soft", "--ours", "--printed", "--good", "--middle", "--bad"]
+            .flatMap((name) => ["--paper", "--raised"].map((ground) => [name, ground]));
+          return [...pairs, ["--on-heat", "--heat"]].map(([a, b]) => {
+            const [low, high] = [light(a), light(b)].sort((x, y) => x - y);
+            return [a, b, (high + 0.05) / (low + 0.05)];
+          });
+        }"""
+    )
+    assert [line for line in found if line[2] < 4.5] == []
+
+
+def test_an_address_is_opened_at_once_and_an_unknown_one_says_so(open_book: Opener) -> None:
+    expect_page(open_book("#/study/resnet18-lr1e-2-optimizer"), "/study/resnet18-lr1e-2-optimizer")
+    page = open_book("#/VII/alexnet")
+    expect_page(page, "/nothing")
+    page.get_by_role("link", name="All tables").click()
+    expect_page(page, "/")
+    expect_page(open_book("#/compare/IV/vgg16+no/such"), "/compare")
+
+
+def test_without_script_every_page_stands_in_one_document(open_book: Opener) -> None:
+    page = open_book(java_script_enabled=False)
+    expect(page.locator("section.page h1").first).to_be_visible()
+    expect(page.locator("[id='/IV/vgg16-adam'] .command").first).to_be_visible()
+    expect(page.locator("input.tick").first).to_be_hidden()
+
+
+def test_the_command_can_be_copied(open_book: Opener) -> None:
+    page = open_book("#/I/vgg16", permissions=["clipboard-read", "clipboard-write"])
+    button = page.locator(".current .copy").first
+    button.click()
+    expect(button).to_have_text(re.compile("Copied|Selected"))

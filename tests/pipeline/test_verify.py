@@ -1,0 +1,420 @@
+"""`verify` on a finished project: what it proves, and that it catches and names everything that was tampered with."""
+
+import hashlib
+import json
+import os
+import shlex
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from ruamel.yaml import YAML
+
+from stages.audit.verify import main
+from stages.core.provenance import hash_dependency
+from stages.core.records import write_json
+from tests.pipeline.conftest import Repository
+
+CELL = "mnist/resnet18-sgd"
+ROW = ("II", "ResNet18 with SGD")
+RESULT = f"reports/quick/cells/{CELL}-s0.json"
+RUN, PREDICTIONS = f"data/runs/quick/{CELL}/s0", f"data/predictions/quick/{CELL}-s0"
+TRAIN, EVALUATE, TABLES = (
+    "train-mnist@quick-resnet18-sgd-0",
+    "evaluate-mnist@quick-resnet18-sgd-0",
+    "aggregate-tables@quick",
+)
+
+
+class Copied(Repository):
+    """A copy of the finished project, to tamper with. Files share their bytes until they are written here."""
+
+    def write(self, path: str, content: bytes | str) -> None:
+        """Replace a file; the one that it shared its bytes with stays as it was."""
+        file = self.folder / path
+        file.unlink()
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+
+    def replace(self, path: str, old: str, new: str) -> None:
+        """Change a piece of a text file."""
+        text = (self.folder / path).read_text()
+        assert text.count(old) >= 1, old
+        self.write(path, text.replace(old, new, 1))
+
+    def flip(self, path: str) -> None:
+        """Change one bit of a file, in its last byte."""
+        content = bytearray((self.folder / path).read_bytes())
+        content[-1] ^= 1
+        self.write(path, bytes(content))
+
+    def edit(self, path: str, change: Callable[[Any], None]) -> None:
+        """Change a JSON file, and write it as the stages do."""
+        content = json.loads((self.folder / path).read_text())
+        change(content)
+        (self.folder / path).unlink()
+        write_json(self.folder / path, content)
+
+    def edit_lock(self, change: Callable[[Any], None]) -> None:
+        """Change entries of dvc.lock."""
+        lock = YAML(typ="safe").load((self.folder / "dvc.lock").read_text())
+        change(lock["stages"])
+        (self.folder / "dvc.lock").unlink()
+        with (self.folder / "dvc.lock").open("w") as file:
+            YAML().dump(lock, file)
+
+    def edit_params(self, change: Callable[[Any], None]) -> None:
+        """Change params.yaml as a user would."""
+        self.write("params.yaml", (self.folder / "params.yaml").read_bytes())
+        super().edit_params(change)
+
+    def percent(self) -> float:
+        """The number of ROW."""
+        return 100 * json.loads((self.folder / RESULT).read_text())["accuracy"]
+
+    def verify(self, *arguments: str) -> tuple[int, str]:
+        """The exit status of `verify`, and what it printed."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(self.folder)
+            done = CliRunner().invoke(main, arguments)
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        return done.exit_code, done.output
+
+    def broken(self, *where: str) -> "Broken":
+        """What `verify` names as broken, of one row or of all."""
+        status, output = self.verify(*where, "--json")
+        assert status == 1, output
+        said = json.loads(output)
+        findings = [finding for number in said["numbers"] for finding in number["findings"]] + said["pages"]["findings"]
+        return Broken([finding for finding in findings if finding["kind"] == "broken"])
+
+
+class Broken:
+    """What is broken."""
+
+    def __init__(self, findings: list[Any]) -> None:
+        self.findings = findings
+        self.places = {finding["where"] for finding in findings}
+
+    def at(self, where: str, expected: str = "") -> Any:
+        """The one finding about a place that expects something with this piece in it."""
+        (found,) = (one for one in self.findings if one["where"] == where and expected in one["expected"])
+        return found
+
+
+@pytest.fixture
+def copied(repository: Repository, tmp_path: Path) -> Copied:
+    """The finished project once more; nothing that is done to it reaches the first."""
+    folder = tmp_path / "project"
+    left_out = shutil.ignore_patterns(".cache", "mlartifacts", "mlflow.db*", "tmp")
+    shutil.copytree(repository.folder, folder, copy_function=os.link, ignore=left_out)
+    return Copied(folder)
+
+
+def entry(lock: Any, stage: str, kind: str, path: str) -> Any:
+    return next(item for item in lock[stage][kind] if item["path"] == path)
+
+
+# What holds
+
+
+def test_every_number_of_a_finished_project_is_proved(copied: Copied) -> None:
+    status, output = copied.verify()
+    lines = output.splitlines()
+    assert status == 0, output
+    assert lines[-1].startswith("numbers: 6 proved, 0 incomplete, 0 broken; the pages: proved (")
+    assert sum(line.startswith("proved ") for line in lines) == 7  # and the pages
+    assert "dvc.lock is in no commit here" in output
+
+
+def test_a_clone_without_data_lacks_what_it_lacks_and_nothing_is_broken(copied: Copied) -> None:
+    shutil.rmtree(copied.folder / "data/raw")
+    for name in ("processed", "runs", "predictions"):
+        shutil.rmtree(copied.folder / "data" / name)
+    status, output = copied.verify(*ROW, "--json")
+    (number,) = json.loads(output)["numbers"]
+    assert (status, number["status"]) == (3, "incomplete")
+    missed = {finding["where"]: finding["expected"] for finding in number["findings"]}
+    assert {PREDICTIONS, RUN, "data/raw/mnist", "data/processed/quick/mnist/train"} <= missed.keys()
+    assert missed[PREDICTIONS] == "dvc pull, or dvc repro"
+
+
+def test_a_commit_that_is_not_in_this_clone_is_missing_and_not_broken(copied: Copied) -> None:
+    shutil.rmtree(copied.folder / ".git")
+    status, output = copied.verify(*ROW, "--json")
+    (number,) = json.loads(output)["numbers"]
+    assert status == 3
+    assert {finding["kind"] for finding in number["findings"]} == {"incomplete"}
+    assert all(finding["where"].startswith("commit ") for finding in number["findings"])
+
+
+# The nine things that are tampered with, one at a time
+
+
+@pytest.mark.parametrize("file", ["table_2.md", "tables.md"])
+def test_a_table_cell(copied: Copied, file: str) -> None:
+    path = f"reports/quick/tables/{file}"
+    lines = (copied.folder / path).read_text().splitlines(keepends=True)
+    place = next(n for n, line in enumerate(lines) if line.startswith(f"| {ROW[1]} |"))
+    honest, number = lines[place], f"| {copied.percent():.0f}"
+    assert number in honest
+    lines[place] = honest.replace(number, "| 99", 1)
+    copied.write(path, "".join(lines))
+    said = copied.broken(*ROW).at(f"{path}, line {place + 1}")
+    assert said["found"] == repr(lines[place].rstrip())
+    assert said["expected"] == f"{honest.rstrip()!r}, as the results have it"
+    status, output = copied.verify()
+    assert status == 1
+    assert "numbers: 5 proved, 0 incomplete, 1 broken; the pages: broken" in output  # dvc.lock has a hash of the folder
+
+
+def test_a_table_cell_in_a_csv_file(copied: Copied) -> None:
+    path = "reports/quick/tables/table_2.csv"
+    copied.replace(path, f",{copied.percent():.1f},", ",99.9,")
+    said = copied.broken(*ROW).at(f"{path}, {ROW[1]}, mean")
+    assert (said["found"], said["expected"]) == ("'99.9'", f"'{copied.percent():.1f}' (as the results have it)")
+    assert copied.broken(*ROW).at("reports/quick/tables", TABLES)
+
+
+def test_a_ledger_row(copied: Copied) -> None:
+    honest = json.loads((copied.folder / RESULT).read_text())["run"]["sha256"]["weights.safetensors"]
+    for file, where in (
+        ("ledger.csv", f"{', '.join(ROW)}, seed 0, training_weights_sha256"),
+        ("ledger.json", f"{', '.join(ROW)}, seeds.0.training.weights_sha256"),
+    ):
+        copied.replace(f"reports/quick/{file}", honest, "f" * 64)
+        said = copied.broken(*ROW).at(f"reports/quick/{file}, {where}")
+        assert (said["found"], said["expected"]) == (repr("f" * 64), f"{honest!r} (as the results have it)")
+        assert copied.broken(*ROW).at(f"reports/quick/{file}", TABLES)
+    assert "numbers: 5 proved, 0 incomplete, 1 broken" in copied.verify()[1]
+
+
+def test_a_metrics_file(copied: Copied) -> None:
+    honest = json.loads((copied.folder / RESULT).read_text())
+    copied.edit(RESULT, lambda result: result.update(accuracy=0.999, correct=99))
+    broken = copied.broken(*ROW)
+    assert broken.at(f"{RESULT}, accuracy")["found"] == "0.999"
+    assert broken.at(f"{RESULT}, accuracy")["expected"].startswith(str(honest["accuracy"]))
+    assert broken.at(f"{RESULT}, correct")["found"] == "99"
+    assert broken.at(RESULT, EVALUATE)
+
+
+def test_a_metrics_file_forged_throughout(copied: Copied) -> None:
+    """Predictions, report, matrix and accuracy agree with each other: the logits and dvc.lock do not."""
+
+    def forge(result: Any) -> None:
+        from stages.audit.recount import _classes
+        from stages.score.metrics import score
+
+        wrong = next(n for n, label in enumerate(result["labels"]) if label != result["predictions"][n])
+        result["predictions"] = (
+            result["predictions"][:wrong] + result["labels"][wrong] + result["predictions"][wrong + 1 :]
+        )
+        result.update(score(_classes(result["labels"]), _classes(result["predictions"]), result["classes"], 100))
+
+    copied.edit(RESULT, forge)
+    broken = copied.broken(*ROW)
+    assert broken.at(f"{RESULT}, predictions", PREDICTIONS)
+    assert broken.at(RESULT, EVALUATE)
+    shutil.rmtree(copied.folder / PREDICTIONS)  # a clone without predictions still has dvc.lock
+    assert copied.broken(*ROW).at(RESULT, EVALUATE)
+
+
+def test_a_prediction(copied: Copied) -> None:
+    copied.flip(f"{PREDICTIONS}/logits.npy")
+    broken = copied.broken(*ROW)
+    assert broken.at(f"{PREDICTIONS}/logits.npy")["found"].startswith("sha256 ")
+    expected = json.loads((copied.folder / RESULT).read_text())["sha256"]["logits.npy"]
+    assert broken.at(f"{PREDICTIONS}/logits.npy")["expected"] == f"{expected} ({RESULT}, sha256)"
+    assert broken.at(PREDICTIONS, EVALUATE)
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "history.json"])
+def test_a_weight_file(copied: Copied, name: str) -> None:
+    copied.flip(f"{RUN}/{name}")
+    said = copied.broken(*ROW).at(f"{RUN}/{name}", "sha256")
+    record = json.loads((copied.folder / RUN / "run.json").read_text())
+    found = hashlib.sha256((copied.folder / RUN / name).read_bytes()).hexdigest()
+    assert (said["found"], said["expected"]) == (f"sha256 {found}", f"{record['sha256'][name]} ({RESULT}, run.sha256)")
+
+
+def test_a_run_record(copied: Copied) -> None:
+    copied.edit(f"{RUN}/run.json", lambda record: record.update(threads=2))
+    said = copied.broken(*ROW).at(f"{RUN}/run.json")
+    taken = json.loads((copied.folder / RESULT).read_text())["evaluated"]["deps"][RUN]["files"]["run.json"]
+    assert said["found"] == hash_dependency(copied.folder / RUN / "run.json")["md5"]
+    assert said["expected"] == f"{taken} ({RESULT}, evaluated)"
+
+
+def test_a_run_record_inside_a_result(copied: Copied) -> None:
+    copied.edit(RESULT, lambda result: result["run"]["environment"].update(processor="another"))
+    shutil.rmtree(copied.folder / RUN)  # as on a clone without data
+    broken = copied.broken(*ROW)
+    assert broken.at(f"{RESULT}, run", "run.json")
+    assert broken.at(RESULT, EVALUATE)
+
+
+@pytest.mark.parametrize(
+    ("stage", "kind", "path"),
+    [
+        ("download@mnist", "outs", "data/raw/mnist"),
+        ("preprocess@quick-mnist", "deps", "stages/prepare"),
+        ("preprocess@quick-mnist", "outs", "data/processed/quick/mnist/test"),
+        (TRAIN, "deps", "stages/learn"),
+        (TRAIN, "outs", RUN),
+        (EVALUATE, "deps", RUN),
+        (EVALUATE, "outs", RESULT),
+        (EVALUATE, "outs", PREDICTIONS),
+        (TABLES, "outs", "reports/quick/tables"),
+        (TABLES, "deps", "reports/quick/cells"),
+    ],
+)
+def test_dvc_lock(copied: Copied, stage: str, kind: str, path: str) -> None:
+    false = "0" * 32 + (".dir" if (copied.folder / path).is_dir() else "")
+    copied.edit_lock(lambda lock: entry(lock, stage, kind, path).update(md5=false))
+    broken = copied.broken(*ROW)
+    named = [said for said in broken.findings if stage in said["where"] + said["expected"] and path in said["where"]]
+    assert named
+    assert all(false in said["found"] + said["expected"] for said in named)
+
+
+def test_a_command_and_a_parameter_in_dvc_lock(copied: Copied) -> None:
+    def change(lock: Any) -> None:
+        lock[TRAIN]["cmd"] += " --no-mlflow"
+        lock[TRAIN]["params"]["params.yaml"]["cells.mnist.resnet18-sgd"]["lr"] = 0.5
+
+    copied.edit_lock(change)
+    broken = copied.broken(*ROW)
+    assert broken.at(f"dvc.lock, {TRAIN}, cmd")["found"].endswith("--no-mlflow")
+    said = broken.at(f"dvc.lock, {TRAIN}, params, cells.mnist.resnet18-sgd.lr")
+    assert (said["found"], said["expected"].split()[0]) == ("0.5", "0.001")
+
+
+def test_an_entry_that_is_gone_from_dvc_lock(copied: Copied) -> None:
+    copied.edit_lock(lambda lock: lock.pop(TRAIN))
+    assert copied.broken(*ROW).at(f"dvc.lock, {TRAIN}")["found"] == "no entry"
+
+
+def test_a_parameter_after_the_fact(copied: Copied) -> None:
+    copied.edit_params(lambda params: params["cells"]["mnist"]["resnet18-sgd"].update(lr=0.002))
+    said = copied.broken(*ROW).at("params.yaml, cells.mnist.resnet18-sgd, lr")
+    assert (said["found"], said["expected"].split()[0], said["outdated"]) == ("0.002", "0.001", True)
+    status, output = copied.verify()
+    assert status == 1
+    assert "numbers: 5 proved, 0 incomplete, 1 broken" in output
+
+
+def test_a_source_after_the_fact(copied: Copied) -> None:
+    text = (copied.folder / "stages/learn/engine.py").read_text()
+    copied.write("stages/learn/engine.py", text + "\n# another engine\n")
+    said = copied.broken(*ROW).at("stages/learn/engine.py", f"({RESULT}, run)")
+    assert said["found"] == hash_dependency(copied.folder / "stages/learn/engine.py")["md5"]
+    assert said["expected"].split()[0] == hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+    assert said["outdated"]
+    assert "(outdated)" in copied.verify(*ROW)[1]
+
+
+def test_a_source_file_during_training(copied: Copied) -> None:
+    """The stage refuses that itself (test_pipeline); here DVC is made to record what was edited meanwhile."""
+    engine = copied.folder / "stages/learn/engine.py"
+    copied.write("stages/learn/engine.py", engine.read_text() + "\n# edited while it ran\n")
+    for path in ("dvc.lock", ".gitignore"):  # DVC writes these in place
+        copied.write(path, (copied.folder / path).read_bytes())
+    copied.run("dvc", "commit", "-f", TRAIN)
+    said = copied.broken(*ROW).at(f"dvc.lock, {TRAIN}, deps, stages/learn")
+    assert said["found"] == hash_dependency(copied.folder / "stages/learn")["md5"]
+    assert "when the run started" in said["expected"]
+
+
+def test_a_record_of_sources_that_the_commit_does_not_have(copied: Copied) -> None:
+    """Committed under the hashes of other code: files, record and dvc.lock agree, the commit does not."""
+    copied.write("stages/learn/seeding.py", (copied.folder / "stages/learn/seeding.py").read_text() + "\n# else\n")
+    learn = hash_dependency(copied.folder / "stages/learn")
+
+    def forge(result: Any) -> None:
+        for taken in (result["run"], result["evaluated"]):
+            taken["deps"]["stages/learn"] = learn
+
+    copied.edit(RESULT, forge)
+    broken = copied.broken(*ROW)
+    commit = json.loads((copied.folder / RESULT).read_text())["run"]["git"]["commit"]
+    assert broken.at(f"{RESULT}, run.deps, stages/learn/seeding.py", f"commit {commit[:12]}")
+
+
+def test_raw_data_and_arrays(copied: Copied) -> None:
+    copied.flip("data/raw/mnist/train-images-idx3-ubyte")
+    copied.flip("data/processed/quick/mnist/train/train_labels.npy")
+    copied.flip("data/processed/quick/mnist/test/labels.npy")
+    broken = copied.broken(*ROW)
+    for file in ("raw/mnist/train-images-idx3-ubyte", "processed/quick/mnist/train/train_labels.npy"):
+        md5 = hash_dependency(copied.folder / "data" / file)["md5"]
+        assert broken.at(f"data/{file}")["found"] == md5
+    assert broken.at("data/processed/quick/mnist/test/labels.npy")
+    assert broken.at("data/raw/mnist", "download@mnist")
+
+
+# Again
+
+
+def put_other_weights(copied: Copied) -> None:
+    """Take another cell's weights for this one's, and rewrite every hash of them, dvc.lock's and the pages' too."""
+    weights = f"{RUN}/weights.safetensors"
+    copied.write(weights, (copied.folder / "data/runs/quick/mnist/resnet18/s0/weights.safetensors").read_bytes())
+    sha256 = hashlib.sha256((copied.folder / weights).read_bytes()).hexdigest()
+    copied.edit(f"{RUN}/run.json", lambda record: record["sha256"].update({"weights.safetensors": sha256}))
+    run = hash_dependency(copied.folder / RUN)
+
+    def forge(result: Any) -> None:
+        result["run"]["sha256"]["weights.safetensors"] = sha256
+        result["evaluated"]["deps"][RUN] = run
+
+    copied.edit(RESULT, forge)
+    stages = YAML(typ="safe").load((copied.folder / "dvc.lock").read_text())["stages"]
+    copied.run(*shlex.split(stages[TABLES]["cmd"]))
+
+    def forge_lock(lock: Any) -> None:
+        entry(lock, TRAIN, "outs", RUN).update(md5=run["md5"])
+        entry(lock, EVALUATE, "deps", RUN).update(md5=run["md5"])
+        for stage, kind in ((EVALUATE, "outs"), (TABLES, "deps"), (TABLES, "outs")):
+            for item in lock[stage][kind]:
+                item["md5"] = hash_dependency(copied.folder / item["path"])["md5"]
+
+    copied.edit_lock(forge_lock)
+
+
+def test_predicting_again_gives_the_same_bytes_and_finds_other_weights(copied: Copied) -> None:
+    """Where every hash was rewritten there is nothing left to compare but what the network says."""
+    done = copied.attempt("python", "-m", "stages.audit", "verify", *ROW, "--weights")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "predicted again: the same logits, byte for byte" in done.stdout
+    put_other_weights(copied)
+    status, output = copied.verify()
+    assert status == 0, output  # as the docstring of verify says: it cannot know
+    done = copied.attempt("python", "-m", "stages.audit", "verify", *ROW, "--weights")
+    assert done.returncode == 1
+    assert "predicted again, logits: found sha256" in done.stdout
+
+
+def test_training_again_gives_the_same_bytes_and_other_code_is_refused(copied: Copied) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (copied.folder / "data").rglob("*")}
+    done = copied.attempt("python", "-m", "stages.audit", "verify", "--retrain", CELL)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "trained again: the same weights and history, byte for byte" in done.stdout
+    assert "trained again: the same logits, byte for byte" in done.stdout
+    assert {path: path.stat().st_mtime_ns for path in (copied.folder / "data").rglob("*")} == before
+    copied.write("stages/learn/seeding.py", (copied.folder / "stages/learn/seeding.py").read_text() + "\n# else\n")
+    done = copied.attempt("python", "-m", "stages.audit", "verify", "--retrain", CELL)
+    assert done.returncode == 1
+    assert f"Error: --retrain {CELL}: stages/learn is not what it was trained with" in done.stderr
+
+
+def test_what_is_not_there_is_refused_in_one_line(copied: Copied) -> None:
+    status, output = copied.verify("VII")
+    assert status == 1
+    assert output.startswith("Error: TABLE or CELL: 'VII' is not allowed; allowed: one of I, II, ")
+    status, output = copied.verify("II", "ResNet34")
+    assert (status, output) == (
+        1, "Error: ROW of II: 'ResNet34' is not allowed; allowed: one of ResNet18, ResNet18 with SGD\n"
+    )  # fmt: skip

@@ -1,0 +1,260 @@
+"""What `explain` finds by which words, and what it says: of a whole chain, and of one that is not."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stages.audit.commits import held, source_files
+from stages.core.provenance import hash_dependency
+from stages.report.origins import Dependency
+
+ROOT = Path(__file__).parents[3]
+IV = ("IV", "VGG16 with ADAM")
+
+
+# By which words
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("IV", "VGG16 with ADAM"),
+        ("iv", "vgg16 with adam"),
+        ("4", "VGG16", "with", "ADAM"),
+        ("IV", "vgg16-adam"),
+        ("cifar10/vgg16-adam",),
+        ("CIFAR10/VGG16-Adam",),
+        ("82.3",),
+        ("82.30%",),
+    ],
+)
+def test_words_that_name_one_number(audited: Any, words: tuple[str, ...]) -> None:
+    number = audited.answer(*words)["number"]
+    assert (number["table"], number["row"], number["cell"]) == (*IV, "cifar10/vgg16-adam")
+
+
+def test_our_value_as_the_table_prints_it_names_its_number(audited: Any) -> None:
+    ours = audited.answer(*IV)["number"]["ours"]
+    listed = audited.answer(ours)
+    found = listed["numbers"] if "numbers" in listed else [listed["number"]]
+    assert IV in [(one["table"], one["row"]) for one in found]
+
+
+def test_a_value_printed_several_times_lists_the_command_for_each(audited: Any) -> None:
+    done = audited.explain("99.1")
+    lines = done.output.splitlines()
+    assert done.exit_code == 0
+    assert lines[0].startswith("99.1 is printed 4 times")
+    assert '  python -m stages.audit explain VI "GoogLeNet with data augmentation"    (cifar10/' in done.output
+    assert all(line.endswith(": paper") for line in lines[1:])
+    assert [one["printed"] for one in audited.answer("99.1")["numbers"]] == [["paper"]] * 4
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("vgg16-adam",), '(mnist/vgg16-adam)\n  python -m stages.audit explain IV "VGG16 with ADAM"'),
+        (("ResNet18 with Adam",), "names 2 numbers; ask for one of them"),
+        (("vgg16-adm",), "did you mean vgg16-adam"),
+        (("V", "ResNet18 with Adams"), "row of V: 'ResNet18 with Adams' is not allowed; allowed: one of ResNet18;"),
+        (("V", "ResNet18 with Adams"), "did you mean ResNet18 with Adam"),
+        (("VII", "VGG16"), "table: 'VII' is not allowed; allowed: one of I, II, III, IV, V, VI, resnet18-lr1e-2-opt"),
+        (("12.345",), "value: '12.345' is not allowed; allowed: a number as the tables print it, the nearest: "),
+        ((*IV, "--seed", "7"), "--seed: 7 is not allowed; allowed: one of the seeds of params.yaml: 0"),
+        ((*IV, "--budget", "free"), "budget: 'free' is not allowed; allowed: one of quick, paper"),
+        ((*IV, "--budget", "paper"), "reports/paper/cells/cifar10/vgg16-adam-s0.json is missing; it is made by: dvc"),
+    ],
+)
+def test_words_that_name_none_or_several_are_answered_with_what_there_is(
+    audited: Any, words: tuple[str, ...], said: str
+) -> None:
+    done = audited.explain(*words)
+    assert done.exit_code == 1
+    assert done.output.startswith("Error: ")
+    assert said in done.output
+
+
+# What it says
+
+
+def test_configuration_names_what_differs_from_the_first_row(audited: Any) -> None:
+    found = audited.answer(*IV)
+    assert found["configuration"]["plain"] == "cifar10/vgg16"
+    assert found["configuration"]["differs"] == {"cell.optimizer": {"value": "adam", "plain": "rmsprop"}}
+    assert found["configuration"]["settings"]["cell.lr"] == 0.001
+    assert found["conditions"]["overrides"]["hidden_layers"] == {"value": [], "instead_of": [4096, 4096]}
+    assert found["conditions"]["as_paper"] is False
+    text = audited.explain(*IV).output
+    assert "* cell.optimizer" in text
+    assert "the budget sets hidden_layers [] instead of [4096, 4096]" in text
+
+
+@pytest.mark.parametrize(
+    ("cell", "ids"),
+    [
+        ("cifar10/vgg16", "A1 A3 A4 A5 A7 A9"),
+        ("cifar10/vgg16-adam", "A2 A3 A4 A5 A7 A9"),
+        ("cifar10/vgg16-augmented", "A1 A3 A4 A5 A6 A7 A9"),
+        ("mnist/resnet18-momentum", "A2 A3 A5 A7 A8 A10"),
+        ("mnist/googlenet-adam-augmented", "A2 A3 A5 A6 A7 A8"),
+        ("cifar10/resnet18-lr1e-2-sgd", "A1 A3 A5 A7 A10"),
+    ],
+)
+def test_assumptions_are_those_that_apply(audited: Any, cell: str, ids: str) -> None:
+    assert [one["id"] for one in audited.answer(cell)["assumptions"]] == ids.split()
+
+
+def test_an_assumption_follows_params_yaml_and_no_code(audited: Any) -> None:
+    audited.edit(lambda raw: raw["assumptions"][0]["applies"].update(families=["resnet"], row_omits=[]))
+    assert "A1" not in [one["id"] for one in audited.answer("cifar10/vgg16")["assumptions"]]
+    assert "A1" in [one["id"] for one in audited.answer("cifar10/resnet18-adam")["assumptions"]]
+
+
+def test_a_study_and_the_budget_say_what_they_do_with_an_assumption(audited: Any) -> None:
+    found = {one["id"]: one for one in audited.answer("cifar10/resnet18-lr1e-2-sgd")["assumptions"]}
+    assert found["A1"]["tried_otherwise"] == ["optimizer"]
+    assert found["A10"]["tried_otherwise"] == []
+    head = {one["id"]: one for one in audited.answer("cifar10/vgg16")["assumptions"]}["A9"]
+    assert head["settings"] == {"hidden_layers": [], "dropout": 0.5}
+    assert head["replaced_by_budget"] == ["hidden_layers"]
+    assert head["studies"] == ["vgg16-head"]
+
+
+def test_the_chain_goes_from_the_raw_data_to_the_number(audited: Any) -> None:
+    found = audited.answer(*IV)
+    result = audited.read("cifar10/vgg16-adam")
+    links = {(link["step"], link["name"], link["algorithm"]): link for link in found["chain"]}
+    assert list(dict.fromkeys(link["step"] for link in found["chain"]))[:7] == [
+        "raw data",
+        "arrays",
+        "training",
+        "weights",
+        "evaluation",
+        "predictions",
+        "number",
+    ]
+    assert all(link["hash"] for link in found["chain"][:-1])
+    assert links["weights", "weights", "sha256"]["hash"] == result["run"]["sha256"]["weights.safetensors"]
+    assert links["predictions", "logits", "sha256"]["path"] == "data/predictions/quick/cifar10/vgg16-adam-s0/logits.npy"
+    raw = links["raw data", "raw data", "md5"]
+    assert (raw["path"], raw["here"], len(raw["recorded"])) == ("data/raw/cifar10", False, 3)
+    assert {record["hash"] for record in raw["recorded"]} == {raw["hash"]}
+
+
+def test_commands_machine_and_mirror(audited: Any) -> None:
+    found = audited.answer(*IV)
+    run = audited.read("cifar10/vgg16-adam")["run"]
+    assert found["reproduce"]["checkout"] == f"git checkout {run['git']['commit']}"
+    assert found["reproduce"]["dvc"] == "dvc repro evaluate-cifar10@quick-vgg16-adam-0"
+    assert found["mlflow"] == {**run["mlflow"], "run": "VGG16 with ADAM"}
+    assert found["machine"]["training"]["packages"]["torch"] == "2.14.1"
+    text = audited.explain(*IV).output
+    for part in ("To make this number again", "A processor", "2 threads of 2 cores", run["mlflow"]["run_id"]):
+        assert part in text
+
+
+def test_a_whole_chain_has_no_note_but_that_its_commit_is_elsewhere(audited: Any) -> None:
+    notes = [note for note in audited.answer(*IV)["notes"] if "aggregate-tables" not in note]
+    assert len(notes) == 2
+    assert all("is not in this clone" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"run__git": {"commit": "a" * 40, "dirty": True, "changed": ["stages/x.py"]}},
+            "uncommitted changes in stages/x.py",
+        ),
+        ({"run__run_by": "hand"}, "trained by hand, not by DVC"),
+        ({"run__config__cell__lr": 0.5}, "trained with cell.lr 0.5; params.yaml says now cell.lr 0.001"),
+        (
+            {"run__params": {"cells.cifar10.vgg16-adam": {"lr": 9}}},
+            "dvc.lock: train-cifar10@quick-vgg16-adam-0.params has",
+        ),
+        ({"run__threads": 3}, "run record data/runs/quick/cifar10/vgg16-adam/s0/run.json: reports/quick/cells/"),
+        ({"loss": 1.5}, "reports/quick/cells/cifar10/vgg16-adam-s0.json has md5 "),
+    ],
+)
+def test_what_does_not_hold_together_is_noted(audited: Any, changes: dict[str, Any], said: str) -> None:
+    audited.change("cifar10/vgg16-adam", **changes)
+    notes = audited.answer(*IV)["notes"]
+    assert any(said in note for note in notes), notes
+    assert "  ! " in audited.explain(*IV).output
+
+
+def test_what_dvc_never_recorded_is_noted_and_not_guessed(audited: Any) -> None:
+    lock = audited.folder / "dvc.lock"
+    text = lock.read_text()
+    start = text.index("  train-cifar10@quick-vgg16-adam-0:")
+    end = text.index("\n  train-", start) if "\n  train-" in text[start:] else text.index("\n  evaluate-", start)
+    lock.write_text(text[:start] + text[end + 1 :])
+    found = audited.answer(*IV)
+    assert any("train-cifar10@quick-vgg16-adam-0.deps.stages/train.py has no hash" in note for note in found["notes"])
+
+
+def test_several_seeds(audited: Any) -> None:
+    audited.edit(lambda raw: raw.update(seeds=[0, 3]))
+    audited.fill()
+    audited.settle()
+    found = audited.answer(*IV, "--seed", "3")
+    assert (found["number"]["n"], found["seed"], list(found["number"]["seeds"])) == (2, 3, ["0", "3"])
+    assert found["reproduce"]["dvc"] == "dvc repro evaluate-cifar10@quick-vgg16-adam-3"
+    assert found["number"]["std"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "dvc.lock is missing; it is made by: git, or dvc repro"),
+        ("", "dvc.lock: no stages of schema 2.0"),
+        ("schema: '2.0'\nstages:\n  evaluate-cifar10@quick-vgg16-adam-0:\n    cmd: [\n", "adam-0 is not YAML"),
+    ],
+)
+def test_a_lock_that_is_no_lock(audited: Any, content: str | None, said: str) -> None:
+    lock = audited.folder / "dvc.lock"
+    lock.unlink()
+    if content is not None:
+        lock.write_text(content)
+    done = audited.explain(*IV)
+    assert done.exit_code == 1
+    assert said in done.output
+    assert done.output.count("\n") == 1
+
+
+# Commits
+
+
+def test_a_commit_holds_the_recorded_sources_or_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "stages").mkdir()
+    for name in ("one.py", "two.py"):
+        (tmp_path / "stages" / name).write_text(f"# {name}\n")
+    identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+    for command in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "two"]):
+        subprocess.run(["git", *command], check=True)
+    head = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    found = hash_dependency(tmp_path / "stages")
+    files = source_files({"stages": Dependency.model_validate(found)})
+    assert sorted(files) == ["stages/one.py", "stages/two.py"]
+    assert held(head, files) == []
+    assert held(head, files | {"stages/two.py": "0" * 32, "stages/three.py": "0" * 32}) == [
+        "stages/two.py",
+        "stages/three.py",
+    ]
+    assert held("f" * 40, files) is None
+
+
+# How it starts
+
+
+def test_it_starts_without_what_takes_long_to_import() -> None:
+    program = (
+        "import sys, stages.audit.explain, stages.audit.answer, stages.audit.text; "
+        "print(sorted(sys.modules.keys() & {'pandas', 'torch', 'sklearn', 'scipy', 'matplotlib', 'mlflow', 'dvc'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,286 @@
+"""A budget's results as a Process Run Crate 0.5: the profile's rules, what the actions say, same bytes, refusals.
+
+The crate is read again with rocrate. https://w3id.org/ro/wfrun/process/0.5 and RO-Crate 1.1 say what must hold.
+"""
+
+import json
+import shutil
+import zipfile
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from rocrate.rocrate import ROCrate
+
+from stages.audit.export import main
+from tests.unit.report.conftest import ROOT, Project
+
+STARTED, TRAINED, TESTED, DONE = (f"2026-11-24T04:1{minute}:00.000+00:00" for minute in range(4))
+COMMIT = "f66991601ae47bccdd818d0c72261e364b91a694"
+RUN = {"weights.safetensors": "aa", "history.json": "bb", "run.json": "cc"}
+
+
+def complete(result: dict[str, Any]) -> dict[str, Any]:
+    """A synthetic result with all that `train` and `evaluate` record of where it comes from."""
+    dataset, budget = result["dataset"], result["budget"]
+    name = f"{result['cell']}/s{result['seed']}"
+    made = {
+        "git": {"commit": COMMIT, "dirty": False, "changed": []},
+        "environment": {"python": "3.11.7", "platform": "Linux", "processor": "a processor", "cores": 2}
+        | {"memory_gib": 8.0, "variables": {}, "speed_variables": {"OMP_NUM_THREADS": "1"}}
+        | {"packages": {"torch": "2.14.1", "mlflow": None}},
+    }
+    arithmetic = {"device": "cpu", "precision": "bfloat16", "threads": 1}
+    learn = {"md5": "d1.dir", "files": {"engine.py": "d2"}}
+    arrays = {"md5": "e1.dir", "files": {"dataset.json": "e2", "train_images.npy": "e3"}}
+    result["run"] |= made | arithmetic | {
+        "stage": result["stages"]["train"],
+        "cell": result["cell"], "budget": budget, "seed": result["seed"], "run_by": "dvc",
+        "deps": {"stages/train.py": {"md5": "d3"}, "stages/learn": learn}
+        | {f"data/processed/{budget}/{dataset}/train": arrays},
+        "data": {"dataset": dataset, "title": dataset.upper(), "sha256": {"train_images": "s1", "test_images": "s2"}}
+        | {"made_from": {"raw_md5": {"raw-file": "f1"}}},
+        "sha256": {"weights.safetensors": sha256(name.encode()).hexdigest(), "history.json": "s3"},
+    }  # fmt: skip
+    result["run"]["times"] |= {"started": STARTED, "ended": TRAINED}
+    result["evaluated"] = made | arithmetic | {
+        "params": {f"budgets.{budget}.test_images.{dataset}": 1000},
+        "deps": {
+            "stages/evaluate.py": {"md5": "d4"},
+            "stages/learn": learn,
+            f"data/processed/{budget}/{dataset}/train/dataset.json": {"md5": "e2"},
+            f"data/processed/{budget}/{dataset}/test": {"md5": "e4.dir", "files": {"images.npy": "e5"}},
+            f"data/runs/{budget}/{name}": {"md5": "e6.dir", "files": RUN},
+        },
+        "times": {"started": TESTED, "ended": DONE, "seconds": 60.0},
+    }  # fmt: skip
+    return result | {"sha256": {"logits.npy": sha256(f"logits {name}".encode()).hexdigest()}}
+
+
+class Clone(Project):
+    """A project as a fresh clone has it: the pipeline's files and reports, no data."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.cells = folder / "reports" / "quick" / "cells"
+        for name in ("dvc.yaml", "dvc.lock", "requirements.lock", "pyproject.toml"):
+            shutil.copy2(ROOT / name, folder / name)
+
+    def fill(self, budget: str | None = None) -> "Clone":
+        super().fill(budget)
+        for path in self.cells.rglob("*.json"):
+            path.write_text(json.dumps(complete(json.loads(path.read_text()))))
+        tables = self.folder / "reports" / "quick" / "tables"
+        tables.mkdir()
+        (tables / "table_4.csv").write_text("row,paper\n")
+        (tables / ".table_4.csv.torn").write_text("ro")
+        return self
+
+    def export(self, *words: str) -> Result:
+        return CliRunner().invoke(main, list(words))
+
+
+@pytest.fixture
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clone:
+    monkeypatch.chdir(tmp_path)
+    return Clone(tmp_path).fill()
+
+
+def graph(folder: Path) -> dict[str, dict[str, Any]]:
+    entities = json.loads((folder / "ro-crate-metadata.json").read_text())["@graph"]
+    found = {entity["@id"]: entity for entity in entities}
+    assert len(found) == len(entities)
+    return found
+
+
+@pytest.fixture
+def exported(clone: Clone) -> dict[str, dict[str, Any]]:
+    done = clone.export("--out", "crate")
+    assert done.exit_code == 0, done.output
+    return graph(clone.folder / "crate")
+
+
+def pointed(value: Any) -> list[str]:
+    """The ids that a value of an entity points to."""
+    if isinstance(value, dict):
+        return [value["@id"]]
+    return [name for one in value for name in pointed(one)] if isinstance(value, list) else []
+
+
+def test_every_rule_that_a_process_run_crate_must_keep(exported: dict[str, dict[str, Any]], clone: Clone) -> None:
+    crate = ROCrate(clone.folder / "crate")
+    assert crate.metadata["conformsTo"] == "https://w3id.org/ro/crate/1.1"
+    root = crate.root_dataset
+    assert root["conformsTo"].id == "https://w3id.org/ro/wfrun/process/0.5"
+    assert root["conformsTo"].type == "CreativeWork"
+    assert root["datePublished"] == DONE
+    assert root["name"] == "very-deep-reproduced: results of the budget quick"
+    assert "Budget quick: " in root["description"]
+    assert root["license"]["name"] == "No licence stated"
+    actions = crate.get_by_type("CreateAction")
+    assert len(actions) == 2 * 35  # 34 rows and a study's cell, trained and evaluated
+    assert {action.id for action in root["mentions"]} == {action.id for action in actions}
+    for action in actions:
+        assert set(action["instrument"].type) == {"SoftwareApplication", "SoftwareSourceCode"}
+        assert action["startTime"] < action["endTime"]
+        assert action["actionStatus"] == "http://schema.org/CompletedActionStatus"
+        assert all(value.type == "PropertyValue" for value in action["environment"])
+        for thing in [*action["object"], *action["result"]]:
+            assert thing.type in ("CreativeWork", "File", "PropertyValue")
+
+
+def test_nothing_points_nowhere(exported: dict[str, dict[str, Any]]) -> None:
+    outside = {"https://w3id.org/ro/crate/1.1"}
+    for entity in exported.values():
+        for value in entity.values():
+            assert set(pointed(value)) <= exported.keys() | outside, entity["@id"]
+
+
+def test_files_are_there_whole_and_nothing_else(exported: dict[str, dict[str, Any]], clone: Clone) -> None:
+    folder = clone.folder / "crate"
+    files = {name: entity for name, entity in exported.items() if entity["@type"] == "File"}
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert there == files.keys() | {"ro-crate-metadata.json"}
+    assert {"params.yaml", "dvc.lock", "data/paper/tables.csv", "reports/quick/tables/table_4.csv"} <= there
+    assert not any("torn" in name for name in there)
+    assert set(pointed(exported["./"]["hasPart"])) == files.keys()
+    for name, entity in files.items():
+        content = (folder / name).read_bytes()
+        assert content == (clone.folder / name).read_bytes()
+        assert (entity["sha256"], entity["contentSize"]) == (sha256(content).hexdigest(), str(len(content)))
+
+
+def test_a_number_is_followed_from_its_table_to_code_data_and_weights(exported: dict[str, dict[str, Any]]) -> None:
+    result = "reports/quick/cells/cifar10/vgg16-adam-s0.json"
+    assert {"@id": result} in exported["reports/quick/tables/table_4.csv"]["isBasedOn"]
+    tested = next(entity for entity in exported.values() if result in pointed(entity.get("result")))
+    assert tested["@id"] == "#evaluate-cifar10@quick-vgg16-adam-0"
+    weights = {name for name in pointed(tested["object"]) if "weights.safetensors" in name}
+    trained = next(entity for entity in exported.values() if weights <= set(pointed(entity.get("result", []))))
+    assert trained["@id"] == "#train-cifar10@quick-vgg16-adam-0"
+    assert exported[weights.pop()]["sha256"] == sha256(b"cifar10/vgg16-adam/s0").hexdigest()
+    settings = {exported[name]["name"]: exported[name].get("value") for name in pointed(trained["object"])}
+    assert (settings["cell.optimizer"], settings["cell.lr"], settings["cell.hidden_layers"]) == ("adam", 0.001, "[]")
+    data = next(exported[name] for name in pointed(trained["object"]) if name.startswith("#data/processed/"))
+    assert data["identifier"] == "md5:e1.dir"
+    assert [exported[name].get("sha256") for name in pointed(data["hasPart"])] == [None, "s1"]
+    assert pointed(exported[data["isBasedOn"]["@id"]]["hasPart"])
+    code = exported[trained["instrument"]["@id"]]
+    assert (code["name"], code["version"], code["identifier"]) == ("stages.train", COMMIT, f"swh:1:rev:{COMMIT}")
+    assert {exported[name]["name"] for name in pointed(code["hasPart"])} == {
+        "stages/train.py",
+        "stages/learn/engine.py",
+    }
+    assert [exported[name]["softwareVersion"] for name in pointed(code["softwareRequirements"])] == ["2.14.1"]
+    machine = {exported[name]["name"]: exported[name]["value"] for name in pointed(trained["environment"])}
+    assert (machine["processor"], machine["threads"], machine["OMP_NUM_THREADS"]) == ("a processor", 1, "1")
+
+
+def test_a_diverged_training_is_completed_and_says_so(clone: Clone) -> None:
+    clone.change("mnist/vgg16", run__outcome="diverged")
+    assert clone.export("--out", "crate").exit_code == 0
+    action = graph(clone.folder / "crate")["#train-mnist@quick-vgg16-0"]
+    assert action["actionStatus"].endswith("CompletedActionStatus")
+    assert "diverged after 2 epochs" in action["description"]
+    assert "error" not in action
+
+
+def test_code_with_uncommitted_changes_is_not_named_by_its_commit(clone: Clone) -> None:
+    clone.change("mnist/vgg16", run__git={"commit": COMMIT, "dirty": True, "changed": ["stages/learn/engine.py"]})
+    assert clone.export("--out", "crate").exit_code == 0
+    found = graph(clone.folder / "crate")
+    code = found[found["#train-mnist@quick-vgg16-0"]["instrument"]["@id"]]
+    assert code["version"] == f"{COMMIT}-dirty"
+    assert "identifier" not in code
+    assert "stages/learn/engine.py" in code["description"]
+    assert code["@id"] != found["#train-mnist@quick-vgg11-0"]["instrument"]["@id"]
+
+
+def test_test_data_of_another_description_gets_no_hash_from_the_trainings(clone: Clone) -> None:
+    deps = clone.read("mnist/vgg16")["evaluated"]["deps"]
+    deps["data/processed/quick/mnist/train/dataset.json"] = {"md5": "another"}
+    clone.change("mnist/vgg16", evaluated__deps=deps)
+    assert clone.export("--out", "crate").exit_code == 0
+    found = graph(clone.folder / "crate")
+
+    def hashes(cell: str) -> list[str | None]:
+        tested = found[f"#evaluate-mnist@quick-{cell}-0"]["object"]
+        folder = next(found[name] for name in pointed(tested) if name.startswith("#data/processed/quick/mnist/test"))
+        return [found[name].get("sha256") for name in pointed(folder["hasPart"])]
+
+    assert (hashes("vgg11"), hashes("vgg16")) == (["s2"], [None])
+
+
+def test_the_repositorys_licence_is_the_crates(clone: Clone) -> None:
+    (clone.folder / "LICENSE").write_text("free")
+    assert clone.export("--out", "crate").exit_code == 0
+    found = graph(clone.folder / "crate")
+    assert found["./"]["license"] == {"@id": "LICENSE"}
+    assert found["LICENSE"]["@type"] == "File"
+
+
+def test_same_results_same_bytes_as_folder_and_as_zip(clone: Clone) -> None:
+    for name in ("one", "two", "one.zip", "two.zip"):
+        assert clone.export("--budget", "quick", "--out", name).exit_code == 0
+    files = [
+        sorted(path.relative_to(name) for path in Path(name).rglob("*") if path.is_file()) for name in ("one", "two")
+    ]
+    assert files[0] == files[1]
+    assert all((Path("one") / name).read_bytes() == (Path("two") / name).read_bytes() for name in files[0])
+    assert Path("one.zip").read_bytes() == Path("two.zip").read_bytes()
+    with zipfile.ZipFile("one.zip") as archive:
+        assert archive.testzip() is None
+        assert {name: archive.read(name) for name in archive.namelist()} == {
+            name.as_posix(): (Path("one") / name).read_bytes() for name in files[0]
+        }
+    assert len(ROCrate("one.zip").get_by_type("CreateAction")) == 70
+
+
+def refused(clone: Clone, *words: str) -> str:
+    before = sorted(clone.folder.rglob("*"))
+    done = clone.export(*words)
+    assert done.exit_code == 1
+    assert done.output.startswith("Error: ")
+    assert done.output.count("\n") == 1
+    assert sorted(clone.folder.rglob("*")) == before
+    return done.output
+
+
+def test_refusals_are_one_line_and_write_nothing(clone: Clone) -> None:
+    (clone.folder / "full").mkdir()
+    (clone.folder / "full" / "mine").write_text("mine")
+    (clone.folder / "old.zip").write_text("mine")
+    assert "budget: 'large' is not allowed; allowed: one of quick, paper" in refused(
+        clone, "--budget", "large", "--out", "x"
+    )
+    assert "--out: 'full' is not allowed" in refused(clone, "--out", "full")
+    assert "--out: 'old.zip' is not allowed" in refused(clone, "--out", "old.zip")
+    assert "cannot be written" in refused(clone, "--out", "params.yaml/x")
+
+
+def test_missing_results_are_named_with_what_makes_them(clone: Clone) -> None:
+    clone.path("mnist/vgg16").unlink()
+    assert "vgg16-s0.json is missing; it is made by: dvc repro evaluate-mnist@quick-vgg16-0" in refused(
+        clone, "--out", "x"
+    )
+    assert "reports/paper/cells" in refused(clone, "--budget", "paper", "--out", "x.zip")
+
+
+def test_a_result_that_does_not_say_when_it_was_tested_is_refused(clone: Clone) -> None:
+    evaluated = clone.read("mnist/vgg16")["evaluated"]
+    del evaluated["times"]
+    clone.change("mnist/vgg16", evaluated=evaluated)
+    said = refused(clone, "--out", "x")
+    assert "vgg16-s0.json: no times; expected a result as evaluate writes it now (dvc repro)" in said
+
+
+def test_an_evaluation_that_names_no_weights_is_refused(clone: Clone) -> None:
+    clone.change("mnist/vgg16", evaluated__deps={"stages/evaluate.py": {"md5": "d4"}})
+    assert "vgg16-s0.json: its hashes are not whole" in refused(clone, "--out", "x")
+
+
+def test_a_missing_pipeline_file_is_named(clone: Clone) -> None:
+    (clone.folder / "dvc.lock").unlink()
+    assert "dvc.lock is missing; it is made by: git" in refused(clone, "--out", "x")

@@ -1,0 +1,279 @@
+"""The parts of `verify` that need no finished project; tests/pipeline/test_verify.py has the whole."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stages.audit.again import differing
+from stages.audit.compare import Page, Printed, compare, owners_of
+from stages.audit.disk import Disk
+from stages.audit.findings import Finding, broken, differences, missing, note, status
+from stages.audit.history import History
+from stages.audit.numbers import Number, chosen, planned
+from stages.audit.recount import first_difference, places
+from stages.audit.told import Taken, read_told
+from stages.audit.verify import Verdict, tell
+from stages.core.errors import ParamError
+from stages.core.params import CellKey, Params, load_params
+from stages.core.provenance import hash_dependency
+from stages.learn.images import evenly_spread
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def params() -> Params:
+    return load_params(ROOT / "params.yaml").model_copy(update={"seeds": [0, 1]})
+
+
+# Findings
+
+
+def test_what_is_broken_outweighs_what_is_missing_and_a_note_weighs_nothing() -> None:
+    gone, wrong, known = missing("a", "b"), broken("a", 1, 2), note("c")
+    assert [status(found) for found in ([], [known], [known, gone], [gone, wrong])] == [
+        "proved", "proved", "incomplete", "broken",
+    ]  # fmt: skip
+
+
+def test_differences_name_key_found_and_expected() -> None:
+    found = {"a": {"b": 1, "c": [1, 2], "d": {}}, "new": None, "same": 0.5}
+    expected = {"a": {"b": 2, "c": [1, 2], "d": {"e": 1}}, "old": True, "same": 0.5}
+    assert [(one.where, one.found, one.expected) for one in differences("f", found, expected, "said")] == [
+        ("f, a.b", "1", "2 (said)"),
+        ("f, a.d.e", "nothing", "1 (said)"),
+        ("f, old", "nothing", "True (said)"),
+        ("f, a.d", "{}", "nothing (said)"),
+        ("f, new", "None", "nothing (said)"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "exact", "same"),
+    [
+        (0.1 + 0.2, 0.3, True, False),
+        (0.1 + 0.2, 0.3, False, True),
+        (0.872, 0.873, False, False),
+        (1, True, False, False),
+        (1, 1.0, True, False),
+        (None, None, True, True),
+    ],
+)
+def test_floats_alone_have_a_tolerance(one: Any, other: Any, exact: bool, same: bool) -> None:
+    assert (differences("f", one, other, "said", exact=exact) == []) is same
+
+
+# Numbers
+
+
+def test_the_planned_numbers_are_the_tables_rows_and_the_studies_by_seed(params: Params) -> None:
+    numbers = planned(params)
+    rows = sum(len(table.rows) for table in params.tables.values())
+    assert rows == 34
+    assert len(numbers) == len(set(numbers)) == 2 * (rows + 1)
+    assert numbers[-1] == Number(
+        "resnet18-lr1e-2-optimizer", "resnet18-lr1e-2-sgd", CellKey("alternatives", "cifar10", "resnet18-lr1e-2-sgd"), 1
+    )
+
+
+def test_numbers_are_chosen_by_table_row_cell_and_seed(params: Params) -> None:
+    numbers = planned(params)
+    assert len(chosen(numbers, "iv", None, None)) == 16
+    (one,) = chosen(numbers, "IV", "vgg16 with adam", 1)
+    assert (one.table, str(one.key), one.seed) == ("IV", "cifar10/vgg16-adam", 1)
+    assert chosen(numbers, "cifar10/vgg16-adam", None, 1) == [one]
+
+
+@pytest.mark.parametrize(
+    ("where", "row", "seed", "said"),
+    [
+        ("X", None, None, "TABLE or CELL: 'X' is not allowed; allowed: one of I, II, III"),
+        ("III", "VGG16", None, "ROW of III: 'VGG16' is not allowed; allowed: one of GoogLeNet with adam"),
+        (None, None, 7, "seed: 7 is not allowed; allowed: one of 0, 1"),
+    ],
+)
+def test_what_is_not_planned_is_refused(
+    params: Params, where: str | None, row: str | None, seed: int | None, said: str
+) -> None:
+    with pytest.raises(ParamError) as refused:
+        chosen(planned(params), where, row, seed)
+    assert refused.value.message.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("line", "section", "cell"),
+    [
+        ("| VGG16 | 99 | 12.0 |", "I", "mnist/vgg16"),
+        ("| VGG16 | 99 | 12.0 |", "IV", "cifar10/vgg16"),
+        ("| VGG16 | 99 | 12.0 |", None, None),
+        ("VGG16,99,12.0,,1,,evaluate-mnist@quick-vgg16-0;train-mnist@quick-vgg16-0,,finished", None, "mnist/vgg16"),
+        ("VGG16 ADAM,,,,1,,evaluate-mnist@quick-vgg16-adam-0;..", None, "mnist/vgg16-adam"),
+        ("evaluate-study-cifar10@quick-resnet18-lr1e-2-sgd-0", None, "cifar10/resnet18-lr1e-2-sgd"),
+        ("Some prose", "I", None),
+    ],
+)
+def test_a_line_of_a_page_belongs_to_its_number(
+    params: Params, line: str, section: str | None, cell: str | None
+) -> None:
+    one_seed = [number for number in planned(params) if number.seed == 0]
+    assert [str(owner.key) for owner in owners_of(line, section, one_seed)] == ([cell] if cell else [])
+
+
+PAGE = "# Table I: VGG\n\nText.\n\n| VGG16 | 99 | 12.0 |\n| VGG11 | 99 | 13.0 |\n\nMore.\nEnd.\n"
+
+
+@pytest.mark.parametrize(
+    ("found", "of_numbers", "of_pages"),
+    [
+        (PAGE, [], []),
+        (PAGE.replace("12.0", "99.0"), ["mnist/vgg16", "mnist/vgg16"], []),  # of two seeds, which share the row
+        (PAGE.replace("Text.", "Text.\nInserted."), [], ["'Inserted.'"]),
+        (PAGE.replace("| VGG11 | 99 | 13.0 |\n", ""), ["mnist/vgg11", "mnist/vgg11"], []),
+        (PAGE.replace("More.\nEnd.", "Less.\nStart."), [], ["'Less.'"]),
+        (PAGE.replace("\n", "\r\n"), [], ["other line ends"]),
+        ("", ["mnist/vgg16"] * 2 + ["mnist/vgg11"] * 2, ["no such line"]),
+    ],
+)
+def test_a_page_that_differs_says_where_and_of_which_number(
+    params: Params, found: str, of_numbers: list[str], of_pages: list[str]
+) -> None:
+    printed = Printed(planned(params))
+    compare(Page(Path("table_1.md"), PAGE, "I"), found, printed)
+    assert [str(number.key) for number in printed.of_numbers] == of_numbers
+    assert [finding.found for finding in printed.of_pages] == of_pages
+    assert all("as the results have it" in finding.expected for finding in printed.of_pages)
+
+
+def test_a_csv_file_that_differs_names_row_and_column(params: Params) -> None:
+    expected = "row,mean,stages\nVGG16,12.0,a;b\nVGG11,13.0,c;d\n"
+    page = Page(Path("table_1.csv"), expected, "I")
+    printed = Printed(planned(params))
+    compare(page, expected.replace("13.0", "99.9"), printed)
+    assert {str(number.key) for number in printed.of_numbers} == {"mnist/vgg11"}
+    (finding,) = {finding for findings in printed.of_numbers.values() for finding in findings}
+    assert str(finding) == "table_1.csv, VGG11, mean: found '99.9', expected '13.0' (as the results have it)"
+    printed = Printed(planned(params))
+    compare(page, "row,mean,stages\nVGG11,13.0,c;d\nVGG16,12.0,a;b\n", printed)  # no row differs, their order does
+    assert printed.of_pages
+
+
+# Files
+
+
+def test_hashes_are_those_of_the_bytes_even_when_size_and_time_are_the_same(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    (folder / "in").mkdir(parents=True)
+    for name in ("a", "in/b", ".x.json"):
+        (folder / name).write_text(name)
+    disk = Disk()
+    disk.warm([folder])
+    assert disk.tree(folder) == hash_dependency(folder)
+    assert disk.tree(tmp_path / "none") is None
+    times = (folder / "a").stat()
+    (folder / "a").write_text("A")
+    os.utime(folder / "a", ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert Disk().tree(folder) == hash_dependency(folder) != disk.tree(folder)
+
+
+def test_a_commit_has_the_hashes_that_a_clean_tree_has() -> None:
+    history, known = (
+        History(),
+        subprocess.run(
+            ["git", "status", "--porcelain", "stages/learn"], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout,
+    )
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        if not known:
+            assert history.tree(commit.strip(), "stages/learn") == hash_dependency(Path("stages/learn"))
+            assert history.tree(commit.strip(), "stages/train.py") == hash_dependency(Path("stages/train.py"))
+        assert history.files("0" * 40) is None
+        assert history.tree(commit.strip(), "stages/none") is None
+
+
+@pytest.mark.parametrize(
+    ("content", "where", "found"),
+    [
+        ("{", "result.json", "not JSON"),
+        ("{}", "result.json, cell", "nothing"),
+        ('{"cell": NaN}', "result.json", "NaN or an infinity"),
+    ],
+)
+def test_a_file_that_is_no_result_is_broken_and_says_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, where: str, found: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("result.json").write_text(content)
+    said = read_told(Path("result.json"), "evaluate-mnist@quick-vgg16-0")
+    assert isinstance(said, Finding)
+    assert said.where == where
+    assert found in said.found
+
+
+def test_the_first_line_that_differs_is_shown() -> None:
+    assert first_difference("a\nb\n", "a\nc\n") == ("line 2 'b'", "'c'")
+    assert first_difference("a\n", "a\nc\n") == ("line 2 ''", "'c'")
+    assert first_difference("a", "a\n") == ("other line ends", "those that were written")
+
+
+@pytest.mark.parametrize(("total", "count"), [(10000, 500), (10000, 10000), (7, 3)])
+def test_the_tested_images_are_those_that_evaluate_takes(total: int, count: int) -> None:
+    assert np.array_equal(places(total, count), evenly_spread(total, count))
+
+
+# Machines
+
+
+def taken(**changes: Any) -> Taken:
+    machine = {"python": "3.11", "processor": "one", "variables": {}, "speed_variables": {}, "packages": {"torch": "2"}}
+    made = {"device": "cpu", "precision": "float32", "threads": 1, "backend": {"capability": "AVX512"}}
+    git = {"commit": "0" * 40, "dirty": False, "changed": []}
+    return Taken.model_validate({"params": {}, "deps": {}, "git": git, "environment": machine, **made, **changes})
+
+
+def test_what_bits_depend_on_is_named_where_it_differs() -> None:
+    here = taken().model_dump()
+    assert differing(taken(), here, here["environment"]) == []
+    other = here["environment"] | {"processor": "another", "variables": {"ONEDNN_MAX_CPU_ISA": "AVX2"}}
+    assert differing(taken(), here | {"threads": 2, "backend": {"capability": "AVX2"}}, other) == [
+        "threads 2, was 1",
+        "capability AVX2, was AVX512",
+        "processor another, was one",
+        "ONEDNN_MAX_CPU_ISA AVX2, was None",
+    ]
+    faster = here["environment"] | {"speed_variables": {"MALLOC_TRIM_THRESHOLD_": "1"}}
+    assert differing(taken(), here, faster) == []
+
+
+# What is printed
+
+
+def test_a_finding_that_many_share_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    gone = missing("data/raw/mnist", "dvc pull")
+    numbers = [Number("I", f"row {n}", CellKey("cells", "mnist", f"c{n}"), 0) for n in range(7)]
+    verdicts = [Verdict(number, 12.5, [gone] if number.row != "row 6" else []) for number in numbers]
+    tell(verdicts, [], 1.0)
+    said = capsys.readouterr().out
+    assert said.count("data/raw/mnist is not here: dvc pull") == 1
+    assert "    I, row 0, seed 0; I, row 1, seed 0; I, row 2, seed 0; I, row 3, seed 0, and 2 more\n" in said
+    assert "numbers: 1 proved, 6 incomplete, 0 broken; the pages: proved (1.0 s)" in said
+
+
+def test_the_command_waits_for_no_torch() -> None:
+    code = "import sys, stages.audit.verify, stages.audit.checks, stages.audit.pages; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+def test_a_usage_error_has_a_status_of_its_own() -> None:
+    command = [sys.executable, "-m", "stages.audit", "verify", "--what"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert json.dumps("--what")[1:-1] in done.stderr

@@ -1,0 +1,109 @@
+"""A file of the paper that cannot be read, or a claim that no rule can test, is one line that says what is allowed."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from stages.audit_paper import main
+from stages.core.errors import CorruptFileError, MissingFileError
+from stages.core.params import Params
+from stages.trial.audit import findings
+from stages.trial.paper import Claim, Paper, read_paper
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(REPOSITORY / "data" / "paper", tmp_path / "paper"))
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+
+
+@pytest.mark.parametrize("name", ["tables", "reports", "logs", "finals", "claims", "published"])
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
+    (folder / f"{name}.csv").unlink()
+    with pytest.raises(MissingFileError, match=rf"{name}\.csv is missing"):
+        read_paper(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "message"),
+    [
+        ("tables", "accuracy", "percentage", "no column accuracy; expected columns table, row, accuracy"),
+        ("tables", "99.1", "about 99", "line 2, accuracy 'about 99'"),
+        ("reports", "6,mnist", "6,mnst", "line 2, dataset 'mnst'; expected 'mnist' or 'cifar10'"),
+        ("reports", "0.993", "", "figure 6, 0: no precision or recall"),
+        ("reports", "macro avg", "mean", "figure 6 has no macro avg"),
+        ("logs", "7,mnist,vgg,1,782", "7,mnist,vgg,1,many", "line 2, steps 'many'"),
+        ("finals", "9,cifar10", "99,cifar10", "no figure 9"),
+        ("claims", "parameters,equals", "weights,equals", "line 2, quantity 'weights'"),
+        ("claims", "vgg;resnet;googlenet", "vgg;lenet", "families 'lenet'"),
+    ],
+)
+def test_a_bad_line_is_named(folder: Path, name: str, old: str, new: str, message: str) -> None:
+    edit(folder / f"{name}.csv", old, new)
+    with pytest.raises(CorruptFileError) as error:
+        read_paper(folder)
+    assert str(folder / f"{name}.csv") in str(error.value)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("says", "change", "message"),
+    [
+        ("depth", {"relation": "above"}, "relation 'above'; expected 'at most' for accuracy spread"),
+        ("depth", {"value": "little"}, "value 'little'; expected a number"),
+        ("augmentation", {"where": ("VGG16",)}, "where 'VGG16'; expected two rows"),
+        ("scores of objects", {"exceptions": ("horse", "unicorn")}, "exceptions unicorn; expected classes of cifar10"),
+        (
+            "scores of digits",
+            {"quantity": "precision", "relation": "mostly above"},
+            "expected precision or recall or f1",
+        ),
+        ("ResNet is fast", {"value": "lenet"}, "expected vgg or resnet or googlenet"),
+        ("colours", {"dataset": ""}, "no dataset; expected a data set"),
+        ("size of VGG", {"value": "many"}, "value 'many'; expected a number like 224 or 140M"),
+    ],
+)
+def test_a_claim_that_cannot_be_tested_is_refused(
+    paper: Paper, params: Params, says: str, change: dict[str, object], message: str
+) -> None:
+    def changed(claim: Claim) -> Claim:
+        return claim.model_copy(update=change) if claim.says == says else claim
+
+    with pytest.raises(CorruptFileError) as error:
+        findings(replace(paper, claims=tuple(map(changed, paper.claims))), params)
+    assert message in str(error.value)
+    assert repr(says) in str(error.value)
+
+
+def test_a_report_with_a_class_too_few_is_refused(clean: Callable[[int], Paper], params: Params) -> None:
+    paper = clean(1)
+    first = paper.reports[0]
+    short = replace(paper, reports=(replace(first, classes=first.classes[1:]), *paper.reports[1:]))
+    with pytest.raises(CorruptFileError, match=r"Fig\. 6 has 9 classes; expected 10"):
+        findings(short, params)
+
+
+def test_a_mistake_ends_the_stage_with_one_line_and_no_page(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").mkdir()
+    folder.rename(tmp_path / "data" / "paper")
+    shutil.copy2(REPOSITORY / "params.yaml", tmp_path)
+    edit(tmp_path / "data" / "paper" / "tables.csv", "99.1", "high")
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["--out", "page.md"])
+    assert done.exit_code == 1
+    assert done.output.startswith("Error: data/paper/tables.csv: line 2, accuracy 'high'")
+    assert len(done.output.splitlines()) == 1
+    assert not Path("page.md").exists()

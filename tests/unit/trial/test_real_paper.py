@@ -1,0 +1,102 @@
+"""The rules, on the real paper: what is known not to add up is found, and nothing of it stands in the code."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from stages.audit_paper import main
+from stages.core.params import Params
+from stages.trial.audit import findings
+from stages.trial.finding import Sureness
+from stages.trial.page import paper_audit_page
+from stages.trial.paper import Paper
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+SOURCES = sorted((REPOSITORY / "stages" / "trial").glob("*.py"))
+
+KNOWN = [
+    ("copied-figure", ("Fig. 6", "Fig. 10")),
+    ("copied-figure", ("Fig. 11", "Fig. 13")),
+    ("figure-and-tables", ("Fig. 6", "Table I")),
+    ("figure-and-tables", ("Fig. 7", "Table I")),
+    ("figure-and-tables", ("Fig. 11", "Table III")),
+    ("report-and-log", ("Fig. 8", "Fig. 9")),
+    ("report-and-log", ("Fig. 10", "Fig. 11")),
+    ("steps", ("Fig. 11",)),
+    (
+        "same-row-same-number",
+        ("Table VI: GoogLeNet with data augmentation", "Table III: GoogLeNet with data augmentation"),
+    ),
+    ("outlier", ("Table VI: GoogLeNet with data augmentation",)),
+    ("epoch-times", ("Fig. 7",)),
+    ("claim", ("Section IV-C", "Fig. 8")),
+    ("claim", ("Section IV-C", "Fig. 12")),
+    ("claim", ("Section IV-C", "Fig. 14")),
+    ("claim", ("Section IV-C", "Fig. 16")),
+    ("claim", ("Section V", "Fig. 17")),
+    ("claim", ("Section V", "Table I")),
+    ("claim", ("Section III-C", "Fig. 15")),
+    ("claim-and-claim", ("Section IV-B.2", "Table IV")),
+    ("claim-and-claim", ("Section IV-B.2", "Table V")),
+    ("claim-and-claim", ("Section IV-B.2", "Table VI")),
+    ("claim-and-source", ("Section II",)),
+    ("claim-and-source", ("Section III-A.1",)),
+    ("claim-without-row", ("Section V", "Table III", "Table VI")),
+]
+
+
+@pytest.mark.parametrize(("rule", "places"), KNOWN)
+def test_a_known_contradiction_is_found(real: Paper, params: Params, rule: str, places: tuple[str, ...]) -> None:
+    assert (rule, places) in {(each.rule, each.places) for each in findings(real, params)}
+
+
+def test_what_the_reports_print_adds_up(real: Paper, params: Params) -> None:
+    sound = {"f1-of-class", "averages", "supports", "whole-images", "validation-images", "figure-and-cell"}
+    assert not sound & {each.rule for each in findings(real, params)}
+
+
+def test_the_classes_and_scores_that_break_a_claim_are_named(real: Paper, params: Params) -> None:
+    found = {each.places[1]: each.contradicts for each in findings(real, params) if each.places[0] == "Section IV-C"}
+    assert found["Fig. 8"] in ("bird: f1 0.758", "precision can be above recall in 15 of 30 classes")
+    assert found["Fig. 12"] == "airplane: f1 0.796, bird: f1 0.674"
+    assert found["Fig. 16"] == "bird: f1 0.730"
+
+
+def test_steps_say_which_data_set_they_would_fit(real: Paper, params: Params) -> None:
+    (found,) = [each for each in findings(real, params) if each.rule == "steps"]
+    assert found.sentence == "It would fit CIFAR10 (45000 images, batches of 128)."
+
+
+def test_no_code_names_a_figure_a_row_a_class_or_a_number_of_the_paper(real: Paper, params: Params) -> None:
+    printed = {row.row for row in real.rows} | {row.accuracy for row in real.rows if "." in row.accuracy}
+    printed |= {f"Table {number}" for number in params.tables} | {f"Fig. {log.figure}" for log in real.logs}
+    printed |= {"mnist", "cifar10", "vgg", "resnet", "googlenet", "airplane", "bird", "deer"}
+    for source in SOURCES:
+        tree = ast.parse(source.read_text())
+        described = (ast.Module, ast.FunctionDef, ast.ClassDef)
+        docstrings = [ast.get_docstring(node, clean=False) for node in ast.walk(tree) if isinstance(node, described)]
+        constants = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+        in_code = [repr(value) for value in constants if value not in docstrings]
+        assert not [(source.name, value) for value in in_code for text in printed if text in value]
+
+
+def test_the_page_has_every_finding_under_its_sureness(real: Paper, params: Params) -> None:
+    found = findings(real, params)
+    page = paper_audit_page(found)
+    for sureness in Sureness:
+        of_kind = [each for each in found if each.sureness == sureness]
+        section = page.split(f"## {sureness.capitalize()}\n")[1].split("\n## ")[0]
+        assert section.count("| `") == len(of_kind)
+        assert f" {len(of_kind)} {sureness.value}" in page.splitlines()[2]
+    assert all(line.count("|") in (0, 5, 6) for line in page.splitlines())
+
+
+def test_the_stage_writes_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real: Paper, params: Params
+) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    done = CliRunner().invoke(main, ["--out", str(tmp_path / "page.md")])
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "page.md").read_text() == paper_audit_page(findings(real, params))
