@@ -1,1 +1,1 @@
-"""The MLflow mirror: for looking and comparing. Nothing is computed from it, and it can be lost."""
+"""The MLflow mirror: for looking and comparing. Nothing is computed from it; lost, it is rebuilt from the records."""

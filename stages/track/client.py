@@ -1,7 +1,5 @@
 """The stage's end of the mirror: tells MLflow of one run, never raises, and waits at most `PATIENCE` in all."""
 
-import math
-import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,12 +9,13 @@ from typing import Any, Self
 
 from stages.core.params import Params
 from stages.core.progress import say
-from stages.track.describe import description
+from stages.core.provenance import timestamp
+from stages.track.describe import description, finite, milliseconds
 from stages.track.process import MirrorProcess
-from stages.track.uri import tracking_uri
+from stages.track.uri import said, tracking_uri
 
 PATIENCE = 10.0  # seconds that one stage waits for MLflow, all its waits together
-MILLISECONDS = 1000
+SYNC = "python -m stages.track sync"
 
 
 class Mirror:
@@ -45,8 +44,7 @@ class Mirror:
         if self.process is None:
             return
         with self._harmless():
-            finite = {name: value for name, value in metrics.items() if value is not None and math.isfinite(value)}
-            self._send({"event": "metrics", "metrics": finite, "time": _milliseconds(at), "step": step})
+            self._send({"event": "metrics", "metrics": finite(metrics), "time": _milliseconds(at), "step": step})
 
     def run(self) -> dict[str, str] | None:
         """The id and experiment of the run that was opened, or None when MLflow did not answer."""
@@ -106,9 +104,8 @@ class Mirror:
         self.failed = True
         if self.process is not None:
             self.process.kill()  # lest it takes the end of its input for the end of the stage
-        what = f"not mirrored to MLflow at {tracking_uri()}: {_shortened(why)}"
-        what = re.sub(r"(?<=://)[^/@\s]+@", "", what)  # a password in an address is not for the log
-        say(f"warning: {what}. The stage goes on; its results are in files")
+        what = f"not mirrored to MLflow at {said(tracking_uri())}: {said(why)}"
+        say(f"warning: {what}. The stage goes on; its results are in files, and {SYNC} adds them to MLflow later")
 
     @contextmanager
     def _harmless(self) -> Iterator[None]:
@@ -118,11 +115,6 @@ class Mirror:
             self._fail(f"{type(error).__name__}: {error}")
 
 
-def _shortened(text: str) -> str:
-    """One line of at most 300 characters: a long error says what failed at its start, and why at its end."""
-    line = " ".join(text.split())
-    return line if len(line) <= 300 else f"{line[:120]} ... {line[-175:]}"
-
-
 def _milliseconds(seconds: float | None) -> int:
-    return round((time.time() if seconds is None else seconds) * MILLISECONDS)
+    """As a run record has the time, to the millisecond, so that a sync from the record finds what is there."""
+    return milliseconds(timestamp(time.time() if seconds is None else seconds))

@@ -1,10 +1,13 @@
 """What MLflow is told of a run: names, parameters, tags and data set, from the run record and params.yaml alone."""
 
+import hashlib
 import json
+import math
 from datetime import datetime
 from typing import Any
 
 from stages.core.params import Params, flatten
+from stages.core.records import json_text
 
 # Petroff's eight colours (arXiv:2107.02270), told apart by colour-blind readers too; MLflow's own may be given twice.
 _COLOURS = ("#1845fb", "#ff5e02", "#c91f16", "#c849a9", "#adad7d", "#86c8dd", "#578dff", "#656364")
@@ -80,9 +83,20 @@ def run_metrics(record: dict[str, Any]) -> dict[str, float | None]:
     return {"images_per_second": record["images_per_second"], "seconds": record["times"]["seconds"]}
 
 
+def finite(metrics: dict[str, float | None]) -> dict[str, float]:
+    """Those of the metrics that MLflow can hold: None, NaN and infinities have no place there."""
+    return {name: value for name, value in metrics.items() if value is not None and math.isfinite(value)}
+
+
 def end_tags(record: dict[str, Any]) -> dict[str, str]:
-    """The tags that only a training that has ended can have."""
-    return {name: str(record[name]) for name in ("outcome", "device", "precision", "threads", "run_by")}
+    """The tags that only a training that has ended can have.
+
+    `record_sha256` is that of run.json. `recorded_run_id` is the run's id in the record, and so in the tables: a run
+    that a sync makes anew has another id, and is found by this tag.
+    """
+    tags = {name: str(record[name]) for name in ("outcome", "device", "precision", "threads", "run_by")}
+    recorded = {"recorded_run_id": record["mlflow"]["run_id"]} if record["mlflow"] else {}
+    return tags | recorded | {"record_sha256": _sha256(record)}
 
 
 def tested_metrics(result: dict[str, Any]) -> dict[str, float | None]:
@@ -95,8 +109,17 @@ def tested_metrics(result: dict[str, Any]) -> dict[str, float | None]:
 
 
 def tested_tags(result: dict[str, Any]) -> dict[str, str]:
-    """The tags that only a tested run can have."""
-    return {"evaluate_stage": result["stages"]["evaluate"], "at_chance": str(result["at_chance"]).lower()}
+    """The tags that only a tested run can have; `result_sha256` is that of the result's JSON file."""
+    return {
+        "evaluate_stage": result["stages"]["evaluate"],
+        "at_chance": str(result["at_chance"]).lower(),
+        "evaluated": result["evaluated"]["times"]["ended"],
+        "result_sha256": _sha256(result),
+    }
+
+
+def _sha256(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json_text(content).encode()).hexdigest()
 
 
 def milliseconds(timestamp: str) -> int:

@@ -16,12 +16,16 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     from stages.track.store import Store
 
-_ENVIRONMENT = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # a dead server fails within seconds; by default it takes minutes
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "3",  # seconds
+QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",  # only stage `download` goes to the network
     "MLFLOW_DISABLE_AGENT_HINT": "1",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+_ENVIRONMENT = {
+    **QUIET,
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # a dead server fails within seconds; by default it takes minutes
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "3",  # seconds
 }
 _NOT_NEEDED = ("numpy", "pandas")  # a third of MLflow's import; mlflow-skinny does without them
 
@@ -90,12 +94,12 @@ class Mirrored:
 
     def metrics(self, event: dict[str, Any]) -> None:
         """One value for each of some metrics."""
-        self.store.metrics(self.run_id, event["metrics"], event["time"], event["step"])
+        self.store.metrics(self.run_id, [(event["metrics"], event["time"], event["step"])])
 
     def close(self, event: dict[str, Any]) -> None:
-        """Add tags and artifacts, and end the run unless the event has no status."""
-        self.store.tags(self.run_id, event["tags"])
+        """Add artifacts, then the tags that say that all is there, and end the run unless the event has no status."""
         self.store.artifacts(self.run_id, event["artifacts"])
+        self.store.tags(self.run_id, event["tags"])
         self.end(event["status"], event["time"])
 
     def end(self, status: str | None, time: int) -> None:

@@ -1,13 +1,15 @@
-"""The one module that imports MLflow: opens a run, adds to it, closes it."""
+"""The one module that imports MLflow: opens a run, adds to it, closes it, and finds those that are there."""
 
 import re
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from filelock import FileLock
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from sqlalchemy.exc import SQLAlchemyError
 
 from stages.core.records import atomic_path
 from stages.track.uri import tracking_uri
@@ -15,6 +17,20 @@ from stages.track.uri import tracking_uri
 ARTIFACTS = Path("mlartifacts")
 _SQLITE = "sqlite:///"
 _PARAM_LENGTH = 6000  # characters MLflow keeps of a parameter
+_BATCH = 1000  # metric values that MLflow takes in one call
+FAILURES = (MlflowException, SQLAlchemyError, OSError)  # what a store that is down, full or broken raises
+_PAGE = 1000  # runs or experiments that MLflow returns in one call
+
+
+class Found(NamedTuple):
+    """A training's run, as the store has it; `start_time` in milliseconds since the epoch."""
+
+    run_id: str
+    experiment_id: str
+    start_time: int
+    status: str
+    deleted: bool
+    tags: dict[str, str]
 
 
 class Store:
@@ -25,6 +41,7 @@ class Store:
         if self.uri.startswith(_SQLITE):
             create_database(Path(self.uri.removeprefix(_SQLITE).partition("?")[0]))
         self.client = MlflowClient(self.uri)
+        self.experiments: dict[str, str] = {}
 
     def open(self, description: dict[str, Any]) -> str:
         """Create a run with its parameters, tags and data set, and return its id."""
@@ -35,15 +52,24 @@ class Store:
             tags=description["tags"],
             run_name=description["run_name"],
         )
-        parameters = [Param(key, value[:_PARAM_LENGTH]) for key, value in description["parameters"].items()]
-        self.client.log_batch(run.info.run_id, params=parameters)
-        context = InputTag("mlflow.data.context", "training")
-        self.client.log_inputs(run.info.run_id, [DatasetInput(Dataset(**description["dataset"]), [context])])
+        self.describe(run.info.run_id, description)
         return run.info.run_id
 
-    def metrics(self, run_id: str, metrics: dict[str, float], time: int, step: int) -> None:
-        """Add one value to each metric's series, at `time` in milliseconds."""
-        self.client.log_batch(run_id, metrics=[Metric(key, value, time, step) for key, value in metrics.items()])
+    def describe(self, run_id: str, description: dict[str, Any]) -> None:
+        """Add a run's parameters and data set; those that are there are left alone, other values refused."""
+        parameters = [Param(key, value[:_PARAM_LENGTH]) for key, value in description["parameters"].items()]
+        self.client.log_batch(run_id, params=parameters)
+        context = InputTag("mlflow.data.context", "training")
+        self.client.log_inputs(run_id, [DatasetInput(Dataset(**description["dataset"]), [context])])
+
+    def metrics(self, run_id: str, metrics: Sequence[tuple[dict[str, float], int, int]]) -> None:
+        """Add to the metrics' series: some values by their names, their time in milliseconds, and their step.
+
+        A value that is there already, with this time and step, stays single.
+        """
+        values = [Metric(key, value, time, step) for some, time, step in metrics for key, value in some.items()]
+        for start in range(0, len(values), _BATCH):
+            self.client.log_batch(run_id, metrics=values[start : start + _BATCH])
 
     def tags(self, run_id: str, tags: dict[str, str]) -> None:
         """Set tags of a run."""
@@ -58,7 +84,43 @@ class Store:
         """End a run as FINISHED, FAILED or KILLED, at `end_time` (milliseconds)."""
         self.client.set_terminated(run_id, status, end_time)
 
+    def trainings(self, budget: str) -> list[Found]:
+        """The runs of a budget's trainings in every experiment, deleted ones too."""
+        some = [one.experiment_id for one in _paged(self.client.search_experiments, view_type=ViewType.ALL)]
+        wanted = f"tags.budget = '{budget}' AND tags.dvc_stage LIKE 'train-%'"
+        runs = _paged(self.client.search_runs, experiment_ids=some, filter_string=wanted, run_view_type=ViewType.ALL)
+        return [
+            Found(
+                run.info.run_id,
+                run.info.experiment_id,
+                run.info.start_time,
+                run.info.status,
+                run.info.lifecycle_stage == "deleted",
+                run.data.tags,
+            )
+            for run in runs
+        ]
+
+    def files(self, run_id: str) -> set[str]:
+        """The names of a run's artifacts."""
+        return {artifact.path for artifact in self.client.list_artifacts(run_id)}
+
+    def restore(self, run: Found) -> None:
+        """Bring a deleted run back, and its experiment if that was deleted."""
+        if self.client.get_experiment(run.experiment_id).lifecycle_stage == "deleted":
+            self.client.restore_experiment(run.experiment_id)
+        self.client.restore_run(run.run_id)
+
+    def abandon(self, run_id: str) -> None:
+        """Mark a run as killed, at a time that nobody knows."""
+        self.client.update_run(run_id, "KILLED")
+
     def _experiment(self, name: str) -> str:
+        if name not in self.experiments:
+            self.experiments[name] = self._find_experiment(name)
+        return self.experiments[name]
+
+    def _find_experiment(self, name: str) -> str:
         """The id of an experiment, made if need be, and brought back if it was deleted: its name is taken for good."""
         found = self.client.get_experiment_by_name(name)
         if found is None:
@@ -90,3 +152,19 @@ def create_database(file: Path) -> None:
             return
         with atomic_path(file) as temporary:
             MlflowClient(f"{_SQLITE}{temporary}").search_experiments(max_results=1)
+
+
+def refuses(error: Exception) -> bool:
+    """Whether MLflow refuses a value, such as another one for a parameter that a run has, rather than fails."""
+    return isinstance(error, MlflowException) and error.error_code == "INVALID_PARAMETER_VALUE"
+
+
+def _paged(search: Callable[..., Any], **wanted: Any) -> Iterator[Any]:
+    """All that a search finds, page by page."""
+    token = None
+    while True:
+        page = search(**wanted, max_results=_PAGE, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return

@@ -1,6 +1,7 @@
-"""Where runs are mirrored to."""
+"""Where runs are mirrored to, and how an error there is said."""
 
 import os
+import re
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 
@@ -11,3 +12,12 @@ def tracking_uri() -> str:
     Always said outright: MLflow's own default falls back to its file store when a folder `mlruns/` lies about.
     """
     return os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+
+
+def said(text: object) -> str:
+    """An error for the log: one line of at most 300 characters, without the password that an address may hold.
+
+    A long error says what failed at its start, and why at its end.
+    """
+    line = re.sub(r"(?<=://)[^/@\s]+@", "", " ".join(str(text).split()))
+    return line if len(line) <= 300 else f"{line[:120]} ... {line[-175:]}"

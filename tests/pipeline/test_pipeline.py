@@ -3,13 +3,17 @@
 import csv
 import json
 import re
+import shutil
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.pipeline.conftest import Repository
+from tests.held import held
+from tests.pipeline.conftest import ROOT, Repository, environment
 
 CELLS = ["mnist/vgg11", "mnist/resnet18", "mnist/resnet18-sgd", "cifar10/googlenet-sgd", "cifar10/resnet18-lr1e-2"]
 STUDY = "cifar10/resnet18-lr1e-2-sgd"
@@ -89,6 +93,21 @@ def test_mlflow_has_one_finished_run_a_cell_and_the_tables_name_it(repository: R
     assert named.keys() < runs.keys()
     for run, mean in named.items():
         assert accuracy[run] == pytest.approx(mean)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # MLflow's own store uses what SQLAlchemy 2.1 deprecates
+def test_a_clone_that_never_trained_gets_the_same_runs_by_a_sync(repository: Repository, tmp_path: Path) -> None:
+    """From the results alone MLflow then holds, but for the runs' ids, all that it was told while they ran."""
+    clone = tmp_path / "clone"
+    shutil.copytree(repository.folder / "reports/quick/cells", clone / "reports/quick/cells")
+    shutil.copy(repository.folder / "params.yaml", clone)
+    command = [sys.executable, "-m", "stages.track", "sync"]
+    variables = environment(PYTHONPATH=str(ROOT))
+    done = subprocess.run(command, cwd=clone, env=variables, capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines()[0] == "6 runs: 6 added, 0 completed, 0 there already"
+    lived = held(f"sqlite:///{repository.folder}/mlflow.db", tmp_path / "lived")
+    synced = held(f"sqlite:///{clone}/mlflow.db", tmp_path / "synced")
+    assert {run["tags"]["recorded_run_id"]: run for run in synced.values()} == lived
 
 
 def test_dvc_compares_the_rows_of_the_tables_and_nothing_else(repository: Repository) -> None:

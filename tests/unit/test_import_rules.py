@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "prepare": {"core"},
     "learn": {"core"},
     "score": {"core", "learn"},
-    "track": {"core"},
+    "track": {"core", "score"},
     "stats": {"core"},
     "trial": {"core"},
     "report": {"core", "score", "stats"},

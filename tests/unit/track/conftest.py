@@ -1,10 +1,13 @@
-"""A folder of its own for each test, with an MLflow store made once, and a run to mirror into it."""
+"""A folder of its own for each test, with an MLflow store made once, and a run to mirror into it; a real server."""
 
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +69,77 @@ def record(params: Params) -> Callable[..., dict[str, Any]]:
     return make
 
 
-@pytest.fixture
-def free_port() -> int:
+def unused_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+@pytest.fixture
+def free_port() -> int:
+    return unused_port()
+
+
+class Server:
+    """A real `mlflow server`, whose processes can be made to stand still: it then accepts and never answers."""
+
+    def __init__(self, folder: Path) -> None:
+        port = unused_port()
+        self.uri = f"http://127.0.0.1:{port}"
+        command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1"]
+        command += ["--port", str(port), "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
+        command += ["--artifacts-destination", str(folder / "served")]
+        quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+        self.process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=os.environ | quiet,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # its workers are signalled with it
+        )
+
+    def wait(self) -> None:
+        """Until it answers."""
+        import requests
+
+        deadline = time.monotonic() + 120
+        while True:
+            assert self.process.poll() is None
+            try:
+                requests.get(f"{self.uri}/health", timeout=1)
+                return
+            except (requests.ConnectionError, requests.Timeout):
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+
+    def signal(self, number: int) -> None:
+        os.killpg(self.process.pid, number)
+
+    def hang(self) -> None:
+        self.signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self.signal(signal.SIGCONT)
+
+
+@pytest.fixture(scope="session")
+def running(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One for all tests: it takes long to start."""
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copy(template, folder / "mlflow.db")
+    server = Server(folder)
+    try:
+        server.wait()
+        yield server
+    finally:
+        server.signal(signal.SIGKILL)
+        server.process.wait()
+
+
+@pytest.fixture
+def server(workplace: Path, running: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """The tracking server, in a working folder without a store."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", running.uri)
+    yield running
+    running.go_on()

@@ -20,6 +20,7 @@ with pytest.MonkeyPatch.context() as patch:
 from stages.core.params import Params
 from stages.track.client import Mirror
 from stages.track.describe import description, parameters
+from tests.unit.track.conftest import Server
 
 Record = Callable[..., dict[str, Any]]
 # MLflow's own store, in this process: it uses what SQLAlchemy 2.1 deprecates.
@@ -51,7 +52,7 @@ def mirrored(record: dict[str, Any], params: Params, status: str | None = "FINIS
 def test_round_trip(store: Path, record: Record, params: Params, capfd: pytest.CaptureFixture[str]) -> None:
     (store.parent / "mlruns" / "0").mkdir(parents=True)  # a left-over of MLflow's file store
     (store.parent / "mlruns" / "0" / "meta.yaml").write_text("experiment_id: '0'\nname: Default\n")
-    before = time.time() * 1000
+    before = int(time.time() * 1000)
     with Mirror() as mirror:
         mirror.start(record(), params)
         mirror.metrics({"train_loss": 2.5, "train_accuracy": 0.25}, 1, at=1767323050.125)
@@ -148,41 +149,18 @@ def test_eight_first_connections_at_once(workplace: Path, record: Record, params
     assert sorted(os.listdir(workplace)) == ["events", "mlflow.db", "mlflow.db.lock"]  # noqa: PTH208
 
 
-def test_server(
-    store: Path,
-    record: Record,
-    params: Params,
-    free_port: int,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    import requests
-
-    uri = f"http://127.0.0.1:{free_port}"
-    monkeypatch.setenv("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
-    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1"]
-    command += ["--port", str(free_port), "--backend-store-uri", f"sqlite:///{store}"]
-    command += ["--artifacts-destination", str(store.parent / "served")]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as server:
-        try:
-            deadline = time.monotonic() + 60
-            while time.monotonic() < deadline and server.poll() is None:
-                try:
-                    requests.get(f"{uri}/health", timeout=1)
-                    break
-                except requests.ConnectionError:
-                    time.sleep(0.2)
-            monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-            file = store.parent / "run.json"
-            file.write_text("{}")
-            with Mirror() as mirror:
-                mirror.start(record(), params)
-                mirror.metrics({"a": 1.5}, 1, at=1.0)
-                mirror.close([file], {"outcome": "trained"}, "FINISHED")
-            [(experiment, [run])] = runs(uri).items()
-            assert experiment == "Table I: VGG on MNIST"
-            assert (run.info.status, run.data.metrics) == ("FINISHED", {"a": 1.5})
-            assert [artifact.path for artifact in MlflowClient(uri).list_artifacts(run.info.run_id)] == ["run.json"]
-            assert not (store.parent / "mlartifacts").exists()
-        finally:
-            server.terminate()
+def test_server(server: Server, workplace: Path, record: Record, params: Params) -> None:
+    file = workplace / "run.json"
+    file.write_text("{}")
+    with Mirror() as mirror:
+        mirror.start(record(), params)
+        mirror.metrics({"a": 1.5}, 1, at=1.0)
+        opened = mirror.run()
+        mirror.close([file], {"outcome": "trained"}, "FINISHED")
+    assert opened
+    client = MlflowClient(server.uri)
+    run = client.get_run(opened["run_id"])
+    assert client.get_experiment(run.info.experiment_id).name == "Table I: VGG on MNIST"
+    assert (run.info.status, run.data.metrics) == ("FINISHED", {"a": 1.5})
+    assert [artifact.path for artifact in client.list_artifacts(run.info.run_id)] == ["run.json"]
+    assert not (workplace / "mlartifacts").exists()

@@ -1,6 +1,7 @@
 """A mirror that fails costs one warning and at most its patience; the stage never notices more."""
 
 import json
+import shutil
 import signal
 import socket
 import sqlite3
@@ -17,9 +18,15 @@ import pytest
 from stages.core.params import Params
 from stages.track import client
 from stages.track.client import PATIENCE, Mirror
+from tests.held import held
+from tests.unit.track import live
+from tests.unit.track.conftest import ROOT, Server
+from tests.unit.track.evaluated import put_result, result
 
 Record = Callable[..., dict[str, Any]]
-END = ". The stage goes on; its results are in files\n"
+# MLflow's own store, in this process: it uses what SQLAlchemy 2.1 deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+END = ". The stage goes on; its results are in files, and python -m stages.track sync adds them to MLflow later\n"
 FAILING = """
 import json, sys, time
 from stages.core.params import load_params
@@ -228,3 +235,38 @@ def test_killed_while_it_makes_the_store(workplace: Path) -> None:
             time.sleep(0.02)
         process.kill()
     assert not (workplace / "mlflow.db").exists()
+
+
+@pytest.mark.parametrize("until", [0, 2])
+def test_a_server_that_hangs_costs_no_run(
+    until: int,
+    server: Server,
+    workplace: Path,
+    template: Path,
+    params: Params,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """From the start, or after the first epoch. The training ends as ever, and once the server answers, a sync makes
+    there what a sync makes in a new store.
+    """
+    made = result(seed=until)
+    with one_warning(capfd, f"at {server.uri}: MlflowException", "Read timed out"):
+        live.train(made, params, workplace, until, server.hang)
+    server.go_on()
+    put_result(made, workplace)
+    shutil.copy(ROOT / "params.yaml", workplace)
+    done = live.sync_here()
+    assert done.stdout == ""
+    assert (
+        done.stderr.splitlines()[0] == f"1 runs: {int(until == 0)} added, {int(until > 0)} completed, 0 there already"
+    )
+    there = held(server.uri, tmp_path_factory.mktemp("fetched")).values()
+    [completed] = (run for run in there if run["tags"]["dvc_stage"] == made["run"]["stage"])
+    assert live.sync_here().output == "1 runs: 0 added, 0 completed, 1 there already\n"
+    uri = f"sqlite:///{shutil.copy(template, workplace / 'mlflow.db')}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert live.sync_here().exit_code == 0
+    [anew] = held(uri, tmp_path_factory.mktemp("fetched")).values()
+    assert completed == anew

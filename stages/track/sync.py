@@ -1,0 +1,171 @@
+"""Rebuilds MLflow's runs from the run records.
+
+    python -m stages.track sync [--budget quick]
+
+In:  the results of evaluated trainings, reports/<budget>/cells/, and the run records of trainings that are not
+     evaluated, data/runs/<budget>/. Where the runs belong is said by params.yaml.
+Out: in the MLflow store (MLFLOW_TRACKING_URI, or mlflow.db) the runs that the stages would have made there: the same
+     names, parameters, series with their true times, tags, data sets and artifacts. A second sync adds nothing.
+
+A training's run is the one of its stage that started in the same millisecond, whoever made it. One that is whole is
+left alone. One that a dying tracking server left half done is completed, and one that was deleted comes back. A run
+that still says RUNNING, of a stage that has since started again and ended, is the rest of a training that was killed
+while the server was down: it is marked KILLED, without an end, which nobody knows.
+"""
+
+import os
+import tempfile
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from stages.core.errors import ParamError, StageError
+from stages.core.locks import exclusive
+from stages.core.params import Params, load_params
+from stages.core.progress import say, track
+from stages.track.describe import description
+from stages.track.mirror import QUIET
+from stages.track.recorded import Recorded, budgets, recorded
+from stages.track.uri import said, tracking_uri
+
+if TYPE_CHECKING:
+    from stages.track.store import Found, Store
+
+_ENVIRONMENT = {
+    **QUIET,
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # by default a dead server takes minutes
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",  # seconds
+}
+ADDED, COMPLETED, THERE = "added", "completed", "there already"
+ABANDONED = "that never ended marked KILLED"
+
+
+@click.command()
+@click.option("--budget", help="one of those that have run records here; by default all")
+def sync(budget: str | None) -> None:
+    """Rebuild MLflow's runs from the run records; twice adds nothing."""
+    params = load_params()
+    names = budgets()
+    if names and budget not in (None, *names):
+        raise ParamError("--budget", budget, "those with run records here: " + ", ".join(names))
+    trainings: list[Recorded] = []
+    refused: list[StageError] = []
+    for name in names if budget is None else [budget]:
+        some, left_out = recorded(name)
+        trainings += some
+        refused += left_out
+    if not trainings and not refused:
+        raise StageError("no run records under reports/ or data/runs/; they are made by: dvc repro")
+    if trainings:
+        with exclusive(Path("mlflow.db"), "MLflow is being synced by another process"):
+            done, differing = mirror(trainings, params)
+        tell(done)
+        refused += differing
+    if refused:
+        more = f" (and {len(refused) - 1} more files)" if len(refused) > 1 else ""
+        raise StageError(f"left out: {refused[0].message}{more}")
+
+
+def tell(done: Counter[str]) -> None:
+    """Say in one line what was done, and in another how to find what has a new id."""
+    counts = ", ".join(f"{done[how]} {how}" for how in (ADDED, COMPLETED, THERE))
+    abandoned = f"; {done[ABANDONED]} {ABANDONED}" if done[ABANDONED] else ""
+    say(f"{done.total() - done[ABANDONED]} runs: {counts}{abandoned}")
+    if done[ADDED]:
+        say("added runs have new ids: MLflow finds the one of an id in the tables by tags.recorded_run_id = 'that id'")
+
+
+def mirror(trainings: list[Recorded], params: Params) -> tuple[Counter[str], list[StageError]]:
+    """Bring the store to hold every training.
+
+    Returns how many were added, completed, and there already, and why some were not. Raises StageError when the store
+    fails; a later sync goes on from there.
+    """
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    from stages.track.store import FAILURES, Store, refuses  # MLflow takes seconds to import
+
+    done: Counter[str] = Counter()
+    refused = []
+    try:
+        store = Store()
+        found = [run for budget in {one.record["budget"] for one in trainings} for run in store.trainings(budget)]
+        there = Index(found)
+        for one in track(trainings, len(trainings), "sync"):
+            run = there.run_of(one)
+            try:
+                done[bring(store, one, run, params)] += 1
+            except FAILURES as error:
+                if not run or not refuses(error):
+                    raise
+                refused.append(StageError(f"{one.file}: MLflow's run {run.run_id} is another: {said(error)}"))
+        for run in there.abandoned(trainings):
+            store.abandon(run.run_id)
+            done[ABANDONED] += 1
+    except FAILURES as error:
+        so_far = f" after {done.total()} of {len(trainings)} runs" if done else ""
+        where = f"MLflow at {said(tracking_uri())} failed{so_far}"
+        raise StageError(f"{where}: {type(error).__name__}: {said(error)}; mend that, and sync again") from error
+    return done, refused
+
+
+class Index:
+    """The runs that a store has, by the trainings they are of."""
+
+    def __init__(self, found: "list[Found]") -> None:
+        self.runs: dict[tuple[str, int], list[Found]] = defaultdict(list)
+        for run in found:
+            self.runs[run.tags["dvc_stage"], run.start_time].append(run)
+
+    def run_of(self, one: Recorded) -> "Found | None":
+        """The run of a training: of several that which its record names, else one that is not deleted."""
+        recorded_id = (one.record["mlflow"] or {}).get("run_id")
+        runs = sorted(self.runs[one.identity], key=lambda run: (run.run_id != recorded_id, run.deleted))
+        return runs[0] if runs else None
+
+    def abandoned(self, trainings: list[Recorded]) -> "list[Found]":
+        """Those that never ended and whose stage has started again since, which it cannot while it runs."""
+        latest: dict[str, int] = {}
+        for one in trainings:
+            stage, start = one.identity
+            latest[stage] = max(start, latest.get(stage, start))
+        known = {one.identity for one in trainings}
+        return [
+            run
+            for (stage, start), runs in self.runs.items()
+            if (stage, start) not in known and start < latest.get(stage, start)
+            for run in runs
+            if run.status == "RUNNING" and not run.deleted
+        ]
+
+
+def bring(store: "Store", one: Recorded, run: "Found | None", params: Params) -> str:
+    """Add a training's run, or to its run what is missing; what was done."""
+    if run and one.result and run.tags.get("evaluated", "") > one.result["evaluated"]["times"]["ended"]:
+        one = one._replace(result=None)  # MLflow has a later test: that of another clone, which is to stay
+    if run and whole(store, one, run):
+        return THERE
+    told = description(one.record, params)
+    if run is None:
+        run_id = store.open(told)
+    else:
+        run_id = run.run_id
+        if run.deleted:
+            store.restore(run)
+        store.describe(run_id, told)
+    store.metrics(run_id, one.metrics())
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in one.artifacts().items():
+            (Path(folder) / name).write_bytes(content)
+        store.artifacts(run_id, [str(Path(folder) / name) for name in sorted(one.names())])
+    store.tags(run_id, one.tags())  # last, since they are what a whole run is known by
+    store.close(run_id, "FINISHED", one.ended)
+    return COMPLETED if run else ADDED
+
+
+def whole(store: "Store", one: Recorded, run: "Found") -> bool:
+    """Whether a run has all that is on record: the tags that are written last, its end, and every artifact."""
+    ended = not run.deleted and run.status == "FINISHED" and one.tags().items() <= run.tags.items()
+    return ended and one.names() <= store.files(run.run_id)

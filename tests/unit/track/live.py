@@ -1,0 +1,92 @@
+"""Mirrors a result live, as stages `train` and `evaluate` do it, and breaks off where told; syncs it."""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from stages.core.params import Params
+from stages.evaluate import mirror_metrics
+from stages.track.client import Mirror
+from stages.track.describe import end_tags, epoch_metrics, run_metrics
+from stages.track.sync import _ENVIRONMENT, sync
+from tests.unit.track.evaluated import put_result, put_run, sealed
+
+_LATER_KNOWN = ("outcome", "images_per_second", "mlflow")
+
+
+def seconds(time: str) -> float:
+    """As `time.time()` gives it: finer than the millisecond that the record keeps."""
+    return datetime.fromisoformat(time).timestamp() + 0.0007
+
+
+def train(
+    made: dict[str, Any], params: Params, folder: Path, until: int = -1, breaks: Callable[[], None] | None = None
+) -> None:
+    """Stage `train`, less the training. Before event number `until` the mirror process is killed, or it `breaks`.
+
+    The events: 0 open, 1 and 2 the epochs, 3 what is measured once, 4 the end. The run's id goes into the record.
+    """
+    record = made["run"]
+    with Mirror() as mirror:
+
+        def at(event: int) -> None:
+            if event == until:
+                settle(mirror)
+                (breaks or partial(kill, mirror))()
+
+        at(0)
+        mirror.start({name: value for name, value in record.items() if name not in _LATER_KNOWN}, params)
+        for epoch, times in zip(made["history"], record["times"]["epochs"], strict=True):
+            at(epoch["epoch"])
+            mirror.metrics(epoch_metrics(epoch), epoch["epoch"], seconds(times["ended"]))
+        record["mlflow"] = mirror.run()
+        run = put_run(sealed(made), folder)
+        ended = seconds(record["times"]["ended"])
+        at(3)
+        mirror.metrics(run_metrics(record), 0, ended)
+        at(4)
+        mirror.close([run / "run.json", run / "history.json"], end_tags(record), "FINISHED", ended)
+
+
+def evaluate(made: dict[str, Any], folder: Path) -> None:
+    """Stage `evaluate`, less the evaluation."""
+    from stages.score.confusion import save_confusion
+    from stages.score.layout import report_text
+
+    out = folder / "predictions"
+    out.mkdir(exist_ok=True)
+    (out / "report.txt").write_text(report_text(made["report"], made["classes"]))
+    save_confusion(made["confusion"], made["classes"], made["cell"], out / "confusion.png")
+    with Mirror() as mirror:
+        if made["run"]["mlflow"]:
+            mirror.resume(made["run"]["mlflow"]["run_id"])
+        mirror_metrics(mirror, made, [put_result(made, folder), out / "report.txt", out / "confusion.png"])
+
+
+def sync_here(*options: str) -> Result:
+    """Run `python -m stages.track sync` in this process, and leave its environment as it was."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in _ENVIRONMENT.items():
+            patch.setenv(name, value)
+        return CliRunner().invoke(sync, options)
+
+
+def settle(mirror: Mirror) -> None:
+    """Wait until MLflow has been told all that the mirror was sent."""
+    if opened := mirror.run():
+        mirror.resume(opened["run_id"])  # answered after all that was sent before it
+        assert mirror.process
+        mirror.answers.pop("run_id")
+        assert mirror.run()
+
+
+def kill(mirror: Mirror) -> None:
+    """End the mirror process; one that has not started never does."""
+    if mirror.process:
+        mirror.process.kill()
+    mirror.failed = True
