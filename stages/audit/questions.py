@@ -131,12 +131,10 @@ class ResultFiles:
     def of(self, key: CellKey, seed: int) -> Path:
         """The result of a cell and seed. Raises StageError when dvc.yaml has no one file for it."""
         stage = self._stages.get(f"evaluate-{key.stage_suffix}", {})
-        metrics = [
-            path for entry in stage.get("metrics", ()) for path in (entry if isinstance(entry, dict) else [entry])
-        ]
-        if len(metrics) != 1:
-            raise StageError(f"{DVC_FILE}: evaluate-{key.stage_suffix} has {len(metrics)} metrics; expected one file")
-        (text,) = metrics
+        found = [path for entry in stage.get("plots", ()) for path in (entry if isinstance(entry, dict) else [entry])]
+        if len(found) != 1:
+            raise StageError(f"{DVC_FILE}: evaluate-{key.stage_suffix} has {len(found)} plots; expected one file")
+        (text,) = found
         for name, value in (("budget", self.budget), ("cell", key.name), ("seed", str(seed))):
             text = text.replace(f"${{item.{name}}}", value)
         return Path(text)
