@@ -12,15 +12,19 @@ from stages.audit.compare import Page, Printed, compare, compare_lines, compare_
 from stages.audit.findings import Finding, broken, missing
 from stages.audit.numbers import Number
 from stages.audit.pipeline import Stage
+from stages.book.page import book
 from stages.core.errors import StageError
 from stages.core.params import Params
 from stages.core.settings import DATASETS
+from stages.report.claims import judge_claims
 from stages.report.evidence import CellResults, Evidence
 from stages.report.ledger import ledger_csv, ledger_json
 from stages.report.pages import text_files
 from stages.report.paper import PAPER_FOLDER, read_paper
 from stages.report.results import Result, read_result
 from stages.report.tables import table_csv, table_frame, table_index, table_page
+from stages.trial.audit import findings
+from stages.trial.paper import read_paper as read_printed
 
 
 def check_pages(numbers: Sequence[Number], here: Here) -> Printed:
@@ -31,7 +35,7 @@ def check_pages(numbers: Sequence[Number], here: Here) -> Printed:
     """
     printed = Printed(numbers)
     results = _results(numbers, here, printed)
-    stage, whole = here.tables(), len(results) == len(numbers)
+    stage, whole = here.stages.tables(), len(results) == len(numbers)
     for page in _all_pages(here, results, stage) if whole else _tables(here, results, stage):
         if not page.path.is_file():
             printed.add([], missing(page.path, f"dvc repro {stage.name}"))
@@ -50,7 +54,7 @@ def check_pages(numbers: Sequence[Number], here: Here) -> Printed:
 def value(number: Number, here: Here) -> float | None:
     """The accuracy of a number in percent, as its result has it; None where there is none to read."""
     try:
-        cells = here.tables().option("cells")
+        cells = here.stages.tables().option("cells")
         return read_result(cells, here.params, here.budget, number.key, number.seed).percent
     except StageError:
         return None
@@ -58,14 +62,14 @@ def value(number: Number, here: Here) -> float | None:
 
 def _recorded(here: Here) -> Iterator[Finding]:
     """dvc.lock of the tables, what they were made from and what they were, and of the sheets of sample images."""
-    yield from check_entry(here.tables(), here)
+    yield from check_entry(here.stages.tables(), here)
     for dataset in {table.dataset for table in here.params.tables.values()}:
-        preprocess = here.preprocess(dataset)
+        preprocess = here.stages.preprocess(dataset)
         yield from check_out(preprocess.option("samples-out"), preprocess, here)
 
 
 def _results(numbers: Sequence[Number], here: Here, printed: Printed) -> dict[Number, Result]:
-    cells, found = here.tables().option("cells"), {}
+    cells, found = here.stages.tables().option("cells"), {}
     for number in numbers:
         if not here.result(number).is_file():
             continue  # said of the number's chain
@@ -86,6 +90,8 @@ def _all_pages(here: Here, results: dict[Number, Result], stage: Stage) -> Itera
             yield Page(folder / name, text, tables.get(Path(name).stem))
     yield Page(stage.option("ledger-out"), ledger_csv(evidence), None)
     yield Page(stage.option("ledger-json-out"), ledger_json(evidence), None)
+    of_paper = findings(read_printed(PAPER_FOLDER), here.params)
+    yield Page(stage.option("book-out"), book(evidence, judge_claims(evidence), of_paper), None)
 
 
 def _tables(here: Here, results: dict[Number, Result], stage: Stage) -> Iterator[Page]:
