@@ -4,7 +4,7 @@ Only what makes pages of results runs here, so a number that was changed in a ta
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from stages.audit.checks import Here, check_entry, check_out
@@ -35,8 +35,10 @@ def check_pages(numbers: Sequence[Number], here: Here) -> Printed:
     """
     printed = Printed(numbers)
     results = _results(numbers, here, printed)
-    stage, whole = here.stages.tables(), len(results) == len(numbers)
-    for page in _all_pages(here, results, stage) if whole else _tables(here, results, stage):
+    stage, complete = here.stages.tables(), len(results) == len(numbers)
+    pages = _made(_all_pages, here, results, stage, printed) if complete else None
+    whole = pages is not None
+    for page in pages or _made(_tables, here, results, stage, printed) or ():
         if not page.path.is_file():
             printed.add([], missing(page.path, f"dvc repro {stage.name}"))
             continue
@@ -78,6 +80,21 @@ def _results(numbers: Sequence[Number], here: Here, printed: Printed) -> dict[Nu
         except StageError as error:
             printed.add([number], broken(here.result(number), error.message, "a result for the tables"))
     return found
+
+
+def _made(
+    make: Callable[[Here, dict[Number, Result], Stage], Iterator[Page]],
+    here: Here,
+    results: dict[Number, Result],
+    stage: Stage,
+    printed: Printed,
+) -> list[Page] | None:
+    """The pages; None where each result holds and they contradict each other, which is said of the pages."""
+    try:
+        return list(make(here, results, stage))
+    except StageError as error:
+        printed.add([], broken(stage.option("cells"), error.message, "results that pages can be made of"))
+        return None
 
 
 def _all_pages(here: Here, results: dict[Number, Result], stage: Stage) -> Iterator[Page]:

@@ -222,6 +222,37 @@ def test_a_metrics_file_forged_throughout(copied: Copied) -> None:
     assert copied.broken(*ROW).at(RESULT, EVALUATE)
 
 
+def test_results_that_contradict_each_other(copied: Copied) -> None:
+    """Of one result a label is another, and all that is counted from it: the pages cannot be made of both."""
+
+    def forge(result: Any) -> None:
+        from stages.audit.recount import _classes
+        from stages.score.metrics import score
+
+        result["labels"] = str((int(result["labels"][0]) + 1) % 10) + result["labels"][1:]
+        result.update(score(_classes(result["labels"]), _classes(result["predictions"]), result["classes"], 100))
+
+    copied.edit(RESULT, forge)
+    broken = copied.broken(*ROW)
+    assert broken.at(f"{RESULT}, labels", PREDICTIONS)
+    assert "were not tested on the same images" in broken.at("reports/quick/cells", "pages can be made of")["found"]
+
+
+def test_the_book(copied: Copied) -> None:
+    path, cell = "reports/quick/index.html", CELL.rpartition("/")[2]
+    before, section, page = (copied.folder / path).read_text().partition(f'id="/{ROW[0]}/{cell}"')
+    honest = json.loads((copied.folder / RESULT).read_text())["run"]["sha256"]["weights.safetensors"]
+    assert honest in page
+    copied.write(path, before + section + page.replace(honest, "f" * 64, 1))
+    line = (before + section + page.partition(honest)[0]).count("\n") + 1
+    said = copied.broken(*ROW).at(f"{path}, line {line}")
+    assert "f" * 64 in said["found"]
+    assert honest in said["expected"]
+    status, output = copied.verify()
+    assert status == 1
+    assert "numbers: 5 proved, 0 incomplete, 1 broken; the pages: broken" in output
+
+
 def test_a_prediction(copied: Copied) -> None:
     copied.flip(f"{PREDICTIONS}/logits.npy")
     broken = copied.broken(*ROW)

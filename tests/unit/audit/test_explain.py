@@ -7,9 +7,6 @@ from typing import Any
 
 import pytest
 
-from stages.audit.history import History, by_file
-from stages.core.provenance import hash_dependency
-
 ROOT = Path(__file__).parents[3]
 IV = ("IV", "VGG16 with ADAM")
 
@@ -222,29 +219,6 @@ def test_a_lock_that_is_no_lock(audited: Any, content: str | None, said: str) ->
     assert done.exit_code == 1
     assert said in done.output
     assert done.output.count("\n") == 1
-
-
-# Commits
-
-
-def test_a_commit_holds_the_recorded_sources_or_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "stages").mkdir()
-    for name in ("one.py", "two.py"):
-        (tmp_path / "stages" / name).write_text(f"# {name}\n")
-    identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
-    for command in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "two"]):
-        subprocess.run(["git", *command], check=True)
-    head = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
-    found = hash_dependency(tmp_path / "stages")
-    files, history = by_file("stages", found), History()
-    assert sorted(files) == ["stages/one.py", "stages/two.py"]
-    assert history.differing(head, files) == []
-    assert history.differing(head, files | {"stages/two.py": "0" * 32, "stages/three.py": "0" * 32}) == [
-        "stages/two.py",
-        "stages/three.py",
-    ]
-    assert history.differing("f" * 40, files) is None
 
 
 # How it starts

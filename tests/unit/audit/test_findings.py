@@ -11,15 +11,13 @@ import numpy as np
 import pytest
 
 from stages.audit.again import differing
-from stages.audit.compare import Page, Printed, compare, owners_of
+from stages.audit.compare import Page, Printed, book_owners, compare, owners_of
 from stages.audit.disk import Disk
 from stages.audit.findings import Finding, broken, differences, missing, note, status
-from stages.audit.history import History
-from stages.audit.numbers import Number, chosen, planned
+from stages.audit.numbers import Number, planned
 from stages.audit.recount import first_difference, places
 from stages.audit.told import Taken, read_told
 from stages.audit.verify import Verdict, tell
-from stages.core.errors import ParamError
 from stages.core.params import CellKey, Params, load_params
 from stages.core.provenance import hash_dependency
 from stages.learn.images import evenly_spread
@@ -69,41 +67,7 @@ def test_floats_alone_have_a_tolerance(one: Any, other: Any, exact: bool, same: 
     assert (differences("f", one, other, "said", exact=exact) == []) is same
 
 
-# Numbers
-
-
-def test_the_planned_numbers_are_the_tables_rows_and_the_studies_by_seed(params: Params) -> None:
-    numbers = planned(params)
-    rows = sum(len(table.rows) for table in params.tables.values())
-    assert rows == 34
-    assert len(numbers) == len(set(numbers)) == 2 * (rows + 1)
-    assert numbers[-1] == Number(
-        "resnet18-lr1e-2-optimizer", "resnet18-lr1e-2-sgd", CellKey("alternatives", "cifar10", "resnet18-lr1e-2-sgd"), 1
-    )
-
-
-def test_numbers_are_chosen_by_table_row_cell_and_seed(params: Params) -> None:
-    numbers = planned(params)
-    assert len(chosen(numbers, "iv", None, None)) == 16
-    (one,) = chosen(numbers, "IV", "vgg16 with adam", 1)
-    assert (one.table, str(one.key), one.seed) == ("IV", "cifar10/vgg16-adam", 1)
-    assert chosen(numbers, "cifar10/vgg16-adam", None, 1) == [one]
-
-
-@pytest.mark.parametrize(
-    ("where", "row", "seed", "said"),
-    [
-        ("X", None, None, "TABLE or CELL: 'X' is not allowed; allowed: one of I, II, III"),
-        ("III", "VGG16", None, "ROW of III: 'VGG16' is not allowed; allowed: one of GoogLeNet with adam"),
-        (None, None, 7, "seed: 7 is not allowed; allowed: one of 0, 1"),
-    ],
-)
-def test_what_is_not_planned_is_refused(
-    params: Params, where: str | None, row: str | None, seed: int | None, said: str
-) -> None:
-    with pytest.raises(ParamError) as refused:
-        chosen(planned(params), where, row, seed)
-    assert refused.value.message.startswith(said)
+# Pages
 
 
 @pytest.mark.parametrize(
@@ -163,6 +127,54 @@ def test_a_csv_file_that_differs_names_row_and_column(params: Params) -> None:
     assert printed.of_pages
 
 
+BOOK = """<section class="page" id="/" data-title="Tables">
+two numbers
+<section class="page number" id="/I/vgg16" data-title="VGG16">
+<section class="block" aria-label="Curve">
+a curve
+</section><section class="page number" id="/cifar10/resnet18-lr1e-2-sgd">
+a study's
+</section><section class="page" id="/studies" data-title="Studies">
+all studies
+"""
+
+
+def test_a_line_of_the_book_belongs_to_the_number_whose_section_it_is_in(params: Params) -> None:
+    owners = book_owners(BOOK.splitlines(), [number for number in planned(params) if number.seed == 0])
+    vgg, study = ["mnist/vgg16"], ["cifar10/resnet18-lr1e-2-sgd"]
+    assert [[str(owner.key) for owner in line] for line in owners] == [[], [], vgg, vgg, vgg, study, study, [], []]
+
+
+@pytest.mark.parametrize(
+    ("found", "of_numbers", "of_pages"),
+    [
+        (BOOK, [], []),
+        (BOOK.replace("a curve", "another curve"), ["mnist/vgg16"] * 2, []),
+        (BOOK.replace("two numbers", "three"), [], ["'three'"]),
+        (BOOK + "more\n", [], ["'more'"]),
+        ("", ["mnist/vgg16"] * 6 + ["cifar10/resnet18-lr1e-2-sgd"] * 4, ["no such line"]),
+    ],
+)
+def test_a_book_that_differs_says_where_and_of_which_number(
+    params: Params, found: str, of_numbers: list[str], of_pages: list[str]
+) -> None:
+    printed = Printed(planned(params))
+    compare(Page(Path("index.html"), BOOK, None), found, printed)
+    owners = [str(number.key) for number, findings in printed.of_numbers.items() for _ in findings]
+    assert sorted(owners) == sorted(of_numbers)
+    assert [finding.found for finding in printed.of_pages] == of_pages
+
+
+def test_of_two_long_lines_the_difference_is_shown(params: Params) -> None:
+    printed = Printed(planned(params))
+    expected = "x" * 1000 + "right" + "y" * 1000
+    compare(Page(Path("index.html"), expected, None), expected.replace("right", "wrong"), printed)
+    (finding,) = printed.of_pages
+    assert finding.found.startswith(f"... '{'x' * 40}wrong")
+    assert finding.expected.startswith(f"... '{'x' * 40}right")
+    assert finding.expected.endswith("as the results have it")
+
+
 # Files
 
 
@@ -179,23 +191,6 @@ def test_hashes_are_those_of_the_bytes_even_when_size_and_time_are_the_same(tmp_
     (folder / "a").write_text("A")
     os.utime(folder / "a", ns=(times.st_atime_ns, times.st_mtime_ns))
     assert Disk().tree(folder) == hash_dependency(folder) != disk.tree(folder)
-
-
-def test_a_commit_has_the_hashes_that_a_clean_tree_has() -> None:
-    history, known = (
-        History(),
-        subprocess.run(
-            ["git", "status", "--porcelain", "stages/learn"], cwd=ROOT, capture_output=True, text=True, check=True
-        ).stdout,
-    )
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(ROOT)
-        if not known:
-            assert history.tree(commit.strip(), "stages/learn") == hash_dependency(Path("stages/learn"))
-            assert history.tree(commit.strip(), "stages/train.py") == hash_dependency(Path("stages/train.py"))
-        assert history.files("0" * 40) is None
-        assert history.tree(commit.strip(), "stages/none") is None
 
 
 @pytest.mark.parametrize(

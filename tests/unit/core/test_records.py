@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stages.core.errors import CorruptFileError, MissingFileError
-from stages.core.records import atomic_path, file_hash, read_json, write_bytes, write_json, write_text
+from stages.core.records import atomic_path, file_hash, json_hash, read_json, write_bytes, write_json, write_text
 
 
 def test_a_file_is_written_with_its_folders_and_is_readable(tmp_path: Path) -> None:
@@ -87,3 +87,10 @@ def test_hashes_are_those_of_the_whole_file(tmp_path: Path, size: int) -> None:
     (tmp_path / "file").write_bytes(content)
     assert file_hash(tmp_path / "file") == hashlib.md5(content, usedforsecurity=False).hexdigest()
     assert file_hash(tmp_path / "file", "sha256") == hashlib.sha256(content).hexdigest()
+
+
+def test_the_hash_of_a_content_is_that_of_its_file(tmp_path: Path) -> None:
+    content = {"b": [1, 0.5, None], "a": "é"}
+    write_json(tmp_path / "file.json", content)
+    for algorithm in ("md5", "sha256"):
+        assert json_hash(content, algorithm) == file_hash(tmp_path / "file.json", algorithm)

@@ -1,0 +1,53 @@
+"""What git has of a commit."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from stages.audit.history import History, by_file
+from stages.core.provenance import hash_dependency
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_a_commit_has_the_hashes_that_a_clean_tree_has() -> None:
+    history, known = (
+        History(),
+        subprocess.run(
+            ["git", "status", "--porcelain", "stages/learn"], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout,
+    )
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        if not known:
+            assert history.tree(commit.strip(), "stages/learn") == hash_dependency(Path("stages/learn"))
+            assert history.tree(commit.strip(), "stages/train.py") == hash_dependency(Path("stages/train.py"))
+        assert history.files("0" * 40) is None
+        assert history.tree(commit.strip(), "stages/none") is None
+
+
+def test_a_commit_holds_the_recorded_sources_or_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "stages").mkdir()
+    for name in ("one.py", "two.py"):
+        (tmp_path / "stages" / name).write_text(f"# {name}\n")
+    identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+    for command in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "two"]):
+        subprocess.run(["git", *command], check=True)
+    head = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    found = hash_dependency(tmp_path / "stages")
+    files, history = by_file("stages", found), History()
+    assert sorted(files) == ["stages/one.py", "stages/two.py"]
+    assert history.differing(head, files) == []
+    assert history.differing(head, files | {"stages/two.py": "0" * 32, "stages/three.py": "0" * 32}) == [
+        "stages/two.py",
+        "stages/three.py",
+    ]
+    assert history.differing("f" * 40, files) is None
+    blob = subprocess.run(
+        ["git", "rev-parse", "HEAD:stages/two.py"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    (tmp_path / ".git/objects" / blob[:2] / blob[2:]).unlink()  # as in a partial clone whose remote is away
+    assert History().differing(head, files) is None

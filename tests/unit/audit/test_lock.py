@@ -1,0 +1,56 @@
+"""What is read of dvc.lock, a stage at a time, is what is read of it whole."""
+
+from pathlib import Path
+
+import pytest
+
+from stages.audit.lock import Entry, Lock
+from stages.core.errors import CorruptFileError
+from stages.core.params import read_yaml
+
+ROOT = Path(__file__).parents[3]
+HEAD = "schema: '2.0'\nstages:\n"
+STAGE = "  one:\n    cmd: python\n    outs:\n    - path: out\n      hash: md5\n      md5: '0'\n"
+
+
+def test_every_entry_of_the_committed_lock_is_that_of_the_whole_file() -> None:
+    lock, whole = Lock(ROOT / "dvc.lock"), read_yaml(ROOT / "dvc.lock")["stages"]
+    assert lock.stages == list(whole)
+    for name, stage in whole.items():
+        entry = lock.entry(name)
+        assert entry is not None
+        assert (entry.cmd, entry.params) == (stage["cmd"], stage.get("params", {}).get("params.yaml", {}))
+        for kind, found in (("deps", entry.deps), ("outs", entry.outs)):
+            assert found == {item["path"]: item["md5"] for item in stage.get(kind, [])}
+        assert [lock.producer(path) for path in entry.outs] == [name] * len(entry.outs)
+
+
+def test_what_is_not_recorded_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "dvc.lock"
+    assert Lock(path, required=False).stages == []
+    path.write_text("")
+    assert Lock(path, required=False).entry("one") is None
+    path.write_text(HEAD + STAGE)
+    lock = Lock(path)
+    assert lock.entry("one") == Entry("python", {}, {}, {"out": "0"})
+    assert (lock.md5("one", "outs", "out"), lock.md5("one", "deps", "out"), lock.md5("two", "outs", "out")) == (
+        "0", None, None
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (HEAD + STAGE + STAGE, "stage one stands twice"),
+        (HEAD + STAGE.replace("      md5: '0'\n", ""), "stage one has another form (KeyError('md5'))"),
+        (HEAD + "  one: []\n", "stage one"),
+        ("<<<<<<< ours\n", "no stages of schema 2.0"),
+    ],
+)
+@pytest.mark.parametrize("required", [True, False])
+def test_a_lock_that_dvc_did_not_write_is_refused(tmp_path: Path, text: str, said: str, required: bool) -> None:
+    path = tmp_path / "dvc.lock"
+    path.write_text(text)
+    with pytest.raises(CorruptFileError) as refused:
+        Lock(path, required).entry("one")
+    assert said in refused.value.message

@@ -1,0 +1,73 @@
+"""Which numbers there are, and which of them words mean."""
+
+from pathlib import Path
+
+import pytest
+
+from stages.audit.numbers import Number, chosen, places, planned
+from stages.core.errors import ParamError
+from stages.core.params import CellKey, Params, load_params
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def params() -> Params:
+    return load_params(ROOT / "params.yaml").model_copy(update={"seeds": [0, 1]})
+
+
+def test_the_planned_numbers_are_the_tables_rows_and_the_studies_by_seed(params: Params) -> None:
+    numbers = planned(params)
+    rows = sum(len(table.rows) for table in params.tables.values())
+    assert rows == 34
+    assert len(numbers) == len(set(numbers)) == 2 * (rows + 1)
+    assert numbers[-1] == Number(
+        "resnet18-lr1e-2-optimizer", "resnet18-lr1e-2-sgd", CellKey("alternatives", "cifar10", "resnet18-lr1e-2-sgd"), 1
+    )
+
+
+def test_numbers_are_chosen_by_table_row_cell_and_seed(params: Params) -> None:
+    numbers = planned(params)
+    assert len(chosen(numbers, "iv", None, None)) == 16
+    (one,) = chosen(numbers, "IV", "vgg16 with adam", 1)
+    assert (one.table, str(one.key), one.seed) == ("IV", "cifar10/vgg16-adam", 1)
+    assert chosen(numbers, "cifar10/vgg16-adam", None, 1) == [one]
+
+
+@pytest.mark.parametrize(
+    ("where", "row", "seed", "said"),
+    [
+        ("X", None, None, "TABLE or CELL: 'X' is not allowed; allowed: one of I, II, III"),
+        ("III", "VGG16", None, "ROW of III: 'VGG16' is not allowed; allowed: one of GoogLeNet with adam"),
+        (None, None, 7, "seed: 7 is not allowed; allowed: one of 0, 1"),
+    ],
+)
+def test_what_is_not_planned_is_refused(
+    params: Params, where: str | None, row: str | None, seed: int | None, said: str
+) -> None:
+    with pytest.raises(ParamError) as refused:
+        chosen(planned(params), where, row, seed)
+    assert refused.value.message.startswith(said)
+
+
+def test_an_alternative_of_two_studies_stands_in_both_and_is_one_number(params: Params) -> None:
+    (name,) = (name for name, study in params.studies.items() if "resnet18-lr1e-2-sgd" in study.alternatives)
+    twice = params.model_copy(update={"studies": params.studies | {"another": params.studies[name]}})
+    assert [place.table for place in places(twice)][-2:] == [name, "another"]
+    assert planned(twice) == planned(params)
+
+
+@pytest.mark.parametrize(
+    ("where", "row", "cells"),
+    [
+        ("4", "VGG16  with ADAM", ["cifar10/vgg16-adam"]),
+        ("IV", "vgg16-adam", ["cifar10/vgg16-adam"]),
+        ("vgg16-adam", None, ["mnist/vgg16-adam", "cifar10/vgg16-adam"]),
+        ("VGG16 with SGD", None, ["cifar10/vgg16-sgd"]),
+        ("resnet18-lr1e-2-optimizer", None, ["cifar10/resnet18-lr1e-2-sgd"]),
+    ],
+)
+def test_words_mean_for_verify_what_they_mean_for_explain(
+    params: Params, where: str, row: str | None, cells: list[str]
+) -> None:
+    assert [str(number.key) for number in chosen(planned(params), where, row, 0)] == cells
