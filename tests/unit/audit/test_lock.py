@@ -43,7 +43,7 @@ def test_what_is_not_recorded_is_none(tmp_path: Path) -> None:
     [
         (HEAD + STAGE + STAGE, "stage one stands twice"),
         (HEAD + STAGE.replace("      md5: '0'\n", ""), "stage one has another form (KeyError('md5'))"),
-        (HEAD + "  one: []\n", "stage one"),
+        (HEAD + "  one:\n  - python\n", "stage one has another form"),
         ("<<<<<<< ours\n", "no stages of schema 2.0"),
     ],
 )
