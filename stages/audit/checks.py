@@ -26,7 +26,7 @@ from stages.core.records import json_text
 from stages.core.runs import DESCRIPTION, HISTORY, RECORD, WEIGHTS
 
 _SOURCES = "stages/"
-_HOW = "dvc pull, or dvc repro"
+_HOW = "dvc repro, or dvc pull if a remote has it"
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,10 @@ class Here:
     def tables(self) -> Stage:
         """The stage that makes the tables."""
         return self.pipeline.stage("aggregate-tables", budget=self.budget)
+
+    def paper(self) -> Stage:
+        """The stage that holds the paper's own numbers against each other."""
+        return self.pipeline.stage("audit-paper")
 
     def preprocess(self, dataset: str) -> Stage:
         """The stage that makes a data set's arrays."""

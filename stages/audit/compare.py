@@ -21,6 +21,7 @@ from stages.report.markdown import escape
 
 _SECTION = re.compile(r"^#+ Table ([IV]+)\b")
 _SAID_BY = "as the results have it"
+_LONG = 200  # characters
 
 
 class Printed:
@@ -144,12 +145,21 @@ def _lines(page: Page, found: str, numbers: Sequence[Number]) -> Iterator[tuple[
             continue
         for place, (one, other) in enumerate(zip_longest(ours[start:end], theirs[there:until])):
             section = sections[min(there + place, len(sections) - 1)] if sections else None
-            expected = "no such line" if other is None else repr(other)
             where = f"{page.path}, line {start + place + 1}"
-            finding = broken(where, "no such line" if one is None else repr(one), f"{expected}, {_SAID_BY}")
+            finding = broken(where, _shown(one, other), f"{_shown(other, one)}, {_SAID_BY}")
             yield finding, owners_of(one or "" if other is None else other, section, numbers)
     if ours == theirs:
         yield broken(page.path, "other line ends", f"those that were written, {_SAID_BY}"), []
+
+
+def _shown(line: str | None, other: str | None) -> str:
+    """A line; of a long one, as the book has them, the part where it begins to differ from the other."""
+    if line is None or other is None or len(line) <= _LONG:
+        return "no such line" if line is None else repr(line[:_LONG])
+    same = next(
+        (place for place, (a, b) in enumerate(zip(line, other, strict=False)) if a != b), min(len(line), len(other))
+    )
+    return repr(line[max(0, same - _LONG // 2) : same + _LONG // 2])
 
 
 def _section(line: str) -> str | None:

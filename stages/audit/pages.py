@@ -1,4 +1,4 @@
-"""The tables and all pages about them once more, from the results, against the files as text; and what DVC has of them.
+"""Tables, ledger, book and all other pages once more, from the results, against the files as text; and what DVC has.
 
 Only what makes pages of results runs here, so a number that was changed in a table has nowhere to come from.
 """
@@ -13,14 +13,19 @@ from stages.audit.findings import Finding, broken, missing
 from stages.audit.numbers import Number
 from stages.audit.pipeline import Stage
 from stages.core.errors import StageError
+from stages.book.page import book
 from stages.core.params import Params
 from stages.core.settings import DATASETS
+from stages.report.claims import judge_claims
 from stages.report.evidence import CellResults, Evidence
 from stages.report.ledger import ledger_csv, ledger_json
 from stages.report.pages import text_files
 from stages.report.paper import PAPER_FOLDER, read_paper
 from stages.report.results import Result, read_result
 from stages.report.tables import table_csv, table_frame, table_index, table_page
+from stages.trial.audit import findings as trial_findings
+from stages.trial.page import paper_audit_page
+from stages.trial.paper import read_paper as read_printed
 
 
 def check_pages(numbers: Sequence[Number], here: Here) -> Printed:
@@ -58,7 +63,8 @@ def value(number: Number, here: Here) -> float | None:
 
 def _recorded(here: Here) -> Iterator[Finding]:
     """dvc.lock of the tables, what they were made from and what they were, and of the sheets of sample images."""
-    yield from check_entry(here.tables(), here)
+    for stage in (here.tables(), here.paper()):
+        yield from check_entry(stage, here)
     for dataset in {table.dataset for table in here.params.tables.values()}:
         preprocess = here.preprocess(dataset)
         yield from check_out(preprocess.option("samples-out"), preprocess, here)
@@ -86,6 +92,9 @@ def _all_pages(here: Here, results: dict[Number, Result], stage: Stage) -> Itera
             yield Page(folder / name, text, tables.get(Path(name).stem))
     yield Page(stage.option("ledger-out"), ledger_csv(evidence), None)
     yield Page(stage.option("ledger-json-out"), ledger_json(evidence), None)
+    found = trial_findings(read_printed(PAPER_FOLDER), here.params)
+    yield Page(stage.option("book-out"), book(evidence, judge_claims(evidence), found), None)
+    yield Page(here.paper().option("out"), paper_audit_page(found), None)
 
 
 def _tables(here: Here, results: dict[Number, Result], stage: Stage) -> Iterator[Page]:

@@ -50,7 +50,7 @@ class Pipeline:
         if template not in self._templates:
             raise StageError(f"{DVC_FILE} has no stage {template}; its stages: {', '.join(self._templates)}")
         found = self._templates[template]
-        items = {name: item[name] for name in found["matrix"]}
+        items = {name: item[name] for name in found.get("matrix", ())}
 
         def fill(text: str) -> str:
             for name, value in items.items():
@@ -59,7 +59,7 @@ class Pipeline:
 
         outs = [out for kind in ("outs", "metrics", "plots") for out in found.get(kind, [])]
         return Stage(
-            f"{template}@{'-'.join(items.values())}",
+            f"{template}@{'-'.join(items.values())}" if items else template,
             fill(found["cmd"]),
             tuple(map(fill, found.get("deps", []))),
             tuple(map(fill, found.get("params", []))),

@@ -6,9 +6,9 @@ from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from pathlib import Path
 from statistics import fmean
-from typing import get_args
+from typing import Any, get_args
 
-from stages.core.errors import ParamError, StageError
+from stages.core.errors import CorruptFileError, ParamError, StageError
 from stages.core.params import CellKey, Table, read_yaml
 from stages.core.provenance import DVC_FILE
 from stages.core.records import read_json
@@ -116,9 +116,16 @@ def printed(evidence: Evidence, numbers: list[Number], files: "ResultFiles") -> 
         paths = [files.of(number.key, seed) for seed in evidence.params.seeds]
         if all(path.is_file() for path in paths):
             results = [read_json(path, "dvc repro") for path in paths]
-            mean = fmean(100 * result["correct"] / result["test_images"] for result in results)
+            mean = fmean(map(_percent, results, paths))
             texts[number] = f"{mean:.{decimals(evidence.test_images(number.key.dataset))}f}"
     return texts
+
+
+def _percent(result: Any, path: Path) -> float:
+    try:
+        return 100 * result["correct"] / result["test_images"]
+    except (KeyError, TypeError, ZeroDivisionError):
+        raise CorruptFileError(path, "no counts of its images", "correct and test_images, as evaluate writes") from None
 
 
 class ResultFiles:
