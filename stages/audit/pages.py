@@ -12,8 +12,8 @@ from stages.audit.compare import Page, Printed, compare, compare_lines, compare_
 from stages.audit.findings import Finding, broken, missing
 from stages.audit.numbers import Number
 from stages.audit.pipeline import Stage
-from stages.core.errors import StageError
 from stages.book.page import book
+from stages.core.errors import StageError
 from stages.core.params import Params
 from stages.core.settings import DATASETS
 from stages.report.claims import judge_claims
