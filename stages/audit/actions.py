@@ -7,10 +7,11 @@ nobody looks for a file, and which its md5 or sha256 identifies. An entity is a 
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from stages.audit.history import by_file
 from stages.core.errors import CorruptFileError
 from stages.core.params import flatten
 from stages.core.runs import DESCRIPTION, HISTORY, RECORD, WEIGHTS
@@ -178,7 +179,9 @@ class _Story:
             "identifier": f"swh:1:rev:{git['commit']}",
             "programmingLanguage": "Python",
             "runtimePlatform": f"Python {environment['python']}",
-            "hasPart": [self._source(name, md5) for name, md5 in _files(sources)],
+            "hasPart": [
+                self._source(name, md5) for path, found in sources.items() for name, md5 in by_file(path, found).items()
+            ],
             "softwareRequirements": [self._package(name, version) for name, version in packages.items()],
         }
         if git["dirty"]:
@@ -216,14 +219,6 @@ class _Story:
 def reference(entity: Mapping[str, Any]) -> Entity:
     """The JSON-LD that points to an entity."""
     return {"@id": entity["@id"]}
-
-
-def _files(dependencies: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for path, found in dependencies.items():
-        if "files" in found:
-            yield from ((f"{path}/{name}", md5) for name, md5 in found["files"].items())
-        else:
-            yield path, found["md5"]
 
 
 def _has(found: Mapping[str, Any], name: str) -> bool:

@@ -48,8 +48,8 @@ def predict_again(number: Number, here: Here, changed: float) -> Iterator[Findin
     if read is None:
         return  # said already
     whole, told = read
-    folder = here.train(number.key, number.seed).option("out")
-    test = here.evaluate(number.key, number.seed).option("test")
+    folder = here.stages.train(number.key, number.seed).option("out")
+    test = here.stages.evaluate(number.key, number.seed).option("test")
     absent = [path for path in (folder / WEIGHTS, test / "images.npy", test / "labels.npy") if not path.is_file()]
     if absent:
         yield missing(absent[0], f"--weights needs it; dvc pull, or dvc repro {told.stages['evaluate']}")
@@ -88,7 +88,7 @@ def train_again(number: Number, here: Here, changed: float, points: float) -> It
     if read is None:
         return
     _, told = read
-    stage = here.train(number.key, number.seed)
+    stage = here.stages.train(number.key, number.seed)
     _refuse_another(told, here)
     say(f"trains again: {number}")
     with tempfile.TemporaryDirectory() as scratch:
@@ -99,7 +99,7 @@ def train_again(number: Number, here: Here, changed: float, points: float) -> It
         if done.returncode:
             how = f"ended with exit status {done.returncode}; its output is above"
             raise StageError(f"training {number.key} again {how}")
-        test = here.evaluate(number.key, number.seed).option("test")
+        test = here.stages.evaluate(number.key, number.seed).option("test")
         yield from _compare_training(f"{number}, trained again", out, told, test, changed, points)
 
 
@@ -150,7 +150,7 @@ def _read(number: Number, here: Here) -> tuple[dict[str, Any], Told] | None:
     path = here.result(number)
     if not path.is_file():
         return None
-    read = read_told(path, here.evaluate(number.key, number.seed).name)
+    read = read_told(path, here.stages.evaluate(number.key, number.seed).name)
     return None if isinstance(read, Finding) else read
 
 

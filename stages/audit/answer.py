@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from stages.audit.chain import Chain, Link
-from stages.audit.commits import held, source_files
+from stages.audit.history import History, by_file
 from stages.audit.lock import Lock
-from stages.audit.questions import Number, ResultFiles
+from stages.audit.numbers import Place
+from stages.audit.pipeline import Stages
 from stages.core.errors import ParamError
 from stages.core.params import Params, difference, flatten
-from stages.core.provenance import stage_name
 from stages.report.conditions import conditions
 from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import decimals, fixed, signed
@@ -18,7 +18,7 @@ from stages.report.outcomes import outcome
 from stages.report.results import Result, changed_settings, check_result
 
 
-def answer(evidence: Evidence, number: Number, seed: int | None, files: ResultFiles, lock: Lock) -> dict[str, Any]:
+def answer(evidence: Evidence, number: Place, seed: int | None, stages: Stages, lock: Lock) -> dict[str, Any]:
     """Everything about a number, and about one of its trainings: that of `seed`, or of the first seed.
 
     Raises a StageError when a result is missing, or does not say where it comes from.
@@ -26,10 +26,10 @@ def answer(evidence: Evidence, number: Number, seed: int | None, files: ResultFi
     params, seeds = evidence.params, evidence.params.seeds
     if seed is not None and seed not in seeds:
         raise ParamError("--seed", seed, "one of the seeds of params.yaml: " + ", ".join(map(str, seeds)))
-    chains = {one: _chain(evidence, number, one, files, lock) for one in seeds}
+    chains = {one: _chain(evidence, number, one, stages, lock) for one in seeds}
     chosen = seeds[0] if seed is None else seed
     chain, cell = chains[chosen], CellResults(number.key, tuple(found.result for found in chains.values()))
-    result = chain.result
+    result, history = chain.result, History()
     found = {
         "number": _number(evidence, number, cell),
         "seed": chosen,
@@ -37,7 +37,7 @@ def answer(evidence: Evidence, number: Number, seed: int | None, files: ResultFi
         "configuration": _configuration(params, number, result),
         "assumptions": _assumptions(evidence, number, result),
         "chain": [_link(link) for link in chain.links],
-        "code": {"training": _code(result.run), "evaluation": _code(result.evaluated)},
+        "code": {"training": _code(result.run, history), "evaluation": _code(result.evaluated, history)},
         "machine": {"training": _machine(result.run), "evaluation": _machine(result.evaluated)},
         "times": {"training": result.run.times.model_dump(), "evaluation": result.evaluated.times.model_dump()},
         "mlflow": _mlflow(number, result),
@@ -46,25 +46,29 @@ def answer(evidence: Evidence, number: Number, seed: int | None, files: ResultFi
     return found | {"notes": _notes(params, number, chain, found)}
 
 
-def _chain(evidence: Evidence, number: Number, seed: int, files: ResultFiles, lock: Lock) -> Chain:
-    path = files.of(number.key, seed)
-    chain = Chain.of(path, stage_name("evaluate", number.key, evidence.budget_name, seed), lock)
+def _chain(evidence: Evidence, number: Place, seed: int, stages: Stages, lock: Lock) -> Chain:
+    stage = stages.evaluate(number.key, seed)
+    path = stages.result(number.key, seed)
+    chain = Chain.of(path, stage.name, lock)
     check_result(path, chain.result, evidence.params, evidence.budget_name, number.key, seed)
     return chain
 
 
-def _number(evidence: Evidence, number: Number, cell: CellResults) -> dict[str, Any]:
-    places = decimals(evidence.test_images(number.key.dataset))
+def _number(evidence: Evidence, number: Place, cell: CellResults) -> dict[str, Any]:
+    places, paper = (
+        decimals(evidence.test_images(number.key.dataset)),
+        evidence.paper.accuracy(number.table, number.row),
+    )
     return {
         "table": number.table,
         "row": number.row,
         "cell": str(number.key),
         "budget": evidence.budget_name,
-        "paper": number.paper,
+        "paper": paper,
         "ours": fixed(cell.mean, places),
         "std": None if cell.std is None else fixed(cell.std, places),
         "n": len(cell.results),
-        "difference": None if number.paper is None else signed(cell.mean - float(number.paper), places),
+        "difference": None if paper is None else signed(cell.mean - float(paper), places),
         "outcome": outcome(cell),
         "seeds": {
             str(result.seed): {
@@ -78,7 +82,7 @@ def _number(evidence: Evidence, number: Number, cell: CellResults) -> dict[str, 
     }
 
 
-def _conditions(evidence: Evidence, number: Number) -> dict[str, Any]:
+def _conditions(evidence: Evidence, number: Place) -> dict[str, Any]:
     found = conditions(evidence, number.key.dataset, [number.key.name])
     own, run = _settings(evidence.params, number, evidence.budget_name)
     return {
@@ -90,13 +94,13 @@ def _conditions(evidence: Evidence, number: Number) -> dict[str, Any]:
     }
 
 
-def _settings(params: Params, number: Number, budget: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def _settings(params: Params, number: Place, budget: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """A cell's own settings, and those that the budget gives it."""
     own = params.find(str(number.key))[1].model_dump()
     return own, params.run(str(number.key), budget, params.seeds[0]).cell.model_dump()
 
 
-def _configuration(params: Params, number: Number, result: Result) -> dict[str, Any]:
+def _configuration(params: Params, number: Place, result: Result) -> dict[str, Any]:
     """The settings that the training recorded, and what of them differs from the plain row's under the same budget."""
     recorded = flatten(result.run.config.model_dump())
     plain = flatten(params.run(str(number.plain), result.budget, result.seed).model_dump())
@@ -108,7 +112,7 @@ def _configuration(params: Params, number: Number, result: Result) -> dict[str, 
     return {"settings": recorded, "plain": str(number.plain), "differs": dict(sorted(changed.items()))}
 
 
-def _assumptions(evidence: Evidence, number: Number, result: Result) -> list[dict[str, Any]]:
+def _assumptions(evidence: Evidence, number: Place, result: Result) -> list[dict[str, Any]]:
     """The assumptions that the number's row rests on; an alternative's are those of its study's base."""
     params = evidence.params
     own, run = _settings(params, number, evidence.budget_name)
@@ -143,10 +147,12 @@ def _link(link: Link) -> dict[str, Any]:
     }
 
 
-def _code(made: Made) -> dict[str, Any]:
+def _code(made: Made, history: History) -> dict[str, Any]:
     """The commit, and whether it is here and holds the recorded sources."""
-    files = source_files(made.code)
-    differing = held(made.git.commit, files)
+    files: dict[str, str] = {}
+    for path, found in made.code.items():
+        files |= by_file(path, found.model_dump())
+    differing = history.differing(made.git.commit, files)
     return {
         "commit": made.git.commit,
         "dirty": made.git.dirty,
@@ -167,7 +173,7 @@ def _machine(made: Made) -> dict[str, Any]:
     }
 
 
-def _mlflow(number: Number, result: Result) -> dict[str, Any] | None:
+def _mlflow(number: Place, result: Result) -> dict[str, Any] | None:
     if not (result.mlflow_run and result.run.mlflow):
         return None
     return {"run_id": result.mlflow_run, "experiment": result.run.mlflow.experiment, "run": number.row}
@@ -176,7 +182,7 @@ def _mlflow(number: Number, result: Result) -> dict[str, Any] | None:
 def _reproduce(params: Params, result: Result, lock: Lock) -> dict[str, Any]:
     """The commands that make this number again: with DVC, and without."""
     stages = result.stages
-    entries = [lock.stage(stage) for stage in (stages.train, stages.evaluate)]
+    entries = [lock.entry(stage) for stage in (stages.train, stages.evaluate)]
     needed = []
     if params.budget != result.budget:
         needed.append(f"budget: {result.budget}")
@@ -186,11 +192,11 @@ def _reproduce(params: Params, result: Result, lock: Lock) -> dict[str, Any]:
         "checkout": f"git checkout {result.run.git.commit}",
         "params": needed,
         "dvc": f"dvc repro {stages.evaluate}",
-        "plain": [" ".join(entry["cmd"].split()) for entry in entries if entry],
+        "plain": [" ".join(entry.cmd.split()) for entry in entries if entry],
     }
 
 
-def _notes(params: Params, number: Number, chain: Chain, found: dict[str, Any]) -> list[str]:
+def _notes(params: Params, number: Place, chain: Chain, found: dict[str, Any]) -> list[str]:
     """What does not hold together, or cannot be looked up here."""
     result, notes = chain.result, []
     if changed := changed_settings(result.run.config, params.run(str(number.key), result.budget, result.seed)):

@@ -12,14 +12,13 @@ Nothing here needs data or weights: on a fresh clone `found()` is None for what 
 None is a value (parameters), found in the records alone. No torch, no pandas: building one takes milliseconds.
 """
 
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from stages.audit.lock import Lock
 from stages.core.provenance import folder_md5, hash_dependency
-from stages.core.records import digest, file_hash, json_text, read_json
+from stages.core.records import digest, file_hash, json_hash, read_json
 from stages.core.runs import DESCRIPTION, HISTORY, RECORD, WEIGHTS
 from stages.report.origins import Dependency, Made
 from stages.report.results import Result, parse_result
@@ -143,7 +142,7 @@ class _Links:
         records = (
             self.said(f"evaluated.deps.{path}", description.md5),
             self.said(f"run.deps.{run.training_arrays[0]}.files.{DESCRIPTION}", (train.files or {}).get(DESCRIPTION)),
-            self.said("run.data", _text_hash(self.document["run"]["data"], "md5")),
+            self.said("run.data", json_hash(self.document["run"]["data"], "md5")),
             self.locked(stages.evaluate, "deps", path),
         )
         yielded.append(Link("arrays", "description", path, "md5", records))
@@ -169,7 +168,8 @@ class _Links:
                 records.append(self.said(f"{where}.deps.{path}.files", folder_md5(found.files)))
             records.append(self.locked(stage, "deps", path))
             links.append(Link(step, "code", path, "md5", tuple(records), found.files or {}))
-        locked = self.lock.params(stage)
+        entry = self.lock.entry(stage)
+        locked = entry.params if entry else None
         in_lock = Recorded(self.lock.path.as_posix(), f"{stage}.params", digest(locked) if locked else None)
         records = [self.said(f"{where}.params", made.params_sha256), in_lock]
         return [*links, Link(step, "parameters", None, "sha256", tuple(records))]
@@ -184,7 +184,7 @@ class _Links:
             return self.said(f"evaluated.deps.{path}.files.{name}", (run.files or {})[name])
 
         def content(key: str, algorithm: Algorithm) -> Recorded:
-            return self.said(key, _text_hash(self.document[key], algorithm))
+            return self.said(key, json_hash(self.document[key], algorithm))
 
         record = (md5(RECORD), content("run", "md5"))
         history = (md5(HISTORY), content("history", "md5"))
@@ -213,8 +213,7 @@ class _Links:
 
     def prediction_folder(self, stage: str) -> str | None:
         """The output of an evaluation that is not the result itself."""
-        outs = [line["path"] for line in (self.lock.stage(stage) or {}).get("outs", ())]
-        others = [path for path in outs if path != self.file]
+        others = [path for path in self.lock.outputs(stage) if path != self.file]
         return others[0] if len(others) == 1 else None
 
     def number(self) -> list[Link]:
@@ -229,8 +228,7 @@ class _Links:
         if maker is None:
             return [Link("table", "tables", None, "md5", (self.locked(None, "outs", "aggregate-tables"),))]
         links = [Link("table", "results", folder, "md5", (self.locked(maker, "deps", folder),))]
-        for line in (self.lock.stage(maker) or {}).get("outs", ()):
-            path = line["path"]
+        for path in self.lock.outputs(maker):
             links.append(Link("table", Path(path).name, path, "md5", (self.locked(maker, "outs", path),)))
         return links
 
@@ -242,8 +240,3 @@ class _Links:
         """What dvc.lock says of a stage's input or output."""
         key = f"{stage or 'no stage'}.{kind}.{path}"
         return Recorded(self.lock.path.as_posix(), key, self.lock.md5(stage, kind, path))
-
-
-def _text_hash(content: Any, algorithm: Algorithm) -> str:
-    """Hash of the file that `write_json` makes of a content."""
-    return hashlib.new(algorithm, json_text(content).encode(), usedforsecurity=False).hexdigest()

@@ -7,22 +7,23 @@ run record in the result), what DVC hashed when the command had ended (dvc.lock)
 sources also against the commit that the record names. What only git and DVC's remote have is missed, not guessed.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from stages.audit.disk import Disk
 from stages.audit.findings import Finding, broken, differences, missing, note
-from stages.audit.history import History
+from stages.audit.history import History, by_file
+from stages.audit.lock import LOCK_FILE, Entry, Lock
 from stages.audit.numbers import Number
-from stages.audit.pipeline import LOCK_FILE, Entry, Pipeline, Stage
+from stages.audit.pipeline import Stage, Stages
 from stages.audit.recount import follow, recount
 from stages.audit.told import Dep, Taken, Told, read_told
-from stages.core.params import PARAMS_FILE, CellKey, Params, counted, load_params, read_yaml
+from stages.core.params import PARAMS_FILE, Params, counted, load_params, read_yaml
 from stages.core.provenance import folder_md5
-from stages.core.records import json_text
+from stages.core.records import json_hash
 from stages.core.runs import DESCRIPTION, HISTORY, RECORD, WEIGHTS
 
 _SOURCES = "stages/"
@@ -36,42 +37,24 @@ class Here:
     budget: str
     params: Params = field(default_factory=load_params)
     settings: Any = field(default_factory=lambda: read_yaml(PARAMS_FILE))  # as DVC reads it
-    pipeline: Pipeline = field(default_factory=Pipeline)
+    lock: Lock = field(default_factory=lambda: Lock(required=False))
     disk: Disk = field(default_factory=Disk)
     history: History = field(default_factory=History)
     data_links: dict[str, list[Finding]] = field(default_factory=dict)  # of a data set, which its numbers share
 
-    def train(self, key: CellKey, seed: int) -> Stage:
-        """The stage that trains a cell."""
-        return self._of_cell("train", key, seed)
-
-    def evaluate(self, key: CellKey, seed: int) -> Stage:
-        """The stage that tests a cell."""
-        return self._of_cell("evaluate", key, seed)
-
-    def tables(self) -> Stage:
-        """The stage that makes the tables."""
-        return self.pipeline.stage("aggregate-tables", budget=self.budget)
-
-    def paper(self) -> Stage:
-        """The stage that holds the paper's own numbers against each other."""
-        return self.pipeline.stage("audit-paper")
-
-    def preprocess(self, dataset: str) -> Stage:
-        """The stage that makes a data set's arrays."""
-        return self.pipeline.stage("preprocess", budget=self.budget, dataset=dataset)
+    @cached_property
+    def stages(self) -> Stages:
+        """The budget's stages, as dvc.yaml has them."""
+        return Stages(self.budget)
 
     def result(self, number: Number) -> Path:
         """The file of a number's result."""
-        return self.evaluate(number.key, number.seed).option("metrics-out")
-
-    def _of_cell(self, kind: str, key: CellKey, seed: int) -> Stage:
-        return self.pipeline.stage(f"{kind}-{key.stage_suffix}", budget=self.budget, cell=key.name, seed=str(seed))
+        return self.stages.result(number.key, number.seed)
 
 
 def check_number(number: Number, here: Here) -> list[Finding]:
     """All that does not speak for a number, up to its result."""
-    path, evaluate = here.result(number), here.evaluate(number.key, number.seed)
+    path, evaluate = here.result(number), here.stages.evaluate(number.key, number.seed)
     if not path.is_file():
         return [missing(path, f"dvc repro {evaluate.name}")]
     read = read_told(path, evaluate.name)
@@ -95,8 +78,8 @@ def check_number(number: Number, here: Here) -> list[Finding]:
 
 def inputs(number: Number, here: Here) -> list[Path]:
     """The files and folders that `check_number` hashes, so that they can be hashed several at a time."""
-    train, evaluate = here.train(number.key, number.seed), here.evaluate(number.key, number.seed)
-    of_data = here.preprocess(number.key.dataset)
+    train, evaluate = here.stages.train(number.key, number.seed), here.stages.evaluate(number.key, number.seed)
+    of_data = here.stages.preprocess(number.key.dataset)
     return [Path(path) for stage in (of_data, train, evaluate) for path in (*stage.deps, *stage.outs)]
 
 
@@ -106,7 +89,7 @@ def check_entry(stage: Stage, here: Here, but: Path | None = None) -> Iterator[F
     The output `but` is not looked at.
     """
     yield from _form(stage, here)
-    entry, where = here.pipeline.entry(stage), f"{LOCK_FILE}, {stage.name}"
+    entry, where = here.lock.entry(stage.name), f"{LOCK_FILE}, {stage.name}"
     if entry is not None:
         yield from _today(entry.params, here, where)
         outs = {path: md5 for path, md5 in entry.outs.items() if path != str(but)}
@@ -115,7 +98,7 @@ def check_entry(stage: Stage, here: Here, but: Path | None = None) -> Iterator[F
 
 def check_out(out: Path, stage: Stage, here: Here) -> Iterator[Finding]:
     """One output of a stage against its entry in dvc.lock."""
-    entry = here.pipeline.entry(stage)
+    entry = here.lock.entry(stage.name)
     if entry and out.as_posix() in entry.outs:
         dep = Dep(md5=entry.outs[out.as_posix()])
         yield from _on_disk({out.as_posix(): dep}, here, f"{LOCK_FILE}, {stage.name}")
@@ -123,7 +106,7 @@ def check_out(out: Path, stage: Stage, here: Here) -> Iterator[Finding]:
 
 def _form(stage: Stage, here: Here) -> Iterator[Finding]:
     """That dvc.lock has the stage, with the command, the dependencies and the outputs that dvc.yaml gives it."""
-    entry, where = here.pipeline.entry(stage), f"{LOCK_FILE}, {stage.name}"
+    entry, where = here.lock.entry(stage.name), f"{LOCK_FILE}, {stage.name}"
     if entry is None:
         yield broken(where, "no entry", "the hashes of a run (dvc repro)")
         return
@@ -140,11 +123,11 @@ def _form(stage: Stage, here: Here) -> Iterator[Finding]:
 
 def _data(dataset: str, here: Here) -> Iterator[Finding]:
     """Raw data and arrays: dvc.lock against the files. Of the sample sheets, see pages.py."""
-    download = here.pipeline.stage("download", dataset=dataset)
-    preprocess = here.preprocess(dataset)
+    download = here.stages.download(dataset)
+    preprocess = here.stages.preprocess(dataset)
     yield from check_entry(download, here)
     yield from check_entry(preprocess, here, but=preprocess.option("samples-out"))
-    made, used = here.pipeline.entry(download), here.pipeline.entry(preprocess)
+    made, used = here.lock.entry(download.name), here.lock.entry(preprocess.name)
     if made and used:
         for path, md5 in made.outs.items():
             if used.deps.get(path) != md5:
@@ -154,7 +137,7 @@ def _data(dataset: str, here: Here) -> Iterator[Finding]:
 
 def _identity(path: Path, told: Told, number: Number, here: Here) -> Iterator[Finding]:
     """That the result is this number's."""
-    train, evaluate = here.train(number.key, number.seed), here.evaluate(number.key, number.seed)
+    train, evaluate = here.stages.train(number.key, number.seed), here.stages.evaluate(number.key, number.seed)
     cell, budget, seed = str(number.key), here.budget, number.seed
     found = told.model_dump(include={"cell", "dataset", "budget", "seed", "stages", "classes"})
     run = told.run.model_dump(include={"cell", "budget", "seed", "stage"})
@@ -170,7 +153,7 @@ def _identity(path: Path, told: Told, number: Number, here: Here) -> Iterator[Fi
 
 def _training(path: Path, told: Told, number: Number, here: Here) -> Iterator[Finding]:
     """The run record against dvc.lock, the files and the commit."""
-    stage = here.train(number.key, number.seed)
+    stage = here.stages.train(number.key, number.seed)
     yield from _taken(f"{path}, run", told.run, stage, here)
     if all(_look_up(here.settings, name) == value for name, value in told.run.params.items()):
         resolved = here.params.run(str(number.key), here.budget, number.seed).model_dump()
@@ -181,13 +164,13 @@ def _training(path: Path, told: Told, number: Number, here: Here) -> Iterator[Fi
 
 def _description(path: Path, whole: dict[str, Any], told: Told, number: Number, here: Here) -> Iterator[Finding]:
     """The data set's description in the run record: its own hash, and the hash of the raw data that it names."""
-    data = here.train(number.key, number.seed).option("data").as_posix()
+    data = here.stages.train(number.key, number.seed).option("data").as_posix()
     listed = (told.run.deps[data].files or {}) if data in told.run.deps else {}
-    expected, found = listed.get(DESCRIPTION), _text_md5(whole["run"]["data"])
+    expected, found = listed.get(DESCRIPTION), json_hash(whole["run"]["data"])
     if found != expected:
         yield broken(f"{path}, run.data", f"md5 {found}", f"{expected} (run.deps, {data}, {DESCRIPTION})")
-    download = here.pipeline.stage("download", dataset=number.key.dataset)
-    entry = here.pipeline.entry(download)
+    download = here.stages.download(number.key.dataset)
+    entry = here.lock.entry(download.name)
     files, where = told.run.data.made_from.raw_md5, f"{path}, run.data.made_from.raw_md5"
     raw = Dep(md5=folder_md5(files), files=files)
     for out, md5 in (entry.outs if entry else {}).items():
@@ -198,10 +181,10 @@ def _description(path: Path, whole: dict[str, Any], told: Told, number: Number, 
 
 def _run_folder(path: Path, whole: dict[str, Any], told: Told, number: Number, here: Here) -> Iterator[Finding]:
     """Weights, history and run record: that the evaluation read those that the training made."""
-    stage = here.train(number.key, number.seed)
+    stage = here.stages.train(number.key, number.seed)
     out = stage.option("out").as_posix()
     read = told.evaluated.deps.get(out)
-    entry = here.pipeline.entry(stage)
+    entry = here.lock.entry(stage.name)
     if read is None or read.files is None:
         yield broken(f"{path}, evaluated.deps, {out}", "nothing", "the files of the tested run")
         return
@@ -209,7 +192,7 @@ def _run_folder(path: Path, whole: dict[str, Any], told: Told, number: Number, h
         where = f"{LOCK_FILE}, {stage.name}, outs, {out}"
         yield broken(where, entry.outs.get(out), f"{read.md5}, as {path} has it of the tested run")
     for name, part in ((RECORD, whole["run"]), (HISTORY, whole["history"])):
-        md5 = _text_md5(part)
+        md5 = json_hash(part)
         if md5 != read.files.get(name):
             key = "run" if name == RECORD else "history"
             yield broken(f"{path}, {key}", f"md5 {md5}", f"{read.files.get(name)} (evaluated.deps, {out}, {name})")
@@ -223,7 +206,7 @@ def _run_folder(path: Path, whole: dict[str, Any], told: Told, number: Number, h
 
 def _evaluation(path: Path, told: Told, number: Number, here: Here) -> Iterator[Finding]:
     """What the evaluation took, against dvc.lock, the files, the commit, and the training's own hashes."""
-    stage = here.evaluate(number.key, number.seed)
+    stage = here.stages.evaluate(number.key, number.seed)
     yield from _taken(f"{path}, evaluated", told.evaluated, stage, here)
     description = stage.option("description")
     made = told.run.deps.get(description.parent.as_posix())
@@ -231,8 +214,8 @@ def _evaluation(path: Path, told: Told, number: Number, here: Here) -> Iterator[
     if read and (made is None or (made.files or {}).get(description.name) != read.md5):
         where = f"{path}, evaluated.deps, {description}"
         yield broken(where, read.md5, "the one that the training read (run.deps)")
-    preprocess = here.preprocess(number.key.dataset)
-    entry = here.pipeline.entry(preprocess)
+    preprocess = here.stages.preprocess(number.key.dataset)
+    entry = here.lock.entry(preprocess.name)
     for out, dep in ((out, {**told.run.deps, **told.evaluated.deps}.get(out)) for out in preprocess.outs):
         if entry and dep and entry.outs.get(out) != dep.md5:
             where = f"{LOCK_FILE}, {preprocess.name}, outs, {out}"
@@ -241,7 +224,7 @@ def _evaluation(path: Path, told: Told, number: Number, here: Here) -> Iterator[
 
 def _predictions(path: Path, whole: dict[str, Any], told: Told, number: Number, here: Here) -> Iterator[Finding]:
     """The stored predictions, and every number from them once more."""
-    stage, dataset = here.evaluate(number.key, number.seed), number.key.dataset
+    stage, dataset = here.stages.evaluate(number.key, number.seed), number.key.dataset
     folder = stage.option("predictions-out")
     for name, expected in told.sha256.items():
         found = here.disk.file(folder / name)
@@ -264,7 +247,7 @@ def _taken(where: str, taken: Taken, stage: Stage, here: Here) -> Iterator[Findi
         if dep.files is not None and folder_md5(dep.files) != dep.md5:
             yield broken(f"{where}.deps, {path}", dep.md5, f"{folder_md5(dep.files)}, the hash of its own files")
     yield from _form(stage, here)
-    entry = here.pipeline.entry(stage)
+    entry = here.lock.entry(stage.name)
     if entry is not None:
         yield from _recorded_alike(where, taken, entry, stage)
     yield from _today(taken.params, here, where)
@@ -340,8 +323,8 @@ def _committed(where: str, taken: Taken, here: Here) -> Iterator[Finding]:
 
 def _sources_committed(where: str, path: str, dep: Dep, taken: Taken, here: Here) -> Iterator[Finding]:
     """File by file; of one that was not committed as it ran, only the working tree can have the bytes."""
-    commit, here_now = taken.git.commit, _by_file(path, here.disk.tree(Path(path)))
-    then, recorded = _by_file(path, here.history.tree(commit, path)), _by_file(path, dep.model_dump())
+    commit, here_now = taken.git.commit, by_file(path, here.disk.tree(Path(path)))
+    then, recorded = by_file(path, here.history.tree(commit, path)), by_file(path, dep.model_dump())
     for file in sorted(then.keys() | recorded.keys()):
         if then.get(file) == recorded.get(file):
             continue
@@ -354,19 +337,8 @@ def _sources_committed(where: str, path: str, dep: Dep, taken: Taken, here: Here
             yield missing(f"{file} as it was when {where} started", "it was not committed; dvc repro trains again")
 
 
-def _by_file(path: str, tree: dict[str, Any] | None) -> dict[str, str]:
-    if tree is None:
-        return {}
-    files = tree.get("files")
-    return {path: tree["md5"]} if files is None else {f"{path}/{name}": md5 for name, md5 in files.items()}
-
-
 def _look_up(tree: Any, name: str) -> Any:
     """A parameter by its dotted name; None where there is none."""
     for part in name.split("."):
         tree = tree.get(part) if isinstance(tree, dict) else None
     return tree
-
-
-def _text_md5(part: Any) -> str:
-    return hashlib.md5(json_text(part).encode(), usedforsecurity=False).hexdigest()

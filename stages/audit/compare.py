@@ -1,8 +1,8 @@
 """A page that is here against the one that its results give: what differs, and which number it is about.
 
 Of a CSV file, the columns of a row are compared, of the ledger as JSON the values of a number. Of other pages, lines
-are: those that begin with a row's label in its table's section, or name a number's stage, are about a number. What is
-about none is about the page.
+are: those that begin with a row's label in its table's section, or name a number's stage, are about a number; of the
+book, those of the number's own section. What is about none is about the page.
 """
 
 import csv
@@ -20,8 +20,9 @@ from stages.audit.numbers import Number
 from stages.report.markdown import escape
 
 _SECTION = re.compile(r"^#+ Table ([IV]+)\b")
+_BOOK_SECTION = re.compile(r'<section class="page[^"]*" id="/(?:([^"/]+)/([^"/]+))?')  # of a number: what, and its cell
+_LONG, _SHOWN, _BEFORE = 160, 120, 40  # characters: of a line that is cut; what is shown of it, and how much alike
 _SAID_BY = "as the results have it"
-_LONG = 200  # characters
 
 
 class Printed:
@@ -133,6 +134,21 @@ def owners_of(line: str, section: str | None, numbers: Sequence[Number]) -> list
     return [number for number in numbers if number.table == section and escape(number.row) == label]
 
 
+def book_owners(lines: Sequence[str], numbers: Sequence[Number]) -> list[list[Number]]:
+    """Of each line of the book, the numbers whose section it stands in: none, or one cell's."""
+    owners: list[list[Number]] = []
+    current: list[Number] = []
+    for line in lines:
+        if found := _BOOK_SECTION.search(line):
+            current = [
+                number
+                for number in numbers
+                if number.key.name == found[2] and found[1] in (number.table, number.key.dataset)
+            ]
+        owners.append(current)
+    return owners
+
+
 def _lines(page: Page, found: str, numbers: Sequence[Number]) -> Iterator[tuple[Finding, list[Number]]]:
     """The lines that differ, each with the numbers that it is about."""
     ours, theirs = found.splitlines(), page.expected.splitlines()
@@ -140,26 +156,34 @@ def _lines(page: Page, found: str, numbers: Sequence[Number]) -> Iterator[tuple[
     for line in theirs:
         section = _section(line) or section
         sections.append(section)
+    of_book = book_owners(theirs, numbers) if page.path.suffix == ".html" else []
     for kind, start, end, there, until in SequenceMatcher(None, ours, theirs).get_opcodes():
         if kind == "equal":
             continue
         for place, (one, other) in enumerate(zip_longest(ours[start:end], theirs[there:until])):
-            section = sections[min(there + place, len(sections) - 1)] if sections else None
+            nearest = min(there + place, len(theirs) - 1)
             where = f"{page.path}, line {start + place + 1}"
-            finding = broken(where, _shown(one, other), f"{_shown(other, one)}, {_SAID_BY}")
-            yield finding, owners_of(one or "" if other is None else other, section, numbers)
+            text, expected = _apart(one, other)
+            finding = broken(where, text, f"{expected}, {_SAID_BY}")
+            if of_book:
+                yield finding, of_book[nearest]
+            else:
+                section = sections[nearest] if sections else None
+                yield finding, owners_of(one or "" if other is None else other, section, numbers)
     if ours == theirs:
         yield broken(page.path, "other line ends", f"those that were written, {_SAID_BY}"), []
 
 
-def _shown(line: str | None, other: str | None) -> str:
-    """A line; of a long one, as the book has them, the part where it begins to differ from the other."""
-    if line is None or other is None or len(line) <= _LONG:
-        return "no such line" if line is None else repr(line[:_LONG])
-    same = next(
-        (place for place, (a, b) in enumerate(zip(line, other, strict=False)) if a != b), min(len(line), len(other))
-    )
-    return repr(line[max(0, same - _LONG // 2) : same + _LONG // 2])
+def _apart(one: str | None, other: str | None) -> tuple[str, str]:
+    """Two lines that differ, to be shown; of two long ones, from shortly before the first difference on."""
+    if one is None or other is None:
+        shown = ("no such line" if line is None else repr(line) for line in (one, other))
+        return next(shown), next(shown)
+    least = min(len(one), len(other))
+    differs = next((place for place in range(least) if one[place] != other[place]), least)
+    start = differs - _BEFORE if least > _LONG and differs > _BEFORE else 0
+    ours, theirs = (f"... {line[start : start + _SHOWN]!r}" if start else repr(line) for line in (one, other))
+    return ours, theirs
 
 
 def _section(line: str) -> str | None:

@@ -31,21 +31,22 @@ def main(words: tuple[str, ...], budget: str | None, seed: int | None, as_json: 
     with without_collection():
         from stages.audit.answer import answer
         from stages.audit.lock import Lock
-        from stages.audit.questions import ResultFiles, asked, is_value, of_value
-        from stages.audit.text import matches, told
+        from stages.audit.pipeline import Stages
+        from stages.audit.questions import asked, is_value, of_value
+        from stages.audit.text import explanation, matches
         from stages.report.evidence import Evidence
         from stages.report.paper import PAPER_FOLDER, read_paper
 
     evidence = Evidence(params, budget or params.budget, {}, read_paper(PAPER_FOLDER))
-    files = ResultFiles(evidence.budget_name)
-    found = of_value(evidence, words[0], files) if len(words) == 1 and is_value(words[0]) else {}
+    stages = Stages(evidence.budget_name)
+    found = of_value(evidence, words[0], stages) if len(words) == 1 and is_value(words[0]) else {}
     if len(found) > 1:
         listed = [{"table": number.table, "row": number.row, "printed": whose} for number, whose in found.items()]
         click.echo(_json({"value": words[0], "numbers": listed}) if as_json else matches(words[0], found, evidence))
         return
     number = next(iter(found), None) or asked(evidence, words)
-    explained = answer(evidence, number, seed, files, Lock())
-    click.echo(_json(explained) if as_json else told(explained))
+    explained = answer(evidence, number, seed, stages, Lock())
+    click.echo(_json(explained) if as_json else explanation(explained))
 
 
 def _json(content: Any) -> str:

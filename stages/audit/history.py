@@ -2,7 +2,7 @@
 
 import hashlib
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -27,6 +27,11 @@ class History:
         files = {name.removeprefix(f"{path}/"): md5 for name, md5 in known.items() if name.startswith(f"{path}/")}
         return {"md5": folder_md5(files), "files": files} if files else None
 
+    def differing(self, commit: str, files: Mapping[str, str]) -> list[str] | None:
+        """Which of these files under stages/, with their md5, a commit has otherwise or not at all; None without it."""
+        known = self.files(commit)
+        return None if known is None else [path for path, md5 in files.items() if known.get(path) != md5]
+
     def committed(self, path: str) -> bytes | None:
         """A file's content in the commit that is checked out; None without one, or without git."""
         return _git("cat-file", "blob", f"HEAD:./{path}")
@@ -39,7 +44,7 @@ class History:
         entries = [entry.split("\t") for entry in listing.decode().split("\0") if entry]
         names = [name for _, name in entries]
         blobs = _blobs([about.split()[2] for about, _ in entries])
-        return {name: _md5(blob) for name, blob in zip(names, blobs, strict=True)}
+        return None if blobs is None else {name: _md5(blob) for name, blob in zip(names, blobs, strict=True)}
 
     def _params(self, commit: str) -> Any:
         """params.yaml of a commit; None when it has none."""
@@ -47,17 +52,30 @@ class History:
         return None if content is None else YAML(typ="safe").load(content)
 
 
+def by_file(path: str, tree: Mapping[str, Any] | None) -> dict[str, str]:
+    """The md5 of a file, or of each file of a folder, by its whole path; `tree` is as `hash_dependency` has it."""
+    if tree is None:
+        return {}
+    files = tree.get("files")
+    return {path: tree["md5"]} if files is None else {f"{path}/{name}": md5 for name, md5 in files.items()}
+
+
 def _md5(content: bytes) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
-def _blobs(ids: Sequence[str]) -> list[bytes]:
-    """The contents of blobs, by one process."""
-    output = _git("cat-file", "--batch", stdin="".join(f"{one}\n" for one in ids).encode()) or b""
+def _blobs(ids: Sequence[str]) -> list[bytes] | None:
+    """The contents of blobs, by one process; None when one is not here, as in a partial clone without its remote."""
+    output = _git("cat-file", "--batch", stdin="".join(f"{one}\n" for one in ids).encode())
+    if output is None:
+        return None
     contents, place = [], 0
     for _ in ids:
         end = output.index(b"\n", place)
-        size = int(output[place:end].split()[2])
+        head = output[place:end].split()
+        if head[-1] == b"missing":
+            return None
+        size = int(head[2])
         contents.append(output[end + 1 : end + 1 + size])
         place = end + size + 2
     return contents

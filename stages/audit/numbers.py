@@ -1,16 +1,29 @@
-"""The numbers of a budget, one for each planned cell and seed, and which of them a user means."""
+"""The numbers of a budget, and which of them a user's words mean: a table, a row, a cell."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, TypeVar, get_args
 
 from stages.core.errors import ParamError
-from stages.core.params import CellKey, Params
+from stages.core.params import CellKey, Params, Table
+
+
+class Place(NamedTuple):
+    """Where a number is printed, over all its seeds, and its cell.
+
+    `plain` is what its settings are compared with: the first row of its table, or the base of its study.
+    """
+
+    table: str  # a table's Roman number, or the study's name
+    row: str  # the row's label, or the alternative's name
+    key: CellKey
+    plain: CellKey
 
 
 class Number(NamedTuple):
     """One accuracy: where it is printed, and the cell and seed behind it."""
 
-    table: str  # a table's Roman number, or the study's name
-    row: str  # the row's label, or the alternative's name
+    table: str
+    row: str
     key: CellKey
     seed: int
 
@@ -18,31 +31,60 @@ class Number(NamedTuple):
         return f"{self.table}, {self.row}, seed {self.seed}"
 
 
+Printed = TypeVar("Printed", Place, Number)
+
+
+def places(params: Params) -> list[Place]:
+    """The tables' rows in their order, then the studies' planned alternatives; one of two studies stands in both."""
+    found = []
+    for table, settings in params.tables.items():
+        plain = CellKey("cells", settings.dataset, settings.rows[0].cell)
+        for row in settings.rows:
+            found.append(Place(table, row.row, CellKey("cells", settings.dataset, row.cell), plain))
+    for name, study in params.studies.items():
+        plain = CellKey("cells", study.dataset, study.base)
+        for cell in study.alternatives:
+            if cell in params.study_cells.of(study.dataset):
+                found.append(Place(name, cell, CellKey("alternatives", study.dataset, cell), plain))
+    return found
+
+
 def planned(params: Params) -> list[Number]:
-    """Every number that params.yaml asks for: the tables' rows in their order, then the studies' alternatives."""
-    places: list[tuple[str, str, CellKey]] = [
-        (number, row.row, CellKey("cells", table.dataset, row.cell))
-        for number, table in params.tables.items()
-        for row in table.rows
+    """Every number that params.yaml asks for, by place and seed; each cell where it stands first."""
+    first = {place.key: place for place in reversed(places(params))}
+    return [
+        Number(place.table, place.row, place.key, seed)
+        for place in places(params)
+        if first[place.key] == place
+        for seed in params.seeds
     ]
-    places += [(_study_of(params, key), key.name, key) for key in params.cell_keys() if key.section == "alternatives"]
-    return [Number(*place, seed) for place in places for seed in params.seeds]
+
+
+def in_table(numbers: Sequence[Printed], word: str) -> list[Printed]:
+    """Those of a table, named as `IV`, `iv` or `4`, or of a study."""
+    by_place = {str(place): name for place, name in enumerate(get_args(Table), 1)}
+    return [number for number in numbers if _same(by_place.get(word, word), number.table)]
+
+
+def in_row(numbers: Sequence[Printed], word: str) -> list[Printed]:
+    """Those of a row or a cell, by the row's label or the cell's name, with its data set or without."""
+    return [number for number in numbers if _same(word, number.row, number.key.name, str(number.key))]
 
 
 def chosen(numbers: list[Number], where: str | None, row: str | None, seed: int | None) -> list[Number]:
-    """Those of a table (or study), of a row in it, of a cell (`cifar10/vgg16-adam`), of a seed; None means all.
+    """Those of a table (or study) or a cell, of a row in it, of a seed; None means all.
 
-    Letters may be large or small. Raises ParamError, naming what there is, when nothing is left.
+    Raises ParamError, naming what there is, when nothing is left.
     """
     found = numbers
     if where is not None:
-        found = [number for number in found if _same(where, number.table, str(number.key))]
+        found = in_table(numbers, where) or in_row(numbers, where)
         if not found:
             known = dict.fromkeys([number.table for number in numbers] + [str(number.key) for number in numbers])
             raise ParamError("TABLE or CELL", where, "one of " + ", ".join(known))
     if row is not None:
         rows = list(dict.fromkeys(number.row for number in found))
-        found = [number for number in found if _same(row, number.row)]
+        found = in_row(found, row)
         if not found:
             raise ParamError(f"ROW of {where}", row, "one of " + ", ".join(rows))
     if seed is not None:
@@ -54,12 +96,5 @@ def chosen(numbers: list[Number], where: str | None, row: str | None, seed: int 
 
 
 def _same(word: str, *names: str) -> bool:
-    return word.casefold() in {name.casefold() for name in names}
-
-
-def _study_of(params: Params, key: CellKey) -> str:
-    return next(
-        name
-        for name, study in params.studies.items()
-        if study.dataset == key.dataset and key.name in study.alternatives
-    )
+    """Whether a word is one of the names, in large or small letters."""
+    return " ".join(word.casefold().split()) in {name.casefold() for name in names}

@@ -1,4 +1,4 @@
-"""Tables, ledger, book and all other pages once more, from the results, against the files as text; and what DVC has.
+"""The tables and all pages about them once more, from the results, against the files as text; and what DVC has of them.
 
 Only what makes pages of results runs here, so a number that was changed in a table has nowhere to come from.
 """
@@ -23,7 +23,7 @@ from stages.report.pages import text_files
 from stages.report.paper import PAPER_FOLDER, read_paper
 from stages.report.results import Result, read_result
 from stages.report.tables import table_csv, table_frame, table_index, table_page
-from stages.trial.audit import findings as trial_findings
+from stages.trial.audit import findings
 from stages.trial.page import paper_audit_page
 from stages.trial.paper import read_paper as read_printed
 
@@ -36,7 +36,7 @@ def check_pages(numbers: Sequence[Number], here: Here) -> Printed:
     """
     printed = Printed(numbers)
     results = _results(numbers, here, printed)
-    stage, whole = here.tables(), len(results) == len(numbers)
+    stage, whole = here.stages.tables(), len(results) == len(numbers)
     for page in _all_pages(here, results, stage) if whole else _tables(here, results, stage):
         if not page.path.is_file():
             printed.add([], missing(page.path, f"dvc repro {stage.name}"))
@@ -55,7 +55,7 @@ def check_pages(numbers: Sequence[Number], here: Here) -> Printed:
 def value(number: Number, here: Here) -> float | None:
     """The accuracy of a number in percent, as its result has it; None where there is none to read."""
     try:
-        cells = here.tables().option("cells")
+        cells = here.stages.tables().option("cells")
         return read_result(cells, here.params, here.budget, number.key, number.seed).percent
     except StageError:
         return None
@@ -63,15 +63,15 @@ def value(number: Number, here: Here) -> float | None:
 
 def _recorded(here: Here) -> Iterator[Finding]:
     """dvc.lock of the tables, what they were made from and what they were, and of the sheets of sample images."""
-    for stage in (here.tables(), here.paper()):
+    for stage in (here.stages.tables(), here.stages.paper()):
         yield from check_entry(stage, here)
     for dataset in {table.dataset for table in here.params.tables.values()}:
-        preprocess = here.preprocess(dataset)
+        preprocess = here.stages.preprocess(dataset)
         yield from check_out(preprocess.option("samples-out"), preprocess, here)
 
 
 def _results(numbers: Sequence[Number], here: Here, printed: Printed) -> dict[Number, Result]:
-    cells, found = here.tables().option("cells"), {}
+    cells, found = here.stages.tables().option("cells"), {}
     for number in numbers:
         if not here.result(number).is_file():
             continue  # said of the number's chain
@@ -92,9 +92,9 @@ def _all_pages(here: Here, results: dict[Number, Result], stage: Stage) -> Itera
             yield Page(folder / name, text, tables.get(Path(name).stem))
     yield Page(stage.option("ledger-out"), ledger_csv(evidence), None)
     yield Page(stage.option("ledger-json-out"), ledger_json(evidence), None)
-    found = trial_findings(read_printed(PAPER_FOLDER), here.params)
-    yield Page(stage.option("book-out"), book(evidence, judge_claims(evidence), found), None)
-    yield Page(here.paper().option("out"), paper_audit_page(found), None)
+    of_paper = findings(read_printed(PAPER_FOLDER), here.params)
+    yield Page(stage.option("book-out"), book(evidence, judge_claims(evidence), of_paper), None)
+    yield Page(here.stages.paper().option("out"), paper_audit_page(of_paper), None)
 
 
 def _tables(here: Here, results: dict[Number, Result], stage: Stage) -> Iterator[Page]:

@@ -1,14 +1,12 @@
-"""The stages of dvc.yaml with the items of their matrix filled in, and their entries in dvc.lock."""
+"""The stages of dvc.yaml with the items of their matrix filled in: what runs, and where everything lies."""
 
 import shlex
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from stages.core.errors import StageError
-from stages.core.params import read_yaml
+from stages.core.params import CellKey, read_yaml
 from stages.core.provenance import DVC_FILE
-
-LOCK_FILE = Path("dvc.lock")
 
 
 class Stage(NamedTuple):
@@ -28,24 +26,45 @@ class Stage(NamedTuple):
         return Path(words[words.index(f"--{name}") + 1])
 
 
-class Entry(NamedTuple):
-    """What dvc.lock has of a stage: md5 by path."""
+class Stages:
+    """The stages of a budget, as dvc.yaml of the working directory has them now."""
 
-    cmd: str
-    deps: dict[str, str]
-    params: dict[str, Any]
-    outs: dict[str, str]
-
-
-class Pipeline:
-    """dvc.yaml and dvc.lock of the working directory, as they are now."""
-
-    def __init__(self) -> None:
+    def __init__(self, budget: str) -> None:
+        self.budget = budget
         self._templates = read_yaml(DVC_FILE)["stages"]
-        recorded = read_yaml(LOCK_FILE) if LOCK_FILE.is_file() else None
-        self._lock = (recorded or {}).get("stages", {})
 
-    def stage(self, template: str, **item: str) -> Stage:
+    def download(self, dataset: str) -> Stage:
+        """The stage that gets a data set."""
+        return self._stage("download", dataset=dataset)
+
+    def preprocess(self, dataset: str) -> Stage:
+        """The stage that makes a data set's arrays."""
+        return self._stage("preprocess", budget=self.budget, dataset=dataset)
+
+    def train(self, key: CellKey, seed: int) -> Stage:
+        """The stage that trains a cell."""
+        return self._of_cell("train", key, seed)
+
+    def evaluate(self, key: CellKey, seed: int) -> Stage:
+        """The stage that tests a cell."""
+        return self._of_cell("evaluate", key, seed)
+
+    def result(self, key: CellKey, seed: int) -> Path:
+        """The file of a cell's result."""
+        return self.evaluate(key, seed).option("metrics-out")
+
+    def tables(self) -> Stage:
+        """The stage that makes the tables."""
+        return self._stage("aggregate-tables", budget=self.budget)
+
+    def paper(self) -> Stage:
+        """The stage that holds the paper's own numbers against each other."""
+        return self._stage("audit-paper")
+
+    def _of_cell(self, kind: str, key: CellKey, seed: int) -> Stage:
+        return self._stage(f"{kind}-{key.stage_suffix}", budget=self.budget, cell=key.name, seed=str(seed))
+
+    def _stage(self, template: str, **item: str) -> Stage:
         """A stage, for the items of its matrix. Raises StageError when dvc.yaml has no such stage."""
         if template not in self._templates:
             raise StageError(f"{DVC_FILE} has no stage {template}; its stages: {', '.join(self._templates)}")
@@ -65,15 +84,3 @@ class Pipeline:
             tuple(map(fill, found.get("params", []))),
             tuple(fill(out if isinstance(out, str) else next(iter(out))) for out in outs),
         )
-
-    def entry(self, stage: Stage) -> Entry | None:
-        """What dvc.lock has of a stage, if anything. Raises StageError when that is not of DVC's form."""
-        found = self._lock.get(stage.name)
-        if found is None:
-            return None
-        try:
-            params = found.get("params", {}).get("params.yaml", {})
-            deps, outs = ({item["path"]: item["md5"] for item in found.get(kind, [])} for kind in ("deps", "outs"))
-            return Entry(found["cmd"], deps, params, outs)
-        except (AttributeError, KeyError, TypeError) as error:
-            raise StageError(f"{LOCK_FILE}, {stage.name}: not as DVC writes it ({error!r})") from None

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, get_args
 
-from stages.audit.questions import Number, listing
+from stages.audit.numbers import Place
+from stages.audit.questions import listing
 from stages.core.params import Table
 from stages.core.progress import duration
 from stages.report.evidence import Evidence
@@ -11,7 +12,7 @@ from stages.report.evidence import Evidence
 _SHORT = 12  # digits of a hash: what git shows of a commit, and enough to compare by eye
 
 
-def told(answer: dict[str, Any]) -> str:
+def explanation(answer: dict[str, Any]) -> str:
     """The whole answer, section by section."""
     sections = (
         _number(answer["number"], answer["conditions"]),
@@ -25,7 +26,7 @@ def told(answer: dict[str, Any]) -> str:
     return "\n\n".join("\n".join(lines) for lines in map(list, sections) if lines)
 
 
-def matches(value: str, found: Mapping[Number, list[str]], evidence: Evidence) -> str:
+def matches(value: str, found: Mapping[Place, list[str]], evidence: Evidence) -> str:
     """The numbers that are printed with one value, and the command for each."""
     lines = [f"{value} is printed {len(found)} times; to have one explained:"]
     for line, whose in zip(listing(found, evidence), found.values(), strict=True):

@@ -122,7 +122,7 @@ def verify(numbers: Sequence[Number], every: Sequence[Number], here: "Any") -> t
 
 def _notes(here: Any) -> Iterable[Finding]:
     """What the reader must know to weigh all of it."""
-    from stages.audit.pipeline import LOCK_FILE
+    from stages.audit.lock import LOCK_FILE
 
     committed = here.history.committed(LOCK_FILE.as_posix())
     there = LOCK_FILE.read_bytes() if LOCK_FILE.is_file() else b""
@@ -144,7 +144,7 @@ def tell(verdicts: Sequence[Verdict], pages: Sequence[Finding], seconds: float) 
         click.echo(
             f"{status(one.findings):<10}  {place:<{width}}  {percent:>6}  {number.key}, seed {number.seed}{outdated}"
         )
-    click.echo(f"{status(pages):<10}  the pages: tables, appendix, figures, studies")
+    click.echo(f"{status(pages):<10}  the pages: tables, appendix, figures, studies, the book")
     shared: dict[Finding, list[str]] = defaultdict(list)
     for one in verdicts:
         for finding in one.findings:

@@ -100,6 +100,11 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def json_hash(content: Any, algorithm: str = "md5") -> str:
+    """`file_hash` of the file that `write_json` makes of a content."""
+    return hashlib.new(algorithm, json_text(content).encode(), usedforsecurity=False).hexdigest()
+
+
 def file_hash(path: Path | str, algorithm: str = "md5") -> str:
     """Hexadecimal hash of a file's bytes. md5 is the default because `dvc.lock` holds md5."""
     digest = hashlib.new(algorithm, usedforsecurity=False)

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from stages.audit.commits import held, source_files
+from stages.audit.history import History, by_file
 from stages.core.provenance import hash_dependency
-from stages.report.origins import Dependency
 
 ROOT = Path(__file__).parents[3]
 IV = ("IV", "VGG16 with ADAM")
@@ -238,14 +237,14 @@ def test_a_commit_holds_the_recorded_sources_or_not(tmp_path: Path, monkeypatch:
         subprocess.run(["git", *command], check=True)
     head = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
     found = hash_dependency(tmp_path / "stages")
-    files = source_files({"stages": Dependency.model_validate(found)})
+    files, history = by_file("stages", found), History()
     assert sorted(files) == ["stages/one.py", "stages/two.py"]
-    assert held(head, files) == []
-    assert held(head, files | {"stages/two.py": "0" * 32, "stages/three.py": "0" * 32}) == [
+    assert history.differing(head, files) == []
+    assert history.differing(head, files | {"stages/two.py": "0" * 32, "stages/three.py": "0" * 32}) == [
         "stages/two.py",
         "stages/three.py",
     ]
-    assert held("f" * 40, files) is None
+    assert history.differing("f" * 40, files) is None
 
 
 # How it starts
