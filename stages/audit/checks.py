@@ -27,7 +27,7 @@ from stages.core.records import json_hash
 from stages.core.runs import DESCRIPTION, HISTORY, RECORD, WEIGHTS
 
 _SOURCES = "stages/"
-_HOW = "dvc pull, or dvc repro"
+_HOW = "dvc repro, or dvc pull if a remote has it"
 
 
 @dataclass(frozen=True)

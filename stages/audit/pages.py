@@ -24,6 +24,7 @@ from stages.report.paper import PAPER_FOLDER, read_paper
 from stages.report.results import Result, read_result
 from stages.report.tables import table_csv, table_frame, table_index, table_page
 from stages.trial.audit import findings
+from stages.trial.page import paper_audit_page
 from stages.trial.paper import read_paper as read_printed
 
 
@@ -64,7 +65,8 @@ def value(number: Number, here: Here) -> float | None:
 
 def _recorded(here: Here) -> Iterator[Finding]:
     """dvc.lock of the tables, what they were made from and what they were, and of the sheets of sample images."""
-    yield from check_entry(here.stages.tables(), here)
+    for stage in (here.stages.tables(), here.stages.paper()):
+        yield from check_entry(stage, here)
     for dataset in {table.dataset for table in here.params.tables.values()}:
         preprocess = here.stages.preprocess(dataset)
         yield from check_out(preprocess.option("samples-out"), preprocess, here)
@@ -109,6 +111,7 @@ def _all_pages(here: Here, results: dict[Number, Result], stage: Stage) -> Itera
     yield Page(stage.option("ledger-json-out"), ledger_json(evidence), None)
     of_paper = findings(read_printed(PAPER_FOLDER), here.params)
     yield Page(stage.option("book-out"), book(evidence, judge_claims(evidence), of_paper), None)
+    yield Page(here.stages.paper().option("out"), paper_audit_page(of_paper), None)
 
 
 def _tables(here: Here, results: dict[Number, Result], stage: Stage) -> Iterator[Page]:

@@ -57,6 +57,10 @@ class Stages:
         """The stage that makes the tables."""
         return self._stage("aggregate-tables", budget=self.budget)
 
+    def paper(self) -> Stage:
+        """The stage that holds the paper's own numbers against each other."""
+        return self._stage("audit-paper")
+
     def _of_cell(self, kind: str, key: CellKey, seed: int) -> Stage:
         return self._stage(f"{kind}-{key.stage_suffix}", budget=self.budget, cell=key.name, seed=str(seed))
 
@@ -65,7 +69,7 @@ class Stages:
         if template not in self._templates:
             raise StageError(f"{DVC_FILE} has no stage {template}; its stages: {', '.join(self._templates)}")
         found = self._templates[template]
-        items = {name: item[name] for name in found["matrix"]}
+        items = {name: item[name] for name in found.get("matrix", ())}
 
         def fill(text: str) -> str:
             for name, value in items.items():
@@ -74,7 +78,7 @@ class Stages:
 
         outs = [out for kind in ("outs", "metrics", "plots") for out in found.get(kind, [])]
         return Stage(
-            f"{template}@{'-'.join(items.values())}",
+            f"{template}@{'-'.join(items.values())}" if items else template,
             fill(found["cmd"]),
             tuple(map(fill, found.get("deps", []))),
             tuple(map(fill, found.get("params", []))),

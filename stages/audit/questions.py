@@ -3,11 +3,13 @@
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
+from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from stages.audit.numbers import Place, in_row, in_table, places
 from stages.audit.pipeline import Stages
-from stages.core.errors import ParamError, StageError
+from stages.core.errors import CorruptFileError, ParamError, StageError
 from stages.core.records import read_json
 from stages.report.evidence import Evidence
 from stages.report.formats import decimals
@@ -86,8 +88,15 @@ def _ours(evidence: Evidence, number: Place, stages: Stages) -> str | None:
     if not all(path.is_file() for path in paths):
         return None
     results = [read_json(path, "dvc repro") for path in paths]
-    mean = fmean(100 * result["correct"] / result["test_images"] for result in results)
+    mean = fmean(map(_percent, results, paths))
     return f"{mean:.{decimals(evidence.test_images(number.key.dataset))}f}"
+
+
+def _percent(result: Any, path: Path) -> float:
+    try:
+        return 100 * result["correct"] / result["test_images"]
+    except (KeyError, TypeError, ZeroDivisionError):
+        raise CorruptFileError(path, "no counts of its images", "correct and test_images, as evaluate writes") from None
 
 
 def is_value(word: str) -> bool:

@@ -26,6 +26,7 @@ import click
 
 from stages.audit.findings import BROKEN, INCOMPLETE, PROVED, Finding, note, status
 from stages.audit.numbers import Number, chosen, planned
+from stages.core.errors import ParamError
 from stages.core.imports import without_collection
 from stages.core.params import load_params
 
@@ -86,6 +87,9 @@ def main(
     here = Here(budget or params.budget, params)
     every = planned(params)
     numbers = chosen(every, where, row, seed)
+    cells = sorted({str(number.key) for number in numbers})
+    if retrain not in (None, *cells):
+        raise ParamError("--retrain", retrain, "a cell of the numbers asked for: " + ", ".join(cells))
     verdicts, pages = verify(numbers, every, here)
     if weights or retrain is not None:
         with without_collection():

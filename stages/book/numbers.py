@@ -126,7 +126,7 @@ def number_page(evidence: Evidence, place: Place, row: Row | None) -> Number:
         mistakes=cell.first.most_confused,
         settings=_settings(evidence, place),
         assumptions=_assumptions(evidence, place),
-        origins=[origin(result, _asked(place)) for result in cell.results],
+        origins=[origin(result, f"{_asked(place)} --budget {result.budget}") for result in cell.results],
         log=figure.log if figure else None,
         report=report,
     )

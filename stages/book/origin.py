@@ -34,7 +34,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Origin:
-    """A result's steps, the machine and state of the sources behind them, and the command that repeats it."""
+    """A result's steps, the machine and state of the sources behind them, and the commands that prove and repeat it."""
 
     seed: int
     percent: float
@@ -42,6 +42,7 @@ class Origin:
     steps: tuple[Step, ...]
     facts: tuple[tuple[str, str], ...]
     changed: tuple[str, ...]
+    proof: str
     command: str
 
 
@@ -54,7 +55,8 @@ def origin(result: Result, asked: str) -> Origin:
         steps=tuple(_steps(result)),
         facts=tuple(_facts(result)),
         changed=tuple(sorted({*result.run.git.changed, *result.evaluated.git.changed})),
-        command=_command(result, asked),
+        proof=f"make setup\n.venv/bin/python -m stages.audit verify {asked}",
+        command=_command(result),
     )
 
 
@@ -115,13 +117,12 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
     yield "Packages", ", ".join(f"{name} {version}" for name, version in packages.items() if version)
 
 
-def _command(result: Result, asked: str) -> str:
-    """What to type to make this number again, and to have it proved; `dvc repro` makes what it depends on as well."""
+def _command(result: Result) -> str:
+    """What to type to make this number again; `dvc repro` makes what it depends on as well."""
     return "\n".join(
         (
             f"git checkout {result.run.git.commit}",
             "make setup",
             f".venv/bin/dvc repro {shlex.quote(result.stages.evaluate)}",
-            f".venv/bin/python -m stages.audit verify {asked}",
         )
     )

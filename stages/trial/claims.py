@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import get_args
 
+from pydantic import TypeAdapter, ValidationError
+
 from stages.core.errors import CorruptFileError
 from stages.core.params import Params
 from stages.core.settings import Family
 from stages.trial.finding import Finding, Sureness
-from stages.trial.paper import PAPER_FOLDER, Claim, Log, Paper, Report, ReportLine
+from stages.trial.paper import PAPER_FOLDER, Claim, Log, Paper, Report, ReportLine, Signed
 from stages.trial.places import Printed, printed_rows
 from stages.trial.printed import Interval, rounded, share
 from stages.trial.prose import refusal, rows_of
@@ -21,6 +23,7 @@ from stages.trial.steps import batches
 
 CLAIM = "claim"
 _REPORTS = PAPER_FOLDER / "reports.csv"
+_NUMBER: TypeAdapter[str] = TypeAdapter(Signed)
 _SCORES = ("precision", "recall", "f1")
 
 
@@ -35,9 +38,9 @@ def claim(paper: Paper, params: Params) -> Iterator[Finding]:
 
 def _bound(claim: Claim) -> Fraction:
     try:
-        return Fraction(claim.value)
-    except ValueError:
-        raise refusal(claim, f"value {claim.value!r}", "a number") from None
+        return Fraction(_NUMBER.validate_python(claim.value))
+    except ValidationError:
+        raise refusal(claim, f"value {claim.value!r}", "a number like 80 or 0.5") from None
 
 
 def _finding(

@@ -1,10 +1,11 @@
 """Everything that the paper prints, from data/paper/*.csv. Numbers stay text: how they were rounded is evidence."""
 
+import csv
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from stages.core.errors import CorruptFileError, MissingFileError
@@ -12,6 +13,8 @@ from stages.core.settings import Dataset, Family
 
 PAPER_FOLDER = Path("data/paper")
 Number = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?$")]
+Signed = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?$")]
+Some = Annotated[str, Field(min_length=1)]
 Whole = Annotated[int, Field(ge=0)]
 Listed = BeforeValidator(lambda text: tuple(filter(None, text.split(";"))))
 Words = Annotated[tuple[str, ...], Listed]
@@ -102,7 +105,7 @@ class Claim(_Line):
     says: str
     quantity: Quantity
     relation: Relation
-    value: str
+    value: Some
     reading: Literal["printed", "ours"]
     dataset: Dataset | Literal[""]
     families: Annotated[tuple[Family, ...], Listed]
@@ -221,12 +224,27 @@ def _by_figure(lines: list[_F]) -> dict[str, list[_F]]:
 def _read(path: Path, kind: type[_L]) -> list[_L]:
     if not path.is_file():
         raise MissingFileError(path, "git (run from the top folder of the repository)")
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    if missing := kind.model_fields.keys() - set(frame.columns):
-        raise CorruptFileError(
-            path, f"no column {', '.join(sorted(missing))}", f"columns {', '.join(kind.model_fields)}"
-        )
-    return [_line(path, number, kind, line) for number, line in enumerate(frame.to_dict("records"), 2)]
+    try:
+        return [_line(path, number, kind, line) for number, line in _lines(path, kind)]
+    except UnicodeDecodeError as error:
+        raise CorruptFileError(path, f"byte {error.object[error.start]:#04x}", "text in UTF-8") from None
+    except csv.Error as error:
+        raise CorruptFileError(path, str(error), "CSV") from None
+
+
+def _lines(path: Path, kind: type[_Line]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Each line with its number. The csv module, as pandas takes a field too many in the first line for an index."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        lines = csv.reader(file, strict=True)
+        columns = next(lines, [])
+        if missing := kind.model_fields.keys() - set(columns):
+            found = f"no column {', '.join(sorted(missing))}" if columns else "no line"
+            raise CorruptFileError(path, found, f"columns {', '.join(kind.model_fields)}")
+        for fields in filter(None, lines):
+            if len(fields) != len(columns):
+                wanted = f"{len(columns)}, with quotes around a field that has a comma"
+                raise CorruptFileError(path, f"line {lines.line_num} has {len(fields)} fields", wanted)
+            yield lines.line_num, dict(zip(columns, fields, strict=True))
 
 
 def _line(path: Path, number: int, kind: type[_L], line: Any) -> _L:

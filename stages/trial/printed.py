@@ -74,8 +74,14 @@ def percent(text: str) -> Interval:
 
 
 def significant(text: str) -> Interval:
-    """A number of the prose, like `224`, `140M` or `0.01`: zeros at the end of a whole number are no digits of it."""
-    digits, millions = re.fullmatch(r"(.+?)(M?)", text).groups()  # type: ignore[union-attr]
+    """A number of the prose, like `224`, `140M` or `0.01`: zeros at the end of a whole number are no digits of it.
+
+    Raises ValueError for anything else.
+    """
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(M?)", text)
+    if match is None:
+        raise ValueError(f"{text!r} is no number like 224, 140M or 0.01")
+    digits, millions = match.groups()
     value = Fraction(digits)
     zeros = 0 if "." in digits else len(digits) - len(digits.rstrip("0") or digits)
     half = unit(digits) * 10**zeros / 2

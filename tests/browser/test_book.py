@@ -46,7 +46,14 @@ def test_a_click_on_a_number_opens_its_page_and_back_returns(open_book: Opener) 
 
 def test_a_number_has_curve_matrix_report_mistakes_configuration_chain_and_command(open_book: Opener) -> None:
     page = open_book("#/V/resnet18-adam")
-    parts = ["Curve", "Confusion matrix", "Report per class", "Surest mistakes", "Configuration", "Chain and command"]
+    parts = [
+        "Curve",
+        "Confusion matrix",
+        "Report per class",
+        "Most confident errors",
+        "Configuration",
+        "Chain and command",
+    ]
     for name in parts:
         expect(page.get_by_role("region", name=name, exact=True)).to_be_visible()
     curve = page.get_by_role("region", name="Curve", exact=True)

@@ -138,7 +138,7 @@ def test_a_clone_without_data_lacks_what_it_lacks_and_nothing_is_broken(copied: 
     assert (status, number["status"]) == (3, "incomplete")
     missed = {finding["where"]: finding["expected"] for finding in number["findings"]}
     assert {PREDICTIONS, RUN, "data/raw/mnist", "data/processed/quick/mnist/train"} <= missed.keys()
-    assert missed[PREDICTIONS] == "dvc pull, or dvc repro"
+    assert missed[PREDICTIONS] == "dvc repro, or dvc pull if a remote has it"
 
 
 def test_a_commit_that_is_not_in_this_clone_is_missing_and_not_broken(copied: Copied) -> None:

@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "report": {"core", "score", "stats"},
     "book": {"core", "report", "stats", "trial"},
     "launch": {"core"},
-    "audit": {"core", "learn", "score", "report", "trial", "book"},
+    "audit": {"book", "core", "learn", "report", "score", "stats", "trial"},
 }
 
 # Rule 1: what a stage imports and does not depend on in dvc.yaml, since no number can change with it. An entry that is

@@ -223,6 +223,9 @@ def trained(budget: str, key: CellKey, seed: int) -> dict[str, Any]:
     return made() | {
         "stage": f"train-{key.stage_suffix}@{budget}-{key.name}-{seed}",
         "run_by": "dvc",
+        "cell": str(key),
+        "budget": budget,
+        "seed": seed,
         "params": {f"{key.section}.{key.dataset}.{key.name}": {"lr": 0.001}},
         "deps": {
             "stages/train.py": {"md5": short("train.py")},
@@ -231,7 +234,8 @@ def trained(budget: str, key: CellKey, seed: int) -> dict[str, Any]:
         },
         "data": {
             "dataset": key.dataset,
-            "sha256": {"train_images": sha("train_images")},
+            "title": key.dataset.upper(),
+            "sha256": {f"{part}_images": sha(f"{part}_images") for part in ("train", "test")},
             "made_from": {
                 "settings": {"channels": 1},
                 "raw_md5": {"train.bin": short("train.bin")},

@@ -1,4 +1,4 @@
-"""The surest mistakes: which images they are, in which order, and that their pictures are theirs."""
+"""The most confident errors: which images they are, in which order, and that their pictures are theirs."""
 
 from base64 import b64decode
 from io import BytesIO

@@ -47,6 +47,11 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
         ("finals", "9,cifar10", "99,cifar10", "no figure 9"),
         ("claims", "parameters,equals", "weights,equals", "line 2, quantity 'weights'"),
         ("claims", "vgg;resnet;googlenet", "vgg;lenet", "families 'lenet'"),
+        ("claims", "has 140M parameters", "has 140M, parameters", "line 2 has 11 fields; expected 10, with quotes"),
+        ("claims", "has 4M parameters", "has 4M, parameters", "line 3 has 11 fields; expected 10, with quotes"),
+        ("claims", "140M,printed,,vgg,VGG16,", "140M,printed", "line 2 has 6 fields; expected 10"),
+        ("claims", '"on CIFAR10 all classes', '"on" CIFAR10 all classes', "expected after '\"'; expected CSV"),
+        ("claims", "equals,140M", "equals,", "line 2, value ''; expected String should have at least 1 character"),
     ],
 )
 def test_a_bad_line_is_named(folder: Path, name: str, old: str, new: str, message: str) -> None:
@@ -55,6 +60,26 @@ def test_a_bad_line_is_named(folder: Path, name: str, old: str, new: str, messag
         read_paper(folder)
     assert str(folder / f"{name}.csv") in str(error.value)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "no line; expected columns section, says"),
+        ("section,says\nII,d\u00e9j\u00e0 vu\n".encode("latin-1"), "byte 0xe9; expected text in UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_csv_in_utf8_is_named(folder: Path, content: bytes, message: str) -> None:
+    (folder / "claims.csv").write_bytes(content)
+    with pytest.raises(CorruptFileError) as error:
+        read_paper(folder)
+    assert str(error.value).startswith(f"{folder / 'claims.csv'}: {message}")
+
+
+def test_a_byte_order_mark_as_spreadsheets_write_it_is_no_part_of_a_column(folder: Path, real: Paper) -> None:
+    file = folder / "claims.csv"
+    file.write_text(file.read_text(), encoding="utf-8-sig")
+    assert read_paper(folder) == real
 
 
 @pytest.mark.parametrize(
@@ -71,6 +96,9 @@ def test_a_bad_line_is_named(folder: Path, name: str, old: str, new: str, messag
         ),
         ("ResNet is fast", {"value": "lenet"}, "expected vgg or resnet or googlenet"),
         ("colours", {"dataset": ""}, "no dataset; expected a data set"),
+        ("depth", {"value": "1/0"}, "value '1/0'; expected a number like 80 or 0.5 for accuracy spread"),
+        ("epochs", {"value": "1e1"}, "value '1e1'; expected a number"),
+        ("size of VGG", {"value": "1/0"}, "value '1/0'; expected a number like 224 or 140M"),
         ("size of VGG", {"value": "many"}, "value 'many'; expected a number like 224 or 140M"),
     ],
 )
