@@ -31,8 +31,8 @@ from stages.trial.paper import read_paper as read_printed
 def check_pages(numbers: Sequence[Number], here: Here) -> Printed:
     """Make the pages of a budget's planned `numbers` again, and compare.
 
-    A result that cannot stand in a table is its number's finding. Pages about all numbers cannot be made then; the rows
-    and lines of the others still are.
+    A result that cannot stand in a table is its number's finding. Pages about all numbers cannot be made then, nor of
+    results that contradict each other; the rows and lines of the tables still are.
     """
     printed = Printed(numbers)
     results = _results(numbers, here, printed)
@@ -91,11 +91,11 @@ def _made(
     stage: Stage,
     printed: Printed,
 ) -> list[Page] | None:
-    """The pages; None where each result holds and they contradict each other, which is said of the pages."""
+    """The pages; None where the stage would be refused, as for results that contradict each other, which is said."""
     try:
         return list(make(here, results, stage))
     except StageError as error:
-        printed.add([], broken(stage.option("cells"), error.message, "results that pages can be made of"))
+        printed.add([], broken(stage.name, error.message, "what pages can be made of"))
         return None
 
 
