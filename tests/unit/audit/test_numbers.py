@@ -63,7 +63,7 @@ def test_an_alternative_of_two_studies_stands_in_both_and_is_one_number(params: 
         ("4", "VGG16  with ADAM", ["cifar10/vgg16-adam"]),
         ("IV", "vgg16-adam", ["cifar10/vgg16-adam"]),
         ("vgg16-adam", None, ["mnist/vgg16-adam", "cifar10/vgg16-adam"]),
-        ("VGG16 with Data Augmentation", None, ["cifar10/vgg16-augmented"]),
+        ("ResNet18 with Adam", None, ["mnist/resnet18-adam", "cifar10/resnet18-adam"]),
         ("resnet18-lr1e-2-optimizer", None, ["cifar10/resnet18-lr1e-2-sgd"]),
     ],
 )
