@@ -19,7 +19,7 @@ from stages.book.places import places
 from stages.book.strips import Scale
 from stages.core.params import Assumption, Table
 from stages.report.captions import replaced_sentence, seeds_sentence
-from stages.report.claims_page import reason, statistic
+from stages.report.claims_page import paired_column, reason, statistic
 from stages.report.conditions import conditions
 from stages.report.evidence import Evidence
 from stages.report.formats import MINUS, NOTHING
@@ -97,6 +97,7 @@ def book(evidence: Evidence, claims: Sequence[ClaimResult], findings: Sequence[F
             evidence=evidence,
             reason=reason,
             statistic=statistic,
+            paired_column=paired_column,
             findings=[(level, [one for one in findings if one.sureness == level]) for level in Sureness],
             payload=Markup(payload(evidence, numbers, comparisons)),  # noqa: S704 (escaped there)
         )

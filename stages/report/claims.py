@@ -7,6 +7,7 @@ that a user adds is compared too. The thresholds are `claims` in params.yaml.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import permutations
+from statistics import median
 from typing import NamedTuple
 
 from stages.core.errors import StageError
@@ -24,6 +25,8 @@ from stages.stats.paired import mcnemar, sign_flip
 _OPTIMIZER = {"optimizer", "lr", "momentum"}  # the settings that make up an optimizer
 _OF_DATASET = {"batch_size", "input_size"}  # those that the paper chooses anew for each data set
 _UNLEARNED = "not judged, since nothing was learned"
+_NO_IMAGE = "no image is of this class or named so"
+_NOWHERE = "no machine has trained both"
 
 
 class Machine(NamedTuple):
@@ -219,12 +222,14 @@ def _f1(evidence: Evidence, dataset: str) -> Part:
 def _class_f1(evidence: Evidence, cell: CellResults, place: int, bound: float) -> Check:
     level = evidence.params.claims.level
     counts = [_hits_and_wrong(result, place) for result in cell.results]
-    if len(counts) < FEWEST_SEEDS:
+    if (0, 0) in counts:
+        found = Bounded.unknown(_NO_IMAGE)
+    elif len(counts) < FEWEST_SEEDS:
         found = worst_case([f1_above(hits, wrong, bound / 100, level).scaled(100) for hits, wrong in counts])
     else:
         found = above([100 * f1(hits, wrong) for hits, wrong in counts], bound, level)
     name = f"{cell.first.classes[place]}: {_label(evidence, cell)}"
-    return Check(name, f"above {bound:g}", "%", found)
+    return _judged(Check(name, f"above {bound:g}", "%", found), cell)
 
 
 def _hits_and_wrong(result: Result, place: int) -> tuple[int, int]:
@@ -237,7 +242,7 @@ def _precision(evidence: Evidence, dataset: str) -> Part:
     checks = []
     for cell in _reported(evidence, dataset):
         found = above([_precision_over_recall(result) for result in cell.results], 0.0, level)
-        checks.append(Check(_label(evidence, cell), "above 0", "points", found))
+        checks.append(_judged(Check(_label(evidence, cell), "above 0", "points", found), cell))
     return Part(
         f"On {evidence.dataset(dataset).title} precision is generally above recall.",
         "Each network whose report the paper prints: its macro-averaged precision less its macro-averaged recall is on "
@@ -270,8 +275,9 @@ def _cost(evidence: Evidence) -> ClaimResult:
     part = Part(
         f"Of the families, {cheapest} is the cheapest to train.",
         f"On each data set the training seconds an image of {cheapest} against those of another family, only among "
-        "trainings on the same processor and device, in the same precision and with as many threads (Mann and "
-        "Whitney's test over the trainings). The value is how many times as long the other's median is.",
+        "trainings on the same processor and device, in the same precision and with as many threads. One value a cell, "
+        "the median of its seeds, since seeds of one cell take the same time but for noise (Mann and Whitney's test "
+        "over the cells). The value is how many times as long the other family's median is.",
         "all",
         claims.level,
         tuple(checks),
@@ -280,12 +286,14 @@ def _cost(evidence: Evidence) -> ClaimResult:
 
 
 def _times(evidence: Evidence, dataset: str, cheapest: str, other: str) -> list[Check]:
-    """A comparison for each machine that has trained both families on a data set."""
+    """A comparison for each machine that has trained both families on a data set; one that says so if none has."""
     ours, theirs = (_seconds_an_image(evidence, dataset, family) for family in (cheapest, other))
     title = evidence.dataset(dataset).title
+    if ours.keys().isdisjoint(theirs):
+        return [Check(f"{cheapest} against {other}, {title}", "above 1", "times", Bounded.unknown(_NOWHERE))]
     return [
         Check(
-            f"{cheapest} ({len(ours[machine])} trainings) against {other} ({len(theirs[machine])}), {title}, on "
+            f"{cheapest} ({len(ours[machine])} cells) against {other} ({len(theirs[machine])}), {title}, on "
             f"{machine.processor}, {machine.device}, {machine.precision}, threads: {machine.threads}",
             "above 1",
             "times",
@@ -297,13 +305,21 @@ def _times(evidence: Evidence, dataset: str, cheapest: str, other: str) -> list[
 
 
 def _seconds_an_image(evidence: Evidence, dataset: str, family: str) -> dict[Machine, list[float]]:
+    """One value a cell: the median of its seeds on a machine."""
     seconds: dict[Machine, list[float]] = {}
     for cell in _table_cells(evidence, dataset):
         if _settings(evidence, cell).family == family:
-            for run in (result.run for result in cell.results):
-                environment = run.environment
-                machine = Machine(environment.processor, environment.cores, run.device, run.precision, run.threads)
-                seconds.setdefault(machine, []).append(1 / run.images_per_second)
+            for machine, of_seeds in _seconds_of_seeds(cell).items():
+                seconds.setdefault(machine, []).append(median(of_seeds))
+    return seconds
+
+
+def _seconds_of_seeds(cell: CellResults) -> dict[Machine, list[float]]:
+    seconds: dict[Machine, list[float]] = {}
+    for run in (result.run for result in cell.results):
+        environment = run.environment
+        machine = Machine(environment.processor, environment.cores, run.device, run.precision, run.threads)
+        seconds.setdefault(machine, []).append(1 / run.images_per_second)
     return seconds
 
 
@@ -375,4 +391,4 @@ def _judged(check: Check, *cells: CellResults) -> Check:
     """Networks of which none has learned anything do not differ, nor overfit: that says nothing of the claim."""
     if any(cell.has_learned for cell in cells):
         return check
-    return replace(check, found=replace(check.found, p_for=None, p_against=None), note=_UNLEARNED)
+    return replace(check, found=replace(check.found, p_for=None, p_against=None, note=_UNLEARNED))

@@ -1,5 +1,7 @@
 """`claims.md`: each claim of the paper, what these numbers say of it, and the comparisons behind that."""
 
+from typing import NamedTuple
+
 from stages.report.claims import under_paper_conditions
 from stages.report.evidence import Evidence
 from stages.report.formats import MINUS, NOTHING
@@ -75,7 +77,7 @@ def _section(evidence: Evidence, result: ClaimResult) -> str:
 def _part(evidence: Evidence, part: Part, several: bool) -> str:
     sentence = f"*{escape(part.sentence)}* {part.outcome.capitalize()}." if several else ""
     title = f"{len(part.checks)} comparison{'s' if len(part.checks) != 1 else ''}"
-    listing = folded(title, checks_table(evidence, part)) if part.checks else ""
+    listing = folded(title, checks_table(part)) if part.checks else ""
     because = f"{statistic(part)}. {reason(evidence, part)}".removeprefix(f"{NOTHING}. ")
     return document(sentence, f"How: {escape(part.rule)}", because, listing).rstrip()
 
@@ -94,7 +96,8 @@ def reason(evidence: Evidence, part: Part) -> str:
     check = part.decisive
     if check is None:
         return "There is nothing to compare."
-    number = f"{escape(check.name)}, {value_text(check)}, where {check.asks} is asked"
+    found = NOTHING if check.found.value is None else value_text(check)
+    number = f"{escape(check.name)}, {found}, where {check.asks} is asked"
     if part.outcome == HOLDS:
         shown = "The least clear" if part.is_of_every else "The clearest"
         return f"{shown} of the comparisons that bear it out: {number}."
@@ -107,10 +110,10 @@ def reason(evidence: Evidence, part: Part) -> str:
 
 def _missing(evidence: Evidence, check: Check) -> str:
     seeds = len(evidence.params.seeds)
+    if check.found.note:
+        return f"one has no p ({check.found.note})"
     if check.found.p_for is not None or seeds >= FEWEST_SEEDS:
         return "that may be luck"
-    if check.note:
-        return f"one is {check.note}"
     return f"{seeds} seed{'s do' if seeds > 1 else ' does'} not show that it was no luck"
 
 
@@ -121,30 +124,40 @@ def value_text(check: Check) -> str:
     return f"{_number(check.found.value)} {check.unit}{ends}"
 
 
-def checks_table(evidence: Evidence, part: Part) -> str:
+def checks_table(part: Part) -> str:
     """Every comparison behind a part, as a table."""
-    one_seed = len(evidence.params.seeds) == 1
-    exact = "McNemar's p (Holm's)" if one_seed else "sign-flip p (smallest possible)"
     interval = f"{100 * (1 - 2 * part.level):g} % interval"
     header = ["comparison", "asked", "value", interval, "p for", "p against"]
-    paired = _paired(part)
-    rows = [[*_row(check), *beside, check.note] for check, beside in zip(part.checks, paired, strict=True)]
-    titles = [exact] if paired[0] else []
+    paired = paired_column(part)
+    titles = [paired.title] if paired else []
+    beside = [[entry] for entry in paired.entries] if paired else [[] for _ in part.checks]
+    rows = [[*_row(check), *entry, check.found.note] for check, entry in zip(part.checks, beside, strict=True)]
     return table([*header, *titles, "note"], rows, numbers=range(2, len(header) + len(titles)))
 
 
-def _paired(part: Part) -> list[list[str]]:
-    """The column of the exact tests beside: one entry a comparison, none where no comparison has any.
+class PairedColumn(NamedTuple):
+    """The column of the exact tests beside."""
+
+    title: str
+    entries: list[str]
+
+
+def paired_column(part: Part) -> PairedColumn | None:
+    """The column of the exact tests beside: its title and one entry a comparison; None where no comparison has any.
 
     McNemar's are corrected for their number; a sign flip's p stands beside the smallest that the seeds could come to.
     """
     if all(check.paired_p is None for check in part.checks):
-        return [[] for _ in part.checks]
+        return None
     adjusted = corrected([check.paired_p for check in part.checks])
-    return [
-        [_p(p) if check.smallest is None else f"{_p(check.paired_p)} ({_p(check.smallest)})"]
-        for check, p in zip(part.checks, adjusted, strict=True)
-    ]
+    of_one_seed = all(check.smallest is None for check in part.checks)
+    return PairedColumn(
+        "McNemar's p (Holm's)" if of_one_seed else "sign-flip p (smallest possible)",
+        [
+            _p(p) if check.smallest is None else f"{_p(check.paired_p)} ({_p(check.smallest)})"
+            for check, p in zip(part.checks, adjusted, strict=True)
+        ],
+    )
 
 
 def _row(check: Check) -> list[str]:
@@ -163,5 +176,7 @@ def _p(p: float | None) -> str:
     return NOTHING if p is None else f"&lt; {_SMALLEST_SHOWN:g}" if p < _SMALLEST_SHOWN else f"{p:.3f}"
 
 
-def _number(value: float) -> str:
+def _number(value: float | None) -> str:
+    if value is None:
+        return NOTHING
     return f"{round(value, 2) + 0.0:.2f}".replace("-", MINUS)  # + 0.0: what rounds to zero has no sign

@@ -9,51 +9,58 @@ from dataclasses import dataclass, replace
 from math import sqrt
 from statistics import fmean, median
 
-from stages.stats.intervals import FEWEST_SEEDS, Interval, student, wilson
+from stages.stats.intervals import FEWEST_SEEDS, Interval, alike, student, wilson
 
-_NO_SPREAD = 1e-9  # accuracies of whole images differ by far more, floating point's noise by far less
+_ALIKE = "no spread over the seeds to test against"
 
 
 @dataclass(frozen=True)
 class Bounded:
-    """A value, whether it is as asked, its interval, and the p values for and against; None where none can be had."""
+    """A value, whether it is as asked, its interval, and the p values for and against; None where none can be had.
 
-    value: float
+    `note` says why there is no p, where that is not for want of seeds.
+    """
+
+    value: float | None
     as_asked: bool
     interval: Interval | None
     p_for: float | None
     p_against: float | None
+    note: str = ""
+
+    @classmethod
+    def unknown(cls, note: str) -> "Bounded":
+        """What cannot even be measured, and why; it is not as asked."""
+        return cls(None, False, None, None, None, note)
 
     def scaled(self, factor: float) -> "Bounded":
         """The same in another unit."""
+        value = None if self.value is None else factor * self.value
         interval = self.interval and Interval(factor * self.interval.low, factor * self.interval.high)
-        return replace(self, value=factor * self.value, interval=interval)
+        return replace(self, value=value, interval=interval)
 
 
 def above(values: Sequence[float], bound: float, level: float) -> Bounded:
-    """Whether the mean is above a bound: one-sided t-tests from three values on. The interval ends at their limits."""
+    """Whether the mean is above a bound: one-sided t-tests from three values on. The interval ends at their limits.
+
+    Values that are all alike have neither: they do not tell how far they spread, and t's limit would be certainty.
+    """
     mean = fmean(values)
     if len(values) < FEWEST_SEEDS:
         return Bounded(mean, mean > bound, None, None, None)
-    p = _t_test(values, bound)
-    return Bounded(mean, mean > bound, student(values, 1 - 2 * level), p, 1 - p)
-
-
-def _t_test(values: Sequence[float], bound: float) -> float:
-    """The p of a mean above a bound; for values that are all alike, its limit as their spread shrinks to nothing."""
-    if max(values) - min(values) < _NO_SPREAD:
-        away = fmean(values) - bound
-        return 0.5 if abs(away) < _NO_SPREAD else 0.0 if away > 0 else 1.0
+    if alike(values):
+        return Bounded(mean, mean > bound, None, None, None, _ALIKE)
     from scipy.stats import ttest_1samp
 
-    return float(ttest_1samp(values, bound, alternative="greater").pvalue)
+    p = float(ttest_1samp(values, bound, alternative="greater").pvalue)
+    return Bounded(mean, mean > bound, student(values, 1 - 2 * level), p, 1 - p)
 
 
 def below(values: Sequence[float], bound: float, level: float) -> Bounded:
     """Whether the mean is below a bound, as `above`."""
     found = above([-value for value in values], -bound, level)
     interval = found.interval and Interval(-found.interval.high, -found.interval.low)
-    return replace(found, value=-found.value, interval=interval)
+    return replace(found, value=fmean(values), interval=interval)
 
 
 def within(values: Sequence[float], margin: float, level: float) -> Bounded:
@@ -114,8 +121,9 @@ def worst_case(trainings: Sequence[Bounded]) -> Bounded:
     The smallest p against, times their number (Bonferroni); none for it, since no few cases show that there is none.
     """
     against = [found.p_against for found in trainings if found.p_against is not None]
+    values = [found.value for found in trainings if found.value is not None]
     return Bounded(
-        fmean(found.value for found in trainings),
+        fmean(values) if values else None,
         all(found.as_asked for found in trainings),
         trainings[0].interval if len(trainings) == 1 else None,
         None,
@@ -130,7 +138,7 @@ def faster(seconds: Sequence[float], others: Sequence[float]) -> Bounded:
     """
     ratio = median(others) / median(seconds)
     if len({*seconds, *others}) == 1:
-        return Bounded(ratio, False, None, None, None)
+        return Bounded(ratio, False, None, None, None, "all take the same time")
     from scipy.stats import mannwhitneyu
 
     p_for, p_against = (float(mannwhitneyu(others, seconds, alternative=side).pvalue) for side in ("greater", "less"))

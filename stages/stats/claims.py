@@ -28,7 +28,6 @@ class Check:
 
     `unit` is of the value, its interval and what is asked. `paired_p` is the answer of an exact test beside: McNemar's
     on the test images of one seed, or the sign flips over several, with the `smallest` p that it could have come to.
-    `note` says why a comparison has no p.
     """
 
     name: str
@@ -37,7 +36,6 @@ class Check:
     found: Bounded
     paired_p: float | None = None
     smallest: float | None = None
-    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 The two answer different questions. One training's interval says how far its accuracy would move on other test images;
 how far another seed would move it, one training cannot say. Two trainings leave one degree of freedom, with which an
-interval is 12.7 standard errors wide on either side: none is given.
+interval is 12.7 standard errors wide on either side: none is given. Nor is one of trainings that all came out alike:
+that a spread was not seen does not make it nothing.
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from statistics import fmean, stdev
 from typing import NamedTuple
 
 FEWEST_SEEDS = 3  # from which on the spread over seeds is judged
+_NO_SPREAD = 1e-9  # accuracies of whole images differ by far more, floating point's noise by far less
 
 
 class Interval(NamedTuple):
@@ -28,9 +30,14 @@ def wilson(hits: int, images: int, confidence: float) -> Interval:
     return Interval(float(found.low), float(found.high))
 
 
+def alike(values: Sequence[float]) -> bool:
+    """Whether values show no spread, so that they do not tell how far another one would lie from them."""
+    return max(values) - min(values) < _NO_SPREAD
+
+
 def student(values: Sequence[float], confidence: float) -> Interval | None:
-    """Student's t-interval of the mean; None for fewer than three values. Values that are all alike are its limit."""
-    if len(values) < FEWEST_SEEDS:
+    """Student's t-interval of the mean; None for fewer than three values, and for values that are all alike."""
+    if len(values) < FEWEST_SEEDS or alike(values):
         return None
     from scipy.stats import t
 
@@ -41,7 +48,7 @@ def student(values: Sequence[float], confidence: float) -> Interval | None:
 def accuracy_interval(hits: Sequence[int], images: int, confidence: float) -> Interval | None:
     """The interval of a mean test accuracy in percent, from each seed's hits on so many images.
 
-    Wilson's for one seed, None for two, Student's from three on, cut at 0 and 100 %.
+    Wilson's for one seed, None for two, Student's from three on, cut at 0 and 100 %; None if all have the same hits.
     """
     if len(hits) == 1:
         low, high = wilson(hits[0], images, confidence)

@@ -23,6 +23,9 @@ from stages.trial.steps import batches
 
 CLAIM = "claim"
 _REPORTS = PAPER_FOLDER / "reports.csv"
+_OF_ROWS = ("accuracy spread", "accuracy gain")
+_OF_NETWORKS = ("parameters", "input side", "modules between inner max-pools", "initial learning rate")
+_OF_TABLES = ("data set",)
 _NUMBER: TypeAdapter[str] = TypeAdapter(Signed)
 _SCORES = ("precision", "recall", "f1")
 
@@ -33,7 +36,34 @@ def claim(paper: Paper, params: Params) -> Iterator[Finding]:
         look, relations = _QUANTITIES.get(each.quantity, (_nothing, ("equals",)))
         if each.relation not in relations:
             raise refusal(each, f"relation {each.relation!r}", " or ".join(map(repr, relations)))
+        _check_where(each, paper, params)
         yield from look(each, paper, params)
+
+
+def _check_where(claim: Claim, paper: Paper, params: Params) -> None:
+    """Refuse a place that the quantity's rule would not find: the claim would be tested nowhere, or everywhere."""
+    allowed = _places(claim, paper, params)
+    if unknown := [each for each in claim.where if each not in allowed]:
+        wanted = f"one of {', '.join(allowed)}" if allowed else "an empty where"
+        raise refusal(claim, f"where {';'.join(unknown)!r}", wanted)
+
+
+def _places(claim: Claim, paper: Paper, params: Params) -> list[str]:
+    """What `where` may hold: labels of the rows that the claim is about, published networks, tables, or nothing."""
+    if claim.quantity in _OF_ROWS:
+        spoken_of = (row.row for rows in rows_of(claim, paper, params).values() for row in rows)
+        return list(dict.fromkeys([*spoken_of, *_not_on_trial(paper, params)]))
+    if claim.quantity in _OF_NETWORKS:
+        return list(dict.fromkeys(source.network for source in paper.published))
+    if claim.quantity in _OF_TABLES:
+        return list(dict.fromkeys([*map(str, params.tables), *(row.table for row in paper.rows)]))
+    return []
+
+
+def _not_on_trial(paper: Paper, params: Params) -> list[str]:
+    """The labels in tables that params.yaml does not have: a claim about them is sound, and nobody can test it."""
+    tables = set(map(str, params.tables))
+    return [row.row for row in paper.rows if row.table not in tables]
 
 
 def _bound(claim: Claim) -> Fraction:
@@ -179,11 +209,13 @@ def _minutes(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
 
 
 def _named_rows(claim: Claim, paper: Paper, params: Params) -> Iterator[list[Printed]]:
-    """The rows that the claim names, in its order, of each data set that has them all."""
-    for rows in rows_of(claim, paper, params).values():
-        named = [row for label in claim.where for row in rows if row.row == label]
-        if len(named) == len(claim.where):
-            yield named
+    """The rows that the claim names, in its order, of each data set that has them all. One of those on trial must."""
+    everywhere = rows_of(claim, paper, params).values()
+    named = [[row for label in claim.where for row in rows if row.row == label] for rows in everywhere]
+    found = [rows for rows in named if rows and len(rows) == len(claim.where)]
+    if not found and not set(claim.where) & set(_not_on_trial(paper, params)):
+        raise refusal(claim, f"where {';'.join(claim.where)!r}", "rows of one family and data set, each printed once")
+    yield from found
 
 
 def _spread(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:

@@ -98,7 +98,8 @@ class Claim(_Line):
     """Something that the prose says of the numbers. Empty `dataset`, `families` or `where`: of all of them.
 
     `reading` is `printed` where `value` stands in the paper, `ours` where it is what we take a word like "much" for.
-    `where` holds table numbers, row labels or networks, as the quantity demands; `exceptions` holds names of classes.
+    `where` holds table numbers, row labels or published networks, as the quantity demands; `exceptions` holds names of
+    classes.
     """
 
     section: str

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from stages.book.page import inline, p_value
 from stages.core.errors import CorruptFileError
 from stages.core.params import Row, Table, flatten
+from stages.report.claims import judge_claims
+from stages.report.claims_page import paired_column
 from stages.report.formats import decimals
 from stages.report.overview import overview_page
 from stages.report.studies import compare_studies
@@ -247,3 +250,24 @@ def test_the_markdown_of_the_reports_is_set(made: Book) -> None:
 )
 def test_p_values(p: float | None, text: str) -> None:
     assert p_value(p) == text
+
+
+def test_the_book_and_the_page_of_the_claims_print_the_same_p_values(made: Book) -> None:
+    parts = {claim.name: claim.parts[0] for claim in judge_claims(made.evidence)}
+    depth, cost = parts["C1"], parts["C7"]
+    tables = {table.all("tbody")[0].all("th")[0].text: table for table in made.page("#/claims").all("table")}
+    shown, column = tables[depth.checks[0].name], paired_column(depth)
+    assert column
+    assert column.title == "McNemar's p (Holm's)"
+    assert shown.all("thead")[0].all("th")[-1].text == column.title
+    assert [line.all("td")[-1].text for line in shown.all("tbody")[0].all("tr")] == [
+        unescape(entry) for entry in column.entries
+    ]
+    assert paired_column(cost) is None
+    assert tables[cost.checks[0].name].all("thead")[0].all("th")[-1].text == "p against"
+
+
+def test_what_each_claim_needs_is_said_in_words(made: Book) -> None:
+    text = made.page("#/claims").text
+    assert "every comparison must bear it out." in text
+    assert "one comparison that bears it out is enough." in text

@@ -38,6 +38,7 @@ def test_one_sided_tests_agree_with_the_interval_and_mirror_each_other() -> None
         assert (found.p_against <= LEVEL) == (found.interval.high <= 0.5)
         assert (mirrored.p_for, mirrored.p_against) == pytest.approx((found.p_for, found.p_against))
         assert mirrored.interval == pytest.approx((-found.interval.high, -found.interval.low))
+        assert found.value is not None
         assert mirrored.as_asked == found.as_asked == (found.value > 0.5)
 
 
@@ -72,12 +73,14 @@ def test_too_few_values_say_nothing(test: object, values: list[float]) -> None:
     assert found.as_asked == (test is not above)
 
 
-@pytest.mark.parametrize(("bound", "p"), [(0.9, 0.0), (1.0, 0.5), (1.1, 1.0)])
-def test_values_that_are_all_alike_are_the_limit_of_small_spread(bound: float, p: float) -> None:
-    found = above([1.0, 1.0, 1.0], bound, LEVEL)
-    assert (found.p_for, found.p_against) == (p, 1 - p)
-    nearly = above([1.0, 1.0 + 1e-6, 1.0 - 1e-6], bound, LEVEL)
-    assert nearly.p_for == pytest.approx(p, abs=1e-4)
+@pytest.mark.parametrize("test", [above, below, within])
+@pytest.mark.parametrize("bound", [0.9, 1.0, 1.1])
+def test_values_that_are_all_alike_say_nothing(test: object, bound: float) -> None:
+    assert callable(test)
+    found = test([1.0, 1.0, 1.0, 1.0], bound, LEVEL)
+    assert (found.value, found.p_for, found.p_against, found.interval) == (1.0, None, None, None)
+    assert found.note == "no spread over the seeds to test against"
+    assert test([1.0, 1.0, 1.0, 1.1], bound, LEVEL).p_for is not None
 
 
 def test_f1_is_scikit_learns_and_its_test_the_binomial_sum() -> None:
@@ -89,6 +92,7 @@ def test_f1_is_scikit_learns_and_its_test_the_binomial_sum() -> None:
     tail = sum(comb(55, k) * share**k * (1 - share) ** (55 - k) for k in range(30, 56))
     assert found.p_for == pytest.approx(tail)
     assert found.interval
+    assert found.value is not None
     assert found.interval.low < found.value < found.interval.high
     assert not found.as_asked
 
@@ -97,6 +101,7 @@ def test_f1_is_scikit_learns_and_its_test_the_binomial_sum() -> None:
 def test_f1_at_its_edges(hits: int, wrong: int) -> None:
     found = f1_above(hits, wrong, 0.8, LEVEL)
     assert found.interval
+    assert found.value is not None
     assert 0 <= found.interval.low <= found.value <= found.interval.high <= 1
     assert (found.p_against is not None and found.p_against <= LEVEL) == (hits == 0)
     assert (found.p_for is not None and found.p_for <= LEVEL) == (wrong < 5)
@@ -135,7 +140,7 @@ def test_times_are_compared_by_the_ranks_of_every_split() -> None:
     assert found.value == pytest.approx(2.0 / 1.3)
     assert found.p_for == pytest.approx(np.mean([split >= wins for split in splits]))
     assert found.p_against == pytest.approx(np.mean([split <= wins for split in splits]))
-    assert faster([1.0, 1.0], [1.0]).p_for is None
+    assert faster([1.0, 1.0], [1.0]) == Bounded(1.0, False, None, None, None, "all take the same time")
 
 
 def test_few_trainings_refute_by_their_clearest_case_and_show_nothing() -> None:
@@ -143,3 +148,10 @@ def test_few_trainings_refute_by_their_clearest_case_and_show_nothing() -> None:
     assert worst_case(cases) == Bounded(5.0, False, None, None, 0.04)
     assert worst_case(cases[1:]) == Bounded(9.0, False, None, None, 0.02)
     assert worst_case([Bounded(0.0, True, None, None, None)]).p_against is None
+
+
+def test_what_cannot_be_measured_has_no_number_and_is_not_as_asked() -> None:
+    found = Bounded.unknown("nothing there")
+    assert found == Bounded(None, False, None, None, None, "nothing there")
+    assert found.scaled(100) == found
+    assert worst_case([found]).value is None

@@ -60,9 +60,11 @@ def test_too_few_values_have_no_interval(values: list[float]) -> None:
     assert student(values, 0.95) is None
 
 
-def test_values_that_are_all_alike_are_the_limit() -> None:
-    assert student([80.0, 80.0, 80.0], 0.95) == (80.0, 80.0)
+def test_values_that_are_all_alike_have_no_interval() -> None:
+    assert student([80.0, 80.0, 80.0], 0.95) is None
+    assert student([0.1 + 0.2, 0.3, 0.3], 0.95) is None
     assert student([80.0, 80.0, 80.0 + 1e-6], 0.95) == pytest.approx((80.0, 80.0), abs=1e-5)
+    assert accuracy_interval([800, 800, 800], 1000, 0.95) is None
 
 
 def test_an_accuracy_has_the_interval_of_its_number_of_seeds() -> None:

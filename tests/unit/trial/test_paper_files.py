@@ -88,6 +88,22 @@ def test_a_byte_order_mark_as_spreadsheets_write_it_is_no_part_of_a_column(folde
         ("depth", {"relation": "above"}, "relation 'above'; expected 'at most' for accuracy spread"),
         ("depth", {"value": "little"}, "value 'little'; expected a number"),
         ("augmentation", {"where": ("VGG16",)}, "where 'VGG16'; expected two rows"),
+        (
+            "augmentation",
+            {"where": ("VGG16 with Data Augmentaton", "VGG16")},
+            "where 'VGG16 with Data Augmentaton'; expected one of VGG16, VGG11, VGG19, VGG16 with lr=0.01, ",
+        ),
+        ("depth", {"where": ("VGG16", "ResNet18")}, "where 'ResNet18'; expected one of VGG16, "),
+        ("depth", {"where": ()}, "where ''; expected rows of one family and data set"),
+        ("depth", {"where": ("VGG16", "ResNet18"), "families": ()}, "where 'VGG16;ResNet18'; expected rows of one"),
+        ("size of VGG", {"where": ("VGG99",)}, "where 'VGG99'; expected one of VGG16 for parameters"),
+        ("input of VGG", {"where": ("VGG16", "VGG99")}, "where 'VGG99'; expected one of VGG16 for input side"),
+        (
+            "heading over IV",
+            {"where": ("IV", "VII")},
+            "where 'VII'; expected one of I, II, III, IV, V, VI for data set",
+        ),
+        ("scores of digits", {"where": ("VGG16",)}, "where 'VGG16'; expected an empty where for every score"),
         ("scores of objects", {"exceptions": ("horse", "unicorn")}, "exceptions unicorn; expected classes of cifar10"),
         (
             "scores of digits",
@@ -112,6 +128,12 @@ def test_a_claim_that_cannot_be_tested_is_refused(
         findings(replace(paper, claims=tuple(map(changed, paper.claims))), params)
     assert message in str(error.value)
     assert repr(says) in str(error.value)
+
+
+def test_a_claim_about_a_table_that_is_not_on_trial_is_no_mistake(paper: Paper, params: Params) -> None:
+    fewer = params.model_copy(update={"tables": {number: params.tables[number] for number in ("I", "IV")}})
+    of_resnet = [each for each in paper.claims if each.says == "momentum"]
+    assert findings(replace(paper, claims=tuple(of_resnet)), fewer) == []
 
 
 def test_a_report_with_a_class_too_few_is_refused(clean: Callable[[int], Paper], params: Params) -> None:

@@ -58,10 +58,15 @@ def test_what_the_reports_print_adds_up(real: Paper, params: Params) -> None:
 
 
 def test_the_classes_and_scores_that_break_a_claim_are_named(real: Paper, params: Params) -> None:
-    found = {each.places[1]: each.contradicts for each in findings(real, params) if each.places[0] == "Section IV-C"}
-    assert found["Fig. 8"] in ("bird: f1 0.758", "precision can be above recall in 15 of 30 classes")
-    assert found["Fig. 12"] == "airplane: f1 0.796, bird: f1 0.674"
-    assert found["Fig. 16"] == "bird: f1 0.730"
+    found = [each for each in findings(real, params) if each.places[0] == "Section IV-C"]
+    broken = "2: precision 0.964, 2: f1 0.979, 8: recall 0.975, 8: f1 0.978, 9: recall 0.962, 9: f1 0.973"
+    assert sorted((each.places[1:], each.contradicts) for each in found) == [
+        (("Fig. 12",), "airplane: f1 0.796, bird: f1 0.674"),
+        (("Fig. 14",), broken),
+        (("Fig. 16",), "bird: f1 0.730"),
+        (("Fig. 8",), "bird: f1 0.758"),
+        (("Fig. 8", "Fig. 12", "Fig. 16"), "precision can be above recall in 15 of 30 classes"),
+    ]
 
 
 def test_steps_say_which_data_set_they_would_fit(real: Paper, params: Params) -> None:
