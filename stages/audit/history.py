@@ -38,7 +38,7 @@ class History:
 
     def _files(self, commit: str) -> dict[str, str] | None:
         """The md5 of every file under stages/ of a commit; None when git, or its history here, does not have it."""
-        listing = _git("ls-tree", "-r", "-z", commit, "stages/")
+        listing = _git("ls-tree", "-r", "-z", f"{commit}^{{commit}}", "stages/")
         if listing is None:
             return None
         entries = [entry.split("\t") for entry in listing.decode().split("\0") if entry]

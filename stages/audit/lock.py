@@ -15,6 +15,9 @@ LOCK_FILE = Path("dvc.lock")
 _STAGE = re.compile(r"^  (?=\S)", re.MULTILINE)  # DVC writes a stage's name two spaces in, and all of it further in
 
 
+_MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
+
+
 class Entry(NamedTuple):
     """What DVC recorded of a stage: its command, parameters by their dotted names, md5 by path."""
 
@@ -89,7 +92,19 @@ class Lock:
             raise CorruptFileError(self.path, f"stage {name} is not YAML ({said})", "what DVC writes") from error
         try:
             params = found.get("params", {}).get(str(PARAMS_FILE), {})
-            deps, outs = ({item["path"]: item["md5"] for item in found.get(kind, [])} for kind in ("deps", "outs"))
+            deps, outs = (_hashes(found.get(kind, [])) for kind in ("deps", "outs"))
             return Entry(found["cmd"], deps, params, outs)
-        except (AttributeError, KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise CorruptFileError(self.path, f"stage {name} has another form ({error!r})", "what DVC writes") from None
+
+
+def _hashes(items: list[dict[str, Any]]) -> dict[str, str]:
+    """The md5 by path. Raises ValueError for one that is no md5, which YAML may read as a number, or a path twice."""
+    found: dict[str, str] = {}
+    for item in items:
+        if not _MD5.fullmatch(str(item["md5"])) or not isinstance(item["md5"], str):
+            raise ValueError(f"{item['path']}: md5 {item['md5']!r}")
+        if item["path"] in found:
+            raise ValueError(f"{item['path']} twice")
+        found[item["path"]] = item["md5"]
+    return found

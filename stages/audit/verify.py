@@ -144,7 +144,7 @@ def tell(verdicts: Sequence[Verdict], pages: Sequence[Finding], seconds: float) 
         click.echo(
             f"{status(one.findings):<10}  {place:<{width}}  {percent:>6}  {number.key}, seed {number.seed}{outdated}"
         )
-    click.echo(f"{status(pages):<10}  the pages: tables, appendix, figures, studies, the book")
+    click.echo(f"{status(pages):<10}  the pages: tables, appendix, studies, ledger, the book; figures by their hash")
     shared: dict[Finding, list[str]] = defaultdict(list)
     for one in verdicts:
         for finding in one.findings:

@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from stages.core.errors import MissingFileError, StageError
+from stages.core.errors import CorruptFileError, MissingFileError, StageError
 from stages.core.params import PARAMS_FILE, CellKey, read_yaml
 from stages.core.records import file_hash
 
@@ -95,6 +95,9 @@ def hash_dependency(path: Path, hash_of: Callable[[Path], str] = file_hash) -> d
         return {"md5": hash_of(path)}
     if not path.is_dir():
         raise MissingFileError(path, "an earlier stage (dvc repro)")
+    for file in path.rglob("*"):
+        if file.is_symlink() and file.is_dir():  # Python imports from it, and no hash here, nor DVC's, would tell
+            raise CorruptFileError(file, "a link to a folder", "files and folders of its own, which can be hashed")
     files = {
         file.relative_to(path).as_posix(): hash_of(file)
         for file in sorted(path.rglob("*"))

@@ -10,7 +10,8 @@ from stages.core.params import read_yaml
 
 ROOT = Path(__file__).parents[3]
 HEAD = "schema: '2.0'\nstages:\n"
-STAGE = "  one:\n    cmd: python\n    outs:\n    - path: out\n      hash: md5\n      md5: '0'\n"
+MD5 = "0000000000000000000000000000000a"
+STAGE = "  one:\n    cmd: python\n    outs:\n    - path: out\n      hash: md5\n      md5: " + MD5 + "\n"
 
 
 def test_every_entry_of_the_committed_lock_is_that_of_the_whole_file() -> None:
@@ -32,9 +33,9 @@ def test_what_is_not_recorded_is_none(tmp_path: Path) -> None:
     assert Lock(path, required=False).entry("one") is None
     path.write_text(HEAD + STAGE)
     lock = Lock(path)
-    assert lock.entry("one") == Entry("python", {}, {}, {"out": "0"})
+    assert lock.entry("one") == Entry("python", {}, {}, {"out": MD5})
     assert (lock.md5("one", "outs", "out"), lock.md5("one", "deps", "out"), lock.md5("two", "outs", "out")) == (
-        "0", None, None
+        MD5, None, None
     )  # fmt: skip
 
 
@@ -42,7 +43,12 @@ def test_what_is_not_recorded_is_none(tmp_path: Path) -> None:
     ("text", "said"),
     [
         (HEAD + STAGE + STAGE, "stage one stands twice"),
-        (HEAD + STAGE.replace("      md5: '0'\n", ""), "stage one has another form (KeyError('md5'))"),
+        (
+            HEAD + STAGE.replace("      md5: " + MD5 + "\n", ""),
+            "stage one has another form (KeyError('md5'))",
+        ),
+        (HEAD + STAGE.replace(MD5, "0" * 32), "stage one has another form (ValueError('out: md5 0'))"),
+        (HEAD + STAGE + f"    - path: out\n      md5: {MD5}\n", "stage one has another form (ValueError('out twice'))"),
         (HEAD + "  one:\n  - python\n", "stage one has another form"),
         ("<<<<<<< ours\n", "no stages of schema 2.0"),
     ],

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from stages.core import provenance
-from stages.core.errors import MissingFileError, StageError
+from stages.core.errors import CorruptFileError, MissingFileError, StageError
 from stages.core.params import load_params
 from stages.core.records import file_hash
 
@@ -58,6 +58,14 @@ def dvc_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def resolved(dvc_folder: Path) -> dict[str, Any]:
     return json.loads(command(sys.executable, "-c", RESOLVE, cwd=dvc_folder))
+
+
+def test_a_linked_folder_is_refused_since_no_hash_would_see_into_it(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "sources" / "metrics").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(CorruptFileError, match="sources/metrics: a link to a folder"):
+        provenance.hash_dependency(tmp_path / "sources")
 
 
 def test_a_folder_s_hash_is_dvc_s(dvc_folder: Path) -> None:

@@ -69,6 +69,8 @@ def shrink(dataset: str, sizes: dict[str, int], copies: int | str = "all") -> No
     """Shrink params.yaml; `copies` are those of budget quick."""
     data = read_yaml(REPOSITORY / "params.yaml")
     data["datasets"][dataset] = data["datasets"][dataset] | sizes
+    excepted = data["claims"]["classes"]["excepted"]
+    excepted[dataset] = [name for name in excepted[dataset] if name in data["datasets"][dataset]["classes"]]
     for name, budget in data["budgets"].items():
         budget["test_images"][dataset] = 8
         budget["augmented_images"][dataset] = copies if name == "quick" else "all"
