@@ -105,7 +105,7 @@ def reason(evidence: Evidence, part: Part) -> str:
         return f"Refuted by {number}." if not part.is_of_every else f"No comparison bears it out; at best {number}."
     met = sum(one.found.as_asked for one in part.checks)
     doubt = f"{met} of {len(part.checks)} comparisons came out as asked, but {_missing(evidence, check)}"
-    return f"{doubt}: {number}."
+    return f"{doubt}. In the way of an answer stands {number}."
 
 
 def _missing(evidence: Evidence, check: Check) -> str:
@@ -114,7 +114,7 @@ def _missing(evidence: Evidence, check: Check) -> str:
         return f"one has no p ({check.found.note})"
     if check.found.p_for is not None or seeds >= FEWEST_SEEDS:
         return "that may be luck"
-    return f"{seeds} seed{'s do' if seeds > 1 else ' does'} not show that it was no luck"
+    return f"with {seeds} seed{'s' if seeds > 1 else ''} that may be luck, either way"
 
 
 def value_text(check: Check) -> str:
