@@ -6,7 +6,6 @@ from typing import Any
 from stages.audit.chain import Chain, Link
 from stages.audit.history import History, by_file
 from stages.audit.lock import Lock
-from stages.audit.numbers import Place
 from stages.audit.pipeline import Stages
 from stages.core.errors import ParamError
 from stages.core.params import Params, difference, flatten
@@ -15,6 +14,7 @@ from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import decimals, fixed, signed
 from stages.report.origins import Made
 from stages.report.outcomes import outcome
+from stages.report.places import Place
 from stages.report.results import Result, changed_settings, check_result
 
 

@@ -7,12 +7,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from stages.audit.numbers import Place, in_row, in_table, places
+from stages.audit.numbers import in_row, in_table
 from stages.audit.pipeline import Stages
 from stages.core.errors import CorruptFileError, ParamError, StageError
 from stages.core.records import read_json
 from stages.report.evidence import Evidence
 from stages.report.formats import decimals
+from stages.report.places import Place, places
 
 
 def asked(evidence: Evidence, words: tuple[str, ...]) -> Place:

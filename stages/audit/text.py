@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, get_args
 
-from stages.audit.numbers import Place
 from stages.audit.questions import listing
 from stages.core.params import Table
 from stages.core.progress import duration
 from stages.report.evidence import Evidence
+from stages.report.places import Place
 
 _SHORT = 12  # digits of a hash: what git shows of a commit, and enough to compare by eye
 

@@ -95,12 +95,13 @@ def hash_dependency(path: Path, hash_of: Callable[[Path], str] = file_hash) -> d
         return {"md5": hash_of(path)}
     if not path.is_dir():
         raise MissingFileError(path, "an earlier stage (dvc repro)")
-    for file in path.rglob("*"):
+    found = sorted(path.rglob("*"))
+    for file in found:
         if file.is_symlink() and file.is_dir():  # Python imports from it, and no hash here, nor DVC's, would tell
             raise CorruptFileError(file, "a link to a folder", "files and folders of its own, which can be hashed")
     files = {
         file.relative_to(path).as_posix(): hash_of(file)
-        for file in sorted(path.rglob("*"))
+        for file in found
         if file.is_file() and not _ignored(file.relative_to(path))
     }
     return {"md5": folder_md5(files), "files": files}

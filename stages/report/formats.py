@@ -3,6 +3,7 @@
 from math import ceil, log10
 
 MINUS = "\N{MINUS SIGN}"
+EXACT = 6  # decimals in files: more than any number of images supports, less than floating point's noise
 NOTHING = "\N{EN DASH}"  # stands where there is no number
 
 

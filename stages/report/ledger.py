@@ -10,25 +10,15 @@ parameters; those of weights, history, logits and labels are of the files.
 
 import csv
 import io
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from stages.core.records import json_text
-from stages.report.evidence import CellResults, Evidence
+from stages.report.evidence import Evidence
+from stages.report.formats import EXACT
 from stages.report.origins import Made, Span
 from stages.report.outcomes import outcome
+from stages.report.places import Place, places
 from stages.report.results import Result
-
-_EXACT = 6  # decimals: more than any number of images supports, less than floating point's noise
-
-
-class Place(NamedTuple):
-    """Where a number stands: a table's number and row label, or a study's name and the alternative's."""
-
-    table: str
-    row: str
-    paper: str | None
-    cell: CellResults
 
 
 def ledger_json(evidence: Evidence) -> str:
@@ -53,34 +43,21 @@ def ledger_csv(evidence: Evidence) -> str:
 
 def numbers(evidence: Evidence) -> list[dict[str, Any]]:
     """The ledger's entries: the rows of the tables in their order, then the planned alternatives of the studies."""
-    return [_number(evidence, place) for place in places(evidence)]
-
-
-def places(evidence: Evidence) -> Iterator[Place]:
-    """Where the numbers stand. An alternative of two studies stands in both."""
-    params = evidence.params
-    for number, table in params.tables.items():
-        for row in table.rows:
-            paper = evidence.paper.accuracy(number, row.row)
-            yield Place(number, row.row, paper, evidence.cell(table.dataset, row.cell))
-    for name, study in params.studies.items():
-        for cell in study.alternatives:
-            if cell in params.study_cells.of(study.dataset):
-                yield Place(name, cell, None, evidence.cell(study.dataset, cell))
+    return [_number(evidence, place) for place in places(evidence.params)]
 
 
 def _number(evidence: Evidence, place: Place) -> dict[str, Any]:
-    cell, paper = place.cell, place.paper
+    cell, paper = evidence.cell(place.key.dataset, place.key.name), evidence.paper.accuracy(place.table, place.row)
     return {
         "table": place.table,
         "row": place.row,
         "cell": str(cell.key),
         "budget": evidence.budget_name,
         "paper": paper,
-        "mean": round(cell.mean, _EXACT),
-        "std": None if cell.std is None else round(cell.std, _EXACT),
+        "mean": round(cell.mean, EXACT),
+        "std": None if cell.std is None else round(cell.std, EXACT),
         "n": len(cell.results),
-        "difference": None if paper is None else round(cell.mean - float(paper), _EXACT),
+        "difference": None if paper is None else round(cell.mean - float(paper), EXACT),
         "outcome": outcome(cell),
         "seeds": [_seed(result) for result in cell.results],
     }
@@ -93,7 +70,7 @@ def _seed(result: Result) -> dict[str, Any]:
     folder, files = evaluated.run_folder
     return {
         "seed": result.seed,
-        "value": round(result.percent, _EXACT),
+        "value": round(result.percent, EXACT),
         "correct": result.correct,
         "test_images": result.test_images,
         "ended_as": result.outcome,

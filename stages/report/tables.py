@@ -7,13 +7,12 @@ import pandas as pd
 from stages.core.params import Row, Table
 from stages.report.captions import table_caption
 from stages.report.evidence import CellResults, Evidence
-from stages.report.formats import NOTHING, decimals, fixed, signed
+from stages.report.formats import EXACT, NOTHING, decimals, fixed, signed
 from stages.report.markdown import code, document, escape, folded, table
 from stages.report.outcomes import legend, mark, outcome, remark
 from stages.report.verdicts import interval_text, interval_title, row_interval, row_verdict
 
 COLUMNS = ["row", "paper", "mean", "std", "n", "difference", "stages", "runs", "outcome", "low", "high", "verdict"]
-_EXACT = 6  # decimals in the CSV: more than any number of images supports, less than floating point's noise
 
 
 def table_index(number: Table) -> int:
@@ -45,7 +44,7 @@ def _line(evidence: Evidence, number: Table, row: Row, cell: CellResults) -> tup
 
 
 def _exact(value: float | None) -> float | None:
-    return None if value is None else round(value, _EXACT)
+    return None if value is None else round(value, EXACT)
 
 
 def table_csv(frame: pd.DataFrame) -> str:

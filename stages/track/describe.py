@@ -1,13 +1,12 @@
 """What MLflow is told of a run: names, parameters, tags and data set, from the run record and params.yaml alone."""
 
-import hashlib
 import json
 import math
 from datetime import datetime
 from typing import Any
 
 from stages.core.params import Params, flatten
-from stages.core.records import json_text
+from stages.core.records import json_hash
 
 # Petroff's eight colours (arXiv:2107.02270), told apart by colour-blind readers too; MLflow's own may be given twice.
 _COLOURS = ("#1845fb", "#ff5e02", "#c91f16", "#c849a9", "#adad7d", "#86c8dd", "#578dff", "#656364")
@@ -96,7 +95,7 @@ def end_tags(record: dict[str, Any]) -> dict[str, str]:
     """
     tags = {name: str(record[name]) for name in ("outcome", "device", "precision", "threads", "run_by")}
     recorded = {"recorded_run_id": record["mlflow"]["run_id"]} if record["mlflow"] else {}
-    return tags | recorded | {"record_sha256": _sha256(record)}
+    return tags | recorded | {"record_sha256": json_hash(record, "sha256")}
 
 
 def tested_metrics(result: dict[str, Any]) -> dict[str, float | None]:
@@ -114,12 +113,8 @@ def tested_tags(result: dict[str, Any]) -> dict[str, str]:
         "evaluate_stage": result["stages"]["evaluate"],
         "at_chance": str(result["at_chance"]).lower(),
         "evaluated": result["evaluated"]["times"]["ended"],
-        "result_sha256": _sha256(result),
+        "result_sha256": json_hash(result, "sha256"),
     }
-
-
-def _sha256(content: dict[str, Any]) -> str:
-    return hashlib.sha256(json_text(content).encode()).hexdigest()
 
 
 def milliseconds(timestamp: str) -> int:

@@ -4,7 +4,6 @@ A result under reports/ holds its training's run record and history whole, so a 
 all evaluated trainings; a training that is not evaluated yet has its record in its run folder.
 """
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -12,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from stages.core.errors import CorruptFileError, StageError
-from stages.core.records import json_text, read_json
+from stages.core.records import json_hash, json_text, read_json
 from stages.core.runs import HISTORY, RECORD
 from stages.score.confusion import confusion_png
 from stages.score.layout import report_text
@@ -195,7 +194,7 @@ def _from_result(file: Path) -> Recorded:
     if len(inputs) != 1:
         raise CorruptFileError(file, f"{len(inputs)} run folders in evaluated.deps", "one")
     for name, content in ((RECORD, result["run"]), (HISTORY, result["history"])):
-        _expect_hash(file, f"its {name}", "md5", json_text(content), inputs[0].get(name))
+        _expect_hash(file, f"its {name}", "md5", content, inputs[0].get(name))
     return _counted(Recorded(file, result["run"], result["history"], result))
 
 
@@ -203,7 +202,7 @@ def _from_folder(folder: Path) -> Recorded:
     record = read_json(folder / RECORD, "dvc repro")
     _check(_Record, record, folder / RECORD)
     history = read_json(folder / HISTORY, record["stage"])
-    _expect_hash(folder / HISTORY, "it", "sha256", json_text(history), record["sha256"].get(HISTORY))
+    _expect_hash(folder / HISTORY, "it", "sha256", history, record["sha256"].get(HISTORY))
     return _counted(Recorded(folder / RECORD, record, history, None))
 
 
@@ -228,7 +227,7 @@ def _counted(one: Recorded) -> Recorded:
     return one
 
 
-def _expect_hash(file: Path, what: str, algorithm: str, content: str, expected: str | None) -> None:
-    found = hashlib.new(algorithm, content.encode(), usedforsecurity=False).hexdigest()
+def _expect_hash(file: Path, what: str, algorithm: str, content: Any, expected: str | None) -> None:
+    found = json_hash(content, algorithm)
     if found != expected:
         raise CorruptFileError(file, f"{algorithm} of {what} {found}", f"{expected}, as was recorded")

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from stages.audit.numbers import Number, chosen, places, planned
+from stages.audit.numbers import Number, chosen, planned
 from stages.core.errors import ParamError
 from stages.core.params import CellKey, Params, load_params
+from stages.report.places import places
 
 ROOT = Path(__file__).parents[3]
 
