@@ -11,6 +11,7 @@ pass (see `flat.FlatParameters`): 4096 x 4096 gradients in fresh memory cost mor
 be used once per step.
 """
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -62,19 +63,22 @@ class Windows(NamedTuple):
         return rows.as_strided(shape, strides).reshape(n * self.out**2, -1)
 
     def scatter(self, windows: Tensor, n: int) -> Tensor:
-        """Add windows up at the pixels they were gathered from: `gather`'s transpose, summed in float32 or wider."""
+        """Add windows up at the pixels they were gathered from: `gather`'s transpose, as a product with zeros and ones.
+
+        Each sum is taken in float32 or wider and rounded once, like that of any product.
+        """
         if self.taps == self.stride == 1 and not self.before + self.after:
             return windows.view(n, self.side, self.side, -1).permute(0, 3, 1, 2)
-        parts = windows.view(n, self.out, self.out, self.taps, self.taps, -1)
-        padded = self.before + self.side + self.after
-        wide = torch.promote_types(windows.dtype, torch.float32)
-        total = torch.zeros(n, padded, padded, parts.shape[-1], dtype=wide, device=windows.device)
-        span = (self.out - 1) * self.stride + 1
-        for i in range(self.taps):
-            for j in range(self.taps):
-                total[:, i : i + span : self.stride, j : j + span : self.stride] += parts[:, :, :, i, j]
-        inner = slice(self.before, self.before + self.side)
-        return total[:, inner, inner].to(windows.dtype).permute(0, 3, 1, 2)
+        places = _places(self, windows.dtype)
+        images = torch.matmul(places, windows.view(n, places.shape[1], -1))
+        return images.view(n, self.side, self.side, -1).permute(0, 3, 1, 2)
+
+
+@cache
+def _places(windows: Windows, dtype: torch.dtype) -> Tensor:
+    """Where the windows' numbers come from: (side^2, out^2 * taps^2), 1 where a pixel stands at a place in a window."""
+    pixels = torch.arange(1.0, windows.side**2 + 1).view(1, 1, windows.side, windows.side)  # 0 is padding
+    return (windows.gather(pixels).flatten() == pixels.view(-1, 1)).to(dtype)
 
 
 class _ConvolutionFunction(torch.autograd.Function):
@@ -170,11 +174,25 @@ class Linear(nn.Linear):
         return _LinearFunction.apply(inputs, self.weight, self.bias)
 
 
+class Dropout(nn.Dropout):
+    """Zeros each number with probability p while training, and divides the others by 1 - p; any shape.
+
+    PyTorch's own draws one number after another on the processor, and rounds 1 / (1 - p) to the format of the inputs.
+    """
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Drop and scale; draws from the default generator of the inputs' device."""
+        if not self.training or self.p == 0:
+            return inputs
+        dropped = torch.rand(inputs.shape, device=inputs.device) < self.p
+        return inputs.masked_fill(dropped, 0) * (1 / (1 - self.p))
+
+
+LAYERS: dict[type[nn.Module], type[nn.Module]] = {nn.Conv2d: Convolution, nn.Linear: Linear, nn.Dropout: Dropout}
+
+
 def use_products(model: nn.Module) -> nn.Module:
-    """Let every convolution and linear layer of a network run as described above; same names, same parameters."""
+    """Let every layer of a network that has a faster kind here be of that kind; same names, same parameters."""
     for module in model.modules():
-        if type(module) is nn.Conv2d:
-            module.__class__ = Convolution
-        elif type(module) is nn.Linear:
-            module.__class__ = Linear
+        module.__class__ = LAYERS.get(type(module), type(module))
     return model

@@ -121,6 +121,27 @@ def plain_optimizer(run: Run, model: nn.Module) -> torch.optim.Optimizer:
     return kinds[name](model.parameters(), lr=run.cell.lr, foreach=False, **constants[name])
 
 
+class PlainDropout(nn.Module):
+    """Dropout by its definition (Srivastava et al. 2014, inverted), with one uniform number for each input."""
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        kept = torch.rand(inputs.shape, dtype=torch.float32) >= self.p
+        return inputs * kept / (1 - self.p) if self.training else inputs
+
+
+def with_plain_dropout(model: nn.Module) -> nn.Module:
+    """PyTorch's own draws other numbers from the same seed than one that draws them all at once."""
+    for parent in list(model.modules()):
+        for name, module in parent.named_children():
+            if isinstance(module, nn.Dropout):
+                setattr(parent, name, PlainDropout(module.p))
+    return model
+
+
 def plain_loop(
     run: Run,
     splits: Splits,
@@ -128,7 +149,7 @@ def plain_loop(
     layout: torch.memory_format = torch.contiguous_format,
 ) -> Plain:
     """Every image once an epoch, in the engine's order; nothing else of the engine is used."""
-    model = new_model(run).to(dtype).to(memory_format=layout)
+    model = with_plain_dropout(new_model(run)).to(dtype).to(memory_format=layout)
     optimizer = plain_optimizer(run, model)
     losses = []
     for epoch in range(1, run.epochs + 1):

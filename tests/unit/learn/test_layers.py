@@ -14,7 +14,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from stages.learn.layers import PRODUCT_PIXELS, WEIGHT_GRADIENT_PIXELS, Convolution, Linear, Windows, use_products
+from stages.learn.layers import (
+    PRODUCT_PIXELS,
+    WEIGHT_GRADIENT_PIXELS,
+    Convolution,
+    Dropout,
+    Linear,
+    Windows,
+    use_products,
+)
 from stages.learn.models import build_model, split_outputs
 
 pytestmark = pytest.mark.usefixtures("torch_settings")
@@ -330,6 +338,48 @@ def test_a_linear_layer_takes_the_gradient_of_a_sum() -> None:
     torch.testing.assert_close(rows.grad, layer.weight.detach().sum(0).expand(5, 4))
 
 
+# Dropout
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("p", [0.3, 0.5, 0.9])
+def test_dropout_drops_a_share_and_keeps_the_mean(p: float, dtype: torch.dtype) -> None:
+    """What is kept is divided by 1 - p and rounded once; its gradient is treated the same, the rest has none."""
+    torch.manual_seed(1)
+    inputs = drawn((200, 500), 0, dtype).abs().add(1).requires_grad_()
+    outputs = Dropout(p)(inputs)
+    gradient = drawn((200, 500), 1, dtype).abs().add(1)
+    outputs.backward(gradient)
+    dropped = outputs == 0
+    assert dropped.double().mean().item() == pytest.approx(p, abs=4 * (p * (1 - p) / inputs.numel()) ** 0.5)
+    scale = torch.where(dropped, 0, 1 / (1 - p)).double()
+    assert torch.equal(outputs, (inputs.double() * scale).to(dtype))
+    assert inputs.grad is not None
+    assert torch.equal(inputs.grad, (gradient.double() * scale).to(dtype))
+
+
+def test_dropout_draws_anew_and_repeats_from_a_seed() -> None:
+    layer, inputs = Dropout(0.5), torch.ones(64, 64)
+    torch.manual_seed(3)
+    first, second = layer(inputs), layer(inputs)
+    torch.manual_seed(3)
+    assert torch.equal(layer(inputs), first)
+    assert not torch.equal(first, second)
+
+
+def test_dropout_is_nothing_in_evaluation_and_at_zero() -> None:
+    inputs = torch.randn(5, 7)
+    assert Dropout(0.5).eval()(inputs) is inputs
+    assert Dropout(0.0)(inputs) is inputs
+
+
+def test_dropout_does_not_spread_what_is_not_finite() -> None:
+    """A number that is dropped is zero, whatever it was."""
+    torch.manual_seed(0)
+    outputs = Dropout(0.5)(torch.full((1000,), torch.inf))
+    assert sorted(set(outputs.tolist())) == [0.0, torch.inf]
+
+
 # Networks
 
 
@@ -358,7 +408,7 @@ def test_a_network_stays_the_same_network(family: str, architecture: dict[str, A
     after = model.state_dict(keep_vars=True)
     assert list(after) == list(before)
     assert all(after[name] is before[name] for name in before)
-    changed = {nn.Conv2d: Convolution, nn.Linear: Linear}
+    changed = {nn.Conv2d: Convolution, nn.Linear: Linear, nn.Dropout: Dropout}
     assert [type(module) for module in model.modules()] == [changed.get(kind, kind) for kind in kinds]
     found = split_outputs(model(images))[0]
     assert (expected.amax() - expected.amin()) > 1e-3

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from stages.core.settings import ResNetCell, Training
+from stages.learn import flat as flat_module
 from stages.learn.flat import FlatParameters
 from stages.learn.layers import use_products
 from stages.learn.optimizers import Optimizer
@@ -127,6 +128,30 @@ def test_steps_are_those_of_pytorch(name: str, lr: float, momentum: float, formu
         optimizer.step()
         kinds[name].step()
     np.testing.assert_allclose(flat.views["weight"].numpy(), plain.detach().numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "lr", "momentum", "formula"), OPTIMIZERS)
+def test_an_update_in_parts_is_that_of_the_whole(
+    monkeypatch: pytest.MonkeyPatch, name: str, lr: float, momentum: float, formula: object
+) -> None:
+    """Bit for bit, though parts share memory and their gradients are of very different sizes."""
+    random = np.random.default_rng(3)
+    start, sizes = random.normal(size=(32, 32)), 10.0 ** random.integers(-6, 7, (32, 1))
+    found = []
+    for chunk in (64, 1 << 20):
+        torch.manual_seed(0)  # of the bias
+        monkeypatch.setattr(flat_module, "CHUNK", chunk)
+        flat = layer(start, torch.bfloat16)
+        optimizer = Optimizer(cell(name, lr, momentum), training(0.1), flat)
+        assert (len(optimizer.updates) > 10) == (chunk == 64)
+        drawn = np.random.default_rng(4)
+        for _ in range(5):
+            flat.model.weight.grad.copy_(torch.from_numpy(drawn.normal(size=start.shape) * sizes))  # type: ignore[operator, union-attr]
+            optimizer.step()
+        found.append((flat.master.clone(), {key: value.clone() for key, value in optimizer.state.items()}))
+    assert torch.equal(found[0][0], found[1][0])
+    assert found[0][1].keys() == found[1][1].keys()
+    assert all(torch.equal(found[0][1][key], found[1][1][key]) for key in found[0][1])
 
 
 @pytest.mark.parametrize(("name", "kept"), [("rmsprop", {"square"}), ("adam", {"mean", "square"}), ("sgd", set())])
