@@ -9,6 +9,8 @@ runs depends on shapes alone, never on a timing, so that bits repeat. Taps of a 
 The gradient of each weight and bias overwrites its `.grad`, which must be there, with zeros, before the first backward
 pass (see `flat.FlatParameters`): 4096 x 4096 gradients in fresh memory cost more than their products. So a layer must
 be used once per step.
+
+Dropout is here too, since PyTorch's own draws one number after the other on the processor.
 """
 
 from functools import cache
@@ -67,10 +69,14 @@ class Windows(NamedTuple):
 
         Each sum is taken in float32 or wider and rounded once, like that of any product.
         """
-        if self.taps == self.stride == 1 and not self.before + self.after:
-            return windows.view(n, self.side, self.side, -1).permute(0, 3, 1, 2)
-        places = _places(self, windows.dtype)
-        images = torch.matmul(places, windows.view(n, places.shape[1], -1))
+        if self.taps == 1 and not self.before + self.after:  # each pixel in one window at most
+            images = windows.view(n, self.out, self.out, -1)
+            if self.stride > 1:
+                images = images.new_zeros(n, self.side, self.side, images.shape[-1])
+                images[:, :: self.stride, :: self.stride] = windows.view(n, self.out, self.out, -1)
+        else:
+            places = _places(self, windows.dtype)
+            images = torch.bmm(places.expand(n, -1, -1), windows.view(n, places.shape[1], -1))
         return images.view(n, self.side, self.side, -1).permute(0, 3, 1, 2)
 
 
@@ -175,17 +181,14 @@ class Linear(nn.Linear):
 
 
 class Dropout(nn.Dropout):
-    """Zeros each number with probability p while training, and divides the others by 1 - p; any shape.
-
-    PyTorch's own draws one number after another on the processor, and rounds 1 / (1 - p) to the format of the inputs.
-    """
+    """Zeros each number with probability p while training, and divides the others by 1 - p; any shape."""
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Drop and scale; draws from the default generator of the inputs' device."""
+        """Draw one float32 for each number, from the default generator of the device, and drop where it is below p."""
         if not self.training or self.p == 0:
             return inputs
-        dropped = torch.rand(inputs.shape, device=inputs.device) < self.p
-        return inputs.masked_fill(dropped, 0) * (1 / (1 - self.p))
+        kept = torch.rand(inputs.shape, device=inputs.device) >= self.p
+        return inputs * kept.to(inputs.dtype) * (1 / (1 - self.p))
 
 
 LAYERS: dict[type[nn.Module], type[nn.Module]] = {nn.Conv2d: Convolution, nn.Linear: Linear, nn.Dropout: Dropout}
