@@ -1,12 +1,13 @@
 """The training engine against a plain PyTorch loop, on this machine's processor.
 
-    python -m benchmarks.engine [--only speed,optimizers,throughput,determinism] [--families vgg16,resnet18,googlenet]
+    python -m benchmarks.engine [--only speed,optimizers,throughput,determinism,ablation,checkpoint]
+        [--families vgg16,resnet18,googlenet]
 
 In:  CIFAR10 as stage `preprocess` leaves it, params.yaml.
 Out: reports/bench.json, and its tables on standard output (images per second). Everything that is compared is measured
      in turns within one run; numbers are medians over the repetitions, ratios are taken within each.
 What was measured before stays in the file when commit, machine, software and settings are the same; otherwise the file
-starts anew. All sections take about a quarter of an hour; leave the machine alone meanwhile.
+starts anew. All sections take about half an hour; leave the machine alone meanwhile.
 """
 
 import os

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from stages.core.errors import MissingFileError
 from stages.core.params import load_params
 from stages.core.records import read_json
-from stages.core.settings import Run
+from stages.core.settings import Precision, Run
 
 DATA = Path("data/processed/quick/cifar10/train")
 MADE_BY = "dvc repro preprocess@quick-cifar10"
@@ -31,14 +31,16 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
     "momentum": {"optimizer": "sgd", "momentum": 0.9},
     "adam": {"optimizer": "adam", "momentum": 0.0},
 }
+PARTS = ("bfloat16", "products", "pages", "chunks", "dropout")  # of the engine, each taken out in the ablation
 LR = 0.001
 
 
-def run_of(family: str, optimizer: str = "adam") -> Run:
+def run_of(family: str, optimizer: str = "adam", seed: int = 0, precision: Precision = "auto") -> Run:
     """The family's training under params.yaml's constants: batch size and input as measured, one of `OPTIMIZERS`."""
     cell, batch_size = FAMILIES[family]
-    config = load_params().run(cell, "paper", 0).model_dump()
+    config = load_params().run(cell, "paper", seed).model_dump()
     config["cell"] |= {"batch_size": batch_size, "input_size": INPUT_SIZE, "lr": LR, **OPTIMIZERS[optimizer]}
+    config["training"] |= {"precision": precision}
     return Run.model_validate(config)
 
 

@@ -1,34 +1,110 @@
-"""Our contender: the training engine, fed as its own loop feeds it."""
+"""Our contenders: the training engine, fed as its own loop feeds it, and its checkpoints."""
 
+import tempfile
+import time
 from collections.abc import Callable
 from itertools import count
+from pathlib import Path
+from typing import NamedTuple
 
 import torch
+from torch import nn
 
 from benchmarks.families import DATA, INPUT_SIZE, description, run_of
 from benchmarks.race import Steps
-from stages.learn.arithmetic import set_up
-from stages.learn.engine import Trainer
-from stages.learn.images import Standardise, load
+from stages.core.settings import Precision, Run
+from stages.learn import arithmetic, flat, layers
+from stages.learn.checkpoints import Checkpoint
+from stages.learn.engine import Epoch, Trainer
+from stages.learn.images import Labelled, Standardise, load
 from stages.learn.network import network_of
 from stages.learn.seeding import derive
 
+RUNS = Path("data/runs")  # checkpoints are written to the disk that they are written to
+
+
+def _no_products() -> None:
+    layers.PRODUCT_PIXELS = layers.WEIGHT_GRADIENT_PIXELS = 0  # kernels of 1x1 stay products
+
+
+def _no_kept_pages() -> None:
+    arithmetic.keep_pages = lambda: False
+
+
+def _no_chunks() -> None:
+    flat.CHUNK = 1 << 40
+
+
+def _no_dropout() -> None:
+    del layers.LAYERS[nn.Dropout]
+
+
+TAKE_OUT: dict[str, Callable[[], None]] = {
+    "bfloat16": lambda: None,  # a setting of the run
+    "products": _no_products,  # of small convolutions; the library's instead
+    "pages": _no_kept_pages,  # what a step frees goes back to the system
+    "chunks": _no_chunks,  # each update is of all parameters
+    "dropout": _no_dropout,  # PyTorch's own
+}
+
+
+class Ready(NamedTuple):
+    """A training before its first step, and the images it is fed."""
+
+    trainer: Trainer
+    data: Labelled
+
+
+def ready(run: Run, threads: int) -> Ready:
+    """Load the data, build network and optimizer, on the processor."""
+    described = description()
+    fixed = arithmetic.set_up(run.training.precision, threads, "cpu")
+    data = load(DATA, "train_images", "train_labels", fixed.device, "all")
+    torch.manual_seed(derive(run.seed, "weights"))
+    standardise = Standardise.of(described, INPUT_SIZE, fixed)
+    return Ready(Trainer(network_of(run, described), run, standardise, fixed), data)
+
 
 def ours(family: str, threads: int, optimizer: str = "adam", deterministic: bool = True) -> Callable[[], Steps]:
-    """Load the data, build network and optimizer; the steps gather a batch, train on it and wait for nothing."""
-    run, described = run_of(family, optimizer), description()
-    arithmetic = set_up(run.training.precision, threads, "cpu")
+    """Get ready; the steps gather a batch, train on it and wait for nothing."""
+    made_ready = ready(run_of(family, optimizer), threads)
     torch.use_deterministic_algorithms(deterministic)
-    data = load(DATA, "train_images", "train_labels", arithmetic.device, "all")
-    torch.manual_seed(derive(run.seed, "weights"))
-    standardise = Standardise.of(described, INPUT_SIZE, arithmetic)
-    trainer = Trainer(network_of(run, described), run, standardise, arithmetic)
+    return stepping(made_ready)
+
+
+def without(part: str, family: str, threads: int) -> Callable[[], Steps]:
+    """The same without one of the engine's `PARTS`, which is taken out of this process for good."""
+    TAKE_OUT[part]()
+    precision: Precision = "float32" if part == "bfloat16" else "auto"
+    return stepping(ready(run_of(family, precision=precision), threads))
+
+
+def stepping(made_ready: Ready) -> Callable[[], Steps]:
+    """What starts the steps of a training that is ready."""
+    trainer, data = made_ready
 
     def steps() -> Steps:
-        total = torch.zeros((), device=arithmetic.device)
+        total = torch.zeros((), device=trainer.arithmetic.device)
         for epoch in count(1):
             for loss, images in trainer.steps(data, epoch):
                 total += loss * images
                 yield images
+
+    return steps
+
+
+def checkpoints(family: str, threads: int) -> Callable[[], Steps]:
+    """Get ready and train one step; each step of this contender writes the checkpoint anew."""
+    trainer, data = ready(run_of(family), threads)
+    next(trainer.steps(data, 1))
+    epochs = [Epoch({"epoch": 1, "train_loss": 1.0}, 1.0, 1.0, time.time())]
+    RUNS.mkdir(parents=True, exist_ok=True)
+
+    def steps() -> Steps:
+        with tempfile.TemporaryDirectory(dir=RUNS) as folder:
+            checkpoint = Checkpoint(Path(folder) / "s0", {})
+            while True:
+                checkpoint.save(trainer, epochs)
+                yield 1
 
     return steps

@@ -1,7 +1,8 @@
 """What is kept of a benchmark, reports/bench.json, and the tables that are printed from it.
 
 The file has, for each family, `ours`, `reference`, `ratio`, `ratio_same_head`, `gemm_share` and what they come from,
-then the sections `optimizers`, `throughput` and `determinism`; beside the families `environment`, `git` and `settings`.
+then the sections `optimizers`, `throughput`, `determinism`, `ablation` and `checkpoint`; beside the families
+`environment`, `git` and `settings`.
 `busy_elsewhere` is the share of the machine's time that others took while a family's section was measured.
 """
 
@@ -10,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.families import FAMILIES, OPTIMIZERS
+from benchmarks.families import FAMILIES, OPTIMIZERS, PARTS
 from stages.core.records import read_json
 from stages.report.markdown import table
 
@@ -100,5 +101,11 @@ SHOWN: dict[str, Callable[[dict[str, Any]], str]] = {
         "determinism",
         ["deterministic mode", "without", "cost"],
         lambda found: [f"{found['on']:.0f}", f"{found['off']:.0f}", f"{found['cost']:.1%}"],
+    ),
+    "ablation": _section("ablation", PARTS, lambda found: [f"{found['gains'][part]:.2f}" for part in PARTS]),
+    "checkpoint": _section(
+        "checkpoint",
+        ["seconds for a checkpoint", "share of an epoch", "images in the epoch"],
+        lambda found: [f"{found['seconds']:.2f}", f"{found['cost']:.2%}", str(found["epoch_images"])],
     ),
 }

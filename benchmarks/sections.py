@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import torch
 
-from benchmarks.families import INPUT_SIZE, OPTIMIZERS, description, run_of
+from benchmarks.families import INPUT_SIZE, OPTIMIZERS, PARTS, description, run_of
 from benchmarks.operations import Layer, count, training
-from benchmarks.ours import ours
+from benchmarks.ours import checkpoints, ours, without
 from benchmarks.products import SIZES, products
 from benchmarks.race import Entrant, race
 from benchmarks.rates import paired_ratio, significant
@@ -117,6 +117,40 @@ def determinism_of(rates: Rates) -> dict[str, Any]:
     }
 
 
+def ablation(family: str, conditions: Conditions) -> dict[str, Any]:
+    """Ours, and without each of its parts."""
+    threads = conditions.threads
+    entrants = {"ours": Entrant((partial(ours, family, threads),))}
+    entrants |= {part: Entrant((partial(without, part, family, threads),)) for part in PARTS}
+    return ablation_of(race(entrants, conditions.repetitions, conditions.seconds))
+
+
+def ablation_of(rates: Rates) -> dict[str, Any]:
+    """How many times as fast ours is as without each part."""
+    gains = {part: significant(paired_ratio(rates["ours"], rates[part]), 3) for part in PARTS}
+    return {"gains": gains, **of_repetitions(rates)}
+
+
+def checkpoint(family: str, conditions: Conditions) -> dict[str, Any]:
+    """Ours, and the checkpoint that it writes after each epoch, against an epoch of all training images."""
+    entrants = {
+        "images": Entrant((partial(ours, family, conditions.threads),)),
+        "checkpoints": Entrant((partial(checkpoints, family, conditions.threads),)),
+    }
+    return checkpoint_of(race(entrants, conditions.repetitions, conditions.seconds), description()["images"]["train"])
+
+
+def checkpoint_of(rates: Rates, images: int) -> dict[str, Any]:
+    """How long a checkpoint takes, and which share of an epoch of so many images that is."""
+    epochs = [rate / images for rate in rates["images"]]  # in a second
+    return {
+        "seconds": significant(1 / median(rates["checkpoints"])),
+        "epoch_images": images,
+        "cost": round(paired_ratio(epochs, rates["checkpoints"]), 4),
+        **of_repetitions(rates),
+    }
+
+
 def of_repetitions(rates: Rates) -> dict[str, Any]:
     """Every rate there was, for whoever wants to see how they spread."""
     return {"repetitions": {name: [significant(rate) for rate in values] for name, values in rates.items()}}
@@ -135,4 +169,6 @@ SECTIONS: dict[str, Callable[[str, Conditions], dict[str, Any]]] = {
     "optimizers": optimizers,
     "throughput": throughput,
     "determinism": determinism,
+    "ablation": ablation,
+    "checkpoint": checkpoint,
 }

@@ -10,11 +10,21 @@ import torch
 from click.testing import CliRunner
 
 from benchmarks import engine
-from benchmarks.families import FAMILIES, OPTIMIZERS, run_of
+from benchmarks.families import FAMILIES, OPTIMIZERS, PARTS, run_of
 from benchmarks.operations import Layer
+from benchmarks.ours import TAKE_OUT
 from benchmarks.products import SIZES
 from benchmarks.report import load, merge, tables
-from benchmarks.sections import SECTIONS, Conditions, determinism_of, optimizers_of, speed_of, throughput_of
+from benchmarks.sections import (
+    SECTIONS,
+    Conditions,
+    ablation_of,
+    checkpoint_of,
+    determinism_of,
+    optimizers_of,
+    speed_of,
+    throughput_of,
+)
 from stages.core.records import write_json
 from stages.learn.arithmetic import Arithmetic
 
@@ -32,6 +42,8 @@ OTHERS = {
     "optimizers": optimizers_of({name: [1.0, 3.0, 2.0] for name in OPTIMIZERS}),
     "throughput": throughput_of({"one_thread_each": [30.0, 33.0], "one_process": [20.0, 30.0]}),
     "determinism": determinism_of({"on": [95.0, 100.0], "off": [100.0, 100.0]}),
+    "ablation": ablation_of({"ours": [9.0, 8.0, 10.0], **{part: [3.0, 4.0, 4.0] for part in PARTS}}),
+    "checkpoint": checkpoint_of({"images": [300.0, 450.0, 400.0], "checkpoints": [2.0, 4.0, 5.0]}, 45000),
 }
 
 
@@ -59,7 +71,7 @@ def test_our_head_has_a_reference_of_its_own() -> None:
 
 def test_the_other_sections_by_hand() -> None:
     assert OTHERS["optimizers"]["rmsprop"] == 2.0
-    throughput, determinism = OTHERS["throughput"], OTHERS["determinism"]
+    throughput, determinism, checkpoint = OTHERS["throughput"], OTHERS["determinism"], OTHERS["checkpoint"]
     assert throughput | {"repetitions": None} == {
         "processes": 2,
         "one_thread_each": 31.5,
@@ -68,6 +80,12 @@ def test_the_other_sections_by_hand() -> None:
         "repetitions": None,
     }
     assert (determinism["on"], determinism["off"], determinism["cost"]) == (97.5, 100.0, 0.025)
+    assert (checkpoint["seconds"], checkpoint["epoch_images"]) == (0.25, 45000)
+    assert checkpoint["cost"] == 0.0025  # the median of 0.5 s of 150 s, 0.25 of 100 and 0.2 of 112.5
+
+
+def test_every_part_of_the_ablation_can_be_taken_out() -> None:
+    assert tuple(TAKE_OUT) == PARTS
 
 
 def test_sections_are_kept_side_by_side_in_any_order(tmp_path: Path) -> None:
@@ -97,9 +115,11 @@ def test_tables_show_what_there_is() -> None:
     for section, result in OTHERS.items():
         content = merge(content, section, "googlenet", result)
     printed = tables(content)
-    assert printed.count("\n\n") == 3
+    assert printed.count("\n\n") == 5
     assert "| googlenet | 2 | 32 | 25 | 1.30 |" in printed
     assert "| googlenet | 98 | 100 | 2.5% |" in printed
+    assert "| googlenet | 2.50 | 2.50 | 2.50 | 2.50 | 2.50 |" in printed
+    assert "| googlenet | 0.25 | 0.25% | 45000 |" in printed
 
 
 # The command
