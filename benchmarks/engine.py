@@ -17,29 +17,13 @@ import click
 
 from benchmarks.families import FAMILIES, description, run_of
 from benchmarks.machine import elsewhere, usage
+from benchmarks.options import Names
 from benchmarks.report import SHOWN, load, merge, tables
 from stages.core import provenance
 from stages.core.progress import say
 from stages.core.records import write_json
 
 QUIET = 0.05  # share of the machine's time; above it numbers are of little use
-
-
-class Names(click.ParamType):
-    """Some of a list of names, separated by commas."""
-
-    name = "names"
-
-    def __init__(self, allowed: list[str]) -> None:
-        self.allowed = allowed
-
-    def convert(self, value: str, param: click.Parameter | None, context: click.Context | None) -> list[str]:
-        """The names, in the order of the list."""
-        names = value.split(",")
-        for name in names:
-            if name not in self.allowed:
-                self.fail(f"{name!r} is not one of {', '.join(self.allowed)}", param, context)
-        return [name for name in self.allowed if name in names]
 
 
 @click.command()

@@ -1,5 +1,6 @@
-"""Our contenders: the training engine, fed as its own loop feeds it, and its checkpoints."""
+"""Our contender: the training engine, fed as its own loop feeds it; without one of its parts; with checkpoints."""
 
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -11,7 +12,8 @@ import torch
 from torch import nn
 
 from benchmarks.families import DATA, INPUT_SIZE, description, run_of
-from benchmarks.race import Steps
+from benchmarks.race import WARM_UP, Steps
+from benchmarks.rates import per_second
 from stages.core.settings import Precision, Run
 from stages.learn import arithmetic, flat, layers
 from stages.learn.checkpoints import Checkpoint
@@ -20,7 +22,7 @@ from stages.learn.images import Labelled, Standardise, load
 from stages.learn.network import network_of
 from stages.learn.seeding import derive
 
-RUNS = Path("data/runs")  # checkpoints are written to the disk that they are written to
+SCRATCH = Path(".cache/bench")  # checkpoints, on the disk that trainings write theirs to
 
 
 def _no_products() -> None:
@@ -75,8 +77,13 @@ def ours(family: str, threads: int, optimizer: str = "adam", deterministic: bool
 def without(part: str, family: str, threads: int) -> Callable[[], Steps]:
     """The same without one of the engine's `PARTS`, which is taken out of this process for good."""
     TAKE_OUT[part]()
+    return stepping(ready(run_without(part, family), threads))
+
+
+def run_without(part: str, family: str) -> Run:
+    """The family's training; without bfloat16, in float32."""
     precision: Precision = "float32" if part == "bfloat16" else "auto"
-    return stepping(ready(run_of(family, precision=precision), threads))
+    return run_of(family, precision=precision)
 
 
 def stepping(made_ready: Ready) -> Callable[[], Steps]:
@@ -93,18 +100,24 @@ def stepping(made_ready: Ready) -> Callable[[], Steps]:
     return steps
 
 
-def checkpoints(family: str, threads: int) -> Callable[[], Steps]:
-    """Get ready and train one step; each step of this contender writes the checkpoint anew."""
+def saving(family: str, threads: int, repetitions: int, seconds: float) -> dict[str, list[float]]:
+    """Train, and write the checkpoint with Adam's state, the largest: `images` a second, `checkpoint` in seconds.
+
+    As in a training, the checkpoint before lies on the disk by then, and nothing else waits to be written.
+    """
     trainer, data = ready(run_of(family), threads)
-    next(trainer.steps(data, 1))
     epochs = [Epoch({"epoch": 1, "train_loss": 1.0}, 1.0, 1.0, time.time())]
-    RUNS.mkdir(parents=True, exist_ok=True)
-
-    def steps() -> Steps:
-        with tempfile.TemporaryDirectory(dir=RUNS) as folder:
-            checkpoint = Checkpoint(Path(folder) / "s0", {})
-            while True:
-                checkpoint.save(trainer, epochs)
-                yield 1
-
-    return steps
+    SCRATCH.mkdir(parents=True, exist_ok=True)
+    found: dict[str, list[float]] = {"images": [], "checkpoint": []}
+    steps = stepping(Ready(trainer, data))()
+    with tempfile.TemporaryDirectory(dir=SCRATCH) as folder:
+        checkpoint = Checkpoint(Path(folder) / "s0", {})
+        for _ in range(repetitions):
+            for _ in range(WARM_UP):
+                next(steps)
+            found["images"].append(per_second(steps, seconds, time.perf_counter))
+            os.sync()
+            start = time.perf_counter()
+            checkpoint.save(trainer, epochs)
+            found["checkpoint"].append(time.perf_counter() - start)
+    return found

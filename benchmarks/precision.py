@@ -1,6 +1,6 @@
-"""What bfloat16 costs in accuracy: the engine with it against itself in float32, weights and accuracies.
+"""bfloat16 against float32: the engine in both, from the same start; weights after some steps, accuracy after an epoch.
 
-    python -m benchmarks.precision [--families vgg16,resnet18,googlenet] [--optimizer adam] [--images 10000] [--seeds 5]
+    python -m benchmarks.precision [--families vgg16,resnet18,googlenet] [--optimizer adam] [--images 6400] [--seeds 5]
         [--steps 1,10,50]
 
 In:  CIFAR10 as stage `preprocess` leaves it, params.yaml; batch sizes as in `make bench`.
@@ -8,8 +8,8 @@ Out: reports/precision.json, and its tables on standard output.
 Each seed is trained for an epoch of so many images in float32 and, from the same start with the same batches and
 dropout, in bfloat16; and once more in float32 for the steps alone, with the batches and dropout of another seed. The
 distance of the last two from the first, as a share of how far the first has gone, is what bfloat16 changes beside what
-the order of the images changes anyway. Accuracies are those on all validation images after the epoch. None of it
-depends on the machine's load.
+the order of the images changes anyway. Accuracies are those on all validation images after the epoch, each network
+evaluated in the format it was trained in. None of it depends on the machine's load.
 """
 
 import os
@@ -17,61 +17,70 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from statistics import fmean, median, stdev
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from benchmarks.engine import Names
 from benchmarks.families import DATA, FAMILIES, OPTIMIZERS, description, run_of
+from benchmarks.options import Names
 from benchmarks.rates import significant
 from stages.core import provenance
 from stages.core.progress import say
 from stages.core.records import write_json
 from stages.core.settings import Precision
 from stages.report.markdown import table
-from stages.stats.intervals import student
+from stages.stats.intervals import FEWEST_SEEDS, student
+
+if TYPE_CHECKING:
+    import torch
+
+    from stages.learn.engine import Trainer
 
 CONFIDENCE = 0.95
 OTHER_ORDER = 1000  # added to a seed, for the batches and the dropout of the third training
 
 
-class Way(NamedTuple):
-    """One training: its weights after some steps (0: none), as rows of float32 numbers; its accuracy in percent."""
-
-    weights: dict[int, Any]
-    accuracy: float
-
-
-class Course(NamedTuple):
-    """What all trainings share: the optimizer, the images of the epoch, the steps after which weights are compared."""
+class Protocol(NamedTuple):
+    """What all trainings share; `compared` are the steps after which weights are compared, in order."""
 
     optimizer: str
     images: int
     compared: tuple[int, ...]
+    threads: int
 
 
-def travel(family: str, precision: Precision, seed: int, course: Course, order: int | None = None) -> Way:
-    """Train for the epoch from the weights of `seed`; with the batches of another `order`, for the steps alone."""
-    import torch
+class Trained(NamedTuple):
+    """A training that has been stopped; its weights after some steps (0: none), vectors of shape (parameters,)."""
 
+    trainer: "Trainer"
+    weights: "dict[int, torch.Tensor]"
+
+
+def train(family: str, precision: Precision, seed: int, protocol: Protocol, order: int | None = None) -> Trained:
+    """Train from the weights of `seed`, for the epoch; with the batches of another `order`, for the steps alone."""
     from benchmarks.ours import ready
+
+    trainer, data = ready(run_of(family, protocol.optimizer, seed, precision), protocol.threads)
+    weights = {0: trainer.parameters.master.clone()}
+    if order is not None:
+        trainer.run = run_of(family, protocol.optimizer, order, precision)
+    last = None if order is None else protocol.compared[-1]
+    for number, _ in enumerate(islice(trainer.steps(data.first(protocol.images), 1), last), 1):
+        if number in protocol.compared:
+            weights[number] = trainer.parameters.master.clone()
+    return Trained(trainer, weights)
+
+
+def validation_accuracy(trainer: "Trainer") -> float:
+    """Percent of all validation images."""
     from stages.learn.engine import accuracy, predict
     from stages.learn.images import load
 
-    trainer, data = ready(run_of(family, course.optimizer, seed, precision), torch.get_num_threads())
-    weights = {0: trainer.parameters.master.clone()}
-    if order is not None:
-        trainer.run = run_of(family, course.optimizer, order, precision)
-    taken = islice(trainer.steps(data.first(course.images), 1), None if order is None else max(course.compared))
-    for number, _ in enumerate(taken, 1):
-        if number in course.compared:
-            weights[number] = trainer.parameters.master.clone()
     validation = load(DATA, "validation_images", "validation_labels", trainer.arithmetic.device, "all")
-    logits = predict(trainer.model, validation, trainer.standardise).logits
-    return Way(weights, 100 * accuracy(logits, validation.labels))
+    return 100 * accuracy(predict(trainer.model, validation, trainer.standardise).logits, validation.labels)
 
 
-def apart(one: Way, other: Way) -> dict[int, float]:
+def relative_distance(one: Trained, other: Trained) -> dict[int, float]:
     """How far two trainings from the same start are apart, as a share of how far the first has gone, step by step."""
     start = one.weights[0]
     return {
@@ -81,17 +90,19 @@ def apart(one: Way, other: Way) -> dict[int, float]:
     }
 
 
-def measure(family: str, seeds: int, course: Course) -> Iterator[dict[str, Any]]:
-    """One line per seed: distances by step, and accuracies."""
+def measure(family: str, seeds: int, protocol: Protocol) -> Iterator[dict[str, Any]]:
+    """One line per seed: distances by step, and accuracies in percent."""
     for seed in range(seeds):
-        exact = travel(family, "float32", seed, course)
-        rounded = travel(family, "bfloat16", seed, course)
-        other = travel(family, "float32", seed, course, seed + OTHER_ORDER)
+        exact = train(family, "float32", seed, protocol)
+        rounded = train(family, "bfloat16", seed, protocol)
         yield {
             "seed": seed,
-            "bfloat16": apart(exact, rounded),
-            "other_order": apart(exact, other),
-            "accuracy": {"float32": exact.accuracy, "bfloat16": rounded.accuracy},
+            "bfloat16": relative_distance(exact, rounded),
+            "other_order": relative_distance(exact, train(family, "float32", seed, protocol, seed + OTHER_ORDER)),
+            "accuracy": {
+                "float32": validation_accuracy(exact.trainer),
+                "bfloat16": validation_accuracy(rounded.trainer),
+            },
         }
 
 
@@ -105,7 +116,7 @@ def summary(lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
             for kind in ("bfloat16", "other_order")
         },
         "accuracy": {name: round(fmean(values), 2) for name, values in accuracies.items()},
-        "deviation_over_seeds": round(stdev(accuracies["float32"]), 2) if len(lines) > 1 else None,
+        "std_over_seeds": round(stdev(accuracies["float32"]), 2) if len(lines) > 1 else None,
         "difference": round(fmean(differences), 2),
         "interval": student(differences, CONFIDENCE),
     }
@@ -114,29 +125,26 @@ def summary(lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def tables(families: dict[str, Any]) -> str:
     """Both tables, as Markdown."""
     distances = [
-        [family, f"{steps} steps", *(f"{found['distance'][kind][steps]:.3g}" for kind in ("bfloat16", "other_order"))]
+        [family, steps, *(f"{found['distance'][kind][steps]:.3g}" for kind in ("bfloat16", "other_order"))]
         for family, found in families.items()
         for steps in found["distance"]["bfloat16"]
     ]
     accuracies = []
     for family, found in families.items():
         values = [f"{found['accuracy'][name]:.1f}" for name in ("float32", "bfloat16")]
-        interval = "" if found["interval"] is None else " ({:+.1f} to {:+.1f})".format(*found["interval"])
-        scatter = "" if found["deviation_over_seeds"] is None else f"{found['deviation_over_seeds']:.1f}"
-        accuracies.append([family, *values, f"{found['difference']:+.1f}{interval}", scatter])
-    columns = ["family", "float32", "bfloat16", "difference (95 % interval)", "seeds scatter by"]
-    return "\n\n".join(
-        (
-            table(["family", "after", "bfloat16", "other order"], distances, (2, 3)),
-            table(columns, accuracies, range(1, len(columns))),
-        )
-    )
+        none = f"none: all alike, or fewer than {FEWEST_SEEDS} seeds"
+        interval = none if found["interval"] is None else "{:+.1f} to {:+.1f}".format(*found["interval"])
+        spread = "" if found["std_over_seeds"] is None else f"{found['std_over_seeds']:.1f}"
+        accuracies.append([family, *values, f"{found['difference']:+.1f}", interval, spread])
+    columns = ["family", "float32, %", "bfloat16, %", "difference, points", "95 % interval", "std over seeds"]
+    distance = ["distance from float32, of the way gone", "steps", "bfloat16", "float32, other order"]
+    return "\n\n".join((table(distance, distances, (1, 2, 3)), table(columns, accuracies, range(1, len(columns)))))
 
 
 @click.command()
 @click.option("--families", type=Names(list(FAMILIES)), default=",".join(FAMILIES), show_default=True)
 @click.option("--optimizer", type=click.Choice(list(OPTIMIZERS)), default="adam", show_default=True)
-@click.option("--images", type=click.IntRange(min=1), default=10000, show_default=True, help="of the epoch")
+@click.option("--images", type=click.IntRange(min=1), default=6400, show_default=True, help="of the epoch")
 @click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True)
 @click.option("--steps", default="1,10,50", show_default=True, help="after which weights are compared")
 @click.option("--threads", type=click.IntRange(min=1), default=os.cpu_count() or 1, help="by default all cores")
@@ -145,23 +153,29 @@ def main(families: list[str], optimizer: str, images: int, seeds: int, steps: st
     """Train each family in both formats and compare."""
     if not all(step.isdecimal() and int(step) for step in steps.split(",")):
         raise click.BadParameter(f"{steps!r} is not of the form 1,10,50", param_hint="--steps")
+    protocol = Protocol(optimizer, images, tuple(sorted(int(step) for step in steps.split(","))), threads)
     if images > (there := description()["images"]["train"]):
         raise click.BadParameter(f"{images}: there are {there}", param_hint="--images")
+    for family in families:
+        taken = -(-images // FAMILIES[family].batch_size)
+        if protocol.compared[-1] > taken:
+            raise click.BadParameter(
+                f"{protocol.compared[-1]}: {images} images are {taken} steps of {family}", param_hint="--steps"
+            )
     from stages.learn.arithmetic import set_up
 
-    arithmetic = set_up("bfloat16", threads, "cpu")
-    course = Course(optimizer, images, tuple(sorted(int(step) for step in steps.split(","))))
     content: dict[str, Any] = {
         "environment": provenance.environment(),
         "git": provenance.git_state(),
-        "settings": {**course._asdict(), "seeds": seeds, **arithmetic.describe()},
+        "settings": {**protocol._asdict(), "seeds": seeds, **set_up("bfloat16", threads, "cpu").describe()},
         "families": {},
     }
     for family in families:
         lines = []
-        for line in measure(family, seeds, course):
+        for line in measure(family, seeds, protocol):
             lines.append(line)
-            say(f"{family}: seed {line['seed']}: " + ", ".join(f"{k} {v:.2f} %" for k, v in line["accuracy"].items()))
+            found = ", ".join(f"{name} {value:.2f} %" for name, value in line["accuracy"].items())
+            say(f"{family}: seed {line['seed']}: {found}")
         content["families"][family] = summary(lines) | {"seeds": lines}
         write_json(out, content)
     click.echo(tables(content["families"]))

@@ -18,7 +18,7 @@ from typing import Any
 import click
 from distributed import LocalCluster
 
-from benchmarks.engine import Names
+from benchmarks.options import Names
 from stages.core.errors import MissingFileError
 from stages.core.records import read_json
 from stages.launch.cluster import Order, connected, run

@@ -1,7 +1,9 @@
 """What is compared with what, family by family, and what is made of the rates."""
 
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -9,7 +11,7 @@ import torch
 
 from benchmarks.families import INPUT_SIZE, OPTIMIZERS, PARTS, description, run_of
 from benchmarks.operations import Layer, count, training
-from benchmarks.ours import checkpoints, ours, without
+from benchmarks.ours import ours, saving, without
 from benchmarks.products import SIZES, products
 from benchmarks.race import Entrant, race
 from benchmarks.rates import paired_ratio, significant
@@ -118,36 +120,47 @@ def determinism_of(rates: Rates) -> dict[str, Any]:
 
 
 def ablation(family: str, conditions: Conditions) -> dict[str, Any]:
-    """Ours, and without each of its parts."""
+    """Ours, and without each of `PARTS`, one at a time: what they gain overlaps, and does not multiply."""
     threads = conditions.threads
     entrants = {"ours": Entrant((partial(ours, family, threads),))}
-    entrants |= {part: Entrant((partial(without, part, family, threads),)) for part in PARTS}
+    for part in parts_of(family, conditions.dtype):
+        entrants[part] = Entrant((partial(without, part, family, threads),))
     return ablation_of(race(entrants, conditions.repetitions, conditions.seconds))
 
 
+def parts_of(family: str, dtype: torch.dtype) -> list[str]:
+    """The parts that the family has, with products in that format."""
+    absent = {"dropout"} if not getattr(run_of(family).cell, "dropout", 0) else set()
+    if dtype == torch.float32:
+        absent |= {"bfloat16", "chunks"}
+    return [part for part in PARTS if part not in absent]
+
+
 def ablation_of(rates: Rates) -> dict[str, Any]:
-    """How many times as fast ours is as without each part."""
-    gains = {part: significant(paired_ratio(rates["ours"], rates[part]), 3) for part in PARTS}
+    """How many times as fast ours is as without each part: the median, the least and the most of the repetitions."""
+    gains = {}
+    for part in rates.keys() - {"ours"}:
+        ratios = [one / other for one, other in zip(rates["ours"], rates[part], strict=True)]
+        gains[part] = [significant(ratio, 3) for ratio in (median(ratios), min(ratios), max(ratios))]
     return {"gains": gains, **of_repetitions(rates)}
 
 
 def checkpoint(family: str, conditions: Conditions) -> dict[str, Any]:
-    """Ours, and the checkpoint that it writes after each epoch, against an epoch of all training images."""
-    entrants = {
-        "images": Entrant((partial(ours, family, conditions.threads),)),
-        "checkpoints": Entrant((partial(checkpoints, family, conditions.threads),)),
-    }
-    return checkpoint_of(race(entrants, conditions.repetitions, conditions.seconds), description()["images"]["train"])
+    """The checkpoint that is written after each epoch, against an epoch's training steps with all images."""
+    threads, repetitions, seconds, _ = conditions
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        measured = pool.submit(saving, family, threads, repetitions, seconds).result()
+    return checkpoint_of(measured, description()["images"]["train"])
 
 
-def checkpoint_of(rates: Rates, images: int) -> dict[str, Any]:
+def checkpoint_of(measured: Rates, images: int) -> dict[str, Any]:
     """How long a checkpoint takes, and which share of an epoch of so many images that is."""
-    epochs = [rate / images for rate in rates["images"]]  # in a second
+    pairs = zip(measured["checkpoint"], measured["images"], strict=True)
     return {
-        "seconds": significant(1 / median(rates["checkpoints"])),
+        "seconds": significant(median(measured["checkpoint"])),
         "epoch_images": images,
-        "cost": round(paired_ratio(epochs, rates["checkpoints"]), 4),
-        **of_repetitions(rates),
+        "cost": round(median(seconds * rate / images for seconds, rate in pairs), 4),
+        **of_repetitions(measured),
     }
 
 
