@@ -8,7 +8,10 @@ another, it is named, and the comparison has a tolerance:
   processors with one format, 16 networks of the quick budget changed 0.2 % in the middle and 3.0 % at most.
 - Training: the difference in accuracy. Rounding grows with every step, so two trainings come apart as two seeds do, and
   image by image nothing can be asked of them. The 34 numbers of the quick budget moved by 2.0 points in the middle and
-  19.6 at most when nothing but the number of threads changed. To agree so is no proof, and is reported as a note.
+  19.6 at most when nothing but the number of threads changed.
+
+What is within its tolerance `agrees`, and is not `proved`: a record that names another processor than it ran on would
+get as much.
 """
 
 import hashlib
@@ -26,7 +29,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from stages.audit.checks import Here
-from stages.audit.findings import Finding, broken, missing, note
+from stages.audit.findings import Finding, agrees, broken, missing, note
 from stages.audit.numbers import Number
 from stages.audit.told import Taken, Told, read_told
 from stages.core import provenance
@@ -142,7 +145,7 @@ def differing(taken: Taken, arithmetic: dict[str, Any], machine: dict[str, Any] 
 def _within(where: str, found: float, allowed: float, what: str, apart: list[str]) -> Finding:
     others = "; ".join(apart)
     if found <= allowed:
-        return note(f"{where}: {found:.2f} {what}, within {allowed:g}; other bits are to be expected: {others}")
+        return agrees(f"{where}: {found:.2f} {what}, within {allowed:g}; other bits are to be expected: {others}")
     return broken(where, f"{found:.2f} {what}", f"at most {allowed:g} ({others or 'the same processor and software'})")
 
 

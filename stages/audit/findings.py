@@ -1,10 +1,13 @@
-"""What a check has to say: nothing, or that something is broken, is not here, or is worth knowing."""
+"""What a check has to say: nothing, or that something is broken, not here, only agrees, or is worth knowing."""
 
 from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
-PROVED, INCOMPLETE, BROKEN, NOTE = "proved", "incomplete", "broken", "note"
-Status = Literal["proved", "incomplete", "broken"]
+Status = Literal["proved", "agrees", "incomplete", "broken"]  # each outweighs those before it
+PROVED: Status = "proved"
+AGREES: Status = "agrees"
+INCOMPLETE: Status = "incomplete"
+BROKEN: Status = "broken"
 
 
 class Finding(NamedTuple):
@@ -15,7 +18,7 @@ class Finding(NamedTuple):
     `expected` says how to get it.
     """
 
-    kind: Literal["incomplete", "broken", "note"]
+    kind: Literal["agrees", "incomplete", "broken", "note"]
     where: str
     found: str = ""
     expected: str = ""
@@ -38,6 +41,11 @@ def missing(where: object, how: str) -> Finding:
     return Finding("incomplete", str(where), expected=how)
 
 
+def agrees(text: str) -> Finding:
+    """Two things that need not be the same to the bit are as near as they should be. That proves neither."""
+    return Finding("agrees", text)
+
+
 def note(text: str) -> Finding:
     """Nothing wrong, but worth knowing."""
     return Finding("note", text)
@@ -46,7 +54,7 @@ def note(text: str) -> Finding:
 def status(findings: Iterable[Finding]) -> Status:
     """What the findings make of a number."""
     kinds = {finding.kind for finding in findings}
-    return "broken" if BROKEN in kinds else "incomplete" if INCOMPLETE in kinds else "proved"
+    return next((kind for kind in (BROKEN, INCOMPLETE, AGREES) if kind in kinds), PROVED)
 
 
 def differences(

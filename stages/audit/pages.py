@@ -32,7 +32,8 @@ def check_pages(numbers: Sequence[Number], here: Here) -> Printed:
     """Make the pages of a budget's planned `numbers` again, and compare.
 
     A result that cannot stand in a table is its number's finding. Pages about all numbers cannot be made then, nor of
-    results that contradict each other; the rows and lines of the tables still are.
+    results that contradict each other; the rows and lines of the tables still are. Pages that were overtaken by what
+    they are made of are outdated.
     """
     printed = Printed(numbers)
     results = _results(numbers, here, printed)
@@ -51,7 +52,23 @@ def check_pages(numbers: Sequence[Number], here: Here) -> Printed:
         else:
             compare_lines(page, found, printed)
     printed.add([], *_recorded(here))
+    if _overtaken(numbers, here):
+        printed.outdate()
     return printed
+
+
+def _overtaken(numbers: Sequence[Number], here: Here) -> bool:
+    """Whether the pages are as DVC recorded them, and what they are made of is not any more.
+
+    Unless a result is another than DVC recorded of its own stage: that is no newer result.
+    """
+    tables = here.stages.tables()
+    if here.lock.entry(tables.name) is None:
+        return False
+    made = [(Path(out), tables) for out in tables.outs]
+    made += [(here.result(number), here.stages.evaluate(number.key, number.seed)) for number in numbers]
+    unchanged = not any(finding for out, stage in made for finding in check_out(out, stage, here))
+    return unchanged and any(check_entry(tables, here))
 
 
 def value(number: Number, here: Here) -> float | None:

@@ -5,9 +5,10 @@
     python -m stages.audit verify --weights                    and predicts again from the stored weights
     python -m stages.audit verify --retrain mnist/resnet18     and trains that cell again
 
-Each number is `proved`; or `incomplete`: nothing speaks against it, and what is named is not on this clone; or
-`broken`: what is named differs. The exit status is 0 when all are proved, 3 when some are incomplete and none is
-broken, 1 when one is broken or the question cannot be put (a usage error is 2, as everywhere).
+Each number is `proved`; or `agrees`: made again on another processor or with other versions, it came out as near as it
+should, which proves nothing; or `incomplete`: nothing speaks against it, and what is named is not on this clone; or
+`broken`: what is named differs. The exit status is 0 when all are proved, 3 when some are not and none is broken, 1
+when one is broken or the question cannot be put (a usage error is 2, as everywhere).
 
 What that proves: that the tables are made of the results, the results of the predictions, and that predictions,
 weights, data, code and parameters are those that were recorded, by the run as it started and by DVC as it ended. It
@@ -18,19 +19,19 @@ code and data).
 
 import json
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import click
 
-from stages.audit.findings import BROKEN, INCOMPLETE, PROVED, Finding, note, status
+from stages.audit.findings import AGREES, BROKEN, INCOMPLETE, PROVED, Finding, note, status
 from stages.audit.numbers import Number, chosen, planned
 from stages.core.errors import ParamError
 from stages.core.imports import without_collection
 from stages.core.params import load_params
 
-_EXIT = {PROVED: 0, INCOMPLETE: 3, BROKEN: 1}
+_EXIT = {PROVED: 0, AGREES: 3, INCOMPLETE: 3, BROKEN: 1}
 _SHOWN = 4  # numbers named beside a finding that they share
 
 
@@ -42,7 +43,9 @@ class Verdict(NamedTuple):
     findings: list[Finding]
 
 
-@click.command(epilog="Exit status: 0 all proved, 3 some incomplete (not all is on this clone), 1 some broken.")
+@click.command(
+    epilog="Exit status: 0 all proved, 3 some not (not all is on this clone, or bits differ here), 1 some broken."
+)
 @click.argument("where", metavar="[TABLE or CELL]", required=False)
 @click.argument("row", required=False)
 @click.option("--budget", help="one of params.yaml's budgets; by default the one chosen there")
@@ -151,15 +154,15 @@ def tell(verdicts: Sequence[Verdict], pages: Sequence[Finding], seconds: float) 
             shared[finding].append(str(one.number))
     for finding in pages:
         shared[finding].append("the pages")
-    for kind in (BROKEN, INCOMPLETE, "note"):
+    for kind in (BROKEN, INCOMPLETE, AGREES, "note"):
         of_kind = {finding: owners for finding, owners in shared.items() if finding.kind == kind}
         if of_kind:
             click.echo(f"\n{kind}:")
         for line, owners in _gathered(of_kind) if kind == INCOMPLETE else of_kind.items():
             click.echo(f"- {line}\n    {_named(owners, len(verdicts))}")
-    counts = ", ".join(
-        f"{sum(status(one.findings) == kind for one in verdicts)} {kind}" for kind in (PROVED, INCOMPLETE, BROKEN)
-    )
+    counted = Counter(status(one.findings) for one in verdicts)
+    near = f", {counted[AGREES]} in agreement" if counted[AGREES] else ""
+    counts = f"{counted[PROVED]} {PROVED}{near}, {counted[INCOMPLETE]} {INCOMPLETE}, {counted[BROKEN]} {BROKEN}"
     click.echo(f"\nnumbers: {counts}; the pages: {status(pages)} ({seconds:.1f} s)")
 
 

@@ -13,7 +13,7 @@ import pytest
 from stages.audit.again import differing
 from stages.audit.compare import Page, Printed, book_owners, compare, owners_of
 from stages.audit.disk import Disk
-from stages.audit.findings import Finding, broken, differences, missing, note, status
+from stages.audit.findings import Finding, agrees, broken, differences, missing, note, status
 from stages.audit.numbers import Number, planned
 from stages.audit.recount import first_difference, places
 from stages.audit.told import Taken, read_told
@@ -34,9 +34,9 @@ def params() -> Params:
 
 
 def test_what_is_broken_outweighs_what_is_missing_and_a_note_weighs_nothing() -> None:
-    gone, wrong, known = missing("a", "b"), broken("a", 1, 2), note("c")
-    assert [status(found) for found in ([], [known], [known, gone], [gone, wrong])] == [
-        "proved", "proved", "incomplete", "broken",
+    gone, wrong, near, known = missing("a", "b"), broken("a", 1, 2), agrees("d"), note("c")
+    assert [status(found) for found in ([], [known], [near, known], [near, gone], [gone, wrong, near])] == [
+        "proved", "proved", "agrees", "incomplete", "broken",
     ]  # fmt: skip
 
 
@@ -259,6 +259,16 @@ def test_a_finding_that_many_share_is_said_once(capsys: pytest.CaptureFixture[st
     assert said.count("data/raw/mnist is not here: dvc pull") == 1
     assert "    I, row 0, seed 0; I, row 1, seed 0; I, row 2, seed 0; I, row 3, seed 0, and 2 more\n" in said
     assert "numbers: 1 proved, 6 incomplete, 0 broken; the pages: proved (1.0 s)" in said
+
+
+def test_agreement_is_told_apart_from_proof(capsys: pytest.CaptureFixture[str]) -> None:
+    numbers = [Number("I", f"row {n}", CellKey("cells", "mnist", f"c{n}"), 0) for n in range(3)]
+    near = agrees("row 1, predicted again: 0.20 % of the images changed class, within 3")
+    tell([Verdict(number, 12.5, [near] if number.row == "row 1" else []) for number in numbers], [], 1.0)
+    said = capsys.readouterr().out
+    assert "agrees      I, row 1" in said
+    assert f"\nagrees:\n- {near}\n    I, row 1, seed 0\n" in said
+    assert "numbers: 2 proved, 1 in agreement, 0 incomplete, 0 broken; the pages: proved (1.0 s)" in said
 
 
 def test_the_command_waits_for_no_torch() -> None:
