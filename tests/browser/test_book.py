@@ -229,6 +229,38 @@ def test_an_address_is_opened_at_once_and_an_unknown_one_says_so(open_book: Open
     expect_page(open_book("#/compare/IV/vgg16+no/such"), "/compare")
 
 
+@pytest.mark.parametrize(
+    ("address", "shown", "says"),
+    [("#/IV", "/", "Table IV"), ("#/assumptions/A9", "/assumptions", "A9"), ("#/claims/C3", "/claims", "C3")],
+)
+def test_a_table_an_assumption_and_a_claim_have_addresses(
+    open_book: Opener, address: str, shown: str, says: str
+) -> None:
+    """At once, and by a click from another page; the place is in sight and has the focus, and Back returns."""
+    page = open_book(address)
+    place = page.locator(f"[id='{address[1:]}']")
+    expect_page(page, shown)
+    expect(place).to_be_in_viewport()
+    expect(place.get_by_role("link", name=says, exact=True)).to_be_in_viewport()
+    page.evaluate("location.hash = '#/trial'")
+    expect_page(page, "/trial")
+    page.evaluate(f"location.hash = '{address}'")
+    expect_page(page, shown)
+    expect(place).to_be_focused()
+    expect(place.get_by_role("link", name=says, exact=True)).to_be_in_viewport()
+
+
+def test_a_number_names_its_table_and_its_assumptions(open_book: Opener) -> None:
+    page = open_book("#/IV/vgg16-adam")
+    page.get_by_role("link", name="A9", exact=True).click()
+    expect_page(page, "/assumptions")
+    expect(page.locator("[id='/assumptions/A9']")).to_be_in_viewport()
+    page.go_back()
+    page.locator("p.over a:visible").click()
+    assert page.url.endswith("#/IV")
+    expect(page.locator("[id='/IV']")).to_be_focused()
+
+
 def test_without_script_every_page_stands_in_one_document(open_book: Opener) -> None:
     page = open_book(java_script_enabled=False)
     expect(page.locator("section.page h1").first).to_be_visible()

@@ -309,14 +309,18 @@
     return `${(p / 10 ** exponent).toFixed(1)} × 10⁻${digits}`;
   }
 
-  // Addresses. Back and forward work since every page is a fragment; the page's heading takes the focus.
+  // Addresses, of pages and of places in them. Back and forward work since each is a fragment; the page's heading, or the
+  // place, takes the focus.
   let arrived = false;
+  let place = null;
+  const settle = () => (place ? place.scrollIntoView() : scrollTo(0, 0));
   function route() {
     const path = decodeURIComponent(location.hash.slice(1)) || "/";
     if (path === "content") return; // the skip link
     const comparing = path === "/compare" || path.startsWith("/compare/");
-    const page = byId(comparing ? "/compare" : path);
-    const shown = page?.classList.contains("page") ? page : byId("/nothing");
+    const target = byId(comparing ? "/compare" : path);
+    const shown = target?.closest(".page") ?? byId("/nothing");
+    place = shown.contains(target) && target !== shown ? target : null;
     redraws.clear();
     document.querySelectorAll(".page.current").forEach((one) => one.classList.remove("current"));
     shown.hidden = false;
@@ -325,14 +329,15 @@
     shown.querySelectorAll("[data-chart='number']").forEach(numberChart);
     shown.querySelectorAll("[data-chart='study']").forEach(studyChart);
     document.title = `${shown.dataset.title} · Very deep networks, re-run`;
-    const part = path.startsWith("/stud") ? "#/studies" : ["/assumptions", "/claims", "/trial"].includes(path) ? `#${path}` : "#/";
+    const part = path.startsWith("/stud") ? "#/studies" : ["/assumptions", "/claims", "/trial"].includes(shown.id) ? `#${shown.id}` : "#/";
     document.querySelectorAll(".bar nav a").forEach((link) => {
       if (link.getAttribute("href") === part) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
     });
     showTicks();
     if (arrived) {
-      scrollTo(0, scrolled.get(location.hash) ?? 0);
-      shown.querySelector("h1").focus({ preventScroll: true });
+      const left = scrolled.get(location.hash);
+      if (left === undefined) settle(); else scrollTo(0, left);
+      (place ?? shown.querySelector("h1")).focus({ preventScroll: true });
     }
     arrived = true;
     shownHash = location.hash;
@@ -369,5 +374,5 @@
     });
   });
   route();
-  addEventListener("load", () => requestAnimationFrame(() => scrollTo(0, 0))); // the browser goes to the fragment's top edge
+  addEventListener("load", () => requestAnimationFrame(settle)); // the browser goes to the fragment's top edge
 })();

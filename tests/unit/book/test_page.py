@@ -27,7 +27,7 @@ def rows(made: Book) -> list[tuple[Table, Row, Element]]:
     """Table number, row of params.yaml and row of the page, of all printed numbers."""
     found = []
     for number, table in made.evidence.params.tables.items():
-        (part,) = made.root.all("div", id=f"table-{number}")
+        (part,) = made.root.all("div", id=f"/{number}")
         shown = part.all("tbody")[0].all("tr")
         found += [(number, row, line) for row, line in zip(table.rows, shown, strict=True)]
     return found
@@ -106,7 +106,8 @@ def test_the_papers_report_stands_beside_ours_where_it_prints_one(made: Book) ->
     assert not made.page("#/IV/vgg11").all("span", class_="printed")
 
 
-def test_every_link_leads_to_a_page_and_every_page_is_led_to(made: Book) -> None:
+def test_every_link_leads_to_a_page_or_a_place_and_every_one_is_led_to(made: Book) -> None:
+    """Tables, assumptions and claims are places in pages."""
     pages = {section.attributes["id"] for section in made.root.all("section", class_="page")}
     ids = [element.attributes["id"] for element in made.root.walk() if "id" in element.attributes]
     assert len(ids) == len(set(ids))
@@ -114,8 +115,11 @@ def test_every_link_leads_to_a_page_and_every_page_is_led_to(made: Book) -> None
     assert {link.split("+")[0] for link in links if not link.startswith("#/")} == {"#content"}
     targets = {link.removeprefix("#") for link in links} - {"content"}
     compared = {target for target in targets if target.startswith("/compare/")}
-    assert targets - compared <= pages
-    assert pages - targets == {"/nothing"}
+    params = made.evidence.params
+    tables, assumed = {f"/{table}" for table in params.tables}, {f"/assumptions/{one.id}" for one in params.assumptions}
+    places = tables | assumed | {f"/claims/C{n}" for n in range(1, 8)}
+    assert {name for name in ids if name.startswith("/")} == pages | places
+    assert targets - compared == (pages - {"/nothing"}) | places
     for target in compared:
         assert {f"/{one}" for one in target.removeprefix("/compare/").split("+")} <= pages
 
@@ -147,12 +151,12 @@ def test_the_study_says_what_comes_closest_and_that_it_decides_nothing_here(made
 def test_ledger_claims_and_trial_are_whole(made: Book) -> None:
     params = made.evidence.params
     ledger = made.page("#/assumptions").all("ol")[0]
-    assert [line.text for line in ledger.all("span", class_="id")] == [line.id for line in params.assumptions]
+    assert [line.text for line in ledger.all("a", class_="id")] == [line.id for line in params.assumptions]
     untried = {line.id for line in params.assumptions} - {study.assumption for study in params.studies.values()}
     assert ledger.text.count("No study tries it.") == len(untried)
     assert ledger.text.count("Not run.") == sum(1 for _ in params.studies) - 1
     claims = made.page("#/claims")
-    assert [line.text for line in claims.all("span", class_="id")] == [f"C{n}" for n in range(1, 8)]
+    assert [line.text for line in claims.all("a", class_="id")] == [f"C{n}" for n in range(1, 8)]
     assert "this judges those numbers, not the paper" in claims.text
     trial = made.page("#/trial").text
     assert "99.1 % on CIFAR10" in trial
