@@ -16,7 +16,7 @@ from stages.core.settings import Run
 from stages.learn.arithmetic import Arithmetic
 from stages.learn.flat import FlatParameters
 from stages.learn.images import EVALUATION_BATCH, Labelled, Standardise, batches
-from stages.learn.layers import use_products
+from stages.learn.layers import swap_layers
 from stages.learn.models import split_outputs
 from stages.learn.optimizers import Optimizer
 from stages.learn.seeding import derive, epoch_order
@@ -43,7 +43,7 @@ class Trainer:
     """A network in training: its flat parameters, its optimizer, and the step."""
 
     def __init__(self, model: nn.Module, run: Run, standardise: Standardise, arithmetic: Arithmetic) -> None:
-        self.model = use_products(model.to(arithmetic.device))
+        self.model = swap_layers(model.to(arithmetic.device))
         self.run = run
         self.standardise = standardise
         self.arithmetic = arithmetic

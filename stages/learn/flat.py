@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from stages.learn.layers import Convolution, Linear
 
-CHUNK = 1 << 20  # numbers that are updated together: few calls, and in the processor's cache from one to the next
+CHUNK = 1 << 20  # numbers that are updated together: few calls, and the last cache holds them from one to the next
 
 
 class Part(NamedTuple):

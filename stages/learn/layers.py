@@ -10,7 +10,7 @@ The gradient of each weight and bias overwrites its `.grad`, which must be there
 pass (see `flat.FlatParameters`): 4096 x 4096 gradients in fresh memory cost more than their products. So a layer must
 be used once per step.
 
-Dropout is here too, since PyTorch's own draws one number after the other on the processor.
+Dropout is here too: PyTorch's own draws a float64 for each number on an AMD processor, this one a float32.
 """
 
 from functools import cache
@@ -53,7 +53,7 @@ class Windows(NamedTuple):
         return weight.permute(0, 2, 3, 1)[:, kept, kept]
 
     def gather(self, images: Tensor) -> Tensor:
-        """Windows of (n, channels, side, side) -> (n * out^2, taps^2 * channels)."""
+        """Windows of (n, channels, side, side) -> (n * out^2, taps^2 * channels), known as im2col."""
         rows = images.permute(0, 2, 3, 1)
         n, _, _, channels = rows.shape
         if self.taps == 1 and not self.before + self.after:
@@ -65,19 +65,20 @@ class Windows(NamedTuple):
         return rows.as_strided(shape, strides).reshape(n * self.out**2, -1)
 
     def scatter(self, windows: Tensor, n: int) -> Tensor:
-        """Add windows up at the pixels they were gathered from: `gather`'s transpose, as a product with zeros and ones.
+        """Add windows up at the pixels they were gathered from: `gather`'s transpose, known as col2im.
 
-        Each sum is taken in float32 or wider and rounded once, like that of any product.
+        It is a product with zeros and ones. Each sum is taken in float32 or wider and rounded once, as in any product.
         """
-        if self.taps == 1 and not self.before + self.after:  # each pixel in one window at most
-            images = windows.view(n, self.out, self.out, -1)
-            if self.stride > 1:
-                images = images.new_zeros(n, self.side, self.side, images.shape[-1])
-                images[:, :: self.stride, :: self.stride] = windows.view(n, self.out, self.out, -1)
-        else:
+        if self.taps > 1 or self.before + self.after:
             places = _places(self, windows.dtype)
             images = torch.bmm(places.expand(n, -1, -1), windows.view(n, places.shape[1], -1))
-        return images.view(n, self.side, self.side, -1).permute(0, 3, 1, 2)
+            return images.view(n, self.side, self.side, -1).permute(0, 3, 1, 2)
+        images = windows.view(n, self.out, self.out, -1)  # of one pixel each
+        if self.stride > 1:
+            apart = images.new_zeros(n, self.side, self.side, images.shape[-1])
+            apart[:, :: self.stride, :: self.stride] = images
+            images = apart
+        return images.permute(0, 3, 1, 2)
 
 
 @cache
@@ -194,7 +195,7 @@ class Dropout(nn.Dropout):
 LAYERS: dict[type[nn.Module], type[nn.Module]] = {nn.Conv2d: Convolution, nn.Linear: Linear, nn.Dropout: Dropout}
 
 
-def use_products(model: nn.Module) -> nn.Module:
+def swap_layers(model: nn.Module) -> nn.Module:
     """Let every layer of a network that has a faster kind here be of that kind; same names, same parameters."""
     for module in model.modules():
         module.__class__ = LAYERS.get(type(module), type(module))

@@ -7,7 +7,7 @@ from torch import nn
 
 from stages.core.settings import Run
 from stages.learn.arithmetic import Arithmetic
-from stages.learn.layers import Convolution, Linear, use_products
+from stages.learn.layers import Convolution, Linear, swap_layers
 from stages.learn.models import build_model
 
 
@@ -24,7 +24,7 @@ def network_of(run: Run, description: dict[str, Any]) -> nn.Module:
 
 def place(model: nn.Module, arithmetic: Arithmetic) -> nn.Module:
     """Move a network to the device for evaluation, what is multiplied in the arithmetic's format; in place."""
-    use_products(model.to(arithmetic.device))
+    swap_layers(model.to(arithmetic.device))
     for module in model.modules():
         if isinstance(module, Convolution | Linear):
             module.to(arithmetic.dtype)

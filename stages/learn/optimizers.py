@@ -20,7 +20,7 @@ class Optimizer:
     """RMSprop, SGD (with or without momentum) or Adam, as PyTorch defines them.
 
     RMSprop is Adam without a first moment and without bias corrections, and PyTorch has a fused kernel for Adam alone.
-    `state` holds what a later step depends on: flat float32 tensors, and `steps`.
+    `state` holds what a later step depends on, by the names that torch.optim has: flat float32 tensors, and `step`.
     """
 
     def __init__(self, cell: Cell, training: Training, parameters: FlatParameters) -> None:
@@ -28,9 +28,10 @@ class Optimizer:
         self.training = training
         self.parameters = parameters
         master = parameters.master
-        kept = {"adam": ("mean", "square"), "rmsprop": ("square",), "sgd": ("mean",) if cell.momentum else ()}
-        self.state = {name: torch.zeros_like(master) for name in kept[cell.optimizer]}
-        self.state["steps"] = torch.zeros((), device=master.device)
+        names = {"adam": ["exp_avg", "exp_avg_sq"], "rmsprop": ["square_avg"], "sgd": ["momentum_buffer"]}
+        kept = names[cell.optimizer] if cell.optimizer != "sgd" or cell.momentum else []
+        self.state = {name: torch.zeros_like(master) for name in kept}
+        self.state["step"] = torch.zeros((), device=master.device)
         parts = list(parameters.parts())
         longest = max(len(part.master) for part in parts)
         self.wide = master.new_empty(longest)  # a part's gradient in the masters' format
@@ -40,7 +41,7 @@ class Optimizer:
     @torch.no_grad()
     def step(self) -> None:
         """Update the masters from the gradients, the copies from the masters, and make the gradients ready for more."""
-        self.state["steps"] += 1
+        self.state["step"] += 1
         for part, update in self.updates:
             if part.copy is None:
                 update()
@@ -53,28 +54,32 @@ class Optimizer:
     def _update(self, part: Part) -> Callable[[], object]:
         """What updates the masters of a part, from its gradient or, where they have copies, from `wide`."""
         gradient = part.gradient if part.copy is None else self.wide[: len(part.master)]
-        kept = {name: value[part.start :][: len(part.master)] for name, value in self.state.items() if value.dim()}
-        update = self._sgd if self.cell.optimizer == "sgd" else self._adam
-        return update(part.master, gradient, kept)
+        moments = [value[part.start :][: len(part.master)] for value in self.state.values() if value.dim()]
+        if self.cell.optimizer == "sgd":
+            return self._sgd(part.master, gradient, moments)
+        return self._adam(part.master, gradient, *moments)
 
-    def _sgd(self, master: Tensor, gradient: Tensor, kept: dict[str, Tensor]) -> Callable[[], object]:
+    def _sgd(self, master: Tensor, gradient: Tensor, momentum: list[Tensor]) -> Callable[[], object]:
         """The first step needs no case of its own: from a momentum of zero it is what PyTorch's is."""
         return partial(
-            torch._fused_sgd_, [master], [gradient], list(kept.values()), lr=self.cell.lr, momentum=self.cell.momentum,
+            torch._fused_sgd_, [master], [gradient], momentum, lr=self.cell.lr, momentum=self.cell.momentum,
             weight_decay=self.training.weight_decay, dampening=0.0, nesterov=False, maximize=False,
             is_first_step=False,
         )  # fmt: skip
 
-    def _adam(self, master: Tensor, gradient: Tensor, kept: dict[str, Tensor]) -> Callable[[], object]:
-        """RMSprop's first moment is the gradient itself (beta1 = 0); each part writes over that of the one before."""
+    def _adam(self, master: Tensor, gradient: Tensor, *moments: Tensor) -> Callable[[], object]:
+        """Adam, and RMSprop as Adam with beta1 = 0: its first moment is the gradient itself.
+
+        Each part writes that over the one before it, where whatever is finite counts nothing.
+        """
         adam, rmsprop = self.training.adam, self.training.rmsprop
         if self.cell.optimizer == "adam":
-            mean, steps = kept["mean"], self.state["steps"]
+            step, (first, second) = self.state["step"], moments
             constants = {"beta1": adam.beta1, "beta2": adam.beta2, "eps": adam.eps}
         else:
-            mean, steps = self.scratch[: len(master)], torch.full_like(self.state["steps"], FOREVER)
+            step, first, (second,) = torch.full_like(self.state["step"], FOREVER), self.scratch[: len(master)], moments
             constants = {"beta1": 0.0, "beta2": rmsprop.alpha, "eps": rmsprop.eps}
         return partial(
-            torch._fused_adam_, [master], [gradient], [mean], [kept["square"]], [], [steps], lr=self.cell.lr,
+            torch._fused_adam_, [master], [gradient], [first], [second], [], [step], lr=self.cell.lr,
             weight_decay=self.training.weight_decay, amsgrad=False, maximize=False, **constants,
         )  # fmt: skip

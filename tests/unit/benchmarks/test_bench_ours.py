@@ -13,7 +13,7 @@ from benchmarks.ours import TAKE_OUT, run_without, saving
 from stages.learn import arithmetic, flat, layers
 from stages.learn.checkpoints import Checkpoint
 from stages.learn.flat import FlatParameters
-from stages.learn.layers import use_products
+from stages.learn.layers import swap_layers
 from tests.unit.benchmarks.test_bench_precision import small
 
 pytestmark = pytest.mark.usefixtures("torch_settings")
@@ -37,12 +37,12 @@ def convolved_by_library(monkeypatch: pytest.MonkeyPatch) -> bool:
         return convolve(*given)
 
     monkeypatch.setattr(torch.nn.functional, "conv2d", watched)
-    use_products(nn.Conv2d(4, 4, 3, padding=1))(torch.ones(1, 4, 4, 4))
+    swap_layers(nn.Conv2d(4, 4, 3, padding=1))(torch.ones(1, 4, 4, 4))
     return bool(calls)
 
 
 def parts_of_an_update() -> int:
-    model = use_products(nn.Linear(1024, 1024))
+    model = swap_layers(nn.Linear(1024, 1024))
     return len(list(FlatParameters(model, torch.bfloat16).parts()))
 
 
@@ -73,9 +73,9 @@ def test_chunks() -> None:
 
 
 def test_dropout() -> None:
-    assert type(use_products(nn.Dropout(0.5))) is layers.Dropout
+    assert type(swap_layers(nn.Dropout(0.5))) is layers.Dropout
     TAKE_OUT["dropout"]()
-    assert type(use_products(nn.Dropout(0.5))) is nn.Dropout
+    assert type(swap_layers(nn.Dropout(0.5))) is nn.Dropout
 
 
 def test_bfloat16() -> None:

@@ -61,7 +61,7 @@ def test_trainings_differ_in_what_they_should_alone(monkeypatch: pytest.MonkeyPa
     assert not torch.equal(elsewhere.weights[0], exact.weights[0])
     assert relative_distance(exact, again) == {1: 0.0, 3: 0.0}
     assert 0 < relative_distance(exact, rounded)[3] < relative_distance(exact, other)[3]
-    steps = [one.trainer.optimizer.state["steps"].item() for one in (exact, rounded, other)]
+    steps = [one.trainer.optimizer.state["step"].item() for one in (exact, rounded, other)]
     assert steps == [5, 5, 3]
     monkeypatch.setattr(precision, "validation_accuracy", lambda trainer: float(trainer.run.seed))
     (line,) = measure("resnet18", 1, protocol)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from stages.core.settings import FAMILIES
 from stages.learn import flat
 from stages.learn.flat import FlatParameters
-from stages.learn.layers import use_products
+from stages.learn.layers import swap_layers
 from stages.learn.models import build_model, split_outputs
 
 pytestmark = pytest.mark.usefixtures("torch_settings")
@@ -46,7 +46,7 @@ def network(name: str) -> nn.Module:
 
 
 def flattened(name: str, dtype: torch.dtype) -> FlatParameters:
-    return FlatParameters(use_products(network(name)), dtype)
+    return FlatParameters(swap_layers(network(name)), dtype)
 
 
 def named(parameters: FlatParameters) -> dict[str, nn.Parameter]:
@@ -160,7 +160,7 @@ def test_parts_cover_every_number_once(monkeypatch: pytest.MonkeyPatch, chunk: i
 
 
 def test_parts_of_a_network_without_batch_norm_end_with_an_empty_one() -> None:
-    parameters = FlatParameters(use_products(nn.Linear(3, 2)), torch.bfloat16)
+    parameters = FlatParameters(swap_layers(nn.Linear(3, 2)), torch.bfloat16)
     sizes = [(part.start, len(part.master), part.copy is None) for part in parameters.parts()]
     assert sizes == [(0, 8, False), (8, 0, True)]
 

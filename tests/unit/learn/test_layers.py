@@ -21,7 +21,7 @@ from stages.learn.layers import (
     Dropout,
     Linear,
     Windows,
-    use_products,
+    swap_layers,
 )
 from stages.learn.models import build_model, split_outputs
 
@@ -397,7 +397,7 @@ def test_a_network_stays_the_same_network(family: str, architecture: dict[str, A
     images = channels_last(drawn((3, channels, size, size), 0, torch.float32))
     before, expected = model.state_dict(keep_vars=True), split_outputs(model(images))[0]
     kinds = [type(module) for module in model.modules()]
-    assert use_products(model) is model
+    assert swap_layers(model) is model
     after = model.state_dict(keep_vars=True)
     assert list(after) == list(before)
     assert all(after[name] is before[name] for name in before)
@@ -406,5 +406,5 @@ def test_a_network_stays_the_same_network(family: str, architecture: dict[str, A
     found = split_outputs(model(images))[0]
     assert (expected.amax() - expected.amin()) > 1e-3
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
-    again = [type(module) for module in use_products(model).modules()]
+    again = [type(module) for module in swap_layers(model).modules()]
     assert again == [type(module) for module in model.modules()]
