@@ -164,6 +164,8 @@ def test_by_keyboard_alone(open_book: Opener) -> None:
     page.keyboard.press("Enter")
     expect_page(page, "/")
     page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Table I", exact=True)).to_be_focused()
+    page.keyboard.press("Tab")
     expect(page.get_by_label("Compare VGG16, Table I", exact=True)).to_be_focused()
     page.keyboard.press("Space")
     page.keyboard.press("Tab")
