@@ -16,14 +16,12 @@ from pathlib import Path
 import click
 
 from benchmarks.families import FAMILIES, description, run_of
-from benchmarks.machine import elsewhere, usage
+from benchmarks.machine import QUIET, elsewhere, usage
 from benchmarks.options import Names
 from benchmarks.report import SHOWN, load, merge, tables
 from stages.core import provenance
 from stages.core.progress import say
 from stages.core.records import write_json
-
-QUIET = 0.05  # share of the machine's time; above it numbers are of little use
 
 
 @click.command()

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import psutil
 
+QUIET = 0.05  # share of the machine's time; with more in other hands numbers are of little use
 _BUSY = ("user", "nice", "system", "irq", "softirq", "steal")
 
 

@@ -37,6 +37,11 @@ if TYPE_CHECKING:
     from stages.learn.engine import Trainer
 
 CONFIDENCE = 0.95
+MEANING = (
+    "0: the same weights; 1.4: as far from the start, in unrelated directions. The last column is what another order of\n"
+    "images and another dropout do by themselves."
+)
+OUT = click.Path(path_type=Path, dir_okay=False, writable=True)
 OTHER_ORDER = 1000  # added to a seed, for the batches and the dropout of the third training
 
 
@@ -138,7 +143,9 @@ def tables(families: dict[str, Any]) -> str:
         accuracies.append([family, *values, f"{found['difference']:+.1f}", interval, spread])
     columns = ["family", "float32, %", "bfloat16, %", "difference, points", "95 % interval", "std over seeds"]
     distance = ["distance from float32, of the way gone", "steps", "bfloat16", "float32, other order"]
-    return "\n\n".join((table(distance, distances, (1, 2, 3)), table(columns, accuracies, range(1, len(columns)))))
+    return "\n\n".join(
+        (table(distance, distances, (1, 2, 3)), MEANING, table(columns, accuracies, range(1, len(columns))))
+    )
 
 
 @click.command()
@@ -148,16 +155,18 @@ def tables(families: dict[str, Any]) -> str:
 @click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True)
 @click.option("--steps", default="1,10,50", show_default=True, help="after which weights are compared")
 @click.option("--threads", type=click.IntRange(min=1), default=os.cpu_count() or 1, help="by default all cores")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("reports/precision.json"), show_default=True)
+@click.option("--out", type=OUT, default=Path("reports/precision.json"), show_default=True)
 def main(families: list[str], optimizer: str, images: int, seeds: int, steps: str, threads: int, out: Path) -> None:
     """Train each family in both formats and compare."""
     if not all(step.isdecimal() and int(step) for step in steps.split(",")):
-        raise click.BadParameter(f"{steps!r} is not of the form 1,10,50", param_hint="--steps")
+        raise click.BadParameter(f"{steps!r} is not of the form 1,10,50, from 1 on", param_hint="--steps")
     protocol = Protocol(optimizer, images, tuple(sorted(int(step) for step in steps.split(","))), threads)
     if images > (there := description()["images"]["train"]):
         raise click.BadParameter(f"{images}: there are {there}", param_hint="--images")
     for family in families:
         taken = -(-images // FAMILIES[family].batch_size)
+        if taken == 1:
+            raise click.BadParameter(f"{images}: one batch of {family} has no order", param_hint="--images")
         if protocol.compared[-1] > taken:
             raise click.BadParameter(
                 f"{protocol.compared[-1]}: {images} images are {taken} steps of {family}", param_hint="--steps"

@@ -4,6 +4,7 @@
 
 In:  CIFAR10 as stage `preprocess` leaves it, params.yaml.
 Out: a table on standard output: milliseconds of a step and share of it, of everything that runs one after the other.
+     Above 5 % of the machine in other hands it says so: two threads wait for each other, and little of it holds.
 """
 
 import os
@@ -14,6 +15,8 @@ from typing import NamedTuple
 import click
 
 from benchmarks.families import FAMILIES, OPTIMIZERS, description
+from benchmarks.machine import QUIET, elsewhere, usage
+from stages.core.progress import say
 from stages.report.markdown import table
 
 WARM_UP = 10  # steps before, in which memory is asked of the system
@@ -24,6 +27,9 @@ NAMES = {
     f"{BACKWARD}_ConvolutionFunctionBackward": "convolutions, backward",
     "_LinearFunction": "linear layers, forward",
     f"{BACKWARD}_LinearFunctionBackward": "linear layers, backward",
+    "aten::_fused_adam_": "updates",
+    "aten::_fused_sgd_": "updates",
+    "aten::copy_": "copies, most of them the updates'",
     "aten::batch_norm": "batch norm, forward",
     f"{BACKWARD}NativeBatchNormBackward0": "batch norm, backward",
 }
@@ -78,6 +84,7 @@ def rows(events: Sequence[Event], steps: int) -> list[Row]:
 def main(family: str, optimizer: str, threads: int, steps: int) -> None:
     """Profile steps of the engine, once memory is there."""
     description()  # before PyTorch, which takes seconds to import
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # its profiler reports that there is no GPU as an error
     from torch.profiler import ProfilerActivity, profile
 
     from benchmarks.ours import ours
@@ -85,9 +92,13 @@ def main(family: str, optimizer: str, threads: int, steps: int) -> None:
     taken = ours(family, threads, optimizer)()
     for _ in range(WARM_UP):
         next(taken)
+    start = usage()
     with profile(activities=[ProfilerActivity.CPU]) as profiled:
         for _ in range(steps):
             next(taken)
+    busy = elsewhere(start, usage(), os.cpu_count() or 1)
+    if busy > QUIET:
+        say(f"others used {busy:.0%} of the machine; measure again")
     events = [Event(event.name, event.time_range.start, event.time_range.end) for event in profiled.events()]
     found = rows(outermost(events), steps)
     lines = [[row.name, f"{row.calls:.0f}", f"{row.milliseconds:.1f}", f"{row.share:.0%}"] for row in found]

@@ -67,7 +67,7 @@ def _compare_predictions(
     """The logits of the weights in `folder` against the stored ones."""
     try:
         predicted = predict_test(record, folder, record["data"], test, len(told.labels))
-    except (RuntimeError, SafetensorError, KeyError, ValueError, StageError) as error:
+    except (RuntimeError, SafetensorError, KeyError, ValueError, TypeError, OSError, EOFError, StageError) as error:
         reason = " ".join(str(error).split())
         yield broken(f"{where}, {folder / WEIGHTS}", f"no predictions ({reason})", f"those of {told.run.stage}")
         return
@@ -134,7 +134,7 @@ def differing(taken: Taken, arithmetic: dict[str, Any], machine: dict[str, Any] 
     then = taken.environment
     pairs = [(name, arithmetic[name], getattr(taken, name)) for name in ("device", "precision", "threads")]
     pairs += [(name, arithmetic["backend"].get(name), was) for name, was in taken.backend.items()]
-    pairs += [("processor", machine["processor"], then.processor), ("Python", machine["python"], then.python)]
+    pairs += [("processor", machine["processor"], then.processor)]
     pairs += [(name, machine["packages"].get(name), then.packages.get(name)) for name in _OF_BITS]
     now = machine["variables"]
     names = sorted((now.keys() | then.variables.keys()) - {"CUBLAS_WORKSPACE_CONFIG"})  # set by the code itself
@@ -160,7 +160,7 @@ def _read(number: Number, here: Here) -> tuple[dict[str, Any], Told] | None:
 def _share_changed(predicted: Predicted, told: Told) -> float:
     """Percent of the images that are taken for another class than the result says."""
     stored = np.frombuffer(told.predictions.encode(), np.uint8) - ord("0")
-    return 100 * float((predicted.classes != stored).mean())
+    return 100 * float((predicted.classes != stored).mean()) if len(predicted.classes) == len(stored) else 100.0
 
 
 def _npy_hash(logits: NDArray[np.float32]) -> str:

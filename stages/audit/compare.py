@@ -15,7 +15,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stages.audit.findings import BROKEN, Finding, broken, differences
+from stages.audit.findings import Finding, broken, differences
 from stages.audit.numbers import Number
 from stages.report.markdown import escape
 
@@ -39,11 +39,6 @@ class Printed:
             self.of_numbers[owner].extend(findings)
         if not owners:
             self.of_pages.extend(findings)
-
-    def outdate(self) -> None:
-        """What does not hold does so because the pages were made of what has been replaced since."""
-        for found in (self.of_pages, *self.of_numbers.values()):
-            found[:] = [finding._replace(outdated=finding.kind == BROKEN) for finding in found]
 
 
 class Page(NamedTuple):

@@ -21,7 +21,7 @@ from stages.report.evidence import CellResults, Evidence
 from stages.report.ledger import ledger_csv, ledger_json
 from stages.report.pages import text_files
 from stages.report.paper import PAPER_FOLDER, read_paper
-from stages.report.results import Result, read_result
+from stages.report.results import ChangedSettingsError, Result, read_result
 from stages.report.tables import table_csv, table_frame, table_index, table_page
 from stages.trial.audit import findings
 from stages.trial.page import paper_audit_page
@@ -32,8 +32,7 @@ def check_pages(numbers: Sequence[Number], here: Here) -> Printed:
     """Make the pages of a budget's planned `numbers` again, and compare.
 
     A result that cannot stand in a table is its number's finding. Pages about all numbers cannot be made then, nor of
-    results that contradict each other; the rows and lines of the tables still are. Pages that were overtaken by what
-    they are made of are outdated.
+    results that contradict each other; the rows and lines of the tables still are.
     """
     printed = Printed(numbers)
     results = _results(numbers, here, printed)
@@ -52,23 +51,7 @@ def check_pages(numbers: Sequence[Number], here: Here) -> Printed:
         else:
             compare_lines(page, found, printed)
     printed.add([], *_recorded(here))
-    if _overtaken(numbers, here):
-        printed.outdate()
     return printed
-
-
-def _overtaken(numbers: Sequence[Number], here: Here) -> bool:
-    """Whether the pages are as DVC recorded them, and what they are made of is not any more.
-
-    Unless a result is another than DVC recorded of its own stage: that is no newer result.
-    """
-    tables = here.stages.tables()
-    if here.lock.entry(tables.name) is None:
-        return False
-    made = [(Path(out), tables) for out in tables.outs]
-    made += [(here.result(number), here.stages.evaluate(number.key, number.seed)) for number in numbers]
-    unchanged = not any(finding for out, stage in made for finding in check_out(out, stage, here))
-    return unchanged and any(check_entry(tables, here))
 
 
 def value(number: Number, here: Here) -> float | None:
@@ -97,7 +80,8 @@ def _results(numbers: Sequence[Number], here: Here, printed: Printed) -> dict[Nu
         try:
             found[number] = read_result(cells, here.params, here.budget, number.key, number.seed)
         except StageError as error:
-            printed.add([number], broken(here.result(number), error.message, "a result for the tables"))
+            outdated = isinstance(error, ChangedSettingsError)
+            printed.add([number], broken(here.result(number), error.message, "a result for the tables", outdated))
     return found
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.format import MAGIC_PREFIX
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
@@ -73,9 +74,12 @@ def follow(
 def _array(path: Path) -> NDArray[Any]:
     """An array; an empty one where there is none, or what there is cannot be read as one."""
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        with path.open("rb") as file:
+            is_array = file.read(len(MAGIC_PREFIX)) == MAGIC_PREFIX  # np.load takes archives too
+        found = np.load(path, mmap_mode="r", allow_pickle=False) if is_array else np.empty(0)
     except (ValueError, OSError, EOFError):
         return np.empty(0)
+    return found if found.ndim else np.empty(0)
 
 
 def _fits(logits: NDArray[Any], labels: NDArray[Any], images: int, classes: int) -> bool:
@@ -133,7 +137,7 @@ def _mistakes_differ(
     chosen, every, theirs = places(total, len(labels)), _array(test / "images.npy"), _array(test / "labels.npy")
     if len(theirs) == total and not np.array_equal(theirs[chosen], labels):
         yield broken(f"{where}, labels", "other labels", f"those of {test / 'labels.npy'}")
-    there = len(every) == total
+    there = len(every) == total and (every.ndim, every.dtype) == (4, np.uint8)
     images = every[chosen] if there else np.zeros((len(labels), 1, 1, 1), np.uint8)
     expected = most_confused(images, labels, logits, chosen)
     found = [{name: value for name, value in one.items() if name != "png"} for one in told.most_confused]

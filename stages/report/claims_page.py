@@ -105,7 +105,7 @@ def reason(evidence: Evidence, part: Part) -> str:
         return f"Refuted by {number}." if not part.is_of_every else f"No comparison bears it out; at best {number}."
     met = sum(one.found.as_asked for one in part.checks)
     doubt = f"{met} of {len(part.checks)} comparisons came out as asked, but {_missing(evidence, check)}"
-    return f"{doubt}. In the way of an answer stands {number}."
+    return f"{doubt}. {'The least clear is' if check.found.as_asked else 'In the way of an answer stands'} {number}."
 
 
 def _missing(evidence: Evidence, check: Check) -> str:

@@ -146,6 +146,10 @@ class Result(Section):
         return mirror.run_id or "" if mirror else ""
 
 
+class ChangedSettingsError(CorruptFileError):
+    """A result of other settings than params.yaml has now: `dvc repro` makes it again."""
+
+
 def result_path(cells: Path, key: CellKey, seed: int) -> Path:
     """Where `evaluate` puts the result of a cell and seed."""
     return cells / key.dataset / f"{key.name}-s{seed}.json"
@@ -157,7 +161,9 @@ def read_result(cells: Path, params: Params, budget: str, key: CellKey, seed: in
     result = parse_result(path, stage_name("evaluate", key, budget, seed))
     if changed := changed_settings(result.run.config, params.run(str(key), budget, seed)):
         found, expected = changed
-        raise CorruptFileError(path, f"trained with {found}", f"{expected}, as params.yaml says now (run dvc repro)")
+        raise ChangedSettingsError(
+            path, f"trained with {found}", f"{expected}, as params.yaml says now (run dvc repro)"
+        )
     check_result(path, result, params, budget, key, seed)
     return result
 
@@ -165,6 +171,8 @@ def read_result(cells: Path, params: Params, budget: str, key: CellKey, seed: in
 def parse_result(path: Path, stage: str) -> Result:
     """Read a result that `stage` makes, whatever it is of. Raises MissingFileError or CorruptFileError."""
     raw = read_json(path, f"dvc repro {stage}")
+    if not isinstance(raw, dict):
+        raise CorruptFileError(path, f"a {type(raw).__name__}", f"what {stage} writes (run dvc repro)")
     try:
         return Result.model_validate({**raw, "file": {"path": path.as_posix(), "md5": file_hash(path)}})
     except ValidationError as error:
