@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 CONFIDENCE = 0.95
 MEANING = (
-    "0: the same weights; 1.4: as far from the start, in unrelated directions. The last column is what another order of\n"
-    "images and another dropout do by themselves."
+    "0: the same weights; 1.4: as far from the start, in unrelated directions. The last column is what another\n"
+    "order of images and another dropout do by themselves."
 )
 OUT = click.Path(path_type=Path, dir_okay=False, writable=True)
 OTHER_ORDER = 1000  # added to a seed, for the batches and the dropout of the third training
@@ -143,9 +143,8 @@ def tables(families: dict[str, Any]) -> str:
         accuracies.append([family, *values, f"{found['difference']:+.1f}", interval, spread])
     columns = ["family", "float32, %", "bfloat16, %", "difference, points", "95 % interval", "std over seeds"]
     distance = ["distance from float32, of the way gone", "steps", "bfloat16", "float32, other order"]
-    return "\n\n".join(
-        (table(distance, distances, (1, 2, 3)), MEANING, table(columns, accuracies, range(1, len(columns))))
-    )
+    parts = table(distance, distances, (1, 2, 3)), MEANING, table(columns, accuracies, range(1, len(columns)))
+    return "\n\n".join(parts)
 
 
 @click.command()
