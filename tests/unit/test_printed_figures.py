@@ -13,6 +13,7 @@ README = (ROOT / "README.md").read_text()
 TABLES = ROOT / "reports" / "quick" / "tables"
 LINE = re.compile(r"^\| \[(\w+)\]\(reports/quick/tables/table_(\d)\.md\): .*$", re.MULTILINE)
 BENCH = json.loads((ROOT / "reports" / "bench.json").read_text())
+PRECISION = json.loads((ROOT / "reports" / "precision.json").read_text())["families"]
 FAMILIES = {"vgg16": "VGG16", "resnet18": "ResNet18", "googlenet": "GoogLeNet"}
 
 
@@ -73,3 +74,14 @@ def test_benchmarks_prints_what_was_measured(family: str) -> None:
     assert found == [
         "{:.2f} ({:.2f} to {:.2f})".format(*expected[part]) if part in expected else "has none" for part in parts
     ]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_benchmarks_prints_what_bfloat16_changed(family: str) -> None:
+    name, found = FAMILIES[family], PRECISION[family]
+    distances = [f"{value:.2f}" for kind in ("bfloat16", "other_order") for value in found["distance"][kind].values()]
+    assert rows("| distance from float32")[name] == distances
+    low, high = found["interval"]
+    accuracies = [f"{found['accuracy'][kind]:.1f}" for kind in ("float32", "bfloat16")]
+    accuracies += [f"{found['difference']:+.1f}", f"{low:+.1f} to {high:+.1f}", f"{found['std_over_seeds']:.1f}"]
+    assert [cell.replace("−", "-") for cell in rows("| accuracy in percent on 5000")[name]] == accuracies
