@@ -16,10 +16,9 @@ from pathlib import Path
 import click
 
 from benchmarks.families import FAMILIES, description, run_of
-from benchmarks.machine import QUIET, elsewhere, usage
+from benchmarks.machine import busy_elsewhere, usage
 from benchmarks.options import Names
-from benchmarks.report import SHOWN, load, merge, tables
-from stages.core import provenance
+from benchmarks.report import SHOWN, load, measured_under, merge, tables
 from stages.core.progress import say
 from stages.core.records import write_json
 
@@ -39,22 +38,14 @@ def main(only: list[str], families: list[str], repetitions: int, seconds: float,
 
     arithmetic = set_up(run_of("vgg16").training.precision, threads, "cpu")
     conditions = Conditions(threads, repetitions, seconds, arithmetic.dtype)
-    content = load(
-        out,
-        {
-            "environment": provenance.environment(),
-            "git": provenance.git_state(),
-            "settings": {"repetitions": repetitions, "seconds": seconds, **arithmetic.describe()},
-        },
-    )
+    settings = {"repetitions": repetitions, "seconds": seconds, **arithmetic.describe()}
+    content = load(out, measured_under(settings))
     for section in only:
         for family in families:
             say(f"{section}: {family}")
             start = usage()
             result = SECTIONS[section](family, conditions)
-            result["busy_elsewhere"] = elsewhere(start, usage(), os.cpu_count() or 1)
-            if result["busy_elsewhere"] > QUIET:
-                say(f"{section}: {family}: others used {result['busy_elsewhere']:.0%} of the machine; measure again")
+            result["busy_elsewhere"] = busy_elsewhere(start, f"{section}: {family}")
             content = merge(content, section, family, result)
             write_json(out, content)
     click.echo(tables(content))

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import psutil
 
+from stages.core.progress import say
+
 QUIET = 0.05  # share of the machine's time; with more in other hands numbers are of little use
 _BUSY = ("user", "nice", "system", "irq", "softirq", "steal")
 
@@ -29,3 +31,11 @@ def elsewhere(start: Usage, end: Usage, cores: int) -> float:
     """The share of the machine's time between two usages that was not this benchmark's, and not idle either."""
     others = (end.busy - start.busy) - (end.own - start.own)
     return round(max(0.0, others / (cores * (end.wall - start.wall))), 3)
+
+
+def busy_elsewhere(start: Usage, what: str) -> float:
+    """`elsewhere` since `start`; where it is too much for what was measured to be of use, that is said."""
+    busy = elsewhere(start, usage(), os.cpu_count() or 1)
+    if busy > QUIET:
+        say(f"{what}: others used {busy:.0%} of the machine; measure again")
+    return busy

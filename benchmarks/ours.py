@@ -105,11 +105,11 @@ def saving(family: str, threads: int, repetitions: int, seconds: float) -> dict[
 
     As in a training, the checkpoint before lies on the disk by then, and nothing else waits to be written.
     """
-    trainer, data = ready(run_of(family), threads)
+    made_ready = ready(run_of(family), threads)
     epochs = [Epoch({"epoch": 1, "train_loss": 1.0}, 1.0, 1.0, time.time())]
     SCRATCH.mkdir(parents=True, exist_ok=True)
     found: dict[str, list[float]] = {"images": [], "checkpoint": []}
-    steps = stepping(Ready(trainer, data))()
+    steps = stepping(made_ready)()
     with tempfile.TemporaryDirectory(dir=SCRATCH) as folder:
         checkpoint = Checkpoint(Path(folder) / "s0", {})
         for _ in range(repetitions):
@@ -118,6 +118,6 @@ def saving(family: str, threads: int, repetitions: int, seconds: float) -> dict[
             found["images"].append(per_second(steps, seconds, time.perf_counter))
             os.sync()
             start = time.perf_counter()
-            checkpoint.save(trainer, epochs)
+            checkpoint.save(made_ready.trainer, epochs)
             found["checkpoint"].append(time.perf_counter() - start)
     return found

@@ -24,7 +24,7 @@ import click
 from benchmarks.families import DATA, FAMILIES, OPTIMIZERS, description, run_of
 from benchmarks.options import Names
 from benchmarks.rates import significant
-from stages.core import provenance
+from benchmarks.report import measured_under
 from stages.core.progress import say
 from stages.core.records import write_json
 from stages.core.settings import Precision
@@ -172,12 +172,8 @@ def main(families: list[str], optimizer: str, images: int, seeds: int, steps: st
             )
     from stages.learn.arithmetic import set_up
 
-    content: dict[str, Any] = {
-        "environment": provenance.environment(),
-        "git": provenance.git_state(),
-        "settings": {**protocol._asdict(), "seeds": seeds, **set_up("bfloat16", threads, "cpu").describe()},
-        "families": {},
-    }
+    settings = {**protocol._asdict(), "seeds": seeds, **set_up("bfloat16", threads, "cpu").describe()}
+    content: dict[str, Any] = {**measured_under(settings), "families": {}}
     for family in families:
         lines = []
         for line in measure(family, seeds, protocol):

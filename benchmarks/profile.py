@@ -15,8 +15,7 @@ from typing import NamedTuple
 import click
 
 from benchmarks.families import FAMILIES, OPTIMIZERS, description
-from benchmarks.machine import QUIET, elsewhere, usage
-from stages.core.progress import say
+from benchmarks.machine import busy_elsewhere, usage
 from stages.report.markdown import table
 
 WARM_UP = 10  # steps before, in which memory is asked of the system
@@ -96,9 +95,7 @@ def main(family: str, optimizer: str, threads: int, steps: int) -> None:
     with profile(activities=[ProfilerActivity.CPU]) as profiled:
         for _ in range(steps):
             next(taken)
-    busy = elsewhere(start, usage(), os.cpu_count() or 1)
-    if busy > QUIET:
-        say(f"others used {busy:.0%} of the machine; measure again")
+    busy_elsewhere(start, family)
     events = [Event(event.name, event.time_range.start, event.time_range.end) for event in profiled.events()]
     found = rows(outermost(events), steps)
     lines = [[row.name, f"{row.calls:.0f}", f"{row.milliseconds:.1f}", f"{row.share:.0%}"] for row in found]

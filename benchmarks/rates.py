@@ -13,9 +13,14 @@ def per_second(steps: Iterator[int], seconds: float, clock: Callable[[], float])
     return done / spent
 
 
+def paired_ratios(one: Sequence[float], other: Sequence[float]) -> list[float]:
+    """The ratio within each repetition: a machine that changes between repetitions changes both."""
+    return [left / right for left, right in zip(one, other, strict=True)]
+
+
 def paired_ratio(one: Sequence[float], other: Sequence[float]) -> float:
-    """The median of the ratios within each repetition: a machine that changes between repetitions changes both."""
-    return median(left / right for left, right in zip(one, other, strict=True))
+    """Their median."""
+    return median(paired_ratios(one, other))
 
 
 def significant(value: float, digits: int = 4) -> float:

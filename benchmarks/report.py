@@ -12,10 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.families import FAMILIES, OPTIMIZERS, PARTS
+from stages.core import provenance
 from stages.core.records import read_json
 from stages.report.markdown import table
 
 CONDITIONS = ("environment", "git", "settings")
+
+
+def measured_under(settings: dict[str, Any]) -> dict[str, Any]:
+    """`CONDITIONS` of this machine and working tree, with these settings of the benchmark."""
+    return {"environment": provenance.environment(), "git": provenance.git_state(), "settings": settings}
 
 
 def load(path: Path, conditions: dict[str, Any]) -> dict[str, Any]:

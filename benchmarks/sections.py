@@ -14,7 +14,7 @@ from benchmarks.operations import Layer, count, training
 from benchmarks.ours import ours, saving, without
 from benchmarks.products import SIZES, products
 from benchmarks.race import Entrant, race
-from benchmarks.rates import paired_ratio, significant
+from benchmarks.rates import paired_ratio, paired_ratios, significant
 from benchmarks.reference import reference
 from stages.learn.network import network_of
 
@@ -138,10 +138,8 @@ def parts_of(family: str, dtype: torch.dtype) -> list[str]:
 
 def ablation_of(rates: Rates) -> dict[str, Any]:
     """How many times as fast ours is as without each part: the median, the least and the most of the repetitions."""
-    gains = {}
-    for part in rates.keys() - {"ours"}:
-        ratios = [one / other for one, other in zip(rates["ours"], rates[part], strict=True)]
-        gains[part] = [significant(ratio, 3) for ratio in (median(ratios), min(ratios), max(ratios))]
+    ratios = {part: paired_ratios(rates["ours"], rates[part]) for part in rates if part != "ours"}
+    gains = {part: [significant(of(found), 3) for of in (median, min, max)] for part, found in ratios.items()}
     return {"gains": gains, **of_repetitions(rates)}
 
 

@@ -136,7 +136,7 @@ def test_a_run_writes_after_each_section_and_a_later_one_adds_to_it(
     monkeypatch.setattr("stages.core.provenance.environment", lambda: CONDITIONS["environment"])
     monkeypatch.setattr("stages.core.provenance.git_state", lambda: CONDITIONS["git"])
     monkeypatch.setattr("stages.learn.arithmetic.set_up", lambda *arguments: ARITHMETIC)
-    monkeypatch.setattr(engine, "elsewhere", lambda start, end, cores: 0.0)
+    monkeypatch.setattr("benchmarks.machine.elsewhere", lambda start, end, cores: 0.0)
     for section in results:
         monkeypatch.setitem(SECTIONS, section, partial(given, results[section]))
     out = tmp_path / "bench.json"
