@@ -19,8 +19,8 @@ from benchmarks.families import FAMILIES, description, run_of
 from benchmarks.machine import busy_elsewhere, usage
 from benchmarks.options import Names
 from benchmarks.report import SHOWN, load, measured_under, merge, tables
+from stages.core.files import write_json
 from stages.core.progress import say
-from stages.core.records import write_json
 
 
 @click.command()
@@ -34,11 +34,11 @@ def main(only: list[str], families: list[str], repetitions: int, seconds: float,
     """Measure the engine, section by section and family by family; what is measured is kept at once."""
     description()  # before PyTorch, which takes seconds to import
     from benchmarks.sections import SECTIONS, Conditions
-    from stages.learn.arithmetic import set_up
+    from stages.engine.numerics import set_up
 
-    arithmetic = set_up(run_of("vgg16").training.precision, threads, "cpu")
-    conditions = Conditions(threads, repetitions, seconds, arithmetic.dtype)
-    settings = {"repetitions": repetitions, "seconds": seconds, **arithmetic.describe()}
+    numerics = set_up(run_of("vgg16").training.precision, threads, "cpu")
+    conditions = Conditions(threads, repetitions, seconds, numerics.dtype)
+    settings = {"repetitions": repetitions, "seconds": seconds, **numerics.describe()}
     content = load(out, measured_under(settings))
     for section in only:
         for family in families:

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from stages.config.params import load_params
+from stages.config.settings import Precision, Run
 from stages.core.errors import MissingFileError
-from stages.core.params import load_params
-from stages.core.records import read_json
-from stages.core.settings import Precision, Run
+from stages.core.files import read_json
 
 DATA = Path("data/processed/quick/cifar10/train")
 MADE_BY = "dvc repro preprocess@quick-cifar10"

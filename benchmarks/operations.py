@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from stages.learn.layers import Windows
+from stages.engine.layers import Windows
 
 
 class Layer(NamedTuple):

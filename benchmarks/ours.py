@@ -14,13 +14,13 @@ from torch import nn
 from benchmarks.families import DATA, INPUT_SIZE, description, run_of
 from benchmarks.race import WARM_UP, Steps
 from benchmarks.rates import per_second
-from stages.core.settings import Precision, Run
-from stages.learn import arithmetic, flat, layers
-from stages.learn.checkpoints import Checkpoint
-from stages.learn.engine import Epoch, Trainer
-from stages.learn.images import Labelled, Standardise, load
-from stages.learn.network import network_of
-from stages.learn.seeding import derive
+from stages.config.settings import Precision, Run
+from stages.engine import flat, layers, numerics
+from stages.engine.checkpoints import Checkpoint
+from stages.engine.images import Labelled, Standardise, load
+from stages.engine.loop import Epoch, Trainer
+from stages.engine.network import network_of
+from stages.engine.seeding import derive
 
 SCRATCH = Path(".cache/bench")  # checkpoints, on the disk that trainings write theirs to
 
@@ -30,7 +30,7 @@ def _no_products() -> None:
 
 
 def _no_kept_pages() -> None:
-    arithmetic.keep_pages = lambda: False
+    numerics.keep_pages = lambda: False
 
 
 def _no_chunks() -> None:
@@ -60,7 +60,7 @@ class Ready(NamedTuple):
 def ready(run: Run, threads: int) -> Ready:
     """Load the data, build network and optimizer, on the processor."""
     described = description()
-    fixed = arithmetic.set_up(run.training.precision, threads, "cpu")
+    fixed = numerics.set_up(run.training.precision, threads, "cpu")
     data = load(DATA, "train_images", "train_labels", fixed.device, "all")
     torch.manual_seed(derive(run.seed, "weights"))
     standardise = Standardise.of(described, INPUT_SIZE, fixed)
@@ -91,7 +91,7 @@ def stepping(made_ready: Ready) -> Callable[[], Steps]:
     trainer, data = made_ready
 
     def steps() -> Steps:
-        total = torch.zeros((), device=trainer.arithmetic.device)
+        total = torch.zeros((), device=trainer.numerics.device)
         for epoch in count(1):
             for loss, images in trainer.steps(data, epoch):
                 total += loss * images

@@ -25,16 +25,16 @@ from benchmarks.families import DATA, FAMILIES, OPTIMIZERS, description, run_of
 from benchmarks.options import Names
 from benchmarks.rates import significant
 from benchmarks.report import measured_under
+from stages.config.settings import Precision
+from stages.core.files import write_json
 from stages.core.progress import say
-from stages.core.records import write_json
-from stages.core.settings import Precision
 from stages.report.markdown import table
 from stages.stats.intervals import FEWEST_SEEDS, student
 
 if TYPE_CHECKING:
     import torch
 
-    from stages.learn.engine import Trainer
+    from stages.engine.loop import Trainer
 
 CONFIDENCE = 0.95
 MEANING = (
@@ -78,10 +78,10 @@ def train(family: str, precision: Precision, seed: int, protocol: Protocol, orde
 
 def validation_accuracy(trainer: "Trainer") -> float:
     """Percent of all validation images."""
-    from stages.learn.engine import accuracy, predict
-    from stages.learn.images import load
+    from stages.engine.images import load
+    from stages.engine.loop import accuracy, predict
 
-    validation = load(DATA, "validation_images", "validation_labels", trainer.arithmetic.device, "all")
+    validation = load(DATA, "validation_images", "validation_labels", trainer.numerics.device, "all")
     return 100 * accuracy(predict(trainer.model, validation, trainer.standardise).logits, validation.labels)
 
 
@@ -170,7 +170,7 @@ def main(families: list[str], optimizer: str, images: int, seeds: int, steps: st
             raise click.BadParameter(
                 f"{protocol.compared[-1]}: {images} images are {taken} steps of {family}", param_hint="--steps"
             )
-    from stages.learn.arithmetic import set_up
+    from stages.engine.numerics import set_up
 
     settings = {**protocol._asdict(), "seeds": seeds, **set_up("bfloat16", threads, "cpu").describe()}
     content: dict[str, Any] = {**measured_under(settings), "families": {}}

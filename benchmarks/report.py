@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.families import FAMILIES, OPTIMIZERS, PARTS
-from stages.core import provenance
-from stages.core.records import read_json
+from stages.core.files import read_json
+from stages.records import provenance
 from stages.report.markdown import table
 
 CONDITIONS = ("environment", "git", "settings")

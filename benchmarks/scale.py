@@ -20,7 +20,7 @@ from distributed import LocalCluster
 
 from benchmarks.options import Names
 from stages.core.errors import MissingFileError
-from stages.core.records import read_json
+from stages.core.files import read_json
 from stages.launch.cluster import Order, connected, run
 from stages.launch.work import Command, Result, Unit
 from stages.report.markdown import table

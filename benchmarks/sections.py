@@ -16,7 +16,7 @@ from benchmarks.products import SIZES, products
 from benchmarks.race import Entrant, race
 from benchmarks.rates import paired_ratio, paired_ratios, significant
 from benchmarks.reference import reference
-from stages.learn.network import network_of
+from stages.engine.network import network_of
 
 Rates = dict[str, list[float]]
 PROCESSES = 2  # trainings at once, in `throughput`

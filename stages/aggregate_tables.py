@@ -21,9 +21,9 @@ from pathlib import Path
 
 import click
 
+from stages.config.params import load_params
 from stages.core.imports import without_collection
 from stages.core.locks import exclusive
-from stages.core.params import load_params
 from stages.core.progress import say
 from stages.report.folders import check_folders, rebuild
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import click
 
-from stages.core.params import load_params
+from stages.config.params import load_params
+from stages.core.files import write_text
 from stages.core.progress import say
-from stages.core.records import write_text
 
 
 @click.command()

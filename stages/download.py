@@ -17,7 +17,7 @@ from types import FrameType
 
 import click
 
-from stages.core.params import load_params
+from stages.config.params import load_params
 from stages.fetch.canonical import CANONICAL
 from stages.fetch.catalogue import ARCHIVES, SOURCE_NAMES, sources_for
 from stages.fetch.obtain import obtain

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stages.audit.history import by_file
+from stages.config.params import flatten
 from stages.core.errors import CorruptFileError
-from stages.core.params import flatten
-from stages.core.runs import DESCRIPTION, HISTORY, RECORD, WEIGHTS
+from stages.core.filenames import DESCRIPTION, HISTORY, RECORD, WEIGHTS
 
 Entity = dict[str, Any]
 COMPLETED = "http://schema.org/CompletedActionStatus"
@@ -197,8 +197,8 @@ class _Story:
         about = {"name": name, "softwareVersion": version, "url": page}
         return self._add({"@id": page, "@type": "SoftwareApplication", **about})
 
-    def _environment(self, environment: Mapping[str, Any], arithmetic: Mapping[str, Any]) -> list[Entity]:
-        values = {name: arithmetic[name] for name in _ARITHMETIC} | {name: environment[name] for name in _MACHINE}
+    def _environment(self, environment: Mapping[str, Any], numerics: Mapping[str, Any]) -> list[Entity]:
+        values = {name: numerics[name] for name in _ARITHMETIC} | {name: environment[name] for name in _MACHINE}
         return self._values("environment", values | environment["variables"] | environment["speed_variables"])
 
     def _values(self, kind: str, values: Mapping[str, Any]) -> list[Entity]:

@@ -32,12 +32,12 @@ from stages.audit.checks import Here
 from stages.audit.findings import Finding, agrees, broken, missing, note
 from stages.audit.numbers import Number
 from stages.audit.told import Taken, Told, read_told
-from stages.core import provenance
 from stages.core.errors import StageError
+from stages.core.filenames import HISTORY, RECORD, WEIGHTS
+from stages.core.files import file_hash, read_json
 from stages.core.progress import say
-from stages.core.records import file_hash, read_json
-from stages.core.runs import HISTORY, RECORD, WEIGHTS
-from stages.score.prediction import Predicted, predict_test
+from stages.evaluate.prediction import Predicted, predict_test
+from stages.records import provenance
 
 _OF_BITS = ("torch", "torchvision", "numpy", "safetensors")
 
@@ -71,7 +71,7 @@ def _compare_predictions(
         reason = " ".join(str(error).split())
         yield broken(f"{where}, {folder / WEIGHTS}", f"no predictions ({reason})", f"those of {told.run.stage}")
         return
-    apart = differing(told.evaluated, predicted.arithmetic)
+    apart = differing(told.evaluated, predicted.numerics)
     found, expected = _npy_hash(predicted.logits), told.sha256.get("logits.npy")
     if found == expected:
         yield note(f"{where}: the same logits, byte for byte")
@@ -96,7 +96,11 @@ def train_again(number: Number, here: Here, changed: float, points: float) -> It
     say(f"trains again: {number}")
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) / "run"
-        command = [*(sys.executable, "-m", "stages.train", str(number.key)), *("--budget", here.budget), "--no-mlflow"]
+        command = [
+            *(sys.executable, "-m", "stages.train", str(number.key)),
+            *("--budget", here.budget),
+            "--no-mlflow",
+        ]
         command += ["--seed", str(number.seed), "--data", str(stage.option("data")), "--out", str(out)]
         done = subprocess.run(command, env=_environment(told.run), check=False)  # noqa: S603
         if done.returncode:
@@ -128,12 +132,12 @@ def _compare_training(
             yield broken(f"{where}, {name}", f"sha256 {found[name]}", why)
 
 
-def differing(taken: Taken, arithmetic: dict[str, Any], machine: dict[str, Any] | None = None) -> list[str]:
+def differing(taken: Taken, numerics: dict[str, Any], machine: dict[str, Any] | None = None) -> list[str]:
     """What bits depend on and is not as it was: `threads 1, was 2`. `machine` is that of this process by default."""
     machine = machine or provenance.environment()
     then = taken.environment
-    pairs = [(name, arithmetic[name], getattr(taken, name)) for name in ("device", "precision", "threads")]
-    pairs += [(name, arithmetic["backend"].get(name), was) for name, was in taken.backend.items()]
+    pairs = [(name, numerics[name], getattr(taken, name)) for name in ("device", "precision", "threads")]
+    pairs += [(name, numerics["backend"].get(name), was) for name, was in taken.backend.items()]
     pairs += [("processor", machine["processor"], then.processor)]
     pairs += [(name, machine["packages"].get(name), then.packages.get(name)) for name in _OF_BITS]
     now = machine["variables"]

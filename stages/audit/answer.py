@@ -7,8 +7,8 @@ from stages.audit.chain import Chain, Link
 from stages.audit.history import History, by_file
 from stages.audit.lock import Lock
 from stages.audit.pipeline import Stages
+from stages.config.params import Params, difference, flatten
 from stages.core.errors import ParamError
-from stages.core.params import Params, difference, flatten
 from stages.report.conditions import conditions
 from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import decimals, fixed, signed

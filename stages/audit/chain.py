@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from stages.audit.lock import Lock
-from stages.core.provenance import folder_md5, hash_dependency
-from stages.core.records import digest, file_hash, json_hash, read_json
-from stages.core.runs import DESCRIPTION, HISTORY, RECORD, WEIGHTS
+from stages.core.filenames import DESCRIPTION, HISTORY, RECORD, WEIGHTS
+from stages.core.files import digest, file_hash, json_hash, read_json
+from stages.records.provenance import folder_md5, hash_dependency
 from stages.report.origins import Dependency, Made
 from stages.report.results import Result, parse_result
 

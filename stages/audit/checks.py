@@ -21,10 +21,10 @@ from stages.audit.numbers import Number
 from stages.audit.pipeline import Stage, Stages
 from stages.audit.recount import follow, recount
 from stages.audit.told import Dep, Taken, Told, read_told
-from stages.core.params import PARAMS_FILE, Params, counted, load_params, read_yaml
-from stages.core.provenance import folder_md5
-from stages.core.records import json_hash
-from stages.core.runs import DESCRIPTION, HISTORY, RECORD, WEIGHTS
+from stages.config.params import PARAMS_FILE, Params, counted, load_params, read_yaml
+from stages.core.filenames import DESCRIPTION, HISTORY, RECORD, WEIGHTS
+from stages.core.files import json_hash
+from stages.records.provenance import folder_md5
 
 _SOURCES = "stages/"
 _HOW = "dvc repro, or dvc pull if a remote has it"
@@ -78,7 +78,10 @@ def check_number(number: Number, here: Here) -> list[Finding]:
 
 def inputs(number: Number, here: Here) -> list[Path]:
     """The files and folders that `check_number` hashes, so that they can be hashed several at a time."""
-    train, evaluate = here.stages.train(number.key, number.seed), here.stages.evaluate(number.key, number.seed)
+    train, evaluate = (
+        here.stages.train(number.key, number.seed),
+        here.stages.evaluate(number.key, number.seed),
+    )
     of_data = here.stages.preprocess(number.key.dataset)
     return [Path(path) for stage in (of_data, train, evaluate) for path in (*stage.deps, *stage.outs)]
 
@@ -137,7 +140,10 @@ def _data(dataset: str, here: Here) -> Iterator[Finding]:
 
 def _identity(path: Path, told: Told, number: Number, here: Here) -> Iterator[Finding]:
     """That the result is this number's."""
-    train, evaluate = here.stages.train(number.key, number.seed), here.stages.evaluate(number.key, number.seed)
+    train, evaluate = (
+        here.stages.train(number.key, number.seed),
+        here.stages.evaluate(number.key, number.seed),
+    )
     cell, budget, seed = str(number.key), here.budget, number.seed
     found = told.model_dump(include={"cell", "dataset", "budget", "seed", "stages", "classes"})
     run = told.run.model_dump(include={"cell", "budget", "seed", "stage"})

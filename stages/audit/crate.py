@@ -12,7 +12,7 @@ from rocrate.rocrate import ROCrate
 
 from stages.audit.actions import Actions, Entity, actions, reference
 from stages.core.errors import CorruptFileError, MissingFileError
-from stages.core.records import file_hash, read_json
+from stages.core.files import file_hash, read_json
 from stages.report.evidence import Evidence
 from stages.report.paper import PAPER_FOLDER
 from stages.report.results import result_path

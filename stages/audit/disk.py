@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stages.core.errors import StageError
-from stages.core.provenance import hash_dependency
+from stages.records.provenance import hash_dependency
 
 _CHUNK = 1 << 20  # bytes read at a time
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import click
 
+from stages.config.params import load_params
+from stages.core.files import json_text
 from stages.core.imports import without_collection
-from stages.core.params import load_params
-from stages.core.records import json_text
 
 
 @click.command()

@@ -16,10 +16,10 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import click
 
+from stages.config.params import load_params
 from stages.core.errors import ParamError, StageError
-from stages.core.params import load_params
+from stages.core.files import atomic_path
 from stages.core.progress import say
-from stages.core.records import atomic_path
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first time that a zip can hold
 _MODE = 0o100644 << 16

@@ -8,8 +8,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from stages.core.params import PARAMS_FILE
-from stages.core.provenance import folder_md5
+from stages.config.params import PARAMS_FILE
+from stages.records.provenance import folder_md5
 
 
 class History:

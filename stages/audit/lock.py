@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from stages.config.params import PARAMS_FILE
 from stages.core.errors import CorruptFileError, MissingFileError
-from stages.core.params import PARAMS_FILE
 
 LOCK_FILE = Path("dvc.lock")
 _STAGE = re.compile(r"^  (?=\S)", re.MULTILINE)  # DVC writes a stage's name two spaces in, and all of it further in

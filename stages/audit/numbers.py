@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple, TypeVar, get_args
 
+from stages.config.params import CellKey, Params, Table
 from stages.core.errors import ParamError
-from stages.core.params import CellKey, Params, Table
 from stages.report.places import Place, places
 
 

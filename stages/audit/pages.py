@@ -13,9 +13,9 @@ from stages.audit.findings import Finding, broken, missing
 from stages.audit.numbers import Number
 from stages.audit.pipeline import Stage
 from stages.book.page import book
+from stages.config.params import Params
+from stages.config.settings import DATASETS
 from stages.core.errors import StageError
-from stages.core.params import Params
-from stages.core.settings import DATASETS
 from stages.report.claims import judge_claims
 from stages.report.evidence import CellResults, Evidence
 from stages.report.ledger import ledger_csv, ledger_json

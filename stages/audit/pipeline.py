@@ -4,9 +4,9 @@ import shlex
 from pathlib import Path
 from typing import NamedTuple
 
+from stages.config.params import CellKey, read_yaml
 from stages.core.errors import StageError
-from stages.core.params import CellKey, read_yaml
-from stages.core.provenance import DVC_FILE
+from stages.records.provenance import DVC_FILE
 
 
 class Stage(NamedTuple):

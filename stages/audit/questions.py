@@ -10,7 +10,7 @@ from typing import Any
 from stages.audit.numbers import in_row, in_table
 from stages.audit.pipeline import Stages
 from stages.core.errors import CorruptFileError, ParamError, StageError
-from stages.core.records import read_json
+from stages.core.files import read_json
 from stages.report.evidence import Evidence
 from stages.report.formats import decimals
 from stages.report.places import Place, places

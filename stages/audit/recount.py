@@ -18,9 +18,9 @@ from PIL import Image, UnidentifiedImageError
 from stages.audit.findings import Finding, broken, differences, missing
 from stages.audit.told import Told
 from stages.core.errors import StageError
-from stages.score.confused import most_confused
-from stages.score.layout import report_text
-from stages.score.metrics import digits, score
+from stages.evaluate.metrics import digits, score
+from stages.evaluate.mistakes import most_confused
+from stages.evaluate.report import report_text
 
 _LOSS = 1e-5  # relative: it was summed in float32
 _COUNTED = ("test_images", "correct", "accuracy", "at_chance", "report", "confusion")
@@ -98,7 +98,7 @@ def first_difference(found: str, expected: str) -> tuple[str, str]:
 
 
 def places(total: int, count: int) -> NDArray[np.int64]:
-    """`stages.learn.images.evenly_spread`, whose module waits for PyTorch; a test holds the two together."""
+    """`stages.engine.images.evenly_spread`, whose module waits for PyTorch; a test holds the two together."""
     return np.arange(count) * total // count
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, get_args
 
 from stages.audit.questions import listing
-from stages.core.params import Table
+from stages.config.params import Table
 from stages.core.progress import duration
 from stages.report.evidence import Evidence
 from stages.report.places import Place

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stages.audit.findings import Finding, broken
 from stages.core.errors import StageError
-from stages.core.records import json_text, read_json
+from stages.core.files import json_text, read_json
 
 Digits = Annotated[str, Field(pattern=r"^[0-9]+$")]
 

@@ -27,9 +27,9 @@ import click
 
 from stages.audit.findings import AGREES, BROKEN, INCOMPLETE, PROVED, Finding, note, status
 from stages.audit.numbers import Number, chosen, planned
+from stages.config.params import load_params
 from stages.core.errors import ParamError
 from stages.core.imports import without_collection
-from stages.core.params import load_params
 
 _EXIT = {PROVED: 0, AGREES: 3, INCOMPLETE: 3, BROKEN: 1}
 _SHOWN = 4  # numbers named beside a finding that they share

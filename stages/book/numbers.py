@@ -7,7 +7,7 @@ from typing import Any
 
 from stages.book.origin import Origin, origin
 from stages.book.places import Place
-from stages.core.params import Assumption, Row, flatten
+from stages.config.params import Assumption, Row, flatten
 from stages.report.conditions import conditions
 from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import NOTHING, decimals, fixed, signed

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from stages.core.runs import HISTORY, WEIGHTS
+from stages.core.filenames import HISTORY, WEIGHTS
 from stages.report.origins import Made
 from stages.report.results import Result
 

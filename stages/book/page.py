@@ -17,7 +17,7 @@ from stages.book.numbers import Number, number_page
 from stages.book.payload import payload
 from stages.book.places import places
 from stages.book.strips import Scale
-from stages.core.params import Assumption, Table
+from stages.config.params import Assumption, Table
 from stages.report.captions import replaced_sentence, seeds_sentence
 from stages.report.claims_page import paired_column, reason, statistic
 from stages.report.conditions import conditions

@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from stages.book.numbers import Number
+from stages.config.params import flatten
 from stages.core.errors import CorruptFileError
-from stages.core.params import flatten
 from stages.report.evidence import Evidence
 from stages.report.results import Result
 from stages.report.studies import Comparison

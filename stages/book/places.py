@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from stages.core.params import Row, Table
+from stages.config.params import Row, Table
 from stages.report.evidence import Evidence
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stages.core.errors import CorruptFileError, StageError
-from stages.core.records import file_hash
+from stages.core.files import file_hash
 
 _WEB_PAGE = (b"<!doctype", b"<html", b"<?xml")
 

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stages.config.params import Params, load_params
 from stages.core.errors import ParamError, StageError
-from stages.core.expected import Expected, Training
 from stages.core.locks import exclusive
-from stages.core.params import Params, load_params
 from stages.core.progress import say
-from stages.core.provenance import stage_name
 from stages.launch.work import Result, Unit
+from stages.records.eta import Expected, Training
+from stages.records.provenance import stage_name
 
 if TYPE_CHECKING:
     from stages.launch.pipeline import Pipeline

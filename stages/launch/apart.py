@@ -7,8 +7,8 @@ that a worker that takes the place of a lost one finds it; it goes when the unit
 from pathlib import Path
 from typing import Any
 
+from stages.core.filenames import CHECKPOINT
 from stages.core.progress import say
-from stages.core.runs import CHECKPOINT
 from stages.launch import work
 from stages.launch.pipeline import Pipeline
 from stages.launch.work import Report, Result, Running, Unit

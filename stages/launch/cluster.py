@@ -23,12 +23,12 @@ from typing import Any, NamedTuple
 import dask
 from distributed import Client, Future, LocalCluster, Worker, WorkerPlugin, get_worker
 
-from stages.core import provenance
 from stages.core.errors import StageError
+from stages.core.files import write_text
 from stages.core.progress import say
-from stages.core.records import write_text
 from stages.launch import work
 from stages.launch.work import FOLDER, Result, Running, Unit
+from stages.records import provenance
 
 _DASHBOARD = 8787
 _LOOK = 1.0  # seconds between two looks for new workers

@@ -23,10 +23,10 @@ from dvc.stage import PipelineStage
 from dvc.stage.cache import RunCacheNotFoundError
 from dvc.stage.loader import StageLoader
 
+from stages.config.params import read_yaml
 from stages.core.errors import StageError
-from stages.core.params import read_yaml
-from stages.core.records import atomic_path, read_json, write_bytes
-from stages.core.runs import RECORD
+from stages.core.filenames import RECORD
+from stages.core.files import atomic_path, read_json, write_bytes
 from stages.launch.work import Command, Done, Parcel
 
 _LOCK_FILE = Path("dvc.lock")

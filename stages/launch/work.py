@@ -18,8 +18,8 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 from stages.core.errors import StageError
-from stages.core.outlook import PROGRESS
-from stages.core.provenance import hash_dependency
+from stages.records.provenance import hash_dependency
+from stages.train.progress import PROGRESS
 
 FOLDER = Path(".cache/launch")  # of the logs, and of what a launch needs meanwhile
 _POLL = 0.2  # seconds between two looks at a running command

@@ -2,7 +2,8 @@
 
 from itertools import accumulate
 
-from stages.core.params import Figures
+from stages.config.params import Figures
+from stages.evaluate.report import report_text
 from stages.report.captions import budget_sentence, replaced_sentence
 from stages.report.conditions import conditions
 from stages.report.evidence import Evidence
@@ -10,7 +11,6 @@ from stages.report.gallery import confusion_name
 from stages.report.logs import Log, LogLine, log_text
 from stages.report.markdown import block, code, document, escape, folded
 from stages.report.results import DIVERGED, FINISHED, Result
-from stages.score.layout import report_text
 
 
 def appendix_page(evidence: Evidence, figures: str) -> str:

@@ -1,6 +1,6 @@
 """What stands over a table: enough that nobody takes a quick run's numbers for the paper's conditions."""
 
-from stages.core.params import Table
+from stages.config.params import Table
 from stages.report.conditions import Conditions, conditions
 from stages.report.evidence import Evidence
 from stages.report.formats import listed

@@ -10,9 +10,9 @@ from itertools import permutations
 from statistics import median
 from typing import NamedTuple
 
+from stages.config.params import difference
+from stages.config.settings import DATASETS, FAMILIES, AnyCell
 from stages.core.errors import StageError
-from stages.core.params import difference
-from stages.core.settings import DATASETS, FAMILIES, AnyCell
 from stages.report.conditions import conditions
 from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import MINUS, listed

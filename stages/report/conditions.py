@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from stages.core.params import counted
+from stages.config.params import counted
 from stages.report.evidence import Evidence
 from stages.report.formats import listed
 from stages.report.markdown import code, escape

@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from statistics import fmean, stdev
 
-from stages.core.params import Budget, CellKey, DatasetSettings, Params, Table, counted
+from stages.config.params import Budget, CellKey, DatasetSettings, Params, Table, counted
 from stages.report.paper import Paper
 from stages.report.results import FINISHED, Result, expected_test_images, read_result
 from stages.stats.intervals import Interval, accuracy_interval

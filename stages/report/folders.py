@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from stages.core.errors import ParamError
-from stages.core.records import write_bytes
+from stages.core.files import write_bytes
 
 _OURS = (".md", ".csv", ".png")  # what this stage writes; nothing else in a folder is touched
 

@@ -1,13 +1,13 @@
 """Which figures a budget's reports have: the matrices that params.yaml lists, and the curves of each table."""
 
+from stages.config.params import Figures, Table
 from stages.core.errors import ParamError
-from stages.core.params import Figures, Table
+from stages.evaluate.confusion import confusion_png
 from stages.report.curves import Curve, curves_png
 from stages.report.evidence import Evidence
 from stages.report.formats import decimals, fixed
 from stages.report.outcomes import remark
 from stages.report.tables import curves_name
-from stages.score.confusion import confusion_png
 
 
 def gallery(evidence: Evidence) -> dict[str, bytes]:

@@ -12,7 +12,7 @@ import csv
 import io
 from typing import Any
 
-from stages.core.records import json_text
+from stages.core.files import json_text
 from stages.report.evidence import Evidence
 from stages.report.formats import EXACT
 from stages.report.origins import Made, Span

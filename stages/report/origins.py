@@ -1,4 +1,4 @@
-"""What a result says of where it comes from, as `stages.core.provenance` took it when the work started.
+"""What a result says of where it comes from, as `stages.records.provenance` took it when the work started.
 
 Every field is required: what is absent or empty is no provenance, and the result is refused.
 """
@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from stages.core.records import digest
-from stages.core.runs import DESCRIPTION, HISTORY, RECORD, WEIGHTS
-from stages.core.settings import Count
+from stages.config.settings import Count
+from stages.core.filenames import DESCRIPTION, HISTORY, RECORD, WEIGHTS
+from stages.core.files import digest
 
 Some = Annotated[str, Field(min_length=1)]
 Md5 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]

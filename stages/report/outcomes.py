@@ -6,9 +6,9 @@ One outcome a training: `diverged` goes before `at chance`, which a diverged net
 from collections import Counter
 from collections.abc import Sequence
 
+from stages.evaluate.chance import LEVEL
 from stages.report.evidence import CellResults
 from stages.report.results import AT_CHANCE, DIVERGED, FINISHED
-from stages.score.chance import LEVEL
 
 _MARKS = {DIVERGED: "\N{DAGGER}", AT_CHANCE: "\N{DOUBLE DAGGER}"}
 _MEANING = {

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from stages.core.params import Assumption, Table
-from stages.core.settings import DATASETS
+from stages.config.params import Assumption, Table
+from stages.config.settings import DATASETS
 from stages.report.evidence import Evidence
 from stages.report.markdown import code, document, escape, table
 from stages.report.studies import Comparison

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from stages.core.params import CellKey, Params
+from stages.config.params import CellKey, Params
 
 
 class Place(NamedTuple):

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
+from stages.config.params import CellKey, Params, counted, flatten
+from stages.config.settings import Count, Run
 from stages.core.errors import CorruptFileError
-from stages.core.params import CellKey, Params, counted, flatten
-from stages.core.provenance import stage_name
-from stages.core.records import file_hash, read_json
-from stages.core.runs import DESCRIPTION
-from stages.core.settings import Count, Run
+from stages.core.filenames import DESCRIPTION
+from stages.core.files import file_hash, read_json
+from stages.records.provenance import stage_name
 from stages.report.origins import Evaluated, Md5, PredictionSha256, Section, Some, Span, Trained
 
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -8,8 +8,8 @@ cell of the study have, so that the distances of one study can be compared.
 from dataclasses import dataclass
 from statistics import fmean
 
+from stages.config.params import Study, difference
 from stages.core.errors import ParamError
-from stages.core.params import Study, difference
 from stages.report.conditions import Conditions, conditions
 from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import NOTHING, decimals, fixed, listed

@@ -4,7 +4,7 @@ from typing import get_args
 
 import pandas as pd
 
-from stages.core.params import Row, Table
+from stages.config.params import Row, Table
 from stages.report.captions import table_caption
 from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import EXACT, NOTHING, decimals, fixed, signed

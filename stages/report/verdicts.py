@@ -1,6 +1,6 @@
 """The interval of a table's number and the verdict on it, as the tables print them."""
 
-from stages.core.params import Row, Table
+from stages.config.params import Row, Table
 from stages.report.conditions import conditions
 from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import NOTHING, fixed

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from stages.core.params import Table
+from stages.config.params import Table
 from stages.report.evidence import Evidence
 
 METRICS, ACCURACY, CURVES = "metrics.json", "accuracy.csv", "curves.csv"

@@ -7,9 +7,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from stages.core.params import Params
+from stages.config.params import Params
 from stages.core.progress import say
-from stages.core.provenance import timestamp
+from stages.records.provenance import timestamp
 from stages.track.describe import description, finite, milliseconds
 from stages.track.process import MirrorProcess
 from stages.track.uri import said, tracking_uri

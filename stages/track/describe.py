@@ -5,8 +5,8 @@ import math
 from datetime import datetime
 from typing import Any
 
-from stages.core.params import Params, flatten
-from stages.core.records import json_hash
+from stages.config.params import Params, flatten
+from stages.core.files import json_hash
 
 # Petroff's eight colours (arXiv:2107.02270), told apart by colour-blind readers too; MLflow's own may be given twice.
 _COLOURS = ("#1845fb", "#ff5e02", "#c91f16", "#c849a9", "#adad7d", "#86c8dd", "#578dff", "#656364")

@@ -11,10 +11,10 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from stages.core.errors import CorruptFileError, StageError
-from stages.core.records import json_hash, json_text, read_json
-from stages.core.runs import HISTORY, RECORD
-from stages.score.confusion import confusion_png
-from stages.score.layout import report_text
+from stages.core.filenames import HISTORY, RECORD
+from stages.core.files import json_hash, json_text, read_json
+from stages.evaluate.confusion import confusion_png
+from stages.evaluate.report import report_text
 from stages.track.describe import (
     end_tags,
     epoch_metrics,

@@ -11,7 +11,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
-from stages.core.records import atomic_path
+from stages.core.files import atomic_path
 from stages.track.uri import tracking_uri
 
 ARTIFACTS = Path("mlartifacts")

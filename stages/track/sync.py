@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stages.config.params import Params, load_params
 from stages.core.errors import ParamError, StageError
 from stages.core.locks import exclusive
-from stages.core.params import Params, load_params
 from stages.core.progress import say, track
 from stages.track.describe import description
 from stages.track.mirror import QUIET

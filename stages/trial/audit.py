@@ -1,6 +1,6 @@
 """All rules, in the order in which a reader would ask, and what they find."""
 
-from stages.core.params import Params
+from stages.config.params import Params
 from stages.trial.accuracies import (
     FIGURE_AND_CELL,
     FIGURE_AND_TABLES,

@@ -11,9 +11,9 @@ from typing import get_args
 
 from pydantic import TypeAdapter, ValidationError
 
+from stages.config.params import Params
+from stages.config.settings import Family
 from stages.core.errors import CorruptFileError
-from stages.core.params import Params
-from stages.core.settings import Family
 from stages.trial.finding import Finding, Sureness
 from stages.trial.paper import PAPER_FOLDER, Claim, Log, Paper, Report, ReportLine, Signed
 from stages.trial.places import Printed, printed_rows

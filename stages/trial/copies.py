@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
-from stages.core.params import Params
+from stages.config.params import Params
 from stages.trial.finding import Finding, Sureness
 from stages.trial.paper import Log, Paper, Report
 from stages.trial.places import assigned_row, printed_rows

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from stages.core.params import Params
+from stages.config.params import Params
 from stages.trial.paper import Paper
 
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 from math import log
 from statistics import median
 
-from stages.core.params import Params
+from stages.config.params import Params
 from stages.trial.finding import Finding, Sureness
 from stages.trial.paper import Log, Paper
 from stages.trial.places import printed_rows

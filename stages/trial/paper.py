@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from stages.config.settings import Dataset, Family
 from stages.core.errors import CorruptFileError, MissingFileError
-from stages.core.settings import Dataset, Family
 
 PAPER_FOLDER = Path("data/paper")
 Number = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?$")]

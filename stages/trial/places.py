@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from fractions import Fraction
 
-from stages.core.params import Params
+from stages.config.params import Params
 from stages.trial.paper import Log, Paper, Report
 from stages.trial.printed import Interval, percent, share
 

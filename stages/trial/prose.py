@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from fractions import Fraction
 from itertools import combinations
 
+from stages.config.params import Params
 from stages.core.errors import CorruptFileError
-from stages.core.params import Params
 from stages.trial.finding import Finding, Sureness
 from stages.trial.paper import PAPER_FOLDER, Claim, Paper
 from stages.trial.places import Printed, printed_rows

@@ -5,7 +5,7 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import NamedTuple
 
-from stages.core.params import Params
+from stages.config.params import Params
 from stages.trial.finding import Finding, Sureness
 from stages.trial.paper import Paper, Report, ReportLine
 from stages.trial.places import images_of

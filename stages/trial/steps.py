@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from stages.core.params import Params
-from stages.core.settings import DATASETS
+from stages.config.params import Params
+from stages.config.settings import DATASETS
 from stages.trial.finding import Finding, Sureness
 from stages.trial.paper import Log, Paper
 from stages.trial.printed import percent

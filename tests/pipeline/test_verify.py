@@ -14,8 +14,8 @@ from click.testing import CliRunner
 from ruamel.yaml import YAML
 
 from stages.audit.verify import main
-from stages.core.provenance import hash_dependency
-from stages.core.records import write_json
+from stages.core.files import write_json
+from stages.records.provenance import hash_dependency
 from tests.pipeline.conftest import Repository
 
 CELL = "mnist/resnet18-sgd"
@@ -206,7 +206,7 @@ def test_a_metrics_file_forged_throughout(copied: Copied) -> None:
 
     def forge(result: Any) -> None:
         from stages.audit.recount import _classes
-        from stages.score.metrics import score
+        from stages.evaluate.metrics import score
 
         wrong = next(n for n, label in enumerate(result["labels"]) if label != result["predictions"][n])
         result["predictions"] = (
@@ -227,7 +227,7 @@ def test_results_that_contradict_each_other(copied: Copied) -> None:
 
     def forge(result: Any) -> None:
         from stages.audit.recount import _classes
-        from stages.score.metrics import score
+        from stages.evaluate.metrics import score
 
         result["labels"] = str((int(result["labels"][0]) + 1) % 10) + result["labels"][1:]
         result.update(score(_classes(result["labels"]), _classes(result["predictions"]), result["classes"], 100))

@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 from ruamel.yaml import YAML
 
 from stages.audit.explain import main
-from stages.core.provenance import folder_md5
-from stages.core.records import file_hash, json_text
+from stages.core.files import file_hash, json_text
+from stages.records.provenance import folder_md5
 from tests.unit.report.conftest import ROOT, Project, folder, short
 
 

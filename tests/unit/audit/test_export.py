@@ -133,7 +133,11 @@ def test_a_number_is_followed_from_its_table_to_code_data_and_weights(
     assert (parts["train_images.npy"]["sha256"], parts["dataset.json"].get("sha256")) == (sha("train_images"), None)
     assert pointed(exported[data["isBasedOn"]["@id"]]["hasPart"])
     code = exported[trained["instrument"]["@id"]]
-    assert (code["name"], code["version"], code["identifier"]) == ("stages.train", COMMIT, f"swh:1:rev:{COMMIT}")
+    assert (code["name"], code["version"], code["identifier"]) == (
+        "stages.train",
+        COMMIT,
+        f"swh:1:rev:{COMMIT}",
+    )
     assert {exported[name]["name"] for name in pointed(code["hasPart"])} == {
         "stages/train.py",
         "stages/learn/engine.py",

@@ -18,9 +18,9 @@ from stages.audit.numbers import Number, planned
 from stages.audit.recount import first_difference, places
 from stages.audit.told import Taken, read_told
 from stages.audit.verify import Verdict, tell
-from stages.core.params import CellKey, Params, load_params
-from stages.core.provenance import hash_dependency
-from stages.learn.images import evenly_spread
+from stages.config.params import CellKey, Params, load_params
+from stages.engine.images import evenly_spread
+from stages.records.provenance import hash_dependency
 
 ROOT = Path(__file__).parents[3]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stages.audit.history import History, by_file
-from stages.core.provenance import hash_dependency
+from stages.records.provenance import hash_dependency
 
 ROOT = Path(__file__).parents[3]
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from stages.audit.lock import Entry, Lock
+from stages.config.params import read_yaml
 from stages.core.errors import CorruptFileError
-from stages.core.params import read_yaml
 
 ROOT = Path(__file__).parents[3]
 HEAD = "schema: '2.0'\nstages:\n"

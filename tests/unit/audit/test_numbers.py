@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from stages.audit.numbers import Number, chosen, planned
+from stages.config.params import CellKey, Params, load_params
 from stages.core.errors import ParamError
-from stages.core.params import CellKey, Params, load_params
 from stages.report.places import places
 
 ROOT = Path(__file__).parents[3]

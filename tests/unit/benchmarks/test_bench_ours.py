@@ -10,10 +10,10 @@ from torch import nn
 from benchmarks import ours, sections
 from benchmarks.families import PARTS
 from benchmarks.ours import TAKE_OUT, run_without, saving
-from stages.learn import arithmetic, flat, layers
-from stages.learn.checkpoints import Checkpoint
-from stages.learn.flat import FlatParameters
-from stages.learn.layers import swap_layers
+from stages.engine import flat, layers, numerics
+from stages.engine.checkpoints import Checkpoint
+from stages.engine.flat import FlatParameters
+from stages.engine.layers import swap_layers
 from tests.unit.benchmarks.test_bench_precision import small
 
 pytestmark = pytest.mark.usefixtures("torch_settings")
@@ -25,7 +25,7 @@ def put_back(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name in ((layers, "PRODUCT_PIXELS"), (layers, "WEIGHT_GRADIENT_PIXELS"), (flat, "CHUNK")):
         monkeypatch.setattr(module, name, getattr(module, name))
     monkeypatch.setattr(layers, "LAYERS", dict(layers.LAYERS))
-    monkeypatch.setattr(arithmetic, "keep_pages", arithmetic.keep_pages)
+    monkeypatch.setattr(numerics, "keep_pages", numerics.keep_pages)
 
 
 def convolved_by_library(monkeypatch: pytest.MonkeyPatch) -> bool:
@@ -58,11 +58,11 @@ def test_products(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[bool] = []
-    monkeypatch.setattr(arithmetic, "keep_pages", lambda: kept.append(True))
-    arithmetic.set_up("float32", 1, "cpu")
+    monkeypatch.setattr(numerics, "keep_pages", lambda: kept.append(True))
+    numerics.set_up("float32", 1, "cpu")
     assert kept == [True]
     TAKE_OUT["pages"]()
-    arithmetic.set_up("float32", 1, "cpu")
+    numerics.set_up("float32", 1, "cpu")
     assert kept == [True]
 
 

@@ -12,12 +12,12 @@ from benchmarks import precision
 from benchmarks.families import run_of
 from benchmarks.ours import Ready
 from benchmarks.precision import OTHER_ORDER, Protocol, Trained, measure, relative_distance, summary, tables, train
-from stages.core.settings import Run
-from stages.learn.arithmetic import set_up
-from stages.learn.engine import Trainer
-from stages.learn.images import Labelled, Standardise
-from stages.learn.models import build_model
-from stages.learn.seeding import derive
+from stages.config.settings import Run
+from stages.engine.images import Labelled, Standardise
+from stages.engine.loop import Trainer
+from stages.engine.networks import build_model
+from stages.engine.numerics import set_up
+from stages.engine.seeding import derive
 
 pytestmark = pytest.mark.usefixtures("torch_settings")
 
@@ -34,15 +34,15 @@ LINES: list[dict[str, Any]] = [
 
 def small(run: Run, threads: int) -> Ready:
     """A small network and few images in the place of CIFAR10's."""
-    arithmetic = set_up(run.training.precision, threads, "cpu")
+    numerics = set_up(run.training.precision, threads, "cpu")
     random = np.random.default_rng(0)
     images = torch.from_numpy(random.integers(0, 256, (20, 3, 8, 8), np.uint8))
     data = Labelled(images, torch.from_numpy(random.integers(0, 10, 20)))
     torch.manual_seed(derive(run.seed, "weights"))
     model = build_model("resnet", run.cell.architecture(), channels=3, classes=10, input_size=8)
     run = run.model_copy(update={"cell": run.cell.model_copy(update={"batch_size": 4})})
-    standardise = Standardise.of({"mean": [0.5] * 3, "std": [0.3] * 3}, 8, arithmetic)
-    return Ready(Trainer(model, run, standardise, arithmetic), data)
+    standardise = Standardise.of({"mean": [0.5] * 3, "std": [0.3] * 3}, 8, numerics)
+    return Ready(Trainer(model, run, standardise, numerics), data)
 
 
 def test_trainings_differ_in_what_they_should_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,9 @@ from torchvision.models.googlenet import GoogLeNetOutputs
 
 from benchmarks.families import run_of
 from benchmarks.reference import Cifar10, network, total_loss
-from stages.learn.arithmetic import Arithmetic
-from stages.learn.images import Standardise
-from stages.learn.models import build_model, parameter_count
+from stages.engine.images import Standardise
+from stages.engine.networks import build_model, parameter_count
+from stages.engine.numerics import Numerics
 
 DESCRIBED = {"mean": [0.49, 0.48, 0.45], "std": [0.24, 0.25, 0.26]}
 
@@ -19,7 +19,7 @@ DESCRIBED = {"mean": [0.49, 0.48, 0.45], "std": [0.24, 0.25, 0.26]}
 def test_images_are_those_that_the_engine_sees() -> None:
     images = np.random.default_rng(0).integers(0, 256, (3, 3, 32, 32), np.uint8)
     dataset = Cifar10(images, np.array([4, 0, 9], np.uint8), DESCRIBED)
-    standardise = Standardise.of(DESCRIBED, 32, Arithmetic(torch.device("cpu"), torch.float32, 1))
+    standardise = Standardise.of(DESCRIBED, 32, Numerics(torch.device("cpu"), torch.float32, 1))
     found = torch.stack([dataset[index][0] for index in range(len(dataset))])
     torch.testing.assert_close(found, standardise(torch.from_numpy(images)).contiguous())
     assert [dataset[index][1] for index in range(3)] == [4, 0, 9]

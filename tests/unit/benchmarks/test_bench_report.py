@@ -24,15 +24,15 @@ from benchmarks.sections import (
     speed_of,
     throughput_of,
 )
-from stages.core.records import write_json
-from stages.learn.arithmetic import Arithmetic
+from stages.core.files import write_json
+from stages.engine.numerics import Numerics
 
 CONDITIONS: dict[str, Any] = {
     "environment": {"cores": 2, "packages": {"dvc": None}},
     "git": {"commit": "abc", "dirty": False, "changed": []},
     "settings": {"repetitions": 3, "seconds": 1.0},
 }
-ARITHMETIC = Arithmetic(torch.device("cpu"), torch.bfloat16, 1)
+ARITHMETIC = Numerics(torch.device("cpu"), torch.bfloat16, 1)
 LAYERS = [Layer(1000, 1000), Layer(3000, 1000)]  # 4000 + 18000 operations a training image, 4000 + 6000 executed
 PRODUCTS = {f"products_{size}": [rate, rate * 2, rate] for size, rate in zip(SIZES, (1e6, 3e6, 2e6), strict=True)}
 RATES = {"ours": [30.0, 90.0, 60.0], "reference": [10.0, 30.0, 30.0]} | PRODUCTS
@@ -133,9 +133,9 @@ def test_a_run_writes_after_each_section_and_a_later_one_adds_to_it(
     results = {"speed": SPEED, **OTHERS}
     assert list(results) == list(SECTIONS)
     monkeypatch.setattr(engine, "description", lambda: {})
-    monkeypatch.setattr("stages.core.provenance.environment", lambda: CONDITIONS["environment"])
-    monkeypatch.setattr("stages.core.provenance.git_state", lambda: CONDITIONS["git"])
-    monkeypatch.setattr("stages.learn.arithmetic.set_up", lambda *arguments: ARITHMETIC)
+    monkeypatch.setattr("stages.records.provenance.environment", lambda: CONDITIONS["environment"])
+    monkeypatch.setattr("stages.records.provenance.git_state", lambda: CONDITIONS["git"])
+    monkeypatch.setattr("stages.engine.numerics.set_up", lambda *arguments: ARITHMETIC)
     monkeypatch.setattr("benchmarks.machine.elsewhere", lambda start, end, cores: 0.0)
     for section in results:
         monkeypatch.setitem(SECTIONS, section, partial(given, results[section]))

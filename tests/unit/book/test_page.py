@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from stages.book.page import inline, p_value
+from stages.config.params import Row, Table, flatten
 from stages.core.errors import CorruptFileError
-from stages.core.params import Row, Table, flatten
 from stages.report.claims import judge_claims
 from stages.report.claims_page import paired_column
 from stages.report.formats import decimals

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from dvc.fs import LocalFileSystem
 
-from stages.core.runs import CHECKPOINT
+from stages.core.filenames import CHECKPOINT
 from stages.launch.apart import FOLDER, Copy, _checkpoint
 from stages.launch.work import Command, Unit
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from dvc.dvcfile import Lockfile
 
+from stages.config.params import read_yaml
 from stages.core.errors import StageError
-from stages.core.params import read_yaml
 from stages.launch import work
 from stages.launch.cluster import Order, connected, run
 from stages.launch.pipeline import Pipeline

@@ -18,12 +18,12 @@ from PIL import Image
 from sklearn.metrics import classification_report, confusion_matrix
 
 from stages.aggregate_tables import main
-from stages.core.params import CellKey, Params, load_params, read_yaml
-from stages.core.provenance import folder_md5
+from stages.config.params import CellKey, Params, load_params, read_yaml
+from stages.evaluate.chance import at_chance
+from stages.records.provenance import folder_md5
 from stages.report.evidence import Evidence, gather
 from stages.report.paper import Paper, read_paper
 from stages.report.results import expected_test_images, result_path
-from stages.score.chance import at_chance
 
 ROOT = Path(__file__).parents[3]
 LOADED: dict[str, Params] = {}  # by the file's text: reading YAML would take most of the tests' time

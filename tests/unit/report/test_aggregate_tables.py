@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from stages.core.settings import DATASETS, FAMILIES
+from stages.config.settings import DATASETS, FAMILIES
 
 FILES = {
     "tables": {"tables.md", "claims.md", "appendix.md"}
@@ -104,7 +104,7 @@ def test_imports_neither_torch_nor_mlflow() -> None:
     program = (
         "import sys, stages.aggregate_tables; "
         "print(sorted({name.split('.')[0] for name in sys.modules} & {'torch', 'mlflow', 'sklearn'}), "
-        "'stages.learn' in sys.modules)"
+        "'stages.engine' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[] False"

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from stages.core.errors import ParamError
+from stages.evaluate.report import report_text
 from stages.report.appendix import appendix_page, training_log
-from stages.score.layout import report_text
 
 
 def test_log_of_a_result(filled: Any) -> None:

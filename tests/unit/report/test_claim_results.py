@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from stages.config.params import CellKey
 from stages.core.errors import StageError
-from stages.core.params import CellKey
 from stages.report.claims import judge_claims, under_paper_conditions
 from stages.report.claims_page import claims_page
 from stages.report.evidence import CellResults, Evidence

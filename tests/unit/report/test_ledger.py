@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from stages.core.errors import CorruptFileError
-from stages.core.records import digest, file_hash
+from stages.core.files import digest, file_hash
 from stages.report.ledger import ledger_csv, ledger_json
 
 CELL = "cifar10/vgg16-adam"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from stages.core.params import Params, load_params
+from stages.config.params import Params, load_params
 
 ROOT = Path(__file__).parents[3]
 

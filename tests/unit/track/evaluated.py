@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from stages.core.records import json_text
+from stages.core.files import json_text
 
 ROOT = Path(__file__).parents[3]
 _START = datetime(2026, 1, 2, 3, 4, 5, 678000, UTC)

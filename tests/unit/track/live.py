@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from stages.core.params import Params
-from stages.evaluate import mirror_metrics
+from stages.config.params import Params
+from stages.evaluate.__main__ import mirror_metrics
 from stages.track.client import Mirror
 from stages.track.describe import end_tags, epoch_metrics, run_metrics
 from stages.track.sync import _ENVIRONMENT, sync
@@ -55,8 +55,8 @@ def train(
 
 def evaluate(made: dict[str, Any], folder: Path) -> None:
     """Stage `evaluate`, less the evaluation."""
-    from stages.score.confusion import save_confusion
-    from stages.score.layout import report_text
+    from stages.evaluate.confusion import save_confusion
+    from stages.evaluate.report import report_text
 
     out = folder / "predictions"
     out.mkdir(exist_ok=True)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from stages.core.params import Params
+from stages.config.params import Params
 from stages.track.describe import description, parameters, placement
 
 

@@ -17,7 +17,7 @@ with pytest.MonkeyPatch.context() as patch:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
-from stages.core.params import Params
+from stages.config.params import Params
 from stages.track.client import Mirror
 from stages.track.describe import description, parameters
 from tests.unit.track.conftest import Server

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from stages.core.params import Params
+from stages.config.params import Params
 from stages.track import client
 from stages.track.client import PATIENCE, Mirror
 from tests.held import held
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 END = ". The stage goes on; its results are in files, and python -m stages.track sync adds them to MLflow later\n"
 FAILING = """
 import json, sys, time
-from stages.core.params import load_params
+from stages.config.params import load_params
 from stages.track.client import Mirror
 
 record = json.loads(sys.argv[1])

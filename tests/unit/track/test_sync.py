@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from stages.core.params import Params
+from stages.config.params import Params
 from stages.track.uri import tracking_uri
 from tests.held import MlflowClient, held
 from tests.unit.track import live

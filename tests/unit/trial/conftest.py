@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import classification_report
 
-from stages.core.params import Params, load_params
+from stages.config.params import Params, load_params
 from stages.trial.paper import Paper, read_paper
 
 REPOSITORY = Path(__file__).resolve().parents[3]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from stages.core.params import Params
+from stages.config.params import Params
 from stages.trial.audit import findings
 from stages.trial.page import paper_audit_page
 from stages.trial.paper import Paper

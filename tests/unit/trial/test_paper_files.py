@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from stages.audit_paper import main
+from stages.config.params import Params
 from stages.core.errors import CorruptFileError, MissingFileError
-from stages.core.params import Params
 from stages.trial.audit import findings
 from stages.trial.paper import Claim, Paper, read_paper
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stages.core.params import Params
+from stages.config.params import Params
 from stages.trial.audit import RULES, findings
 from stages.trial.finding import Finding, Sureness
 from stages.trial.paper import Claim, Paper, ReportLine

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from stages.audit_paper import main
-from stages.core.params import Params
+from stages.config.params import Params
 from stages.trial.audit import findings
 from stages.trial.finding import Sureness
 from stages.trial.page import paper_audit_page

@@ -1,0 +1,1 @@
+"""`params.yaml`: its types, its checks, and what a cell resolves to."""

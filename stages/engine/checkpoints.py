@@ -1,0 +1,99 @@
+"""The state of a training after an epoch, in one file from which it goes on to the same bits.
+
+It is a safetensors file whose metadata say what it belongs to (settings, code, data, software, arithmetic), which
+epochs are behind it, and a checksum of all of that and the tensors. It lies beside the run's folder, since DVC deletes
+that before each attempt, and goes when the run is done. Random numbers need no state: each epoch's are derived from the
+seed and its number.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from stages.core.errors import StageError
+from stages.core.filenames import CHECKPOINT
+from stages.core.files import folder_path, sweep
+from stages.core.progress import say
+from stages.engine.loop import Epoch, Trainer
+
+
+class Checkpoint:
+    """The checkpoint of the run in `folder`. `identity` maps the name of each thing the bits depend on to its value."""
+
+    def __init__(self, folder: Path, identity: dict[str, Any]) -> None:
+        self.path = folder.with_name(folder.name + CHECKPOINT)
+        self.identity = identity
+
+    def load(self, trainer: Trainer) -> list[Epoch]:
+        """Restore the trainer and return the epochs behind it; none, and a line that says why, if it is refused.
+
+        A refused checkpoint is removed: the run starts over.
+        """
+        sweep(self.path)
+        if not self.path.is_file():
+            return []
+        try:
+            epochs, state = self._read()
+            trainer.restore(state)
+        except _RefusedError as refusal:
+            say(f"{self.path} is not used, the run starts over: {refusal}")
+            self.remove()
+            return []
+        say(f"going on after epoch {len(epochs)} of {trainer.run.epochs}, from {self.path}")
+        return epochs
+
+    def save(self, trainer: Trainer, epochs: list[Epoch]) -> None:
+        """Write the state after `epochs`. Raises StageError when that fails; the checkpoint before it then stays."""
+        state = {name: value.cpu() for name, value in trainer.state().items()}
+        words = {"identity": json.dumps(self.identity, sort_keys=True), "epochs": json.dumps(epochs)}
+        try:
+            with folder_path(self.path) as temporary:  # safetensors has temporary files of its own
+                save_file(state, temporary, words | {"sha256": _digest(words, state)})
+        except (OSError, SafetensorError) as error:
+            behind = len(epochs) - 1
+            stays = f"the checkpoint after epoch {behind} stays" if self.path.is_file() else "there was none before"
+            raise StageError(
+                f"{self.path}: the state after epoch {len(epochs)} cannot be written ({error}); {stays}. "
+                "Make room, and start again"
+            ) from error
+
+    def remove(self) -> None:
+        """Remove the checkpoint, if there is one."""
+        self.path.unlink(missing_ok=True)
+
+    def _read(self) -> tuple[list[Epoch], dict[str, Tensor]]:
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                words = file.metadata() or {}
+                state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+            expected = words.pop("sha256")
+            identity, epochs = json.loads(words["identity"]), json.loads(words["epochs"])
+        except (SafetensorError, OSError, KeyError, ValueError) as error:
+            raise _RefusedError(f"it is torn ({error})") from None
+        if _digest(words, state) != expected:
+            raise _RefusedError("it is torn (its checksum is another)")
+        names = sorted(self.identity.keys() | identity.keys())
+        plain = json.loads(json.dumps(self.identity))
+        different = [name for name in names if identity.get(name) != plain.get(name)]
+        if different:
+            raise _RefusedError(f"it was written with other {', '.join(different)}")
+        return [Epoch(*epoch) for epoch in epochs], state
+
+
+class _RefusedError(Exception):
+    """Why a checkpoint cannot be gone on from."""
+
+
+def _digest(words: dict[str, str], state: dict[str, Tensor]) -> str:
+    """sha256 of the metadata and of the tensors, names and shapes included."""
+    digest = hashlib.sha256(json.dumps(words, sort_keys=True).encode())
+    for name in sorted(state):
+        digest.update(f"{name} {state[name].dtype} {tuple(state[name].shape)}\n".encode())
+        digest.update(state[name].contiguous().view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

@@ -1,0 +1,155 @@
+"""The training loop: one step per batch from arrays in memory, one evaluation per epoch, no waiting for the device.
+
+The loss is taken in float32. Losses and hits are summed on the device and read once an epoch. Every random draw comes
+from (seed, purpose, epoch), so an epoch does not depend on how the earlier ones were run.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stages.config.settings import Run
+from stages.engine.flat import FlatParameters
+from stages.engine.images import EVALUATION_BATCH, Labelled, Standardise, batches
+from stages.engine.layers import swap_layers
+from stages.engine.networks import split_outputs
+from stages.engine.numerics import Numerics
+from stages.engine.optimizers import Optimizer
+from stages.engine.seeding import derive, epoch_order
+from stages.engine.splits import Splits
+
+
+class Predictions(NamedTuple):
+    """Logits as float32 of shape (n, classes) and the mean cross-entropy, on the device."""
+
+    logits: Tensor
+    loss: Tensor
+
+
+class Epoch(NamedTuple):
+    """One epoch: its metrics, as they enter the history, its wall times in seconds, and when it ended."""
+
+    metrics: dict[str, Any]
+    train_seconds: float
+    seconds: float
+    ended: float
+
+
+class Trainer:
+    """A network in training: its flat parameters, its optimizer, and the step."""
+
+    def __init__(self, model: nn.Module, run: Run, standardise: Standardise, numerics: Numerics) -> None:
+        self.model = swap_layers(model.to(numerics.device))
+        self.run = run
+        self.standardise = standardise
+        self.numerics = numerics
+        self.parameters = FlatParameters(self.model, numerics.dtype)
+        self.optimizer = Optimizer(run.cell, run.training, self.parameters)
+        self.auxiliary_weight = getattr(run.cell, "auxiliary_weight", 0.0)
+
+    def step(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Forward, backward and update on (n, channels, height, width) uint8 images; returns the loss, a scalar."""
+        loss = total_loss(self.model(self.standardise(images)), labels, self.auxiliary_weight)
+        loss.backward()
+        self.optimizer.step()
+        return loss.detach()
+
+    def steps(self, data: Labelled, number: int) -> Iterator[tuple[Tensor, int]]:
+        """The steps of an epoch, in its order; after each its loss, a scalar, and its number of images."""
+        self.model.train()
+        torch.manual_seed(derive(self.run.seed, "dropout", number))
+        order = epoch_order(len(data), self.run.seed, number).to(self.numerics.device)
+        for part in batches(len(data), self.run.cell.batch_size):
+            chosen = order[part]
+            yield self.step(data.images[chosen], data.labels[chosen]), len(chosen)
+
+    def epoch(self, data: Labelled, number: int, on_step: Callable[[int], None]) -> float:
+        """One pass over the training images; returns the mean of the total loss (auxiliary heads included)."""
+        total = torch.zeros((), device=self.numerics.device)
+        for loss, count in self.steps(data, number):
+            total += loss * count
+            on_step(count)
+        return (total / len(data)).item()
+
+    def weights(self) -> dict[str, Tensor]:
+        """The network's parameters and buffers by name, float32, in PyTorch's order of dimensions, on the CPU."""
+        state = self.parameters.state_dict()
+        return {name: value.contiguous(memory_format=torch.contiguous_format).cpu() for name, value in state.items()}
+
+    def state(self) -> dict[str, Tensor]:
+        """All that later epochs depend on, beside the run's settings; written to in place, it takes effect."""
+        optimizer = {f"optimizer.{name}": value for name, value in self.optimizer.state.items()}
+        buffers = {f"buffer.{name}": value for name, value in self.model.named_buffers()}
+        return {"parameters": self.parameters.master, **optimizer, **buffers}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go on from a `state`. Raises KeyError or RuntimeError when it is not one of such a network."""
+        with torch.no_grad():
+            for name, value in self.state().items():
+                value.copy_(state[name])
+        self.parameters.refresh()
+
+
+def train(
+    trainer: Trainer,
+    splits: Splits,
+    finished: Sequence[Epoch],
+    on_epoch: Callable[[Epoch], None],
+    on_step: Callable[[int], None],
+) -> str:
+    """Train for the run's epochs, after those already `finished`, and return the outcome: `finished` or `diverged`.
+
+    A run has diverged when its training loss is no longer finite; it stops after that epoch, since no later step can
+    bring the weights back. `on_epoch` is called after each epoch, `on_step` after each step with its number of
+    images.
+    """
+    diverged = any(epoch.metrics["train_loss"] is None for epoch in finished)
+    for number in range(len(finished) + 1, trainer.run.epochs + 1):
+        if diverged:
+            break
+        start = time.perf_counter()
+        loss = trainer.epoch(splits.train, number, on_step)
+        trained = time.perf_counter()
+        metrics = {"epoch": number, "train_loss": finite(loss)}
+        for name, part in (("train", splits.sample), ("validation", splits.validation)):
+            predicted = predict(trainer.model, part, trainer.standardise)
+            metrics[f"{name}_accuracy"] = accuracy(predicted.logits, part.labels)
+            metrics["train_sample_loss" if name == "train" else "validation_loss"] = finite(predicted.loss.item())
+        diverged = metrics["train_loss"] is None
+        on_epoch(Epoch(metrics, trained - start, time.perf_counter() - start, time.time()))
+    return "diverged" if diverged else "finished"
+
+
+def total_loss(outputs: Any, labels: Tensor, auxiliary_weight: float) -> Tensor:
+    """Cross-entropy in float32 or wider, plus the weighted ones of GoogLeNet's heads (III-A.2: weight 0.3)."""
+    logits, auxiliary = split_outputs(outputs)
+    wide = torch.promote_types(logits.dtype, torch.float32)  # in bfloat16 the sum would stick
+    loss = F.cross_entropy(logits.to(wide), labels)
+    for head in auxiliary:
+        loss = loss + auxiliary_weight * F.cross_entropy(head.to(wide), labels)
+    return loss
+
+
+@torch.inference_mode()
+def predict(model: nn.Module, data: Labelled, standardise: Standardise) -> Predictions:
+    """Evaluate a placed network, or one in training, in evaluation mode and in the order of the images."""
+    model.eval()
+    logits = []
+    for part in batches(len(data), EVALUATION_BATCH):
+        logits.append(split_outputs(model(standardise(data.images[part])))[0].float())
+    joined = torch.cat(logits)
+    return Predictions(joined, F.cross_entropy(joined, data.labels))
+
+
+def accuracy(logits: Tensor, labels: Tensor) -> float:
+    """The share of images whose largest logit is that of their label."""
+    return int((logits.argmax(1) == labels).sum().item()) / len(labels)
+
+
+def finite(value: float) -> float | None:
+    """`value`, or None where it is infinite or not a number: JSON has neither."""
+    return value if value - value == 0 else None

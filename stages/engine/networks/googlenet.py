@@ -1,0 +1,81 @@
+"""GoogLeNet with its two auxiliary heads, on torchvision's class, for inputs of any size from 15 up.
+
+Szegedy et al. 2014 (arXiv 1409.4842), Table 1 and section 5; the surveyed paper's section on GoogLeNet repeats it.
+torchvision differs from both in three places, which are put right here: its third branch convolves 3x3 instead of 5x5
+(pytorch/vision issue 906), its fourth max-pool is 2x2, and its auxiliary heads pool to a fixed 4x4 by a layer that
+has no deterministic backward on CUDA (pytorch issue 50198).
+"""
+
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.models.googlenet import BasicConv2d, GoogLeNet, Inception, InceptionAux
+
+from stages.config.settings import SMALLEST_INPUT
+from stages.engine.networks.construction import Weighted, default_bias, materialise, require_input_size
+
+AUXILIARY_DROPOUT = 0.7  # Szegedy et al. 2014, section 5
+AUXILIARY_CHANNELS, AUXILIARY_UNITS = 128, 1024
+
+
+def build_googlenet(*, dropout: float, init: str, channels: int, classes: int, input_size: int) -> nn.Module:
+    """Build GoogLeNet: (N, channels, input_size, input_size) -> logits (N, classes).
+
+    While training it returns torchvision's GoogLeNetOutputs, three logits of that shape: `logits`, `aux_logits2` from
+    the head after the sixth inception module, `aux_logits1` from the one after the third. Raises ParamError for an
+    init that there is not, and for an input below 15.
+    """
+    require_input_size(input_size, SMALLEST_INPUT["googlenet"])
+    side = _side_at_4a(input_size)
+    with torch.device("meta"):
+        model = GoogLeNet(
+            num_classes=classes,
+            init_weights=False,
+            blocks=[BasicConv2d, Inception, partial(AuxiliaryHead, side=side)],
+            dropout=dropout,
+            dropout_aux=AUXILIARY_DROPOUT,
+        )
+        model.conv1 = BasicConv2d(channels, model.conv1.conv.out_channels, kernel_size=7, stride=2, padding=3)
+        model.maxpool4 = nn.MaxPool2d(min(3, side), stride=2, ceil_mode=True)
+        for module in model.modules():
+            if isinstance(module, Inception):
+                convolution = module.branch3[1].conv
+                module.branch3[1] = BasicConv2d(
+                    convolution.in_channels, convolution.out_channels, kernel_size=5, padding=2
+                )
+    return materialise(model, init, _torchvision_rule)
+
+
+class AuxiliaryHead(InceptionAux):
+    """An auxiliary classifier: (N, in_channels, side, side) -> logits (N, num_classes).
+
+    Average pool 5x5/3 (over the whole map where that is smaller), 1x1 convolution to 128, 1024 units with ReLU and
+    dropout, classes (Szegedy et al. 2014, section 5).
+    """
+
+    def __init__(self, in_channels: int, num_classes: int, *, side: int, dropout: float) -> None:
+        super().__init__(in_channels, num_classes, dropout=dropout)
+        self.pool = nn.AvgPool2d(min(5, side), stride=3)
+        pooled = max(0, side - 5) // 3 + 1
+        self.fc1 = nn.Linear(AUXILIARY_CHANNELS * pooled**2, AUXILIARY_UNITS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Do as torchvision's head does, except for the pool."""
+        x = torch.flatten(self.conv(self.pool(x)), 1)
+        return self.fc2(self.dropout(F.relu(self.fc1(x), inplace=True)))
+
+
+def _side_at_4a(input_size: int) -> int:
+    """Side of the square map that the auxiliary heads see: the 7x7/2 stem and three 3x3/2 max-pools halve four times.
+
+    The padded convolution rounds up, the unpadded pools in ceil mode turn s into s // 2.
+    """
+    return (input_size + 1) // 2 // 2 // 2 // 2
+
+
+def _torchvision_rule(layer: Weighted) -> None:
+    """Repeat what `torchvision.models.GoogLeNet` does with `init_weights=True`: biases keep PyTorch's default."""
+    nn.init.trunc_normal_(layer.weight, mean=0.0, std=0.01, a=-2, b=2)
+    default_bias(layer)

@@ -1,0 +1,84 @@
+"""Where and how the arithmetic is done: device, threads, precision, determinism."""
+
+import os
+from typing import Any, Literal, NamedTuple
+
+import torch
+
+from stages.config.params import Device
+from stages.config.settings import Precision
+from stages.core.errors import ParamError
+from stages.core.progress import say
+from stages.engine.memory import keep_pages
+
+
+class Numerics(NamedTuple):
+    """The device and the number format of one process; recorded with the run."""
+
+    device: torch.device
+    dtype: torch.dtype
+    threads: int
+
+    @property
+    def precision(self) -> str:
+        """The format of products, as it stands in the run record."""
+        return str(self.dtype).removeprefix("torch.")
+
+    def describe(self) -> dict[str, Any]:
+        """What the run record says of it. Instructions decide bits, and a processor's name hides them."""
+        on_cuda = self.device.type == "cuda"
+        capabilities = torch.cpu.get_capabilities()
+        return {
+            "device": f"cuda: {torch.cuda.get_device_name(self.device)}" if on_cuda else self.device.type,
+            "precision": self.precision,
+            "threads": self.threads,
+            "backend": {
+                "torch": torch.__version__,
+                "cuda": torch.version.cuda if on_cuda else None,
+                "cudnn": torch.backends.cudnn.version() if on_cuda else None,
+                "capability": torch.backends.cpu.get_cpu_capability(),
+                "instructions": sorted(name for name, there in capabilities.items() if there is True),
+            },
+        }
+
+
+def set_up(precision: Precision, threads: int | Literal["auto"], device: Device = "auto") -> Numerics:
+    """Fix the arithmetic of this process.
+
+    `auto` precision is bfloat16 where the device multiplies it natively, else float32, which is said. `auto` device is
+    a CUDA GPU if PyTorch finds one, else the processor. Raises ParamError for a device that is not there.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic products; read when CUDA starts
+    chosen = find_device(device)
+    keep_pages()
+    if threads != "auto":
+        torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)  # denormals slow a CPU many times over; on for every run, since it changes bits
+    torch.use_deterministic_algorithms(True)
+    # bit-identical without, and most of that mode's cost
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    if precision == "auto":
+        precision = "bfloat16" if multiplies_bfloat16(chosen) else "float32"
+        if precision == "float32":
+            say(f"{chosen.type} has no native bfloat16 here: float32, slower and with other bits")
+    return Numerics(chosen, getattr(torch, precision), torch.get_num_threads())
+
+
+def find_device(wanted: Device) -> torch.device:
+    """The device of that name. Raises ParamError when this machine, or this PyTorch, has none."""
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if wanted == "auto":
+        return torch.device("cuda" if there["cuda"] else "cpu")
+    if not there[wanted]:
+        raise ParamError("device", wanted, ", ".join(["auto", *(name for name, found in there.items() if found)]))
+    return torch.device(wanted)
+
+
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 products are native there; emulated ones are several times slower than float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "mps":
+        return False  # not measured
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))

@@ -1,0 +1,1 @@
+"""Typed records: what a stage writes about its work, and everybody reads."""

@@ -1,0 +1,1 @@
+"""Stage `train`: one cell with one seed."""
