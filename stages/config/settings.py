@@ -1,34 +1,31 @@
-"""The settings that decide a number: one cell, and what a budget changes of it. A dependency of every train stage.
+"""The settings that decide a number: their types and ranges, whatever file they are written in.
 
-A cell in `params.yaml` is complete: architecture, optimizer, batch, input size, augmentation, nothing inherited at run
-time (YAML anchors keep it short). A budget says how much of the data and how many epochs, and may override single
-settings, which the tables' captions then print. `resolve` joins the two.
+A cell's settings are flat: those of its network's family, those of its optimizer, and those of its input. Which
+settings a cell has depends on family and optimizer, so `cell_type` joins the three. `Settings` adds what a budget gives
+each cell: this is what a spec holds (`stages.resolve`) and what a training is run with. This module is part of the
+fingerprint of every training.
 """
 
-from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, get_args
+from functools import cache
+from typing import Annotated, Any, ClassVar, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, create_model, field_validator, model_validator
 from pydantic_core import PydanticCustomError
+
+from stages.engine.networks import families, family_module
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Images = Count | Literal["all"]
-InputSize = Annotated[int, Field(le=512)]  # and at least what the family's layers leave a pixel of
-T = TypeVar("T")
-Dataset = Literal["mnist", "cifar10"]
-Family = Literal["vgg", "resnet", "googlenet"]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Epsilon = Annotated[float, Field(gt=0, lt=1)]  # added to a denominator
+Augment = Literal["none", "append", "fresh"]
 Precision = Literal["auto", "bfloat16", "float32"]
-DATASETS: tuple[Dataset, ...] = get_args(Dataset)
-FAMILIES: tuple[Family, ...] = get_args(Family)
-SMALLEST_INPUT: dict[str, int] = {
-    "vgg": 32,  # five max-pools halve it to one pixel
-    "resnet": 1,  # every strided layer is padded, so one pixel stays one pixel
-    "googlenet": 15,  # one pixel at the inception modules 4a to 4e
-}
+Threads = Annotated[int, Field(ge=1, le=1024)]
 
 
 class Strict(BaseModel):
-    """A frozen section of `params.yaml` that refuses unknown keys, naming the known ones, and converts no types."""
+    """A frozen section that refuses unknown keys, naming the known ones, and converts no types."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -42,156 +39,154 @@ class Strict(BaseModel):
         return section
 
 
-class Cell(Strict):
-    """What every family's cell has. `ARCHITECTURE` names the keys that describe the network itself."""
+class Network(Strict):
+    """What every network has. Each family has a subclass `Settings` in its module in `stages.engine.networks`.
 
-    ARCHITECTURE: ClassVar[tuple[str, ...]]
+    `SMALLEST_INPUT` is the side length in pixels below which some layer would be left without a pixel.
+    """
 
-    init: Literal["torchvision", "pytorch"]
-    optimizer: Literal["rmsprop", "sgd", "adam"]
+    SMALLEST_INPUT: ClassVar[int] = 1
+
+    family: str
+    init: Literal["torchvision", "pytorch", "xavier"]
+
+    def build(self, *, channels: int, classes: int, input_size: int) -> Any:
+        """The network as a torch module: (n, channels, input_size, input_size) -> logits (n, classes)."""
+        raise NotImplementedError
+
+
+class Optimizer(Strict):
+    """What every optimizer has."""
+
+    optimizer: str
     lr: Annotated[float, Field(gt=0, le=1)]
+    weight_decay: Fraction  # L2 penalty, as torch.optim adds it to the gradient
+
+
+class Rmsprop(Optimizer):
+    """RMSprop (Hinton, lecture 6e, 2012), as `torch.optim.RMSprop`."""
+
+    optimizer: Literal["rmsprop"]
+    alpha: Fraction
+    eps: Epsilon
+
+
+class Sgd(Optimizer):
+    """Stochastic gradient descent, as `torch.optim.SGD`."""
+
+    optimizer: Literal["sgd"]
     momentum: Fraction
+
+
+class Adam(Optimizer):
+    """Adam (Kingma and Ba 2014, Algorithm 1), as `torch.optim.Adam`."""
+
+    optimizer: Literal["adam"]
+    beta1: Fraction
+    beta2: Fraction
+    eps: Epsilon
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {"rmsprop": Rmsprop, "sgd": Sgd, "adam": Adam}
+
+
+class Cell(Network, Optimizer):
+    """One configuration of network, optimizer and input; its other settings are those of family and optimizer."""
+
     batch_size: Annotated[int, Field(ge=2, le=4096)]
-    input_size: InputSize
-    augment: bool
+    input_size: Annotated[int, Field(ge=1, le=512)]  # side length in pixels that images are resized to
+    augment: Augment
 
-    @field_validator("momentum")
+    @field_validator("input_size")
     @classmethod
-    def _momentum_belongs_to_sgd(cls, momentum: float, cell: ValidationInfo) -> float:
-        optimizer = cell.data.get("optimizer", "sgd")
-        if momentum and optimizer != "sgd":
-            raise PydanticCustomError("momentum", "0 with optimizer {name}: only sgd has one here", {"name": optimizer})
-        return momentum
+    def _holds_a_pixel(cls, input_size: int) -> int:
+        if input_size < cls.SMALLEST_INPUT:
+            smallest = {"smallest": cls.SMALLEST_INPUT}
+            raise PydanticCustomError("input_size", "{smallest} or more for this network", smallest)
+        return input_size
 
-    def architecture(self) -> dict[str, Any]:
-        """The settings that describe the network, as keyword arguments of its builder."""
-        return {key: getattr(self, key) for key in self.ARCHITECTURE}
+    @classmethod
+    def of(cls, settings: dict[str, Any]) -> "Cell":
+        """A cell from its flat settings. Raises pydantic's ValidationError."""
+        return _typed(settings).model_validate(settings)
 
-
-class VggCell(Cell):
-    """VGG (Simonyan and Zisserman 2014, Table 1): depth counts the layers that have weights."""
-
-    ARCHITECTURE: ClassVar = ("depth", "batch_norm", "hidden_layers", "dropout", "init")
-
-    family: Literal["vgg"]
-    depth: Literal[11, 16, 19]
-    batch_norm: Literal["none", "before_relu", "after_relu"]
-    hidden_layers: Annotated[list[Annotated[int, Field(ge=1, le=16384)]], Field(max_length=4)]
-    dropout: Fraction
-    input_size: Annotated[InputSize, Field(ge=SMALLEST_INPUT["vgg"])]
+    def replaced(self, **settings: Any) -> "Cell":
+        """The cell with some settings replaced. Raises pydantic's ValidationError for what it does not allow."""
+        return Cell.of({**self.model_dump(), **settings})
 
 
-class ResNetCell(Cell):
-    """ResNet (He et al. 2015, Table 1)."""
-
-    ARCHITECTURE: ClassVar = ("depth", "stem", "init")
-
-    family: Literal["resnet"]
-    depth: Literal[18]
-    stem: Literal["7x7", "3x3"]
-    input_size: Annotated[InputSize, Field(ge=SMALLEST_INPUT["resnet"])]
+def family_settings(family: str) -> type[Network]:
+    """The settings of a family's networks. KeyError for a family that there is not."""
+    if family not in families():
+        raise KeyError(family)
+    return cast(type[Network], family_module(family).Settings)
 
 
-class GoogLeNetCell(Cell):
-    """GoogLeNet (Szegedy et al. 2014, Table 1) with both auxiliary heads."""
-
-    ARCHITECTURE: ClassVar = ("dropout", "init")
-
-    family: Literal["googlenet"]
-    dropout: Fraction
-    auxiliary_weight: Annotated[float, Field(ge=0, le=1)]
-    input_size: Annotated[InputSize, Field(ge=SMALLEST_INPUT["googlenet"])]
+@cache
+def cell_type(family: str, optimizer: str) -> type[Cell]:
+    """The type of the cells of a family and an optimizer. KeyError where there is no such family or optimizer."""
+    bases = (family_settings(family), OPTIMIZERS[optimizer], Cell)
+    return cast(type[Cell], create_model(f"{family}-{optimizer}", __base__=bases))
 
 
-AnyCell = Annotated[VggCell | ResNetCell | GoogLeNetCell, Field(discriminator="family")]
+def _typed(settings: dict[str, Any]) -> type[Cell]:
+    """The type that settings ask for; where they do not say, plain `Cell`, which then names what is missing."""
+    family, optimizer = settings.get("family"), settings.get("optimizer")
+    if family in families() and optimizer in OPTIMIZERS:
+        return cell_type(str(family), str(optimizer))
+    return _Untyped
 
 
-class Share(Strict):
-    """What a budget gives one family on one data set; `overrides` replaces settings of its cells."""
+class _Untyped(Cell):
+    """A cell whose family or optimizer is none: validation always fails, and says which there are."""
 
+    @field_validator("family", "optimizer", mode="before")
+    @classmethod
+    def _known(cls, value: Any, info: Any) -> Any:
+        known = {"family": families(), "optimizer": list(OPTIMIZERS)}[info.field_name]
+        if value not in known:
+            raise PydanticCustomError("name", "one of {known}", {"known": ", ".join(known)})
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_keys(cls, section: Any) -> Any:
+        return {key: value for key, value in section.items() if key in cls.model_fields}
+
+
+class Settings(Strict):
+    """One training but for its seed: nothing that decides its bits is decided anywhere else, but by the machine.
+
+    Images are counted in the training and the validation split; `sample_images` of the training images are evaluated
+    after each epoch. An augmented cell trains on `images` transformed copies on top (append) or instead (fresh).
+    """
+
+    dataset: str
+    cell: SerializeAsAny[Cell]
     images: Images
     validation_images: Images
     sample_images: Count
     epochs: Annotated[int, Field(ge=1, le=10000)]
-    overrides: dict[str, Any]
-
-
-class PerFamily(Strict, Generic[T]):
-    """One value for each family of networks."""
-
-    vgg: T
-    resnet: T
-    googlenet: T
-
-    def of(self, family: str) -> T:
-        """The value of a family, by its name."""
-        return getattr(self, family)
-
-
-class PerDataset(Strict, Generic[T]):
-    """One value for each data set."""
-
-    mnist: T
-    cifar10: T
-
-    def of(self, dataset: str) -> T:
-        """The value of a data set, by its name."""
-        return getattr(self, dataset)
-
-
-class RmspropConstants(Strict):
-    """Constants of RMSprop that the paper does not print."""
-
-    alpha: Fraction
-    eps: Annotated[float, Field(gt=0, lt=1)]
-
-
-class AdamConstants(Strict):
-    """Constants of Adam (Kingma and Ba 2014, section 2) that the paper does not print."""
-
-    beta1: Fraction
-    beta2: Fraction
-    eps: Annotated[float, Field(gt=0, lt=1)]
-
-
-class Training(Strict):
-    """What all trainings share."""
-
     precision: Precision
-    weight_decay: Annotated[float, Field(ge=0, lt=1)]
-    rmsprop: RmspropConstants
-    adam: AdamConstants
+    threads: Threads
+
+    @field_validator("cell", mode="before")
+    @classmethod
+    def _typed_cell(cls, cell: Any) -> Any:
+        return Cell.of(cell) if isinstance(cell, dict) else cell
+
+    def seeded(self, seed: int) -> "Run":
+        """The training with a seed."""
+        return Run.model_validate({**self.model_dump(), "seed": seed})
 
 
-class Run(Strict):
-    """One training, resolved: nothing about its arithmetic is decided anywhere else."""
+class Run(Settings):
+    """One training."""
 
-    dataset: Dataset
-    cell: AnyCell
+    seed: Seed
+
+
+class Testing(Strict):
+    """How a trained network is tested: on how many images, spread evenly over the test split."""
+
     images: Images
-    validation_images: Images
-    sample_images: Count
-    epochs: Count
-    seed: Annotated[int, Field(ge=0, lt=2**32)]
-    training: Training
-
-
-_CELL: TypeAdapter[Any] = TypeAdapter(AnyCell)
-
-
-def override(cell: Cell, overrides: dict[str, Any]) -> Any:
-    """A cell with some of its settings replaced. Raises pydantic's ValidationError for what the cell does not allow."""
-    return _CELL.validate_python({**cell.model_dump(), **overrides})
-
-
-def resolve(dataset: str, cell: Cell, share: Share, seed: int, training: Training) -> Run:
-    """Join a cell, its budget's share and a seed to the one description of a training."""
-    return Run.model_validate(
-        {
-            "dataset": dataset,
-            "cell": override(cell, share.overrides),
-            "seed": seed,
-            "training": training,
-            **share.model_dump(exclude={"overrides"}),
-        }
-    )

@@ -55,7 +55,7 @@ def test_images_are_resized_as_pillow_resizes_them(channels: int, size: int, tar
             np.testing.assert_allclose(channel.numpy(), np.asarray(resized), atol=1e-5)
 
 
-@pytest.mark.parametrize("arithmetic", [FLOAT32, BFLOAT16])
+@pytest.mark.parametrize("numerics", [FLOAT32, BFLOAT16])
 @pytest.mark.parametrize("target", [8, 16])
 def test_batches_come_in_the_format_of_the_numerics_channels_last(numerics: Numerics, target: int) -> None:
     found = standardise(3, target, numerics)(torch.from_numpy(pictures(4, 3, 8)))
