@@ -18,7 +18,7 @@ from types import FrameType
 import click
 
 from stages.config.params import load_params
-from stages.fetch.canonical import CANONICAL
+from stages.records.canonical import CANONICAL
 from stages.fetch.catalogue import ARCHIVES, SOURCE_NAMES, sources_for
 from stages.fetch.obtain import obtain
 from stages.fetch.sources import names_of

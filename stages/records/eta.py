@@ -3,9 +3,8 @@
 from collections import defaultdict
 from pathlib import Path
 from statistics import mean
-from typing import NamedTuple
 
-from stages.config.params import CellKey, Params, counted
+from stages.config.params import Params, Training, resolve_count
 from stages.config.settings import Run
 from stages.core.errors import StageError
 from stages.core.filenames import RECORD
@@ -15,14 +14,7 @@ from stages.core.files import read_json
 _COST = {"vgg": 4.5, "resnet": 1.0, "googlenet": 1.2}
 
 
-class Training(NamedTuple):
-    """One training among the planned ones."""
-
-    key: CellKey
-    seed: int
-
-
-class Expected:
+class Eta:
     """The seconds of the trainings that a budget plans.
 
     Those of a finished one are in its run record under `runs`. Another one's are estimated from the finished runs of
@@ -31,13 +23,13 @@ class Expected:
     """
 
     def __init__(self, params: Params, budget: str, runs: Path) -> None:
-        self.planned = [Training(key, seed) for key in params.cell_keys() for seed in params.seeds]
+        self.planned = params.trainings()
         self.measured: dict[Training, float] = {}
         self._families: dict[Training, str] = {}
         self._works: dict[Training, float] = {}
         self._rates: dict[str, list[float]] = defaultdict(list)
         for training in self.planned:
-            key, seed = training
+            key, seed = training.key, training.seed
             plan = params.run(str(key), budget, seed)
             self._families[training], self._works[training] = plan.cell.family, _work(plan, params)
             seconds = _finished(runs / key.dataset / key.name / f"s{seed}" / RECORD, plan)
@@ -56,23 +48,24 @@ class Expected:
     def weight(self, training: Training) -> float:
         """How long a training takes beside the others, known even before any has run."""
         seconds = self.seconds(training)
-        return self._works[training] * _COST[self._families[training]] if seconds is None else seconds
+        return self._works[training] * _COST.get(self._families[training], 1.0) if seconds is None else seconds
 
     def _per_pixel(self, family: str) -> float:
         if family in self._rates:
             return mean(self._rates[family])
-        return _COST[family] * mean(rate / _COST[other] for other, rates in self._rates.items() for rate in rates)
+        others = [rate / _COST.get(other, 1.0) for other, rates in self._rates.items() for rate in rates]
+        return _COST.get(family, 1.0) * mean(others)
 
 
 def _finished(record: Path, plan: Run) -> float | None:
     """The seconds of a finished run of this plan; None for no record, an unreadable one, or one of other settings."""
     try:
         found = read_json(record, "dvc repro")
-        return found["times"]["seconds"] if found["config"] == plan.model_dump() else None
+        return found["times"]["seconds"] if found["config"] == plan.model_dump(mode="json") else None
     except (StageError, OSError, KeyError, TypeError):
         return None  # an estimate must not end a training
 
 
 def _work(plan: Run, params: Params) -> float:
-    images = counted(plan.images, params.datasets.of(plan.dataset).train_images)
-    return images * plan.epochs * (2 if plan.cell.augment else 1) * plan.cell.input_size**2
+    images = resolve_count(plan.images, params.datasets.of(plan.dataset).train_images)
+    return images * plan.epochs * (2 if plan.cell.augment == "append" else 1) * plan.cell.input_size**2

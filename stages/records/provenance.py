@@ -1,8 +1,7 @@
-"""What a run is made of, taken when it starts: hashes of its code, data and parameters, the commit, the machine.
+"""What a run was made of, taken when it started: spec, code, data, commit, machine.
 
 DVC hashes dependencies after a command has ended (treeverse/dvc issue 11058), so a file edited meanwhile is recorded
-wrongly there. What a stage depends on is said once, in dvc.yaml; this module reads it from there and hashes it in
-DVC's own format, so that a run record can be held against dvc.lock.
+wrongly there. So a stage takes a `Provenance` as it starts, and asserts as it ends that nothing of it has changed.
 """
 
 import hashlib
@@ -10,73 +9,130 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Annotated, Literal
 
 import psutil
+from pydantic import Field
 
-from stages.config.params import PARAMS_FILE, CellKey, read_yaml
 from stages.core.errors import CorruptFileError, MissingFileError, StageError
 from stages.core.files import file_hash
+from stages.records.fingerprint import Fingerprint, Kind, fingerprint
+from stages.records.record import Count, Md5, NonEmptyStr, Section
+from stages.records.spec import Spec
 
-DVC_FILE = Path("dvc.yaml")
 _IGNORED = ("__pycache__", "*.pyc", ".mypy_cache", ".venv", ".*.json")  # as in .dvcignore
-_SOURCES = "stages/"
-_TRACKED = ("stages", "params.yaml", "dvc.yaml", "data/paper", "requirements.lock")  # what a commit says of a number
+_TRACKED = ("stages", "dvc.yaml", "requirements.lock")  # and a run's spec: what a commit says of a number
 OF_BITS = ("MKL_", "ONEDNN_", "DNNL_", "ATEN_", "CUBLAS_")  # variables that choose instructions or algorithms
 OF_SPEED = ("OMP_", "GOMP_", "MALLOC_", "GLIBC_")
 _PACKAGES = ("torch", "torchvision", "numpy", "safetensors", "scikit-learn", "pydantic", "dvc", "mlflow")
+_LONGEST_DIFFERENCE = 1 << 20  # characters of uncommitted changes that a record holds
 
 
-def stage_name(kind: str, key: CellKey, budget: str, seed: int) -> str:
-    """The DVC stage of a cell: `train-cifar10@paper-vgg16-0`; `kind` is `train` or `evaluate`."""
-    return f"{kind}-{key.stage_suffix}@{budget}-{key.name}-{seed}"
+class Dependency(Section):
+    """A file, or a folder with each file in it, by DVC's md5."""
+
+    md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}(\.dir)?$")]
+    files: dict[str, Md5] | None = None
+
+    def has(self, *names: str) -> bool:
+        """Whether it is a folder that holds these files."""
+        return self.files is not None and self.files.keys() >= set(names)
 
 
-def take(kind: str, key: CellKey, budget: str, seed: int, inputs: Sequence[Path]) -> dict[str, Any]:
-    """Everything a run depends on, as it is now: the sources and parameters that dvc.yaml names, and its `inputs`.
+class SpecReference(Section):
+    """The spec that a run was asked for: its file, and the md5 of that."""
 
-    Raises StageError where that cannot be established.
-    """
-    params, sources = _params_and_sources(kind, key, budget, seed)
-    return {
-        "stage": stage_name(kind, key, budget, seed),
-        "params": params,
-        "deps": sources | {path.as_posix(): hash_dependency(path) for path in inputs},
-        "git": git_state(),
-    }
+    path: NonEmptyStr
+    md5: Md5
 
 
-def refuse_changes(
-    taken: dict[str, Any], kind: str, key: CellKey, budget: str, seed: int, inputs: Sequence[Path], started: float
-) -> None:
+class GitState(Section):
+    """The commit, the files that differed from it, and their difference as a patch (None: there was none)."""
+
+    commit: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+    dirty: bool
+    changed: list[str]
+    difference: str | None
+
+
+class Environment(Section):
+    """The machine and the software; a package that was not installed is None."""
+
+    python: NonEmptyStr
+    platform: NonEmptyStr
+    processor: NonEmptyStr
+    cores: Count
+    variables: dict[str, str]
+    speed_variables: dict[str, str]
+    memory_gib: float
+    packages: Annotated[dict[str, str | None], Field(min_length=1)]
+
+
+class Provenance(Section):
+    """What a stage started from. `sources` has the md5 of every file under stages/, `inputs` the data by path."""
+
+    spec: SpecReference
+    code: Fingerprint
+    sources: Annotated[dict[str, Md5], Field(min_length=1)]
+    inputs: Annotated[dict[str, Dependency], Field(min_length=1)]
+    git: GitState
+    environment: Environment
+    run_by: Literal["dvc", "hand"]
+
+    def input(self, *names: str) -> tuple[str, Dependency]:
+        """Path and hashes of the one input that is such a file, or a folder that holds such files. KeyError without."""
+        found = [
+            (path, dependency)
+            for path, dependency in self.inputs.items()
+            if dependency.has(*names) or (path.split("/")[-1],) == names
+        ]
+        if len(found) != 1:
+            raise KeyError(" and ".join(names))
+        return found[0]
+
+
+def snapshot_inputs(kind: Kind, stage: str, spec: Spec, spec_path: Path, inputs: Sequence[Path]) -> Provenance:
+    """Everything that a training (testing) starts from, as it is now. Raises StageError where that is not to be had."""
+    return Provenance(
+        spec=SpecReference(path=spec_path.as_posix(), md5=file_hash(spec_path)),
+        code=fingerprint(kind, spec.settings.cell.family),
+        sources=source_hashes(),
+        inputs={path.as_posix(): hash_dependency(path) for path in inputs},
+        git=git_state(spec_path),
+        environment=environment(),
+        run_by="dvc" if run_by_dvc(stage) else "hand",
+    )
+
+
+def assert_unchanged(taken: Provenance, kind: Kind, stage: str, spec: Spec) -> None:
     """Raise StageError when what was `taken` at the start is no longer so: DVC would record what is there now.
 
-    Sources and parameters are compared; of the inputs, which are large, it is enough that none was written since.
+    Code and spec are compared by what decides a number, so that a comment edited meanwhile ends no training. Inputs are
+    compared by their bytes, where a file's date is later than the one it had: a date alone is no evidence.
     """
-    params, sources = _params_and_sources(kind, key, budget, seed)
-    changed = [path for path, value in params.items() if value != taken["params"][path]]
-    changed += [path for path, found in sources.items() if found != taken["deps"][path]]
-    for path in inputs:
-        files = path.rglob("*") if path.is_dir() else [path]
-        changed += [str(file) for file in files if file.stat().st_mtime > started]
+    changed = []
+    if not Path(taken.spec.path).is_file() or file_hash(taken.spec.path) != taken.spec.md5:
+        changed.append(taken.spec.path)
+    now = fingerprint(kind, spec.settings.cell.family)
+    if now.sha256 != taken.code.sha256:
+        modules = now.modules.keys() | taken.code.modules.keys()
+        changed += sorted(path for path in modules if now.modules.get(path) != taken.code.modules.get(path))
+    for path, found in taken.inputs.items():
+        if not Path(path).exists() or hash_dependency(Path(path)).md5 != found.md5:
+            changed.append(path)
     if changed:
         raise StageError(
-            f"{', '.join(changed)} changed while {stage_name(kind, key, budget, seed)} ran, so DVC must not record it; "
-            "run dvc repro again"
+            f"{', '.join(changed)} changed while {stage} ran, so DVC must not record it; run dvc repro again"
         )
 
 
-def _params_and_sources(kind: str, key: CellKey, budget: str, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    item = {"item.budget": budget, "item.cell": key.name, "item.seed": str(seed)}
-    template = read_yaml(DVC_FILE)["stages"][f"{kind}-{key.stage_suffix}"]
-    raw = read_yaml(PARAMS_FILE)
-    params = {path: _look_up(raw, path) for path in (_fill(path, item) for path in template["params"])}
-    sources = [path for path in template["deps"] if path.startswith(_SOURCES)]
-    return params, {path: hash_dependency(Path(path)) for path in sources}
+def source_hashes() -> dict[str, str]:
+    """md5 of every Python file under stages/, by its path."""
+    return {path.as_posix(): file_hash(path) for path in sorted(Path("stages").rglob("*.py"))}
 
 
 def timestamp(seconds: float) -> str:
@@ -89,10 +145,10 @@ def run_by_dvc(stage: str) -> bool:
     return os.environ.get("DVC_STAGE") == stage
 
 
-def hash_dependency(path: Path, hash_of: Callable[[Path], str] = file_hash) -> dict[str, Any]:
+def hash_dependency(path: Path, hash_of: Callable[[Path], str] = file_hash) -> Dependency:
     """md5 of a file, or DVC's md5 of a folder with the md5 of each file in it, which `hash_of` gives."""
     if path.is_file():
-        return {"md5": hash_of(path)}
+        return Dependency(md5=hash_of(path))
     if not path.is_dir():
         raise MissingFileError(path, "an earlier stage (dvc repro)")
     found = sorted(path.rglob("*"))
@@ -104,7 +160,7 @@ def hash_dependency(path: Path, hash_of: Callable[[Path], str] = file_hash) -> d
         for file in found
         if file.is_file() and not _ignored(file.relative_to(path))
     }
-    return {"md5": folder_md5(files), "files": files}
+    return Dependency(md5=folder_md5(files), files=files)
 
 
 def folder_md5(files: Mapping[str, str]) -> str:
@@ -118,26 +174,47 @@ def _ignored(file: Path) -> bool:
     return any(PurePath(part).match(pattern) for part in file.parts for pattern in _IGNORED)
 
 
-def git_state() -> dict[str, Any]:
-    """The commit, and whether sources, parameters or the lock file differ from it, new files among them."""
+def git_state(*specs: Path) -> GitState:
+    """The commit, and how sources, dvc.yaml, the lock file and these specs differ from it, new files among them.
+
+    params.yaml has no part in it: a spec holds all of it that decides a number, and its switches decide none.
+    """
+    tracked = [*_TRACKED, *(path.as_posix() for path in specs)]
     commit = _git("rev-parse", "HEAD").strip()
-    status = _git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *_TRACKED)
-    changed = [entry[3:] for entry in status.split("\0") if entry]
-    return {"commit": commit, "dirty": bool(changed), "changed": changed}
+    status = _git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *tracked)
+    entries = [(entry[:2], entry[3:]) for entry in status.split("\0") if entry]
+    new = [path for code, path in entries if code == "??"]
+    difference = "".join(_difference(tracked, new)) if entries else None
+    return GitState(
+        commit=commit, dirty=bool(entries), changed=[path for _, path in entries], difference=_bounded(difference)
+    )
 
 
-def environment() -> dict[str, Any]:
+def _difference(tracked: Iterable[str], new_files: Iterable[str]) -> Iterable[str]:
+    """The patch from the commit to the working tree, new files included."""
+    yield _git("diff", "HEAD", "--no-ext-diff", "--no-color", "--no-renames", "--", *tracked)
+    for path in new_files:
+        yield _git("diff", "--no-ext-diff", "--no-color", "--no-index", "--", os.devnull, path, accepted=(0, 1))
+
+
+def _bounded(difference: str | None) -> str | None:
+    if difference is None or len(difference) <= _LONGEST_DIFFERENCE:
+        return difference
+    return f"{difference[:_LONGEST_DIFFERENCE]}\n[cut: {len(difference)} characters in all]\n"
+
+
+def environment() -> Environment:
     """The machine and the software."""
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "variables": {name: value for name, value in os.environ.items() if name.startswith(OF_BITS)},
-        "speed_variables": {name: value for name, value in os.environ.items() if name.startswith(OF_SPEED)},
-        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "packages": {name: _version(name) for name in _PACKAGES},
-    }
+    return Environment(
+        python=platform.python_version(),
+        platform=platform.platform(),
+        processor=_processor(),
+        cores=os.cpu_count() or 1,
+        variables={name: value for name, value in os.environ.items() if name.startswith(OF_BITS)},
+        speed_variables={name: value for name, value in os.environ.items() if name.startswith(OF_SPEED)},
+        memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
+        packages={name: _version(name) for name in _PACKAGES},
+    )
 
 
 def _version(package: str) -> str | None:
@@ -164,25 +241,20 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _git(*arguments: str) -> str:
+def _git(*arguments: str, accepted: Sequence[int] = (0,)) -> str:
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)  # noqa: S603, S607
+        done = subprocess.run(  # noqa: S603
+            ["git", *arguments],  # noqa: S607
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            env=variables,
+            check=False,
+        )
     except FileNotFoundError:
         raise StageError("git is not installed; a run is recorded with the commit it came from") from None
-    except subprocess.CalledProcessError as error:
-        said = " ".join(error.stderr.split())
-        raise StageError(f"git {' '.join(arguments)} failed: {said}; run inside the clone") from None
+    if done.returncode not in accepted:
+        said = " ".join(done.stderr.split())
+        raise StageError(f"git {' '.join(arguments)} failed: {said}; run inside the clone")
     return done.stdout
-
-
-def _fill(text: str, item: dict[str, str]) -> str:
-    """Resolve DVC's `${item.x}` in a stage of a matrix."""
-    for name, value in item.items():
-        text = text.replace(f"${{{name}}}", value)
-    return text
-
-
-def _look_up(tree: Any, path: str) -> Any:
-    for part in path.split("."):
-        tree = tree[part]
-    return tree

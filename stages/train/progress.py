@@ -9,10 +9,10 @@ from typing import Any
 
 from tqdm import tqdm
 
-from stages.config.params import CellKey, Params
+from stages.config.params import CellKey, Params, Training
 from stages.config.settings import Run
 from stages.core.progress import duration, say
-from stages.records.eta import Expected, Training
+from stages.records.eta import Eta
 
 PROGRESS = "TRAINING_PROGRESS"  # in the environment: a file that takes one line of JSON an epoch, for whoever launched
 
@@ -23,7 +23,7 @@ class Outlook:
     def __init__(self, params: Params, budget: str, key: CellKey, run: Run, out: Path, images: int) -> None:
         self.run, self.spent, self.timed = run, 0.0, 0
         runs = out.absolute().parent.parent.parent  # <runs>/<data set>/<cell>/s<seed>, as dvc.yaml lays them out
-        expected = Expected(params, budget, runs)
+        expected = Eta(params, budget, runs)
         waiting = [other for other in expected.planned if other not in expected.measured]
         waiting = [other for other in waiting if other != Training(key, run.seed)]
         self.total = len(expected.planned)

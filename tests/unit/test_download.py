@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from stages.download import main
-from stages.fetch.canonical import CANONICAL, FileSpec
+from stages.records.canonical import CANONICAL, FileSpec
 
 COMMAND = [sys.executable, "-m", "stages.download"]
 ROOT = Path(__file__).parents[2]

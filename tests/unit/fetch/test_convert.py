@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from stages.fetch import convert
-from stages.fetch.canonical import CANONICAL
+from stages.records.canonical import CANONICAL
 from stages.fetch.errors import SourceError
 
 IMAGES = 3  # in each small sheet

@@ -23,7 +23,8 @@ import pytest
 
 from stages.core.errors import StageError
 from stages.fetch import catalogue
-from stages.fetch.canonical import CANONICAL, FileSpec, holds
+from stages.fetch.canonical import holds
+from stages.records.canonical import CANONICAL, FileSpec
 from stages.fetch.errors import ForeignFolderError, NoSourceError
 from stages.fetch.npm import Package
 from stages.fetch.obtain import obtain

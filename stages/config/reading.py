@@ -1,0 +1,67 @@
+"""How `params.yaml` is read, and how pydantic's findings in it become one line."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import YAMLError
+
+from stages.core.errors import MissingFileError, ParamError, StageError
+
+PARAMS_FILE = Path("params.yaml")
+
+
+def read_yaml(path: Path | str) -> Any:
+    """Read a YAML 1.2 file; a key that stands twice is refused. Raises MissingFileError or StageError."""
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError(path, "git (run from the top folder of the repository)")
+    try:
+        return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    except DuplicateKeyError as error:
+        where = f"{path}, line {error.problem_mark.line + 1}" if error.problem_mark else path
+        raise StageError(f"{where}: {str(error.problem).splitlines()[0]}; allowed: every key once") from error
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise StageError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+
+
+def one_line(error: ValidationError, raw: Any, prefix: str) -> StageError:
+    """The first key that pydantic refuses, as one line, and how many more there are.
+
+    `raw` is what was validated and `prefix` stands before the key. A union has a finding for each of its members.
+    """
+    places: dict[str, list[Any]] = {}
+    for finding in error.errors(include_url=False):
+        places.setdefault(_dotted(finding, raw), []).append(finding)
+    key, findings = next(iter(places.items()))
+    first, more = findings[0], f" (and {len(places) - 1} more findings)" if len(places) > 1 else ""
+    place = f"{prefix}{key}" if key else prefix.rstrip(": ")
+    if first["type"] == "missing":
+        return StageError(f"{place} is missing" + more)
+    value = first["input"]
+    if first["type"] == "unknown_key":
+        value = value[first["ctx"]["key"]]
+    return ParamError(place, value, " or ".join(dict.fromkeys(map(_allowed, findings))) + more)
+
+
+def _dotted(finding: Any, raw: Any) -> str:
+    """Where in `raw` a finding is; pydantic's location also names members of unions, which are no keys of the file."""
+    parts, here = [], raw
+    for part in finding["loc"]:
+        known = part in here if isinstance(here, dict) else isinstance(here, list) and isinstance(part, int)
+        if known:
+            parts.append(part)
+            here = here[part]
+    if finding["type"] == "missing":
+        parts.append(finding["loc"][-1])
+    elif finding["type"] == "unknown_key":
+        parts.append(finding["ctx"]["key"])
+    return ".".join(map(str, parts))
+
+
+def _allowed(finding: Any) -> str:
+    if finding["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        return "a mapping of keys to values"
+    return finding["msg"].removeprefix("Input should be ")

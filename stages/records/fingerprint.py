@@ -1,0 +1,156 @@
+"""The fingerprint of the code that makes a number: what of the sources can change it, and one hash of that.
+
+The modules that a cell's training (testing) imports, directly or not, are found in the sources, without running them;
+of the families of networks, that of the cell alone. Each module counts by the hash of its syntax tree without comments,
+docstrings and positions, so that neither a comment nor another network makes a result stale. Modules that are imported
+but cannot change a number are cut off, each with its reason (`CUT`); a module behind one is not followed.
+
+What a fingerprint does not see: PyTorch, torchvision and numpy (their versions are in the run record), environment
+variables, and the processor.
+"""
+
+import ast
+import hashlib
+import sys
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from stages.core.errors import StageError
+from stages.core.files import digest
+from stages.records.record import Count, Section, Sha256
+
+SCHEME = 1  # of the syntax tree's serialisation; a new one makes every result stale
+Kind = Literal["train", "evaluate"]
+Read = Callable[[str], str | None]  # the text of a source by its path; None where there is no such file
+
+ROOTS: dict[Kind, tuple[str, ...]] = {
+    "train": ("stages/config/settings.py", "stages/engine/training.py"),
+    "evaluate": (
+        "stages/config/settings.py",
+        "stages/evaluate/prediction.py",
+        "stages/evaluate/metrics.py",
+        "stages/evaluate/mistakes.py",
+    ),
+}
+FAMILY = "stages/engine/networks/{family}/__init__.py"
+CUT = {
+    "stages/core/errors.py": "builds the messages of refusals; what is refused makes no number",
+    "stages/core/files.py": "reads and writes files whole; what is in them is checked by hash",
+    "stages/core/filenames.py": "names files",
+    "stages/core/progress.py": "prints, and returns nothing that is computed with",
+}
+
+
+class Fingerprint(Section):
+    """One hash over modules, and the hash of each by its path."""
+
+    scheme: Count
+    sha256: Sha256
+    modules: dict[str, Sha256]
+
+
+def fingerprint(kind: Kind, family: str, read: Read | None = None) -> Fingerprint:
+    """The fingerprint of a family's training or testing, of the sources that `read` gives (by default the files here).
+
+    Raises StageError for a source that is missing or is not Python.
+    """
+    text = read or _on_disk
+    modules = {path: _tree_sha256(path, text) for path in sorted(closure(kind, family, text))}
+    return Fingerprint(scheme=SCHEME, sha256=digest({"scheme": SCHEME, "modules": modules}), modules=modules)
+
+
+def closure(kind: Kind, family: str, read: Read | None = None) -> set[str]:
+    """The paths of the modules that the training (testing) of a family's cells imports, those cut off left out."""
+    text = read or _on_disk
+    waiting = [*ROOTS[kind], FAMILY.format(family=family)]
+    found = set(waiting)
+    while waiting:
+        new = _imports(waiting.pop(), text) - found - CUT.keys()
+        found |= new
+        waiting += new
+    return found
+
+
+def loaded_outside(kind: Kind, family: str, allowed: Iterable[str]) -> list[str]:
+    """The `stages` modules in this process that are not in the closure, nor cut off, nor below a path in `allowed`."""
+    known, root = closure(kind, family) | CUT.keys(), Path.cwd()
+    files = [Path(module.__file__) for name, module in list(sys.modules.items()) if _ours(name) and module.__file__]
+    paths = {file.resolve().relative_to(root).as_posix() for file in files if file.resolve().is_relative_to(root)}
+    return sorted(path for path in paths - known if not any(path.startswith(start) for start in allowed))
+
+
+def _ours(module: str) -> bool:
+    return module.partition(".")[0] == "stages"
+
+
+def _on_disk(path: str) -> str | None:
+    file = Path(path)
+    return file.read_text(encoding="utf-8") if file.is_file() else None
+
+
+def _imports(path: str, read: Read) -> set[str]:
+    """The files under stages/ that a file's own imports run, wherever in it they stand, packages' files included."""
+    tree, names = _parsed(path, read), set[str]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.ImportFrom):
+            raise StageError(f"{path}, line {node.lineno}: a relative import; allowed: absolute imports")
+    files = set[str]()
+    for name in filter(_ours, names):
+        parts = name.split(".")
+        for end in range(1, len(parts) + 1):
+            start = "/".join(parts[:end])
+            files |= {file for file in (f"{start}.py", f"{start}/__init__.py") if read(file) is not None}
+    return files
+
+
+def _parsed(path: str, read: Read) -> ast.Module:
+    text = read(path)
+    if text is None:
+        raise StageError(f"{path} is missing; the code of a number is incomplete (git checkout {path})")
+    try:
+        return _parse(text)
+    except SyntaxError as error:
+        raise StageError(f"{path}, line {error.lineno}: not Python ({error.msg})") from None
+
+
+@cache
+def _parse(text: str) -> ast.Module:
+    return ast.parse(text)
+
+
+def _tree_sha256(path: str, read: Read) -> str:
+    return hashlib.sha256(serialised(_parsed(path, read)).encode()).hexdigest()
+
+
+def serialised(node: object) -> str:
+    """A syntax tree as text: node types and fields, without docstrings, positions and empty fields.
+
+    Ours, since `ast.dump` differs between Python's versions: newer ones add fields, which are empty for older sources.
+    """
+    if isinstance(node, ast.AST):
+        fields = []
+        for name in sorted(node._fields):
+            value = getattr(node, name, None)
+            if name == "body" and isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                value = _without_docstring(value)
+            if name in ("type_comment", "kind", "ctx", "type_ignores") or value is None or value == []:
+                continue
+            fields.append(f"{name}={serialised(value)}")
+        return f"{type(node).__name__}({','.join(fields)})"
+    if isinstance(node, list):
+        return f"[{','.join(map(serialised, node))}]"
+    return f"{type(node).__name__}:{node!r}"
+
+
+def _without_docstring(body: object) -> object:
+    if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
+        value = body[0].value
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            return body[1:]
+    return body

@@ -1,0 +1,88 @@
+"""The base of every record: a frozen, typed JSON file, whole or refused.
+
+A stage writes a record with `write`, everybody else reads it with `read`. This is the one place where the JSON of a
+record is parsed and where pydantic's errors become a message.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from stages.core.errors import CorruptFileError
+from stages.core.files import json_hash, json_text, read_json, write_text
+
+NonEmptyStr = Annotated[str, Field(min_length=1)]
+Md5 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Time = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d.*(Z|[+-]\d\d:\d\d)$")]  # ISO 8601 with its zone
+Seconds = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Natural = Annotated[int, Field(ge=0)]
+Ratio = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A part of a record."""
+
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="forbid", allow_inf_nan=False, populate_by_name=True, serialize_by_alias=True
+    )
+
+
+class Record(Section):
+    """A JSON file that one stage writes."""
+
+    @classmethod
+    def read(cls, path: Path | str, made_by: str) -> Self:
+        """Read the record that `made_by` (a stage or command) writes.
+
+        Raises MissingFileError, or CorruptFileError for a file that is not, byte for byte, what the record writes: a
+        key that stands twice would be read as either.
+        """
+        record = cls.parse(read_json(path, made_by), path, made_by)
+        if record.text().encode() != Path(path).read_bytes():
+            raise CorruptFileError(path, "other bytes than its own content gives", f"the bytes that {made_by} writes")
+        return record
+
+    @classmethod
+    def parse(cls, content: Any, path: Path | str, made_by: str) -> Self:
+        """A record from the content of the file at `path`. Raises CorruptFileError, naming the first wrong key."""
+        if not isinstance(content, dict):
+            raise CorruptFileError(path, f"a {type(content).__name__}", f"the record that {made_by} writes")
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            key, found, allowed = first_finding(error)
+            if found is None:
+                raise CorruptFileError(path, f"no {key}", f"the record that {made_by} writes today") from None
+            raise CorruptFileError(path, f"{key}: {found}", allowed) from None
+
+    def content(self) -> dict[str, Any]:
+        """The record as plain JSON data."""
+        return self.model_dump(mode="json")
+
+    def text(self) -> str:
+        """The text of the record's file: reading a file and taking its text gives its bytes again."""
+        return json_text(self.content())
+
+    def md5(self) -> str:
+        """md5 of the record's file, as `dvc.lock` has it."""
+        return json_hash(self.content())
+
+    def write(self, path: Path | str) -> None:
+        """Write the record, whole or not at all."""
+        write_text(path, self.text())
+
+
+def first_finding(error: ValidationError) -> tuple[str, str | None, str]:
+    """The first key pydantic refuses, its value, cut to 60 characters (None: it is missing), and what is allowed."""
+    first = error.errors(include_url=False)[0]
+    key = ".".join(map(str, first["loc"])) or "the file"
+    allowed = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    if first["type"] == "missing":
+        return key, None, allowed
+    if first["type"] == "extra_forbidden":
+        allowed = "no such key"
+    found = repr(first["input"])
+    return key, found if len(found) <= 60 else found[:57] + "...", allowed

@@ -1,0 +1,171 @@
+"""`run.json`: what one training was, as stage `train` writes it when the training has ended."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from stages.config.settings import Run
+from stages.core.files import digest
+from stages.records.data import DatasetDescription
+from stages.records.provenance import Dependency, Environment, Provenance
+from stages.records.record import Count, Natural, NonEmptyStr, Ratio, Record, Seconds, Section, Sha256, Time
+
+FINISHED, DIVERGED = "finished", "diverged"
+
+
+class Epoch(Section):
+    """One epoch of the history. A loss that was not finite is None; accuracies are shares of the images."""
+
+    epoch: Count
+    train_loss: float | None  # mean over the epoch's steps, auxiliary heads included
+    train_accuracy: Ratio  # on the sample of the training images, after the epoch
+    train_sample_loss: float | None
+    validation_accuracy: Ratio
+    validation_loss: float | None
+
+
+class EpochTime(Section):
+    """Wall time of one epoch (`seconds` includes its evaluations), and the index of its machine in `machines`."""
+
+    train_seconds: Seconds
+    seconds: Seconds
+    ended: Time
+    machine: Natural
+
+
+class Span(Section):
+    """From when to when, with the seconds between."""
+
+    started: Time
+    ended: Time
+    seconds: Seconds
+
+
+class TrainingTimes(Span):
+    """When the training ran. After a restart `started` is the last start; `epochs` has every epoch's own time."""
+
+    epochs: list[EpochTime]
+
+
+class Counts(Section):
+    """Images of each part, and steps in an epoch."""
+
+    train: Count
+    augmented: Natural
+    validation: Count
+    sample: Count
+    steps_per_epoch: Count
+
+
+class NetworkSize(Section):
+    """Trainable parameters, and multiply-adds of one image's forward pass."""
+
+    parameters: Count
+    multiply_adds: Count
+
+
+class Backend(Section):
+    """The software and instructions that did the arithmetic."""
+
+    torch: NonEmptyStr
+    cuda: str | None
+    cudnn: int | None
+    capability: NonEmptyStr
+    instructions: list[str]
+
+
+class NumericsRecord(Section):
+    """What bits depend on beside settings, code and data."""
+
+    device: NonEmptyStr
+    precision: Literal["bfloat16", "float32"]
+    threads: Count
+    backend: Backend
+
+
+class RunHashes(Section):
+    """sha256 of the files of a run."""
+
+    weights: Sha256 = Field(alias="weights.safetensors")
+    history: Sha256 = Field(alias="history.json")
+
+
+class MlflowRun(Section):
+    """The run in MLflow that mirrors the training."""
+
+    run_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    experiment: str | None = None
+
+
+class TrainingRun(Record):
+    """One training: cell, seed and budget, what it was made from, and what came out."""
+
+    version: Literal[2] = Field(default=2, alias="schema")
+    cell: Annotated[str, Field(pattern=r"^[^/]+/[^/]+$")]
+    budget: NonEmptyStr
+    seed: Natural
+    stage: NonEmptyStr
+    provenance: Provenance
+    config: Run
+    data: DatasetDescription
+    network: NetworkSize
+    counts: Counts
+    numerics: NumericsRecord
+    times: TrainingTimes
+    machines: Annotated[list[Environment], Field(min_length=1)]
+    resumed_after: Natural  # epochs behind the checkpoint that the last start went on from
+    outcome: Literal["finished", "diverged"]
+    images_per_second: Annotated[float, Field(gt=0)]
+    sha256: RunHashes
+    mlflow: MlflowRun | None
+    binding: Sha256
+
+    @property
+    def dataset(self) -> str:
+        """The data set's name."""
+        return self.cell.partition("/")[0]
+
+    @property
+    def name(self) -> str:
+        """The cell's name without its data set."""
+        return self.cell.partition("/")[2]
+
+    @property
+    def training_arrays(self) -> tuple[str, Dependency]:
+        """Path and hashes of the folder of training arrays. KeyError without."""
+        return self.provenance.input("train_images.npy", "train_labels.npy")
+
+    @classmethod
+    def bound(cls, **fields: Any) -> Self:
+        """A record whose `binding` is computed from its other fields."""
+        whole = cls.model_construct(**fields)
+        return cls.model_validate({**fields, "binding": whole.expected_binding()})
+
+    def expected_binding(self) -> str:
+        """One sha256 over cell, budget, seed, code, settings, data, weights and history."""
+        return digest(
+            {
+                "cell": self.cell,
+                "budget": self.budget,
+                "seed": self.seed,
+                "code": self.provenance.code.sha256,
+                "settings": self.config.model_dump(mode="json"),
+                "data": self.data.sha256,
+                "weights": self.sha256.weights,
+                "history": self.sha256.history,
+            }
+        )
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        if self.config.seed != self.seed or self.config.dataset != self.dataset:
+            raise ValueError(
+                f"config of {self.config.dataset}, seed {self.config.seed} in a run of {self.cell}, {self.seed}"
+            )
+        if self.data.dataset != self.dataset:
+            raise ValueError(f"data of {self.data.dataset} in a run of {self.cell}")
+        if any(epoch.machine >= len(self.machines) for epoch in self.times.epochs):
+            raise ValueError("times.epochs names a machine that machines does not have")
+        if self.binding != self.expected_binding():
+            raise ValueError("binding is not that of cell, budget, seed, code, settings, data, weights and history")
+        return self

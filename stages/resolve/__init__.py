@@ -1,0 +1,1 @@
+"""Stage `resolve`: what each cell is at a budget."""
