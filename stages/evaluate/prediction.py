@@ -79,7 +79,7 @@ def trained_network(cell: Cell, description: Mapping[str, Any], weights: Path, d
     with torch.device("meta"):  # the weights are read, not drawn
         model = network_of(cell, description)
     model.load_state_dict(load_file(weights), assign=True)
-    return model.to(device=device, memory_format=torch.channels_last)
+    return model.to(device).to(memory_format=torch.channels_last)
 
 
 def load_test(test: Path, sha256: Mapping[str, str], total: int, device: torch.device) -> Labelled:
