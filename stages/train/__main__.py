@@ -42,8 +42,10 @@ if TYPE_CHECKING:
 # Modules beside those of the fingerprint that a training may load: they check, record, mirror and say.
 ALLOWED = ("stages/config/", "stages/core/", "stages/records/", "stages/track/", "stages/train/")
 # The instructions among a processor's that PyTorch and oneDNN choose kernels of these networks by.
-_INSTRUCTIONS = ("avx2", "fma", "avx512_f", "avx512_bw", "avx512_dq", "avx512_vl", "avx512_bf16", "avx512_fp16") + (
-    "amx_tile", "amx_bf16", "amx_fp16", "neon", "bf16", "sve", "sve2")  # fmt: skip
+_INSTRUCTIONS = (
+    *("avx2", "fma3", "avx512_f", "avx512_bw", "avx512_dq", "avx512_vl", "avx512_bf16", "avx512_fp16"),
+    *("amx_tile", "amx_bf16", "amx_fp16", "neon", "bf16", "sve", "sve2"),
+)
 _SOFTWARE = ("torch", "torchvision", "numpy")
 
 
