@@ -385,6 +385,7 @@ NETWORKS: list[tuple[str, dict[str, Any], int, int]] = [
     ("resnet", {"depth": 18, "stem": "7x7"}, 3, 1),
     ("googlenet", {"dropout": 0.4}, 3, 32),
     ("googlenet", {"dropout": 0.4}, 1, 15),
+    ("googlenet", {"batch_norm": "none"}, 3, 32),
 ]
 
 
@@ -393,7 +394,9 @@ NETWORKS: list[tuple[str, dict[str, Any], int, int]] = [
 def test_a_network_stays_the_same_network(family: str, architecture: dict[str, Any], channels: int, size: int) -> None:
     """Names, the very parameters, and outputs within float32's rounding."""
     torch.manual_seed(0)
-    model = network_settings(family, **{**architecture, "init": "pytorch"}).build(channels=channels, classes=5, input_size=size)
+    model = network_settings(family, **{**architecture, "init": "pytorch"}).build(
+        channels=channels, classes=5, input_size=size
+    )
     model.eval()
     images = channels_last(drawn((3, channels, size, size), 0, torch.float32))
     before, expected = model.state_dict(keep_vars=True), split_outputs(model(images))[0]
