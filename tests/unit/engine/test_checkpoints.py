@@ -286,15 +286,15 @@ def test_an_identity_is_compared_as_json_keeps_it(checkpoint: Checkpoint) -> Non
     """A tuple comes back as a list, and is the same."""
     here = Checkpoint(checkpoint.path.with_name("s0"), {"settings": {"sizes": (1, 2), "lr": 1e-3, "log": None}})
     epochs = trained(tiny(), random_splits())
-    here.save(tiny(), epochs)
-    assert here.load(tiny()) == epochs
+    here.save(tiny(), epochs, MACHINES)
+    assert here.load(tiny()) == (epochs, MACHINES)
 
 
 # What is left behind
 
 
 def test_no_checkpoint_is_no_news(checkpoint: Checkpoint, capsys: pytest.CaptureFixture[str]) -> None:
-    assert checkpoint.load(tiny()) == []
+    assert checkpoint.load(tiny()) == ([], [])
     assert capsys.readouterr().err == ""
 
 
