@@ -81,8 +81,8 @@ def validation_accuracy(trainer: "Trainer") -> float:
     from stages.engine.images import load
     from stages.engine.prediction import accuracy, predict
 
-    files = (DATA / f"validation_{name}.npy" for name in ("images", "labels"))
-    validation = load(*files, description()["sha256"], trainer.numerics.device, "all")
+    images, labels = (DATA / f"validation_{name}.npy" for name in ("images", "labels"))
+    validation = load(images, labels, description()["sha256"], trainer.numerics.device, "all")
     return 100 * accuracy(predict(trainer.model, validation, trainer.standardise).logits, validation.labels)
 
 

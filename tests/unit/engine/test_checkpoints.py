@@ -169,7 +169,8 @@ def test_the_line_says_where_it_goes_on(checkpoint: Checkpoint, capsys: pytest.C
 
 
 def test_a_resumed_training_knows_the_machines_before(checkpoint: Checkpoint) -> None:
-    trainer, epochs = tiny(epochs=3), []
+    trainer = tiny(epochs=3)
+    epochs: list[Epoch] = []
     train(trainer, random_splits(), [], epochs.append, lambda images: None, machine=1)
     assert [epoch.machine for epoch in epochs] == [1, 1, 1]
     checkpoint.save(trainer, epochs, MACHINES)

@@ -16,6 +16,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from stages.config.settings import Run
+from stages.engine.augmentation import augment
 from stages.engine.images import Labelled, Standardise
 from stages.engine.loop import Epoch, Trainer, total_loss, train
 from stages.engine.numerics import Numerics, set_up
@@ -23,6 +24,7 @@ from stages.engine.prediction import accuracy, finite, predict
 from stages.engine.seeding import derive
 from stages.engine.splits import Splits
 from tests.unit.engine.settings import FAMILIES, IMAGES, OPTIMIZERS, cell_of, numerics_of, run_of
+from tests.unit.engine.test_augmentation import AUGMENTATION
 
 pytestmark = pytest.mark.usefixtures("torch_settings")
 

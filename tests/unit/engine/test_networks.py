@@ -22,7 +22,7 @@ from tests.unit.engine.settings import FAMILIES, cell_of, network_settings
 
 PUBLISHED_HEAD: dict[str, Any] = {"hidden_layers": [4096, 4096]}
 INITS = ("torchvision", "pytorch", "xavier")
-NO_NORM = {"batch_norm": "none"}
+NO_NORM: dict[str, Any] = {"batch_norm": "none"}
 
 
 def build(family: str, channels: int = 1, classes: int = 10, input_size: int = 32, **changes: Any) -> Any:

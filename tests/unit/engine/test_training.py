@@ -80,8 +80,9 @@ def resnet(epochs: int = 1, **changes: Any) -> Run:
 @pytest.mark.parametrize("augment", ["none", "append", "fresh"])
 def test_it_is_the_loop_on_the_splits_from_the_seeds_weights(augment: str, data: Path) -> None:
     run, description = resnet(2, augment=augment), described(data)
-    training, steps = training_of(run, data), []
+    training = training_of(run, data)
     seen: list[Epoch] = []
+    steps: list[int] = []
     assert training.train(seen.append, steps.append) == "finished"
     numerics = numerics_of(run)
     splits = Splits.of(run, description, data, numerics.device)
