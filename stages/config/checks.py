@@ -108,9 +108,8 @@ def _check_tables(params: Params) -> None:
             if (dataset, name) not in seen:
                 raise _refusal(f"cells.{dataset}.{name}", name, "a cell that a row of tables names")
     for place, figure in enumerate(params.figures):
-        known = params.cells.of(figure.dataset)
-        if figure.cell not in known:
-            allowed = f"one of cells.{figure.dataset}: {', '.join(known)}"
+        if figure.cell not in params.cells.of(figure.dataset):
+            allowed = f"one of cells.{figure.dataset}: {', '.join(params.cells.of(figure.dataset))}"
             raise _refusal(f"figures.{place}.cell", figure.cell, allowed)
 
 

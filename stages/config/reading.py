@@ -8,7 +8,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
 
-from stages.core.errors import MissingFileError, ParamError, StageError
+from stages.core.errors import MissingFileError, ParamError, StageError, dotted
 
 PARAMS_FILE = Path("params.yaml")
 
@@ -71,8 +71,7 @@ def _dotted(finding: Any, raw: Any) -> str:
         parts.append(finding["loc"][-1])
     elif finding["type"] == "unknown_key":
         parts.append(finding["ctx"]["key"])
-    words = map(str, parts)
-    return ".".join(word if word.isprintable() else repr(word) for word in words)
+    return dotted(parts)
 
 
 def _allowed(finding: Any) -> str:

@@ -4,6 +4,8 @@ Every refusal that a user can cause or cure is a `StageError`: click prints its 
 standard error and exits with status 1, without a traceback. A traceback therefore always means a bug in here.
 """
 
+from collections.abc import Iterable
+
 import click
 
 
@@ -18,6 +20,12 @@ def shown(value: object, longest: int = 200) -> str:
     except (ValueError, RecursionError):  # an integer of more digits than Python prints; a deep nesting
         return f"({type(value).__name__} too large to print)"
     return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
+def dotted(parts: Iterable[object]) -> str:
+    """A place in nested sections: its keys with dots between, on one line whatever characters they hold."""
+    words = map(str, parts)
+    return ".".join(word if word.isprintable() else ascii(word) for word in words)
 
 
 class ParamError(StageError):

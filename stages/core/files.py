@@ -97,7 +97,7 @@ def json_text(content: Any) -> str:
 def read_json(path: Path | str, made_by: str) -> Any:
     """Read a JSON file. `made_by` names the stage or command that makes it, for the errors.
 
-    Raises MissingFileError, or CorruptFileError for what is not JSON or what `write_json` cannot write: numbers that are
+    Raises MissingFileError, or CorruptFileError for what is not JSON or cannot be written again: numbers that are
     not finite, integers of thousands of digits, lone surrogates, a nesting deeper than Python's stack.
     """
     path = Path(path)

@@ -64,8 +64,9 @@ def fingerprint(kind: Kind, family: str, read: Read | None = None) -> Fingerprin
 def closure(kind: Kind, family: str, read: Read | None = None) -> set[str]:
     """The paths of the modules that the training (testing) of a family's cells imports, those cut off left out."""
     text = read or _on_disk
-    waiting = [*ROOTS[kind], FAMILY.format(family=family)]
-    found = set(waiting)
+    roots = [*ROOTS[kind], FAMILY.format(family=family)]
+    found = set(roots).union(*(_files(path.removesuffix(".py").replace("/", "."), text) for path in roots))
+    waiting = sorted(found)
     while waiting:
         new = _imports(waiting.pop(), text) - found - CUT.keys()
         found |= new
@@ -87,7 +88,10 @@ def _ours(module: str) -> bool:
 
 def _on_disk(path: str) -> str | None:
     file = Path(path)
-    return file.read_text(encoding="utf-8") if file.is_file() else None
+    try:
+        return file.read_text(encoding="utf-8") if file.is_file() else None
+    except UnicodeDecodeError as error:
+        raise StageError(f"{path}: not UTF-8 ({error})") from None
 
 
 def _imports(path: str, read: Read) -> set[str]:
@@ -100,13 +104,14 @@ def _imports(path: str, read: Read) -> set[str]:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.ImportFrom):
             raise StageError(f"{path}, line {node.lineno}: a relative import; allowed: absolute imports")
-    files = set[str]()
-    for name in filter(_ours, names):
-        parts = name.split(".")
-        for end in range(1, len(parts) + 1):
-            start = "/".join(parts[:end])
-            files |= {file for file in (f"{start}.py", f"{start}/__init__.py") if read(file) is not None}
-    return files
+    return set[str]().union(*(_files(name, read) for name in filter(_ours, names)))
+
+
+def _files(module: str, read: Read) -> set[str]:
+    """The files that importing a module runs: its own and those of the packages that it is in."""
+    parts = module.split(".")
+    starts = ["/".join(parts[:end]) for end in range(1, len(parts) + 1)]
+    return {file for start in starts for file in (f"{start}.py", f"{start}/__init__.py") if read(file) is not None}
 
 
 def _parsed(path: str, read: Read) -> ast.Module:
@@ -114,9 +119,11 @@ def _parsed(path: str, read: Read) -> ast.Module:
     if text is None:
         raise StageError(f"{path} is missing; the code of a number is incomplete (git checkout {path})")
     try:
-        return _parse(text)
+        return _parse(text.removeprefix("\ufeff"))
     except SyntaxError as error:
         raise StageError(f"{path}, line {error.lineno}: not Python ({error.msg})") from None
+    except (ValueError, RecursionError, MemoryError) as error:  # a null byte; a nesting that the parser cannot take
+        raise StageError(f"{path}: not Python ({error})") from None
 
 
 @cache
@@ -132,6 +139,7 @@ def serialised(node: object) -> str:
     """A syntax tree as text: node types and fields, without docstrings, positions and empty fields.
 
     Ours, since `ast.dump` differs between Python's versions: newer ones add fields, which are empty for older sources.
+    Constants are in ASCII: which characters `repr` escapes depends on the Unicode version.
     """
     if isinstance(node, ast.AST):
         fields = []
@@ -145,7 +153,7 @@ def serialised(node: object) -> str:
         return f"{type(node).__name__}({','.join(fields)})"
     if isinstance(node, list):
         return f"[{','.join(map(serialised, node))}]"
-    return f"{type(node).__name__}:{node!r}"
+    return f"{type(node).__name__}:{node!a}"
 
 
 def _without_docstring(body: object) -> object:
