@@ -147,6 +147,8 @@ def serialised(node: object) -> str:
             value = getattr(node, name, None)
             if name == "body" and isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 value = _without_docstring(value)
+            elif name == "values" and isinstance(node, ast.JoinedStr):
+                value = [part for part in node.values if not _is_empty_text(part)]
             if name in ("type_comment", "kind", "ctx", "type_ignores") or value is None or value == []:
                 continue
             fields.append(f"{name}={serialised(value)}")
@@ -154,6 +156,11 @@ def serialised(node: object) -> str:
     if isinstance(node, list):
         return f"[{','.join(map(serialised, node))}]"
     return f"{type(node).__name__}:{node!a}"
+
+
+def _is_empty_text(node: ast.expr) -> bool:
+    """Whether a part of an f-string is the empty text that Python 3.12 has behind a nested format."""
+    return isinstance(node, ast.Constant) and node.value == ""
 
 
 def _without_docstring(body: object) -> object:
