@@ -1,54 +1,64 @@
-"""The transformed copy of the training images that the paper adds back to the training set (III-B).
+"""Transformed training images (III-B): random rotation, colour jitter and horizontal flip.
 
-Image i is transformed with a generator seeded from (seed, i), so the copy depends neither on how the work is divided
-nor on the number of processes.
+Image i is transformed in epoch e with a generator seeded from (seed, i, e), so it depends neither on how the work is
+divided nor on what was drawn before. Epoch 0 is the copy that preprocess makes and an appending cell trains on; a cell
+with fresh augmentation trains on those of its epochs, from 1 on.
 """
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
-from os import cpu_count
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torchvision.transforms import v2
 
-from stages.config.params import Augmentation
 
-CHUNK = 2500  # images a task: small enough for a progress line, large enough to hide the cost of sending them
+class Augmentation(NamedTuple):
+    """How strongly images are transformed; params.yaml says what each number means."""
+
+    seed: int
+    rotation_degrees: float
+    brightness: float
+    contrast: float
+    saturation: float
+    hue: float
+    flip_probability: float
+
+    @classmethod
+    def of(cls, description: Mapping[str, Any]) -> Self:
+        """As preprocess's dataset.json has it, from which the copies there were made."""
+        return cls(**description["made_from"]["settings"]["augmentation"])
 
 
-def transforms(settings: Augmentation) -> Callable[[torch.Tensor], torch.Tensor]:
+def transforms(augmentation: Augmentation) -> Callable[[torch.Tensor], torch.Tensor]:
     """Random rotation, colour jitter and horizontal flip, in the order in which the paper lists them."""
     return v2.Compose(
         [
-            v2.RandomRotation(settings.rotation_degrees),
-            v2.ColorJitter(settings.brightness, settings.contrast, settings.saturation, settings.hue),
-            v2.RandomHorizontalFlip(settings.flip_probability),
+            v2.RandomRotation(augmentation.rotation_degrees),
+            v2.ColorJitter(augmentation.brightness, augmentation.contrast, augmentation.saturation, augmentation.hue),
+            v2.RandomHorizontalFlip(augmentation.flip_probability),
         ]
     )
 
 
-def augment_chunk(images: NDArray[np.uint8], first: int, settings: Augmentation) -> NDArray[np.uint8]:
-    """Transform images of shape (n, channels, height, width); the first has index `first` in the training split."""
-    torch.set_num_threads(1)
-    transform = transforms(settings)
-    copies = np.empty_like(images)
-    for offset, image in enumerate(images):
-        torch.manual_seed(image_seed(settings.seed, first + offset))
-        copies[offset] = transform(torch.from_numpy(image.copy())).numpy()
-    return copies
+def augment(images: NDArray[np.uint8], augmentation: Augmentation, first: int = 0, epoch: int = 0) -> NDArray[np.uint8]:
+    """Transform images of shape (n, channels, height, width); the first has index `first` in the training split.
+
+    The state of PyTorch's generator on the processor is put back; no other generator is touched.
+    """
+    transform = transforms(augmentation)
+    transformed = np.empty_like(images)
+    state = torch.get_rng_state()
+    try:
+        for offset, image in enumerate(images):
+            torch.default_generator.manual_seed(image_seed(augmentation.seed, first + offset, epoch))
+            transformed[offset] = transform(torch.from_numpy(image.copy())).numpy()
+    finally:
+        torch.set_rng_state(state)
+    return transformed
 
 
-def image_seed(seed: int, index: int) -> int:
-    """The seed of one image's transforms."""
-    return int(np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0] >> 1)
-
-
-def augment(images: NDArray[np.uint8], settings: Augmentation) -> Iterator[NDArray[np.uint8]]:
-    """Transform all images, chunk by chunk in order, on all cores."""
-    starts = range(0, len(images), CHUNK)
-    with ProcessPoolExecutor(max_workers=cpu_count(), mp_context=get_context("spawn")) as pool:
-        chunks = [images[start : start + CHUNK] for start in starts]
-        yield from pool.map(augment_chunk, chunks, starts, [settings] * len(chunks))
+def image_seed(seed: int, index: int, epoch: int = 0) -> int:
+    """The seed of one image's transforms in one epoch."""
+    return int(np.random.SeedSequence([seed, index, epoch]).generate_state(1, np.uint64)[0] >> 1)

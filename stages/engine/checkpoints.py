@@ -1,15 +1,16 @@
 """The state of a training after an epoch, in one file from which it goes on to the same bits.
 
-It is a safetensors file whose metadata say what it belongs to (settings, code, data, software, arithmetic), which
-epochs are behind it, and a checksum of all of that and the tensors. It lies beside the run's folder, since DVC deletes
-that before each attempt, and goes when the run is done. Random numbers need no state: each epoch's are derived from the
-seed and its number.
+It is a safetensors file. Its metadata hold the identity of the training (settings, code, data, software, numerics), the
+finished epochs, the machines that trained them, and a checksum of metadata and tensors. It lies beside the run's
+folder, since DVC deletes the folder before each attempt, and is removed when the run is done. Random numbers need no
+state: each epoch derives its own from seed and number.
 """
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -23,35 +24,46 @@ from stages.core.progress import say
 from stages.engine.loop import Epoch, Trainer
 
 
+class Progress(NamedTuple):
+    """What a training has behind it: its epochs, and the machines that `Epoch.machine` indexes."""
+
+    epochs: list[Epoch]
+    machines: list[dict[str, Any]]
+
+
 class Checkpoint:
     """The checkpoint of the run in `folder`. `identity` maps the name of each thing the bits depend on to its value."""
 
-    def __init__(self, folder: Path, identity: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
         self.path = folder.with_name(folder.name + CHECKPOINT)
         self.identity = identity
 
-    def load(self, trainer: Trainer) -> list[Epoch]:
-        """Restore the trainer and return the epochs behind it; none, and a line that says why, if it is refused.
+    def load(self, trainer: Trainer) -> Progress:
+        """Restore the trainer and return its progress; none, and a line that says why, if the checkpoint is refused.
 
         A refused checkpoint is removed: the run starts over.
         """
         sweep(self.path)
         if not self.path.is_file():
-            return []
+            return Progress([], [])
         try:
-            epochs, state = self._read()
+            progress, state = self._read()
             trainer.restore(state)
         except _RefusedError as refusal:
             say(f"{self.path} is not used, the run starts over: {refusal}")
             self.remove()
-            return []
-        say(f"going on after epoch {len(epochs)} of {trainer.run.epochs}, from {self.path}")
-        return epochs
+            return Progress([], [])
+        say(f"going on after epoch {len(progress.epochs)} of {trainer.run.epochs}, from {self.path}")
+        return progress
 
-    def save(self, trainer: Trainer, epochs: list[Epoch]) -> None:
+    def save(self, trainer: Trainer, epochs: Sequence[Epoch], machines: Sequence[Mapping[str, Any]]) -> None:
         """Write the state after `epochs`. Raises StageError when that fails; the checkpoint before it then stays."""
         state = {name: value.cpu() for name, value in trainer.state().items()}
-        words = {"identity": json.dumps(self.identity, sort_keys=True), "epochs": json.dumps(epochs)}
+        words = {
+            "identity": json.dumps(self.identity, sort_keys=True),
+            "epochs": json.dumps(epochs),
+            "machines": json.dumps(machines),
+        }
         try:
             with folder_path(self.path) as temporary:  # safetensors has temporary files of its own
                 save_file(state, temporary, words | {"sha256": _digest(words, state)})
@@ -67,13 +79,13 @@ class Checkpoint:
         """Remove the checkpoint, if there is one."""
         self.path.unlink(missing_ok=True)
 
-    def _read(self) -> tuple[list[Epoch], dict[str, Tensor]]:
+    def _read(self) -> tuple[Progress, dict[str, Tensor]]:
         try:
             with safe_open(self.path, framework="pt") as file:
                 words = file.metadata() or {}
                 state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
             expected = words.pop("sha256")
-            identity, epochs = json.loads(words["identity"]), json.loads(words["epochs"])
+            identity, epochs, machines = (json.loads(words[name]) for name in ("identity", "epochs", "machines"))
         except (SafetensorError, OSError, KeyError, ValueError) as error:
             raise _RefusedError(f"it is torn ({error})") from None
         if _digest(words, state) != expected:
@@ -83,7 +95,7 @@ class Checkpoint:
         different = [name for name in names if identity.get(name) != plain.get(name)]
         if different:
             raise _RefusedError(f"it was written with other {', '.join(different)}")
-        return [Epoch(*epoch) for epoch in epochs], state
+        return Progress([Epoch(*epoch) for epoch in epochs], machines), state
 
 
 class _RefusedError(Exception):

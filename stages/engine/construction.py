@@ -6,40 +6,24 @@ drawn, and torchvision's own class stays the one description of the network.
 """
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable
 
 import torch
 from torch import nn
 
-from stages.core.errors import ParamError
-
 Weighted = nn.Conv2d | nn.Linear
 Rule = Callable[[Weighted], None]
-Option = TypeVar("Option")
-
-
-def choose(key: str, value: object, options: Mapping[Any, Option]) -> Option:
-    """Return the option of that name. Raises ParamError naming the key, the value and the options there are."""
-    if value not in options:
-        raise ParamError(key, value, ", ".join(str(option) for option in options))
-    return options[value]
-
-
-def require_input_size(input_size: int, smallest: int) -> None:
-    """Raise ParamError for an input that would leave some layer without a single pixel."""
-    if input_size < smallest:
-        raise ParamError("input_size", input_size, f"{smallest} or more for this network")
 
 
 def materialise(model: nn.Module, init: str, torchvision_rule: Rule) -> nn.Module:
     """Give a network shaped on the meta device its memory and its first weights; returns the same object.
 
-    `init` is `torchvision` (the family's rule) or `pytorch` (each layer's own default); batch norm starts as identity
-    under both. Weights depend on `torch.manual_seed` alone. Raises ParamError for another `init`, and TypeError for a
-    layer with weights that no rule covers, since its memory would stay uninitialised.
+    `init` is `torchvision` (the family's rule), `pytorch` (each layer's own default) or `xavier`; batch norm starts as
+    identity under each. Weights depend on `torch.manual_seed` alone. Raises TypeError for a layer with weights that no
+    rule covers, since its memory would stay uninitialised.
     """
-    rule = choose("init", init, {"torchvision": torchvision_rule, "pytorch": _pytorch_rule})
+    rules: dict[str, Rule] = {"torchvision": torchvision_rule, "pytorch": pytorch_default, "xavier": xavier_uniform}
+    rule = rules[init]
     model.to_empty(device=torch.get_default_device())
     for layer in model.modules():
         if isinstance(layer, Weighted):
@@ -63,5 +47,18 @@ def default_bias(layer: Weighted) -> None:
         nn.init.uniform_(layer.bias, -bound, bound)
 
 
-def _pytorch_rule(layer: Weighted) -> None:
+def zero_bias(layer: Weighted) -> None:
+    """Set the bias, if there is one, to zero."""
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+
+
+def pytorch_default(layer: Weighted) -> None:
+    """Draw weights and bias from U(-b, b), b = 1 / sqrt(fan_in), as PyTorch's layers do by themselves."""
     layer.reset_parameters()
+
+
+def xavier_uniform(layer: Weighted) -> None:
+    """Draw weights from U(-b, b), b = sqrt(6 / (fan_in + fan_out)); zero biases (Glorot and Bengio 2010, eq. 16)."""
+    nn.init.xavier_uniform_(layer.weight)
+    zero_bias(layer)

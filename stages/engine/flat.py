@@ -1,8 +1,9 @@
-"""All parameters of a network in one piece of memory: float32 masters, and the copies that take part in products.
+"""All parameters of a network in one piece of memory: float32 masters, and low-precision copies for matrix products.
 
-Weights and biases of convolutions and linear layers are multiplied in the arithmetic's format; where that is bfloat16,
-the network holds a bfloat16 copy of them (autocast makes one anew in every step), and their gradients come in it too.
-What an update changes is the float32 master. Batch norm's parameters are float32 throughout.
+Weights and biases of convolutions and linear layers (the matmul parameters) take part in matrix products in the
+training's format. Where that is bfloat16, the network holds a bfloat16 copy of them (autocast makes one anew in every
+step), and their gradients are bfloat16 too. An update changes the float32 master. Batch norm's parameters are float32
+throughout.
 """
 
 from collections.abc import Iterator
@@ -13,11 +14,11 @@ from torch import Tensor, nn
 
 from stages.engine.layers import Convolution, Linear
 
-CHUNK = 1 << 20  # numbers that are updated together: few calls, and the last cache holds them from one to the next
+CHUNK = 1 << 20  # numbers that are updated together: few calls, and the last-level cache holds them between calls
 
 
 class Part(NamedTuple):
-    """A stretch of the parameters: masters (float32), gradients, and the copies (None where masters multiply)."""
+    """A stretch of the parameters: float32 masters, gradients, and copies (None where products take the masters)."""
 
     start: int
     master: Tensor
@@ -26,25 +27,23 @@ class Part(NamedTuple):
 
 
 class FlatParameters:
-    """Moves a network's parameters into flat memory, in place; each `.grad` is a view of it too, and stays there."""
+    """Moves a network's parameters into flat memory, in place; each `.grad` is a view of flat memory too, for good.
+
+    `matmul_params` counts the numbers that take part in matrix products; they come first.
+    """
 
     def __init__(self, model: nn.Module, dtype: torch.dtype) -> None:
         self.model = model
         named = dict(model.named_parameters())
-        multiplied = {
-            f"{prefix}.{name}" if prefix else name
-            for prefix, module in model.named_modules()
-            if isinstance(module, Convolution | Linear)
-            for name, _ in module.named_parameters(recurse=False)
-        }
-        self.names = sorted(named, key=lambda name: name not in multiplied)  # stable: those multiplied come first
-        self.multiplied = sum(named[name].numel() for name in multiplied)
+        matmul_params = matmul_parameter_names(model)
+        self.names = sorted(named, key=lambda name: name not in matmul_params)  # stable: matmul parameters come first
+        self.matmul_params = sum(named[name].numel() for name in matmul_params)
         size = sum(parameter.numel() for parameter in named.values())
         device = next(iter(named.values())).device
-        wide = torch.promote_types(dtype, torch.float32)  # float64, in which tests hold the engine to a plain loop
+        wide = torch.promote_types(dtype, torch.float32)  # tests run in float64, to compare with a plain loop
         self.master = torch.empty(size, dtype=wide, device=device)
-        self.low = torch.empty(self.multiplied, dtype=dtype, device=device) if dtype != wide else None
-        self.copied = self.multiplied if self.low is not None else 0  # how many have their gradient in that format
+        self.low = torch.empty(self.matmul_params, dtype=dtype, device=device) if dtype != wide else None
+        self.copied = self.matmul_params if self.low is not None else 0  # how many have a low-precision gradient
         self.gradient = self.master.new_zeros(size - self.copied)
         self.low_gradient = torch.zeros_like(self.low) if self.low is not None else None
         self.views: dict[str, Tensor] = {}
@@ -54,7 +53,7 @@ class FlatParameters:
             view = _view(self.master, start, parameter)
             view.copy_(parameter.detach())
             self.views[name] = view
-            if self.low is not None and self.low_gradient is not None and name in multiplied:
+            if self.low is not None and self.low_gradient is not None and name in matmul_params:
                 parameter.data = _view(self.low, start, parameter)
                 parameter.grad = _view(self.low_gradient, start, parameter)
             else:
@@ -66,11 +65,11 @@ class FlatParameters:
     def refresh(self) -> None:
         """Make the copies from the masters."""
         if self.low is not None:
-            self.low.copy_(self.master[: self.multiplied])
+            self.low.copy_(self.master[: self.matmul_params])
 
     def clear_accumulated(self) -> None:
-        """Zero the gradients that a backward pass adds to: batch norm's. Those of products are overwritten."""
-        self.gradient[self.multiplied - self.copied :].zero_()
+        """Zero the gradients that a backward pass adds to: batch norm's. It overwrites the matmul parameters'."""
+        self.gradient[self.matmul_params - self.copied :].zero_()
 
     def parts(self) -> Iterator[Part]:
         """The parameters in stretches, those that have a copy in chunks."""
@@ -82,12 +81,22 @@ class FlatParameters:
         yield Part(self.copied, self.master[self.copied :], self.gradient, None)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The network's state with float32 masters for weights: what is saved, and what a later step starts from."""
+        """The network's state as it is saved, with float32 masters for parameters."""
         return {**self.model.state_dict(), **self.views}
 
 
+def matmul_parameter_names(model: nn.Module) -> set[str]:
+    """The names of the weights and biases of convolutions and linear layers."""
+    return {
+        f"{prefix}.{name}" if prefix else name
+        for prefix, module in model.named_modules()
+        if isinstance(module, Convolution | Linear)
+        for name, _ in module.named_parameters(recurse=False)
+    }
+
+
 def _view(memory: Tensor, start: int, parameter: Tensor) -> Tensor:
-    """A view of flat memory with the parameter's shape; a kernel's is (kernels, kh, kw, channels) in memory."""
+    """A view of flat memory with the parameter's shape; a kernel lies there as (kernels, kh, kw, channels)."""
     flat = memory[start : start + parameter.numel()]
     if parameter.dim() < 4:
         return flat.view(parameter.shape)

@@ -1,6 +1,8 @@
 """Images in memory: uint8 arrays on the device, gathered, resized and standardised batch by batch."""
 
-from collections.abc import Iterator
+import hashlib
+import io
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -43,7 +45,7 @@ class Standardise(NamedTuple):
     numerics: Numerics
 
     @classmethod
-    def of(cls, description: dict[str, Any], input_size: int, numerics: Numerics) -> "Standardise":
+    def of(cls, description: Mapping[str, Any], input_size: int, numerics: Numerics) -> "Standardise":
         """From the `dataset.json` that preprocess writes: statistics of the training split, in [0, 1]."""
         shape = (1, -1, 1, 1)
         mean = torch.tensor(description["mean"], dtype=torch.float32, device=numerics.device).view(shape)
@@ -59,19 +61,33 @@ class Standardise(NamedTuple):
         return batch.to(self.numerics.dtype, memory_format=torch.channels_last)
 
 
-def load(folder: Path, images: str, labels: str, device: torch.device, count: int | Literal["all"]) -> Labelled:
-    """Read the first `count` images and labels of two .npy files in `folder` onto the device.
+def load(
+    images: Path, labels: Path, sha256: Mapping[str, str], device: torch.device, count: int | Literal["all"]
+) -> Labelled:
+    """Read the first `count` images and labels of two .npy files onto the device.
 
-    Raises MissingFileError, and CorruptFileError when there are fewer than `count`, or not as many of both.
+    `sha256` has the hash of each file, by its name without `.npy`. Raises MissingFileError, and CorruptFileError for a
+    file with another hash, or when there are fewer than `count`, or not as many of both.
     """
     stop = None if count == "all" else count
-    arrays = [_array(folder / f"{name}.npy")[:stop] for name in (images, labels)]
+    arrays = [read_array(path, sha256.get(path.stem))[:stop] for path in (images, labels)]
     found = [len(array) for array in arrays]
     if len({*found, stop or found[0]}) > 1:
-        raise CorruptFileError(folder / f"{images}.npy", f"{found[0]} images, {found[1]} labels", f"{count} of each")
+        raise CorruptFileError(images, f"{found[0]} images, {found[1]} labels", f"{count} of each")
     return Labelled(
         torch.from_numpy(arrays[0].copy()).to(device), torch.from_numpy(arrays[1].astype(np.int64)).to(device)
     )
+
+
+def read_array(path: Path, sha256: str | None) -> NDArray[np.uint8]:
+    """Read an array from the bytes that were hashed. Raises CorruptFileError when the hash is another one."""
+    if not path.is_file():
+        raise MissingFileError(path, "dvc repro preprocess")
+    content = path.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise CorruptFileError(path, f"sha256 {found}", f"{sha256}, as dataset.json says")
+    return np.load(io.BytesIO(content), allow_pickle=False)
 
 
 def evenly_spread(total: int, count: int | Literal["all"]) -> NDArray[np.int64]:
@@ -82,9 +98,3 @@ def evenly_spread(total: int, count: int | Literal["all"]) -> NDArray[np.int64]:
 def batches(count: int, size: int) -> Iterator[slice]:
     """Consecutive slices of at most `size`; the last one is smaller when `size` does not divide `count`."""
     return (slice(start, min(start + size, count)) for start in range(0, count, size))
-
-
-def _array(path: Path) -> NDArray[np.uint8]:
-    if not path.is_file():
-        raise MissingFileError(path, "dvc repro preprocess")
-    return np.load(path, mmap_mode="r", allow_pickle=False)

@@ -1,14 +1,14 @@
 """Convolutions and linear layers that are matrix products where those are faster, and store gradients in place.
 
-A convolution over a small map is a matrix product of its gathered windows, (N * side^2, kh * kw * channels), with its
-weights, (kernels, kh * kw * channels): in channels-last order neither needs a copy of the weights. Convolution kernels
-of a library (oneDNN) lose to it on the small maps of deep networks; BENCHMARKS.md has the figures. Which of the two
-runs depends on shapes alone, never on a timing, so that bits repeat. Taps of a kernel that only ever meet padding
-(eight of nine over a map of one pixel) take no part, and their gradient stays zero.
+A convolution over a small map is a matrix product (im2col): its windows, (N * side^2, kh * kw * channels), times its
+weights, (kernels, kh * kw * channels). In channels-last order the weights need no copy. On the small maps of deep
+networks this is faster than the library's (oneDNN's) convolution; BENCHMARKS.md has the figures. Which of the two runs
+depends on shapes alone, never on a timing, so that bits repeat. Taps of a kernel that meet only padding (eight of nine
+over a map of one pixel) are left out, and their gradient stays zero.
 
-The gradient of each weight and bias overwrites its `.grad`, which must be there, with zeros, before the first backward
-pass (see `flat.FlatParameters`): 4096 x 4096 gradients in fresh memory cost more than their products. So a layer must
-be used once per step.
+A backward pass overwrites the `.grad` of each weight and bias. It must exist, with zeros, before the first backward
+pass (see `flat.FlatParameters`): allocating 4096 x 4096 gradients costs more than computing them. So a layer must be
+used once per step.
 
 Dropout is here too: PyTorch's own draws a float64 for each number on an AMD processor, this one a float32.
 """
@@ -27,19 +27,19 @@ IMAGE_CHANNELS = 3  # at most; a first layer's windows are too narrow for a prod
 
 
 class Windows(NamedTuple):
-    """The geometry of a square convolution along one side, once the taps that only meet padding are left out."""
+    """The geometry of a square convolution along one side, without the taps that meet only padding."""
 
     side: int  # of the input
     out: int  # of the output
     stride: int
     first: int  # tap that first meets a pixel
-    taps: int
-    before: int  # padding pixels before the first
-    after: int
+    taps: int  # that meet a pixel
+    before: int  # padding pixels before the first pixel
+    after: int  # and after the last one
 
     @classmethod
     def of(cls, side: int, kernel: int, stride: int, padding: int) -> "Windows":
-        """Of an input with that side, under a kernel, stride and padding."""
+        """The geometry for an input of that side and a kernel, stride and padding."""
         out = (side + 2 * padding - kernel) // stride + 1
         first = max(0, padding - (out - 1) * stride)
         taps = min(kernel, side + padding) - first
@@ -52,8 +52,8 @@ class Windows(NamedTuple):
         kept = slice(self.first, self.first + self.taps)
         return weight.permute(0, 2, 3, 1)[:, kept, kept]
 
-    def gather(self, images: Tensor) -> Tensor:
-        """Windows of (n, channels, side, side) -> (n * out^2, taps^2 * channels), known as im2col."""
+    def im2col(self, images: Tensor) -> Tensor:
+        """The windows of (n, channels, side, side) as rows: (n * out^2, taps^2 * channels)."""
         rows = images.permute(0, 2, 3, 1)
         n, _, _, channels = rows.shape
         if self.taps == 1 and not self.before + self.after:
@@ -64,32 +64,32 @@ class Windows(NamedTuple):
         strides = (image, row * self.stride, pixel * self.stride, row, pixel, 1)
         return rows.as_strided(shape, strides).reshape(n * self.out**2, -1)
 
-    def scatter(self, windows: Tensor, n: int) -> Tensor:
-        """Add windows up at the pixels they were gathered from: `gather`'s transpose, known as col2im.
+    def col2im(self, rows: Tensor, n: int) -> Tensor:
+        """The transpose of `im2col`: sum the windows' numbers at the pixels that they were taken from.
 
         It is a product with zeros and ones. Each sum is taken in float32 or wider and rounded once, as in any product.
         """
         if self.taps > 1 or self.before + self.after:
-            places = _places(self, windows.dtype)
-            images = torch.bmm(places.expand(n, -1, -1), windows.view(n, places.shape[1], -1))
+            matrix = _col2im_matrix(self, rows.dtype)
+            images = torch.bmm(matrix.expand(n, -1, -1), rows.view(n, matrix.shape[1], -1))
             return images.view(n, self.side, self.side, -1).permute(0, 3, 1, 2)
-        images = windows.view(n, self.out, self.out, -1)  # of one pixel each
+        images = rows.view(n, self.out, self.out, -1)  # windows of one pixel each
         if self.stride > 1:
-            apart = images.new_zeros(n, self.side, self.side, images.shape[-1])
-            apart[:, :: self.stride, :: self.stride] = images
-            images = apart
+            strided = images
+            images = strided.new_zeros(n, self.side, self.side, strided.shape[-1])
+            images[:, :: self.stride, :: self.stride] = strided
         return images.permute(0, 3, 1, 2)
 
 
 @cache
-def _places(windows: Windows, dtype: torch.dtype) -> Tensor:
-    """Where the windows' numbers come from: (side^2, out^2 * taps^2), 1 where a pixel stands at a place in a window."""
+def _col2im_matrix(windows: Windows, dtype: torch.dtype) -> Tensor:
+    """(side^2, out^2 * taps^2), on the processor: 1 where a pixel is the number at that position of a window."""
     pixels = torch.arange(1.0, windows.side**2 + 1).view(1, 1, windows.side, windows.side)  # 0 is padding
-    return (windows.gather(pixels).flatten() == pixels.view(-1, 1)).to(dtype)
+    return (windows.im2col(pixels).flatten() == pixels.view(-1, 1)).to(dtype)
 
 
 class _ConvolutionFunction(torch.autograd.Function):
-    """Convolution by products or by the library, whichever the shapes call for."""
+    """Convolution by matrix products or by the library, as the shapes decide."""
 
     @staticmethod
     def forward(ctx: Any, images: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int) -> Tensor:
@@ -103,17 +103,17 @@ class _ConvolutionFunction(torch.autograd.Function):
         if not by_product:
             ctx.save_for_backward(images, weight)
             return F.conv2d(images, weight, bias, stride, padding)
-        gathered = windows.gather(images)
-        ctx.save_for_backward(gathered, weight)
+        columns = windows.im2col(images)
+        ctx.save_for_backward(columns, weight)
         shape = (len(images), len(weight), windows.out, windows.out)
         output = torch.empty(
             shape, dtype=images.dtype, device=images.device, memory_format=torch.channels_last
         )  # not a view of the product: a ReLU in place may follow
         rows, kernels = output.permute(0, 2, 3, 1).view(-1, len(weight)), windows.crop(weight).flatten(1).t()
         if bias is None:
-            torch.mm(gathered, kernels, out=rows)
+            torch.mm(columns, kernels, out=rows)
         else:
-            torch.addmm(bias, gathered, kernels, out=rows)
+            torch.addmm(bias, columns, kernels, out=rows)
         return output
 
     @staticmethod
@@ -126,29 +126,29 @@ class _ConvolutionFunction(torch.autograd.Function):
         if ctx.bias is not None:
             torch.sum(rows, 0, out=ctx.bias.grad)
         if weights_by_product:
-            gathered = images if by_product else windows.gather(images)
+            columns = images if by_product else windows.im2col(images)
             kept = windows.crop(weight.grad)
             if kept.is_contiguous():
-                torch.mm(rows.t(), gathered, out=kept.flatten(1))
+                torch.mm(rows.t(), columns, out=kept.flatten(1))
             else:
-                kept.copy_(torch.mm(rows.t(), gathered).view(kept.shape))
-        towards_images = None
+                kept.copy_(torch.mm(rows.t(), columns).view(kept.shape))
+        images_gradient = None
         if by_product:
             if ctx.needs_input_grad[0]:
                 products = torch.mm(rows, windows.crop(weight).flatten(1))
-                towards_images = windows.scatter(products, ctx.images_shape[0])
+                images_gradient = windows.col2im(products, ctx.images_shape[0])
         else:
             mask = (ctx.needs_input_grad[0], not weights_by_product, False)
-            towards_images, towards_weight, _ = torch.ops.aten.convolution_backward(
+            images_gradient, weight_gradient, _ = torch.ops.aten.convolution_backward(
                 gradient, images, weight, None, (ctx.stride,) * 2, (ctx.padding,) * 2, (1, 1), False, (0, 0), 1, mask
             )
-            if towards_weight is not None:
-                weight.grad.copy_(towards_weight)
-        return towards_images, None, None, None, None
+            if weight_gradient is not None:
+                weight.grad.copy_(weight_gradient)
+        return images_gradient, None, None, None, None
 
 
 class _LinearFunction(torch.autograd.Function):
-    """A linear layer whose weight gradient is written where it belongs."""
+    """A linear layer that writes its parameters' gradients in place."""
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -185,7 +185,7 @@ class Dropout(nn.Dropout):
     """Zeros each number with probability p while training, and divides the others by 1 - p; any shape."""
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Draw one float32 for each number, from the default generator of the device, and drop where it is below p."""
+        """Draw one float32 for each number from the device's default generator; drop the number where it is below p."""
         if not self.training or self.p == 0:
             return inputs
         kept = torch.rand(inputs.shape, device=inputs.device) >= self.p
@@ -196,7 +196,7 @@ LAYERS: dict[type[nn.Module], type[nn.Module]] = {nn.Conv2d: Convolution, nn.Lin
 
 
 def swap_layers(model: nn.Module) -> nn.Module:
-    """Let every layer of a network that has a faster kind here be of that kind; same names, same parameters."""
+    """Replace the class of each layer that `LAYERS` has a faster one for, in place; same names, same parameters."""
     for module in model.modules():
         module.__class__ = LAYERS.get(type(module), type(module))
     return model

@@ -14,29 +14,27 @@ from torch import Tensor, nn
 
 from stages.config.settings import Run
 from stages.engine.flat import FlatParameters
-from stages.engine.images import EVALUATION_BATCH, Labelled, Standardise, batches
+from stages.engine.images import Labelled, Standardise, batches
 from stages.engine.layers import swap_layers
-from stages.engine.networks import split_outputs
+from stages.engine.network import split_outputs
 from stages.engine.numerics import Numerics
 from stages.engine.optimizers import Optimizer
+from stages.engine.prediction import accuracy, finite, predict
 from stages.engine.seeding import derive, epoch_order
 from stages.engine.splits import Splits
 
 
-class Predictions(NamedTuple):
-    """Logits as float32 of shape (n, classes) and the mean cross-entropy, on the device."""
-
-    logits: Tensor
-    loss: Tensor
-
-
 class Epoch(NamedTuple):
-    """One epoch: its metrics, as they enter the history, its wall times in seconds, and when it ended."""
+    """One epoch: its metrics, as they enter the history, its wall times in seconds, and when it ended.
+
+    `machine` is an index into the list of the machines that the training has run on.
+    """
 
     metrics: dict[str, Any]
     train_seconds: float
     seconds: float
     ended: float
+    machine: int
 
 
 class Trainer:
@@ -48,7 +46,7 @@ class Trainer:
         self.standardise = standardise
         self.numerics = numerics
         self.parameters = FlatParameters(self.model, numerics.dtype)
-        self.optimizer = Optimizer(run.cell, run.training, self.parameters)
+        self.optimizer = Optimizer(run.cell, self.parameters)
         self.auxiliary_weight = getattr(run.cell, "auxiliary_weight", 0.0)
 
     def step(self, images: Tensor, labels: Tensor) -> Tensor:
@@ -59,7 +57,7 @@ class Trainer:
         return loss.detach()
 
     def steps(self, data: Labelled, number: int) -> Iterator[tuple[Tensor, int]]:
-        """The steps of an epoch, in its order; after each its loss, a scalar, and its number of images."""
+        """Take the steps of epoch `number`; yields after each its loss, a scalar, and its number of images."""
         self.model.train()
         torch.manual_seed(derive(self.run.seed, "dropout", number))
         order = epoch_order(len(data), self.run.seed, number).to(self.numerics.device)
@@ -100,19 +98,20 @@ def train(
     finished: Sequence[Epoch],
     on_epoch: Callable[[Epoch], None],
     on_step: Callable[[int], None],
+    machine: int = 0,
 ) -> str:
     """Train for the run's epochs, after those already `finished`, and return the outcome: `finished` or `diverged`.
 
     A run has diverged when its training loss is no longer finite; it stops after that epoch, since no later step can
     bring the weights back. `on_epoch` is called after each epoch, `on_step` after each step with its number of
-    images.
+    images. `machine` is noted in each epoch.
     """
     diverged = any(epoch.metrics["train_loss"] is None for epoch in finished)
     for number in range(len(finished) + 1, trainer.run.epochs + 1):
         if diverged:
             break
         start = time.perf_counter()
-        loss = trainer.epoch(splits.train, number, on_step)
+        loss = trainer.epoch(splits.of_epoch(number), number, on_step)
         trained = time.perf_counter()
         metrics = {"epoch": number, "train_loss": finite(loss)}
         for name, part in (("train", splits.sample), ("validation", splits.validation)):
@@ -120,7 +119,7 @@ def train(
             metrics[f"{name}_accuracy"] = accuracy(predicted.logits, part.labels)
             metrics["train_sample_loss" if name == "train" else "validation_loss"] = finite(predicted.loss.item())
         diverged = metrics["train_loss"] is None
-        on_epoch(Epoch(metrics, trained - start, time.perf_counter() - start, time.time()))
+        on_epoch(Epoch(metrics, trained - start, time.perf_counter() - start, time.time(), machine))
     return "diverged" if diverged else "finished"
 
 
@@ -132,24 +131,3 @@ def total_loss(outputs: Any, labels: Tensor, auxiliary_weight: float) -> Tensor:
     for head in auxiliary:
         loss = loss + auxiliary_weight * F.cross_entropy(head.to(wide), labels)
     return loss
-
-
-@torch.inference_mode()
-def predict(model: nn.Module, data: Labelled, standardise: Standardise) -> Predictions:
-    """Evaluate a placed network, or one in training, in evaluation mode and in the order of the images."""
-    model.eval()
-    logits = []
-    for part in batches(len(data), EVALUATION_BATCH):
-        logits.append(split_outputs(model(standardise(data.images[part])))[0].float())
-    joined = torch.cat(logits)
-    return Predictions(joined, F.cross_entropy(joined, data.labels))
-
-
-def accuracy(logits: Tensor, labels: Tensor) -> float:
-    """The share of images whose largest logit is that of their label."""
-    return int((logits.argmax(1) == labels).sum().item()) / len(labels)
-
-
-def finite(value: float) -> float | None:
-    """`value`, or None where it is infinite or not a number: JSON has neither."""
-    return value if value - value == 0 else None

@@ -1,15 +1,16 @@
-"""Where and how the arithmetic is done: device, threads, precision, determinism."""
+"""Where and in which format numbers are computed: device, threads, precision, determinism."""
 
 import os
 from typing import Any, Literal, NamedTuple
 
 import torch
 
-from stages.config.params import Device
 from stages.config.settings import Precision
 from stages.core.errors import ParamError
 from stages.core.progress import say
 from stages.engine.memory import keep_pages
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
 
 
 class Numerics(NamedTuple):
@@ -21,7 +22,7 @@ class Numerics(NamedTuple):
 
     @property
     def precision(self) -> str:
-        """The format of products, as it stands in the run record."""
+        """The format of matrix products, as it stands in the run record."""
         return str(self.dtype).removeprefix("torch.")
 
     def describe(self) -> dict[str, Any]:
@@ -42,26 +43,25 @@ class Numerics(NamedTuple):
         }
 
 
-def set_up(precision: Precision, threads: int | Literal["auto"], device: Device = "auto") -> Numerics:
-    """Fix the arithmetic of this process.
+def set_up(precision: Precision, threads: int, device: Device = "auto") -> Numerics:
+    """Fix how this process computes.
 
     `auto` precision is bfloat16 where the device multiplies it natively, else float32, which is said. `auto` device is
-    a CUDA GPU if PyTorch finds one, else the processor. Raises ParamError for a device that is not there.
+    a CUDA GPU if PyTorch finds one, else the processor. Raises ParamError for a device that is not there, and for
+    bfloat16 on a device without it.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic products; read when CUDA starts
     chosen = find_device(device)
+    dtype = find_format(precision, chosen)
     keep_pages()
-    if threads != "auto":
-        torch.set_num_threads(threads)
+    torch.set_num_threads(threads)
     torch.set_flush_denormal(True)  # denormals slow a CPU many times over; on for every run, since it changes bits
     torch.use_deterministic_algorithms(True)
     # bit-identical without, and most of that mode's cost
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    if precision == "auto":
-        precision = "bfloat16" if multiplies_bfloat16(chosen) else "float32"
-        if precision == "float32":
-            say(f"{chosen.type} has no native bfloat16 here: float32, slower and with other bits")
-    return Numerics(chosen, getattr(torch, precision), torch.get_num_threads())
+    torch.backends.cudnn.allow_tf32 = False  # float32 is float32 on a GPU too: TF32 keeps 10 bits of its 23
+    torch.backends.cuda.matmul.allow_tf32 = False
+    return Numerics(chosen, dtype, torch.get_num_threads())
 
 
 def find_device(wanted: Device) -> torch.device:
@@ -72,6 +72,20 @@ def find_device(wanted: Device) -> torch.device:
     if not there[wanted]:
         raise ParamError("device", wanted, ", ".join(["auto", *(name for name, found in there.items() if found)]))
     return torch.device(wanted)
+
+
+def find_format(precision: Precision, device: torch.device) -> torch.dtype:
+    """The format of matrix products on a device. Raises ParamError for bfloat16 that the device does not multiply."""
+    if precision == "float32":
+        return torch.float32
+    if multiplies_bfloat16(device):
+        return torch.bfloat16
+    name = "processor" if device.type == "cpu" else f"{device.type} device"
+    if precision == "bfloat16":
+        hint = f"float32 (`precision` of the budget in params.yaml), since this {name} has no native bfloat16"
+        raise ParamError("precision", precision, hint)
+    say(f"this {name} has no native bfloat16: float32, slower and with other bits")
+    return torch.float32
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:

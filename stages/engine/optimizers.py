@@ -10,10 +10,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from stages.config.settings import Cell, Training
+from stages.config.settings import Adam, Rmsprop, Sgd
+from stages.config.settings import Optimizer as OptimizerSettings
 from stages.engine.flat import FlatParameters, Part
 
-FOREVER = 1e9  # a step number at which Adam's bias corrections are 1
+BIAS_CORRECTED_STEP = 1e9  # a step number at which Adam's bias corrections are 1
 
 
 class Optimizer:
@@ -23,19 +24,16 @@ class Optimizer:
     `state` holds what a later step depends on, by the names that torch.optim has: flat float32 tensors, and `step`.
     """
 
-    def __init__(self, cell: Cell, training: Training, parameters: FlatParameters) -> None:
-        self.cell = cell
-        self.training = training
+    def __init__(self, settings: OptimizerSettings, parameters: FlatParameters) -> None:
+        self.settings = settings
         self.parameters = parameters
         master = parameters.master
-        names = {"adam": ["exp_avg", "exp_avg_sq"], "rmsprop": ["square_avg"], "sgd": ["momentum_buffer"]}
-        kept = names[cell.optimizer] if cell.optimizer != "sgd" or cell.momentum else []
-        self.state = {name: torch.zeros_like(master) for name in kept}
+        self.state = {name: torch.zeros_like(master) for name in moment_names(settings)}
         self.state["step"] = torch.zeros((), device=master.device)
         parts = list(parameters.parts())
         longest = max(len(part.master) for part in parts)
-        self.wide = master.new_empty(longest)  # a part's gradient in the masters' format
-        self.scratch = master.new_zeros(longest if cell.optimizer == "rmsprop" else 0)  # see _adam
+        self.wide_gradient = master.new_empty(longest)  # a part's gradient in the masters' format
+        self.discarded_moment = master.new_zeros(longest if isinstance(settings, Rmsprop) else 0)  # see _rmsprop
         self.updates = [(part, self._update(part)) for part in parts]
 
     @torch.no_grad()
@@ -46,40 +44,58 @@ class Optimizer:
             if part.copy is None:
                 update()
                 continue
-            self.wide[: len(part.gradient)].copy_(part.gradient)
+            self.wide_gradient[: len(part.gradient)].copy_(part.gradient)
             update()
             part.copy.copy_(part.master)
         self.parameters.clear_accumulated()
 
     def _update(self, part: Part) -> Callable[[], object]:
-        """What updates the masters of a part, from its gradient or, where they have copies, from `wide`."""
-        gradient = part.gradient if part.copy is None else self.wide[: len(part.master)]
+        """What updates the masters of a part, from its gradient or, where they have copies, from `wide_gradient`."""
+        gradient = part.gradient if part.copy is None else self.wide_gradient[: len(part.master)]
         moments = [value[part.start :][: len(part.master)] for value in self.state.values() if value.dim()]
-        if self.cell.optimizer == "sgd":
-            return self._sgd(part.master, gradient, moments)
-        return self._adam(part.master, gradient, *moments)
+        match self.settings:
+            case Sgd():
+                return self._sgd(self.settings, part.master, gradient, moments)
+            case Adam():
+                return self._adam(self.settings, part.master, gradient, *moments)
+            case Rmsprop():
+                return self._rmsprop(self.settings, part.master, gradient, *moments)
+        raise TypeError(f"no update for {type(self.settings).__name__}")
 
-    def _sgd(self, master: Tensor, gradient: Tensor, momentum: list[Tensor]) -> Callable[[], object]:
+    def _sgd(self, sgd: Sgd, master: Tensor, gradient: Tensor, momentum: list[Tensor]) -> Callable[[], object]:
         """The first step needs no case of its own: from a momentum of zero it is what PyTorch's is."""
         return partial(
-            torch._fused_sgd_, [master], [gradient], momentum, lr=self.cell.lr, momentum=self.cell.momentum,
-            weight_decay=self.training.weight_decay, dampening=0.0, nesterov=False, maximize=False,
-            is_first_step=False,
+            torch._fused_sgd_, [master], [gradient], momentum, lr=sgd.lr, momentum=sgd.momentum,
+            weight_decay=sgd.weight_decay, dampening=0.0, nesterov=False, maximize=False, is_first_step=False,
         )  # fmt: skip
 
-    def _adam(self, master: Tensor, gradient: Tensor, *moments: Tensor) -> Callable[[], object]:
-        """Adam, and RMSprop as Adam with beta1 = 0: its first moment is the gradient itself.
-
-        Each part writes that over the one before it, where whatever is finite counts nothing.
-        """
-        adam, rmsprop = self.training.adam, self.training.rmsprop
-        if self.cell.optimizer == "adam":
-            step, (first, second) = self.state["step"], moments
-            constants = {"beta1": adam.beta1, "beta2": adam.beta2, "eps": adam.eps}
-        else:
-            step, first, (second,) = torch.full_like(self.state["step"], FOREVER), self.scratch[: len(master)], moments
-            constants = {"beta1": 0.0, "beta2": rmsprop.alpha, "eps": rmsprop.eps}
+    def _adam(
+        self, adam: Adam, master: Tensor, gradient: Tensor, first: Tensor, second: Tensor
+    ) -> Callable[[], object]:
+        """Adam with PyTorch's bias corrections."""
         return partial(
-            torch._fused_adam_, [master], [gradient], [first], [second], [], [step], lr=self.cell.lr,
-            weight_decay=self.training.weight_decay, amsgrad=False, maximize=False, **constants,
+            torch._fused_adam_, [master], [gradient], [first], [second], [], [self.state["step"]], lr=adam.lr,
+            beta1=adam.beta1, beta2=adam.beta2, eps=adam.eps, weight_decay=adam.weight_decay, amsgrad=False,
+            maximize=False,
         )  # fmt: skip
+
+    def _rmsprop(self, rmsprop: Rmsprop, master: Tensor, gradient: Tensor, square: Tensor) -> Callable[[], object]:
+        """RMSprop as Adam with beta1 = 0, whose first moment is then the gradient itself.
+
+        The buffer of the first moment is shared by all parts: beta1 = 0 discards its old value, as long as that is
+        finite.
+        """
+        step, first = torch.full_like(self.state["step"], BIAS_CORRECTED_STEP), self.discarded_moment[: len(master)]
+        return partial(
+            torch._fused_adam_, [master], [gradient], [first], [square], [], [step], lr=rmsprop.lr, beta1=0.0,
+            beta2=rmsprop.alpha, eps=rmsprop.eps, weight_decay=rmsprop.weight_decay, amsgrad=False, maximize=False,
+        )  # fmt: skip
+
+
+def moment_names(settings: OptimizerSettings) -> list[str]:
+    """The moments that an optimizer keeps, by torch.optim's names."""
+    if isinstance(settings, Adam):
+        return ["exp_avg", "exp_avg_sq"]
+    if isinstance(settings, Rmsprop):
+        return ["square_avg"]
+    return ["momentum_buffer"] if isinstance(settings, Sgd) and settings.momentum else []

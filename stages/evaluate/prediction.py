@@ -1,7 +1,11 @@
-"""A trained network's predictions on the test split, with the arithmetic of its training."""
+"""A trained network's predictions on the test split: plain PyTorch in float32, whatever format the training had.
 
+bfloat16 logits tie in some images, and another machine could then not repeat the predictions.
+"""
+
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -9,19 +13,18 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import nn
 
-from stages.config.settings import Run
+from stages.config.settings import Cell
 from stages.core.errors import CorruptFileError
-from stages.core.filenames import WEIGHTS
 from stages.engine.images import Labelled, Standardise, evenly_spread, load
-from stages.engine.loop import finite, predict
-from stages.engine.network import network_of, place
-from stages.engine.numerics import Numerics, set_up
+from stages.engine.network import network_of
+from stages.engine.numerics import set_up
+from stages.engine.prediction import finite, predict
 
 
 class Predicted(NamedTuple):
     """Logits of shape (n, classes), labels of shape (n,), the mean loss (None: not finite), and how it was computed.
 
-    `images` (n, channels, height, width) are what was predicted, `places` (n,) their indices in the test split.
+    `images` (n, channels, height, width) are what was predicted, `test_indices` (n,) their indices in the test split.
 
     A diverged network's logits may be NaN. `numpy.argmax` takes the first NaN of a row for its largest, so that its
     predictions are counted like any other's, and come out at chance.
@@ -32,47 +35,57 @@ class Predicted(NamedTuple):
     loss: float | None
     numerics: dict[str, Any]
     images: NDArray[np.uint8]
-    places: NDArray[np.int64]
+    test_indices: NDArray[np.int64]
 
     @property
     def classes(self) -> NDArray[np.uint8]:
-        """The class that each image is taken for."""
+        """The class that is predicted for each image."""
         return self.logits.argmax(1).astype(np.uint8)
 
 
-def predict_test(record: dict[str, Any], folder: Path, data: dict[str, Any], test: Path, count: int) -> Predicted:
+def predict_test(
+    cell: Cell,
+    weights: Path,
+    trained_with: Mapping[str, Any],
+    description: Mapping[str, Any],
+    test: Path,
+    count: int | Literal["all"],
+) -> Predicted:
     """Predict `count` test images, spread evenly over the split.
 
-    `record` is the run record in `folder`, `data` preprocess's dataset.json, `test` the folder of the test arrays.
+    `weights` is the cell's trained safetensors file, `trained_with` the `numerics` of its run record: testing takes its
+    device and its number of threads. `test` is the folder of the test arrays that `description` (preprocess's
+    dataset.json) describes.
     """
-    run = Run.model_validate(record["config"])
-    device = record["device"].partition(":")[0]  # `cuda: name` of a training on CUDA
-    numerics = set_up(record["precision"], record["threads"], device)
-    places = evenly_spread(data["images"]["test"], count)
-    part = chosen_images(test, data["images"]["test"], places, numerics)
-    standardise = Standardise.of(data, run.cell.input_size, numerics)
-    predicted = predict(trained_network(run, data, folder, numerics), part, standardise)
+    device = trained_with["device"].partition(":")[0]  # `cuda: name` of a training on CUDA
+    numerics = set_up("float32", trained_with["threads"], device)
+    total = description["images"]["test"]
+    test_indices = evenly_spread(total, count)
+    part = load_test(test, description["sha256"], total, numerics.device).take(test_indices)
+    standardise = Standardise.of(description, cell.input_size, numerics)
+    predicted = predict(trained_network(cell, description, weights, numerics.device), part, standardise)
     return Predicted(
         predicted.logits.cpu().numpy(),
         part.labels.cpu().numpy().astype(np.uint8),
         finite(predicted.loss.item()),
         numerics.describe(),
         part.images.cpu().numpy(),
-        places,
+        test_indices,
     )
 
 
-def trained_network(run: Run, data: dict[str, Any], folder: Path, numerics: Numerics) -> nn.Module:
-    """The run's network with its weights, on the device."""
+def trained_network(cell: Cell, description: Mapping[str, Any], weights: Path, device: torch.device) -> nn.Module:
+    """The cell's network with trained weights, on the device, channels last as its input is."""
     with torch.device("meta"):  # the weights are read, not drawn
-        model = network_of(run, data)
-    model.load_state_dict(load_file(folder / WEIGHTS), assign=True)
-    return place(model, numerics)
+        model = network_of(cell, description)
+    model.load_state_dict(load_file(weights), assign=True)
+    return model.to(device).to(memory_format=torch.channels_last)
 
 
-def chosen_images(test: Path, every: int, places: NDArray[np.int64], numerics: Numerics) -> Labelled:
-    """The images at `places` of the test split's `every`. Raises CorruptFileError when there are more or fewer."""
-    whole = load(test, "images", "labels", numerics.device, "all")
-    if not len(whole.images) == len(whole.labels) == every:
-        raise CorruptFileError(test, f"{len(whole.images)} images, {len(whole.labels)} labels", f"{every} of each")
-    return whole.take(places)
+def load_test(test: Path, sha256: Mapping[str, str], total: int, device: torch.device) -> Labelled:
+    """The whole test split. Raises CorruptFileError when it is not the one that `sha256` (of dataset.json) names."""
+    hashes = {name: sha256[f"test_{name}"] for name in ("images", "labels")}
+    whole = load(test / "images.npy", test / "labels.npy", hashes, device, "all")
+    if len(whole) != total:
+        raise CorruptFileError(test, f"{len(whole)} images", f"{total}")
+    return whole

@@ -6,9 +6,11 @@ wrongly there. So a stage takes a `Provenance` as it starts, and asserts as it e
 
 import hashlib
 import json
+import math
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -20,7 +22,7 @@ from pydantic import Field
 
 from stages.core.errors import CorruptFileError, MissingFileError, StageError
 from stages.core.files import file_hash
-from stages.records.fingerprint import Fingerprint, Kind, fingerprint
+from stages.records.fingerprint import Fingerprint, Kind, fingerprint, loaded_outside
 from stages.records.record import Count, Md5, NonEmptyStr, Section
 from stages.records.spec import Spec
 
@@ -30,6 +32,7 @@ OF_BITS = ("MKL_", "ONEDNN_", "DNNL_", "ATEN_", "CUBLAS_")  # variables that cho
 OF_SPEED = ("OMP_", "GOMP_", "MALLOC_", "GLIBC_")
 _PACKAGES = ("torch", "torchvision", "numpy", "safetensors", "scikit-learn", "pydantic", "dvc", "mlflow")
 _DIFF = ("diff", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--src-prefix=a/", "--dst-prefix=b/")
+_COARSE = 2.0  # seconds by which a file's date may be behind the clock
 _LONGEST_DIFFERENCE = 1 << 20  # characters of uncommitted changes that a record holds
 
 
@@ -109,11 +112,12 @@ def snapshot_inputs(kind: Kind, stage: str, spec: Spec, spec_path: Path, inputs:
     )
 
 
-def assert_unchanged(taken: Provenance, kind: Kind, stage: str, spec: Spec) -> None:
+def assert_unchanged(taken: Provenance, kind: Kind, stage: str, spec: Spec, started: float) -> None:
     """Raise StageError when what was `taken` at the start is no longer so: DVC would record what is there now.
 
-    Code and spec are compared by what decides this number: neither a comment that is edited meanwhile nor, for a
-    training, the code of testing ends it. Inputs are compared by their bytes; a new date is no change.
+    Code and spec are compared by what decides this number: neither an edited comment nor, for a training, edited code
+    of testing is a change. An input with a date later than `started` (seconds since the epoch) is compared by its
+    bytes: a date alone is no change.
     """
     changed = []
     if not _asks_for(Path(taken.spec.path), kind, spec):
@@ -123,7 +127,9 @@ def assert_unchanged(taken: Provenance, kind: Kind, stage: str, spec: Spec) -> N
         modules = now.modules.keys() | taken.code.modules.keys()
         changed += sorted(path for path in modules if now.modules.get(path) != taken.code.modules.get(path))
     for path, found in taken.inputs.items():
-        if not Path(path).exists() or hash_dependency(Path(path)).md5 != found.md5:
+        if not Path(path).exists() or (
+            _touched_since(Path(path), started) and hash_dependency(Path(path)).md5 != found.md5
+        ):
             changed.append(path)
     if changed:
         raise StageError(
@@ -138,6 +144,35 @@ def _asks_for(path: Path, kind: Kind, spec: Spec) -> bool:
     except StageError:
         return False
     return now.cell == spec.cell and now.parameters(kind) == spec.parameters(kind)
+
+
+def _touched_since(path: Path, started: float) -> bool:
+    """Whether a file, or anything in a folder, was written, moved in or removed since, as far as dates tell."""
+    entries = [path, *(path.rglob("*") if path.is_dir() else ())]
+    return any(_last_date(entry) >= started - _COARSE for entry in entries)
+
+
+def _last_date(path: Path) -> float:
+    """When a file, or the link to it, was last written or moved; infinity where there is none."""
+    try:
+        return max(date for found in (path.lstat(), path.stat()) for date in (found.st_mtime, found.st_ctime))
+    except FileNotFoundError:
+        return math.inf
+
+
+def assert_modules(kind: Kind, family: str, allowed: Sequence[str]) -> None:
+    """Raise StageError when this command has loaded a module of ours that its fingerprint does not know.
+
+    Only of a command of its own (`python -m stages.train`): another process may have loaded whatever it likes.
+    """
+    command = getattr(sys.modules["__main__"], "__spec__", None)
+    if command is None or not command.name.startswith("stages."):
+        return
+    if outside := loaded_outside(kind, family, allowed):
+        raise StageError(
+            f"{', '.join(outside)} took part and is not in the fingerprint of {kind}: import it where the code that "
+            "uses it stands (stages/records/fingerprint.py says how modules are found)"
+        )
 
 
 def source_hashes() -> dict[str, str]:

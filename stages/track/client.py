@@ -1,16 +1,18 @@
-"""The stage's end of the mirror: tells MLflow of one run, never raises, and waits at most `PATIENCE` in all."""
+"""The stage's end of the mirror: records one run in MLflow, never raises, and waits at most `PATIENCE` in all."""
 
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from stages.config.params import Params
 from stages.core.progress import say
+from stages.records.evaluation import Evaluation
 from stages.records.provenance import timestamp
-from stages.track.describe import description, finite, milliseconds
+from stages.track.describe import TrainingStart, description, finite, milliseconds, tested_metrics, tested_tags
 from stages.track.process import MirrorProcess
 from stages.track.uri import said, tracking_uri
 
@@ -27,10 +29,10 @@ class Mirror:
         self.process: MirrorProcess | None = None  # from the first event on: a stage with nothing to say starts none
         self.answers: dict[str, Any] = {}
 
-    def start(self, record: dict[str, Any], params: Params) -> None:
+    def start(self, start: TrainingStart, params: Params) -> None:
         """Open the run of a training."""
         with self._harmless():
-            self._send({"event": "open", "description": description(record, params)})
+            self._send({"event": "open", "description": description(start, params)})
 
     def resume(self, run_id: str) -> None:
         """Add to a run that a training opened; its status and its end stay as they are."""
@@ -113,6 +115,16 @@ class Mirror:
             yield
         except Exception as error:
             self._fail(f"{type(error).__name__}: {error}")
+
+
+def mirror_evaluation(mirror: Mirror, result: Evaluation, artifacts: Sequence[Path]) -> None:
+    """Add a result and its files to the run that `mirror` resumed: that of its training, if there is one."""
+    if result.run.mlflow is None:
+        say("warning: the training has no MLflow run, so its test metrics are in files only")
+        return
+    ended = datetime.fromisoformat(result.times.ended).timestamp()
+    mirror.metrics(tested_metrics(result), step=0, at=ended)  # at a later step MLflow draws a lone dot, not a bar
+    mirror.close(artifacts, tested_tags(result), None)
 
 
 def _milliseconds(seconds: float | None) -> int:

@@ -1,15 +1,50 @@
-"""What MLflow is told of a run: names, parameters, tags and data set, from the run record and params.yaml alone."""
+"""What the MLflow run of a training says: names, parameters, tags, data set, from the records and params.yaml alone."""
 
 import json
 import math
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple, Self
 
-from stages.config.params import Params, flatten
-from stages.core.files import json_hash
+from stages.config.params import Params
+from stages.config.settings import Run
+from stages.core.files import flatten, json_hash
+from stages.records.data import DatasetDescription
+from stages.records.evaluation import Evaluation
+from stages.records.provenance import GitState
+from stages.records.run import Epoch, TrainingRun
 
-# Petroff's eight colours (arXiv:2107.02270), told apart by colour-blind readers too; MLflow's own may be given twice.
+# Petroff's eight colours (arXiv:2107.02270), distinct to colour-blind readers too; MLflow's own may be given twice.
 _COLOURS = ("#1845fb", "#ff5e02", "#c91f16", "#c849a9", "#adad7d", "#86c8dd", "#578dff", "#656364")
+
+
+class TrainingStart(NamedTuple):
+    """What is known of a training when it starts; `folder` is that of the training arrays, `started` ISO 8601."""
+
+    cell: str
+    budget: str
+    seed: int
+    stage: str
+    settings: Run
+    git: GitState
+    data: DatasetDescription
+    folder: str
+    started: str
+
+    @classmethod
+    def of(cls, run: TrainingRun) -> Self:
+        """The start of a recorded training."""
+        folder, _ = run.training_arrays
+        return cls(
+            run.cell,
+            run.budget,
+            run.seed,
+            run.stage,
+            run.config,
+            run.provenance.git,
+            run.data,
+            folder,
+            run.times.started,
+        )
 
 
 def placement(params: Params, dataset: str, name: str) -> tuple[str, str, dict[str, str]]:
@@ -26,60 +61,63 @@ def placement(params: Params, dataset: str, name: str) -> tuple[str, str, dict[s
     return f"Other cells on {dataset}", name, {}
 
 
-def description(record: dict[str, Any], params: Params) -> dict[str, Any]:
-    """Everything with which a run is opened; times in milliseconds since the epoch."""
-    dataset, _, name = record["cell"].partition("/")
+def description(start: TrainingStart, params: Params) -> dict[str, Any]:
+    """Everything with which a run is opened, as JSON data; times in milliseconds since the epoch."""
+    dataset, _, name = start.cell.partition("/")
     experiment, run_name, tags = placement(params, dataset, name)
     return {
         "experiment": experiment,
         "run_name": run_name,
-        "start_time": milliseconds(record["times"]["started"]),
-        "parameters": parameters(record["config"]),
-        "tags": tags | run_tags(record),
-        "dataset": dataset_input(record),
+        "start_time": milliseconds(start.started),
+        "parameters": parameters(start.settings),
+        "tags": tags | run_tags(start),
+        "dataset": dataset_input(start),
     }
 
 
-def run_tags(record: dict[str, Any]) -> dict[str, str]:
+def run_tags(start: TrainingStart) -> dict[str, str]:
     """The tags that place a run in the pipeline and in the history of the sources."""
     return {
-        "cell": record["cell"],
-        "budget": record["budget"],
-        "seed": str(record["seed"]),
-        "dvc_stage": record["stage"],
-        "git_commit": record["git"]["commit"],
-        "git_dirty": str(record["git"]["dirty"]).lower(),
-        "mlflow.source.name": "stages/train.py",
+        "cell": start.cell,
+        "budget": start.budget,
+        "seed": str(start.seed),
+        "dvc_stage": start.stage,
+        "git_commit": start.git.commit,
+        "git_dirty": str(start.git.dirty).lower(),
+        "mlflow.source.name": "stages/train/__main__.py",
         "mlflow.source.type": "LOCAL",
-        "mlflow.source.git.commit": record["git"]["commit"],
+        "mlflow.source.git.commit": start.git.commit,
     }
 
 
-def dataset_input(record: dict[str, Any]) -> dict[str, str]:
+def dataset_input(start: TrainingStart) -> dict[str, str]:
     """The training images as an MLflow data set; the digest is the start of the sha256 of their array."""
-    folder = next(path for path in record["deps"] if not path.startswith("stages/"))
-    data = record["data"]
     return {
-        "name": f"{data['title']} training split",
-        "digest": data["sha256"]["train_images"][:16],
+        "name": f"{start.data.dataset.upper()} training split",
+        "digest": start.data.sha256["train_images"][:16],
         "source_type": "local",
-        "source": json.dumps({"uri": folder}),
+        "source": json.dumps({"uri": start.folder}),
     }
 
 
-def parameters(config: dict[str, Any]) -> dict[str, str]:
-    """A run's settings under dotted names, as MLflow prints them."""
-    return {name: str(value) for name, value in flatten(config).items()}
+def parameters(settings: Run) -> dict[str, str]:
+    """A run's settings under dotted names, as MLflow prints them: those that its family and its optimizer have."""
+    return {name: str(value) for name, value in flatten(settings.model_dump(mode="json")).items()}
 
 
-def epoch_metrics(epoch: dict[str, Any]) -> dict[str, float | None]:
+def epoch_metrics(epoch: Epoch) -> dict[str, float | None]:
     """An epoch of the history as metrics, each under its own name."""
-    return {name: value for name, value in epoch.items() if name != "epoch"}
+    return epoch.model_dump(exclude={"epoch"})
 
 
-def run_metrics(record: dict[str, Any]) -> dict[str, float | None]:
-    """What is measured once for a training, as it ends."""
-    return {"images_per_second": record["images_per_second"], "seconds": record["times"]["seconds"]}
+def run_metrics(run: TrainingRun) -> dict[str, float | None]:
+    """What a training has once, as it ends: its speed, its duration, and the size of its network."""
+    return {
+        "images_per_second": run.images_per_second,
+        "seconds": run.times.seconds,
+        "network.parameters": run.network.parameters,
+        "network.multiply_adds": run.network.multiply_adds,
+    }
 
 
 def finite(metrics: dict[str, float | None]) -> dict[str, float]:
@@ -87,33 +125,43 @@ def finite(metrics: dict[str, float | None]) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if value is not None and math.isfinite(value)}
 
 
-def end_tags(record: dict[str, Any]) -> dict[str, str]:
+def end_tags(run: TrainingRun) -> dict[str, str]:
     """The tags that only a training that has ended can have.
 
     `record_sha256` is that of run.json. `recorded_run_id` is the run's id in the record, and so in the tables: a run
     that a sync makes anew has another id, and is found by this tag.
     """
-    tags = {name: str(record[name]) for name in ("outcome", "device", "precision", "threads", "run_by")}
-    recorded = {"recorded_run_id": record["mlflow"]["run_id"]} if record["mlflow"] else {}
-    return tags | recorded | {"record_sha256": json_hash(record, "sha256")}
+    recorded = {"recorded_run_id": run.mlflow.run_id} if run.mlflow else {}
+    return {
+        "outcome": run.outcome,
+        "device": run.numerics.device,
+        "precision": run.numerics.precision,
+        "threads": str(run.numerics.threads),
+        "run_by": run.provenance.run_by,
+        **recorded,
+        "record_sha256": json_hash(run.content(), "sha256"),
+    }
 
 
-def tested_metrics(result: dict[str, Any]) -> dict[str, float | None]:
+def tested_metrics(result: Evaluation) -> dict[str, float | None]:
     """What `evaluate` found, as metrics of the training's run."""
-    values = {"test_accuracy": result["accuracy"], "test_loss": result["loss"]}
+    values: dict[str, float | None] = {"test_accuracy": result.accuracy, "test_loss": result.loss}
     for average in ("macro avg", "weighted avg"):
+        scores = result.report[average]
         for name in ("precision", "recall", "f1-score"):
-            values[f"test_{average.split()[0]}_{name.split('-')[0]}"] = result["report"][average][name]
+            values[f"test_{average.split()[0]}_{name.split('-')[0]}"] = (
+                scores[name] if isinstance(scores, dict) else None
+            )
     return values
 
 
-def tested_tags(result: dict[str, Any]) -> dict[str, str]:
+def tested_tags(result: Evaluation) -> dict[str, str]:
     """The tags that only a tested run can have; `result_sha256` is that of the result's JSON file."""
     return {
-        "evaluate_stage": result["stages"]["evaluate"],
-        "at_chance": str(result["at_chance"]).lower(),
-        "evaluated": result["evaluated"]["times"]["ended"],
-        "result_sha256": json_hash(result, "sha256"),
+        "evaluate_stage": result.stage,
+        "at_chance": str(result.at_chance).lower(),
+        "evaluated": result.times.ended,
+        "result_sha256": json_hash(result.content(), "sha256"),
     }
 
 

@@ -25,7 +25,7 @@ from stages.config.params import Params, load_params
 from stages.core.errors import ParamError, StageError
 from stages.core.locks import exclusive
 from stages.core.progress import say, track
-from stages.track.describe import description
+from stages.track.describe import TrainingStart, description
 from stages.track.mirror import QUIET
 from stages.track.recorded import Recorded, budgets, recorded
 from stages.track.uri import said, tracking_uri
@@ -91,7 +91,7 @@ def mirror(trainings: list[Recorded], params: Params) -> tuple[Counter[str], lis
     refused = []
     try:
         store = Store()
-        found = [run for budget in {one.record["budget"] for one in trainings} for run in store.trainings(budget)]
+        found = [run for budget in {one.run.budget for one in trainings} for run in store.trainings(budget)]
         there = Index(found)
         for one in track(trainings, len(trainings), "sync"):
             run = there.run_of(one)
@@ -121,7 +121,7 @@ class Index:
 
     def run_of(self, one: Recorded) -> "Found | None":
         """The run of a training: of several that which its record names, else one that is not deleted."""
-        recorded_id = (one.record["mlflow"] or {}).get("run_id")
+        recorded_id = one.run.mlflow.run_id if one.run.mlflow else None
         runs = sorted(self.runs[one.identity], key=lambda run: (run.run_id != recorded_id, run.deleted))
         return runs[0] if runs else None
 
@@ -143,18 +143,18 @@ class Index:
 
 def bring(store: "Store", one: Recorded, run: "Found | None", params: Params) -> str:
     """Add a training's run, or to its run what is missing; what was done."""
-    if run and one.result and run.tags.get("evaluated", "") > one.result["evaluated"]["times"]["ended"]:
+    if run and one.result and run.tags.get("evaluated", "") > one.result.times.ended:
         one = one._replace(result=None)  # MLflow has a later test: that of another clone, which is to stay
     if run and whole(store, one, run):
         return THERE
-    told = description(one.record, params)
+    opened = description(TrainingStart.of(one.run), params)
     if run is None:
-        run_id = store.open(told)
+        run_id = store.open(opened)
     else:
         run_id = run.run_id
         if run.deleted:
             store.restore(run)
-        store.describe(run_id, told)
+        store.describe(run_id, opened)
     store.metrics(run_id, one.metrics())
     with tempfile.TemporaryDirectory() as folder:
         for name, content in one.artifacts().items():

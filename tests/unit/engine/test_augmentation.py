@@ -1,7 +1,6 @@
-"""The augmented copy: each image from its own seed, however the work is divided, and really another image."""
+"""Transformed images: each from (seed, index, epoch), however the work is divided, and really another image."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,13 +8,12 @@ import torch
 from numpy.typing import NDArray
 from torchvision.transforms.v2 import functional as F
 
-from stages.config.params import Augmentation, load_params
-from stages.engine import augmentation
-from stages.engine.augmentation import augment, augment_chunk, image_seed, transforms
+from stages.engine.augmentation import Augmentation, augment, image_seed, transforms
 
-SHIPPED = load_params(Path(__file__).resolve().parents[3] / "params.yaml").datasets.mnist.augmentation
-OFF = {"rotation_degrees": 0.0, "brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0}
-NOTHING = SHIPPED.model_copy(update={**OFF, "flip_probability": 0.0})
+AUGMENTATION = Augmentation(
+    seed=0, rotation_degrees=15.0, brightness=0.2, contrast=0.2, saturation=0.2, hue=0.05, flip_probability=0.5
+)
+NOTHING = Augmentation(AUGMENTATION.seed, *[0.0] * 6)
 
 
 @pytest.fixture(autouse=True)
@@ -31,59 +29,70 @@ def pictures(count: int, channels: int = 3, size: int = 12) -> NDArray[np.uint8]
 def test_the_copies_are_other_images_of_the_same_form(channels: int) -> None:
     images = pictures(30, channels)
     before = images.copy()
-    copies = augment_chunk(images, 0, SHIPPED)
+    copies = augment(images, AUGMENTATION)
     assert (copies.shape, copies.dtype) == (images.shape, np.uint8)
     assert np.array_equal(images, before)
     assert all(not np.array_equal(copy, image) for copy, image in zip(copies, images, strict=True))
     same = np.repeat(images[:1], 20, axis=0)  # one image twenty times: each place has draws of its own
-    assert len({copy.tobytes() for copy in augment_chunk(same, 0, SHIPPED)}) == 20
+    assert len({copy.tobytes() for copy in augment(same, AUGMENTATION)}) == 20
 
 
 def test_the_copies_do_not_depend_on_chunks() -> None:
     images = pictures(17)
-    whole = augment_chunk(images, 0, SHIPPED)
+    whole = augment(images, AUGMENTATION)
     for size in (1, 5, 16):
-        parts = [augment_chunk(images[i : i + size], i, SHIPPED) for i in range(0, 17, size)]
+        parts = [augment(images[i : i + size], AUGMENTATION, i) for i in range(0, 17, size)]
         assert np.array_equal(np.concatenate(parts), whole)
 
 
-def test_the_copies_do_not_depend_on_processes_or_on_random_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    images = pictures(11)
-    whole = augment_chunk(images, 0, SHIPPED)
-    monkeypatch.setattr(augmentation, "cpu_count", lambda: 2)
-    monkeypatch.setattr(augmentation, "CHUNK", 3)
+def test_the_copies_do_not_depend_on_random_state_and_leave_it() -> None:
+    images = pictures(3)
+    expected = augment(images, AUGMENTATION)
     torch.manual_seed(1)
-    chunks = list(augment(images, SHIPPED))
-    assert [len(part) for part in chunks] == [3, 3, 3, 2]
-    assert np.array_equal(np.concatenate(chunks), whole)  # made in this process, in one go
+    state = torch.get_rng_state()
+    assert np.array_equal(augment(images, AUGMENTATION), expected)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_each_epoch_has_other_copies_and_depends_on_nothing_before() -> None:
+    images = pictures(6)
+    epochs = [augment(images, AUGMENTATION, epoch=epoch) for epoch in (0, 1, 2, 10)]
+    assert len({copies.tobytes() for copies in epochs}) == 4
+    assert np.array_equal(augment(images, AUGMENTATION, epoch=2), epochs[2])
+    assert np.array_equal(augment(images[4:], AUGMENTATION, 4, 2), epochs[2][4:])
+
+
+def test_the_strength_is_read_from_the_description() -> None:
+    description = {"made_from": {"settings": {"size": 28, "augmentation": AUGMENTATION._asdict()}}}
+    assert Augmentation.of(description) == AUGMENTATION
 
 
 def test_another_seed_gives_other_copies() -> None:
     images = pictures(3)
-    other = SHIPPED.model_copy(update={"seed": SHIPPED.seed + 1})
-    assert not np.array_equal(augment_chunk(images, 0, SHIPPED), augment_chunk(images, 0, other))
+    other = AUGMENTATION._replace(seed=AUGMENTATION.seed + 1)
+    assert not np.array_equal(augment(images, AUGMENTATION), augment(images, other))
 
 
 def test_seeds_are_distinct_and_fit_torch() -> None:
-    seeds = {image_seed(seed, index) for seed in range(3) for index in range(1000)}
-    assert len(seeds) == 3000
+    seeds = {image_seed(seed, i, epoch) for seed in range(3) for i in range(1000) for epoch in range(3)}
+    assert len(seeds) == 9000
     assert all(0 <= seed < 2**63 for seed in seeds)
 
 
 def test_without_settings_nothing_changes() -> None:
     images = pictures(4)
-    assert np.array_equal(augment_chunk(images, 0, NOTHING), images)
+    assert np.array_equal(augment(images, NOTHING), images)
 
 
 def test_a_sure_flip_is_left_to_right() -> None:
     images = pictures(4)
-    flipped = augment_chunk(images, 0, NOTHING.model_copy(update={"flip_probability": 1.0}))
+    flipped = augment(images, NOTHING._replace(flip_probability=1.0))
     assert np.array_equal(flipped, images[..., ::-1])
 
 
 def test_half_of_the_images_are_flipped() -> None:
     images = pictures(400, 1, 4)
-    copies = augment_chunk(images, 0, NOTHING.model_copy(update={"flip_probability": 0.5}))
+    copies = augment(images, NOTHING._replace(flip_probability=0.5))
     flipped = sum(np.array_equal(copy, image[..., ::-1]) for copy, image in zip(copies, images, strict=True))
     kept = sum(np.array_equal(copy, image) for copy, image in zip(copies, images, strict=True))
     assert flipped + kept == 400
@@ -105,13 +114,13 @@ def test_each_setting_is_the_range_of_its_transform(
 ) -> None:
     """The only transform that is on turns out to be `effect` with draws that fill [low, high]."""
     drawn = []
-    for step in transforms(NOTHING.model_copy(update={setting: value})).transforms:  # type: ignore[attr-defined]
+    for step in transforms(NOTHING._replace(**{setting: value})).transforms:  # type: ignore[attr-defined]
         kind = {"rotation_degrees": "degrees"}.get(setting, setting)
         if getattr(step, kind, None) is not None:
             drawn.append([float(bound) for bound in getattr(step, kind)])
     assert drawn == [pytest.approx([low, high])]
     image = torch.from_numpy(pictures(1, 3, 16)[0])
-    copies = augment_chunk(np.stack([image.numpy()] * 40), 0, NOTHING.model_copy(update={setting: value}))
+    copies = augment(np.stack([image.numpy()] * 40), NOTHING._replace(**{setting: value}))
     steps = np.linspace(low, high, 201)
     reached = np.stack([effect(image, float(step)).numpy() for step in steps]).astype(int)
     nearest = [np.abs(reached - copy).mean(axis=(1, 2, 3)).argmin() for copy in copies.astype(int)]
@@ -120,5 +129,14 @@ def test_each_setting_is_the_range_of_its_transform(
 
 
 def test_the_order_is_the_paper_s() -> None:
-    steps = transforms(Augmentation.model_validate(SHIPPED.model_dump())).transforms  # type: ignore[attr-defined]
+    steps = transforms(AUGMENTATION).transforms  # type: ignore[attr-defined]
     assert [type(step).__name__ for step in steps] == ["RandomRotation", "ColorJitter", "RandomHorizontalFlip"]
+
+
+def test_seeds_are_known() -> None:
+    """They are part of what makes a number; without an epoch they are those of the copies that are appended."""
+    assert image_seed(0, 5) == image_seed(0, 5, 0) == int(np.random.SeedSequence([0, 5]).generate_state(1, np.uint64)[0] >> 1)
+    assert [image_seed(0, 5, epoch) for epoch in range(3)] == KNOWN
+
+
+KNOWN = [0, 0, 0]

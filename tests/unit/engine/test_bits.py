@@ -16,10 +16,9 @@ from typing import Any, NamedTuple
 import pytest
 from safetensors.torch import save
 
-from stages.config.settings import FAMILIES
-from stages.engine.loop import predict
-from stages.engine.network import place
-from tests.unit.engine.test_loop import OPTIMIZERS, engine, new_model, random_images, random_splits, shrunk
+from stages.engine.prediction import predict
+from tests.unit.engine.settings import FAMILIES, OPTIMIZERS
+from tests.unit.engine.test_loop import engine, random_images, random_splits, shrunk
 
 pytestmark = pytest.mark.usefixtures("torch_settings")
 
@@ -51,7 +50,7 @@ def bits(family: str, optimizer: str, threads: int) -> Bits:
 @pytest.fixture(scope="module", autouse=True)
 def elsewhere() -> Iterator[Callable[[], dict[str, list[str]]]]:
     """The hashes that a fresh process finds, beside this one, and going through the cases the other way round."""
-    command = [sys.executable, "-m", "tests.unit.learn.test_bits"]
+    command = [sys.executable, "-m", "tests.unit.engine.test_bits"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
         yield cache(lambda: json.loads(process.communicate()[0]))
         process.kill()
@@ -70,19 +69,6 @@ def test_bits_repeat_in_a_row(family: str, optimizer: str, threads: int) -> None
 @pytest.mark.parametrize(("family", "optimizer", "threads"), CASES)
 def test_bits_repeat_in_a_fresh_process(family: str, optimizer: str, threads: int, elsewhere: Any) -> None:
     assert elsewhere()[f"{family} {optimizer} {threads}"] == list(bits_here(family, optimizer, threads))
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_evaluation_repeats_what_the_training_saw(family: str) -> None:
-    """A network placed with the written weights gives the logits of the network that was trained, bit for bit."""
-    run, images = shrunk(family, precision="auto"), random_images(9, seed=3)
-    trainer = engine(run, random_splits()).trainer
-    model = new_model(shrunk(family, seed=5))
-    model.load_state_dict(trainer.weights())
-    networks = (trainer.model, place(model, trainer.numerics))
-    found = [predict(network, images, trainer.standardise) for network in networks]
-    assert found[0].logits.numpy().tobytes() == found[1].logits.numpy().tobytes()
-    assert found[0].loss.item() == found[1].loss.item()
 
 
 if __name__ == "__main__":

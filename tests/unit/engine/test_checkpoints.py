@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import load_file, save, save_file
 from torch import Tensor, nn
 
-from stages.config.settings import FAMILIES, Run
+from stages.config.settings import Run
 from stages.core.errors import StageError
 from stages.engine.checkpoints import Checkpoint
 from stages.engine.images import Standardise
@@ -28,16 +28,18 @@ from stages.engine.loop import Epoch, Trainer, train
 from stages.engine.memory import keep_pages
 from stages.engine.numerics import Numerics
 from stages.engine.splits import Splits
-from stages.train.__main__ import save as write_weights
-from tests.unit.engine.test_loop import OPTIMIZERS, STATISTICS, new_model, random_splits, shrunk
+from tests.unit.engine.settings import FAMILIES, OPTIMIZERS
+from tests.unit.engine.test_loop import STATISTICS, new_model, random_splits, shrunk
 
 IDENTITY = {
     "settings": {"lr": 0.1, "hidden_layers": [16], "seed": 0},
     "code": {"stages/train.py": "0f", "stages/learn": "1f.dir"},
     "data": {"data/processed/mnist/train": "2f.dir"},
     "software": {"torch": "2.14.1", "mlflow": None},
-    "arithmetic": {"device": "cpu", "threads": 1},
+    "numerics": {"device": "cpu", "threads": 1},
 }
+
+MACHINES: list[dict[str, Any]] = [{"processor": "one", "cores": 2}, {"processor": "another", "cores": 8}]
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +55,7 @@ def checkpoint(tmp_path: Path) -> Checkpoint:
 
 def trainer_of(run: Run, model: nn.Module | None = None) -> Trainer:
     """A fresh trainer, as a fresh process makes it, for the run's own network unless one is given."""
-    numerics = Numerics(torch.device("cpu"), getattr(torch, run.training.precision), 1)
+    numerics = Numerics(torch.device("cpu"), getattr(torch, run.precision), 1)
     standardise = Standardise.of(STATISTICS, run.cell.input_size, numerics)
     return Trainer(new_model(run) if model is None else model, run, standardise, numerics)
 
@@ -76,12 +78,12 @@ def history(epochs: list[Epoch]) -> bytes:
 
 def trained(trainer: Trainer, splits: Splits, checkpoint: Checkpoint | None = None, kept: int = 0) -> list[Epoch]:
     """Train to the end, from `checkpoint` if there is one; its file is copied as <name>.<epoch> after `kept` epochs."""
-    epochs = checkpoint.load(trainer) if checkpoint else []
+    epochs = checkpoint.load(trainer).epochs if checkpoint else []
 
     def on_epoch(epoch: Epoch) -> None:
         epochs.append(epoch)
         if checkpoint and len(epochs) <= kept:
-            checkpoint.save(trainer, epochs)
+            checkpoint.save(trainer, epochs, MACHINES)
             shutil.copy(checkpoint.path, f"{checkpoint.path}.{len(epochs)}")
 
     assert train(trainer, splits, tuple(epochs), on_epoch, lambda images: None) == "finished"
@@ -132,10 +134,10 @@ def test_a_training_broken_after_every_epoch_goes_on_each_time(checkpoint: Check
     expected = trained(unbroken, splits)
     for number in range(4):
         trainer = tiny(epochs=4)
-        epochs = checkpoint.load(trainer)
+        epochs = checkpoint.load(trainer).epochs
         assert len(epochs) == number
         trainer.epoch(splits.train, number + 1, lambda images: None)
-        checkpoint.save(trainer, expected[: number + 1])
+        checkpoint.save(trainer, expected[: number + 1], MACHINES)
     last = tiny(epochs=4)
     assert history(trained(last, splits, checkpoint)) == history(expected)
     assert bits(last.state()) == bits(unbroken.state())
@@ -149,9 +151,9 @@ def test_a_diverged_training_stays_diverged(checkpoint: Checkpoint) -> None:
     trainer.parameters.refresh()
     epochs: list[Epoch] = []
     assert train(trainer, splits, [], epochs.append, lambda images: None) == "diverged"
-    checkpoint.save(trainer, epochs)
+    checkpoint.save(trainer, epochs, MACHINES)
     resumed = tiny()
-    loaded = checkpoint.load(resumed)
+    loaded = checkpoint.load(resumed).epochs
     assert loaded == epochs
     assert loaded[0].metrics["train_loss"] is None
     assert train(resumed, splits, loaded, epochs.append, lambda images: None) == "diverged"
@@ -164,6 +166,14 @@ def test_the_line_says_where_it_goes_on(checkpoint: Checkpoint, capsys: pytest.C
     assert capsys.readouterr().err == ""
     checkpoint.load(tiny())
     assert capsys.readouterr().err == f"going on after epoch 2 of 3, from {checkpoint.path}\n"
+
+
+def test_a_resumed_training_knows_the_machines_before(checkpoint: Checkpoint) -> None:
+    trainer, epochs = tiny(epochs=3), []
+    train(trainer, random_splits(), [], epochs.append, lambda images: None, machine=1)
+    assert [epoch.machine for epoch in epochs] == [1, 1, 1]
+    checkpoint.save(trainer, epochs, MACHINES)
+    assert checkpoint.load(tiny(epochs=3)) == (epochs, MACHINES)
 
 
 # Refused
@@ -181,7 +191,7 @@ def refused(checkpoint: Checkpoint, capsys: pytest.CaptureFixture[str]) -> str:
     capsys.readouterr()
     trainer = tiny()
     start = bits(trainer.state())
-    assert checkpoint.load(trainer) == []
+    assert checkpoint.load(trainer) == ([], [])
     assert not checkpoint.path.exists()
     assert bits(trainer.state()) == start
     said = capsys.readouterr().err
@@ -222,7 +232,7 @@ def test_one_flipped_bit_anywhere_is_refused(stored: Checkpoint, capsys: Any) ->
         stored.path.write_bytes(flipped)
         assert refused(stored, capsys).startswith("it is torn ("), place
     stored.path.write_bytes(content)
-    assert len(stored.load(tiny())) == 2
+    assert len(stored.load(tiny()).epochs) == 2
 
 
 def test_a_file_of_other_tensors_is_refused(stored: Checkpoint, capsys: Any) -> None:
@@ -255,7 +265,7 @@ def test_a_checkpoint_of_something_else_is_refused_and_it_is_said_of_what(
         (other("code") | {"settings": {}}, "code, settings"),
         ({key: value for key, value in IDENTITY.items() if key != "data"}, "data"),
         (IDENTITY | {"weather": "rain"}, "weather"),
-        ({}, "numerics, code, data, settings, software"),
+        ({}, "code, data, numerics, settings, software"),
     ],
 )
 def test_all_differences_are_named(identity: dict[str, Any], names: str, stored: Checkpoint, capsys: Any) -> None:
@@ -269,7 +279,7 @@ def test_a_run_that_starts_over_ends_with_the_bits_of_an_unbroken_one(stored: Ch
     again = tiny()
     assert history(trained(again, splits, stored, kept=3)) == history(expected)
     assert bits(again.state()) == bits(unbroken.state())
-    assert len(stored.load(tiny())) == 3
+    assert len(stored.load(tiny()).epochs) == 3
 
 
 def test_an_identity_is_compared_as_json_keeps_it(checkpoint: Checkpoint) -> None:
@@ -311,7 +321,7 @@ def test_what_a_killed_writer_left_goes_and_nothing_else(there: bool, stored: Ch
         (folder / "s0.checkpoint").write_bytes(b"torn")
         (folder / ".tmpAbCdEf").write_bytes(b"safetensors writes here first")
     (tmp_path / ".s0.checkpoint.file").write_bytes(b"torn")
-    assert len(stored.load(tiny())) == (2 if there else 0)
+    assert len(stored.load(tiny()).epochs) == (2 if there else 0)
     kept = {path.name for path in others} | ({"s0.checkpoint"} if there else set())
     assert {path.name for path in tmp_path.iterdir()} == kept
 
@@ -334,15 +344,15 @@ def sizes(folder: Path) -> list[int]:
 def test_a_writer_killed_at_any_moment_leaves_nothing_that_stays(checkpoint: Checkpoint, tmp_path: Path) -> None:
     """A child that writes one checkpoint after the other is killed, every other time while it fills the file."""
     trainer = large()
-    epochs = [Epoch({"epoch": 1, "train_loss": 1.0}, 1.0, 1.0, 1.0)]
-    checkpoint.save(trainer, epochs)
+    epochs = [Epoch({"epoch": 1, "train_loss": 1.0}, 1.0, 1.0, 1.0, 0)]
+    checkpoint.save(trainer, epochs, MACHINES)
     torn, draw = [], random.Random(0)  # noqa: S311 - no secret
     for attempt in range(6):
         child = os.fork()
         if child == 0:
             try:
                 while True:
-                    checkpoint.save(trainer, epochs)
+                    checkpoint.save(trainer, epochs, MACHINES)
             finally:
                 os._exit(1)
         while not (any(sizes(tmp_path)) if attempt % 2 else sizes(tmp_path)):
@@ -351,7 +361,7 @@ def test_a_writer_killed_at_any_moment_leaves_nothing_that_stays(checkpoint: Che
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         torn += sizes(tmp_path)
-        assert len(checkpoint.load(trainer)) == 1
+        assert len(checkpoint.load(trainer).epochs) == 1
         assert [path.name for path in tmp_path.iterdir()] == ["s0.checkpoint"]
     assert any(torn)
 
@@ -378,28 +388,22 @@ def no_room() -> Iterator[None]:
 def test_a_full_disk_is_said_and_the_checkpoint_before_stays(stored: Checkpoint, tmp_path: Path) -> None:
     before, files = stored.path.read_bytes(), set(tmp_path.iterdir())
     trainer = tiny()
-    epochs = stored.load(trainer)
+    epochs = stored.load(trainer).epochs
     with no_room(), pytest.raises(StageError) as raised:
-        stored.save(trainer, [*epochs, epochs[-1]])
+        stored.save(trainer, [*epochs, epochs[-1]], MACHINES)
     found = str(raised.value)
     assert found.startswith(f"{stored.path}: the state after epoch 3 cannot be written (")
     assert "File too large" in found
     assert found.endswith("; the checkpoint after epoch 2 stays. Make room, and start again")
     assert stored.path.read_bytes() == before
     assert set(tmp_path.iterdir()) == files
-    assert stored.load(tiny()) == epochs
+    assert stored.load(tiny()) == (epochs, MACHINES)
 
 
 def test_a_full_disk_at_the_first_checkpoint_leaves_none(checkpoint: Checkpoint, tmp_path: Path) -> None:
     found = r"the state after epoch 1 cannot be written .*; there was none before\. Make"
     with no_room(), pytest.raises(StageError, match=found):
-        checkpoint.save(tiny(), [Epoch({"epoch": 1}, 1.0, 1.0, 1.0)])
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_full_disk_at_the_weights_is_said_too(tmp_path: Path) -> None:
-    with no_room(), pytest.raises(StageError, match=r"weights\.safetensors.* cannot be written .*File too large"):
-        write_weights({"weight": torch.zeros(5000)}, [], tmp_path)
+        checkpoint.save(tiny(), [Epoch({"epoch": 1}, 1.0, 1.0, 1.0, 0)], MACHINES)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -407,4 +411,4 @@ def test_a_folder_that_refuses_files_is_said(tmp_path: Path) -> None:
     """Another failure to write than a full disk: here a file stands where the folder should be."""
     (tmp_path / "cell").write_bytes(b"")
     with pytest.raises(StageError, match=r"the state after epoch 1 cannot be written .*there was none before"):
-        Checkpoint(tmp_path / "cell" / "s0", IDENTITY).save(tiny(), [Epoch({"epoch": 1}, 1.0, 1.0, 1.0)])
+        Checkpoint(tmp_path / "cell" / "s0", IDENTITY).save(tiny(), [Epoch({"epoch": 1}, 1.0, 1.0, 1.0, 0)], MACHINES)

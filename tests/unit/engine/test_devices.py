@@ -16,17 +16,16 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from stages.config.settings import FAMILIES
 from stages.core.errors import ParamError
 from stages.engine import flat
 from stages.engine.images import Labelled, Standardise
-from stages.engine.loop import Epoch, Trainer, predict, train
-from stages.engine.network import place
-from stages.engine.networks import build_model
-from stages.engine.numerics import Numerics, find_device, multiplies_bfloat16, set_up
+from stages.engine.loop import Epoch, Trainer, train
+from stages.engine.numerics import Numerics, find_device, find_format, multiplies_bfloat16, set_up
 from stages.engine.optimizers import Optimizer
+from stages.engine.prediction import predict
 from stages.engine.splits import Splits
-from tests.unit.engine.test_loop import CLASSES, OPTIMIZERS, STATISTICS, shrunk
+from tests.unit.engine.settings import FAMILIES, OPTIMIZERS
+from tests.unit.engine.test_loop import CLASSES, STATISTICS, shrunk
 
 pytestmark = pytest.mark.usefixtures("torch_settings")
 
@@ -79,9 +78,9 @@ def labelled(count: int, device: torch.device = ELSEWHERE) -> Labelled:
 def trainer_on(device: torch.device, family: str, precision: str = "bfloat16", **settings: Any) -> Trainer:
     run = shrunk(family, precision=precision, **settings)
     numerics = Numerics(device, getattr(torch, precision), 1)
-    size, architecture = run.cell.input_size, run.cell.architecture()
+    size = run.cell.input_size
     with device:
-        model = build_model(family, architecture, channels=1, classes=CLASSES, input_size=size)
+        model = run.cell.build(channels=1, classes=CLASSES, input_size=size)
     return Trainer(model, run, Standardise.of(STATISTICS, size, numerics), numerics)
 
 
@@ -99,7 +98,7 @@ def test_a_training_stays_on_its_device(family: str) -> None:
         assert train(trainer, splits, [], epochs.append, lambda images: None) == "finished"
         for changes in OPTIMIZERS.values():
             cell = shrunk(family, **changes).cell
-            optimizer = Optimizer(cell, trainer.run.training, trainer.parameters)
+            optimizer = Optimizer(cell, trainer.parameters)
             optimizer.step()
             assert on_devices(optimizer.state.values()) == {"meta"}
     assert len(epochs) == 1
@@ -123,7 +122,7 @@ def test_what_is_made_on_the_processor_would_be_seen() -> None:
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_products_and_chunks_are_for_the_processor(monkeypatch: pytest.MonkeyPatch, precision: str) -> None:
-    """Elsewhere the library convolves, in the arithmetic's format, and an update is one over all numbers."""
+    """Elsewhere the library convolves, in the training's format, and an update is one over all numbers."""
     monkeypatch.setattr(flat, "CHUNK", 1 << 16)
     found = {}
     for device in (ELSEWHERE, torch.device("cpu")):
@@ -143,11 +142,11 @@ def test_products_and_chunks_are_for_the_processor(monkeypatch: pytest.MonkeyPat
         assert sum(parts) == len(trainer.parameters.master)
 
 
-def test_a_placed_network_predicts_on_its_device() -> None:
-    """As `evaluate` has it; what is multiplied is in the arithmetic's format, batch norm in float32."""
-    run, numerics = shrunk("resnet"), Numerics(ELSEWHERE, torch.bfloat16, 1)
-    model = build_model("resnet", run.cell.architecture(), channels=1, classes=CLASSES, input_size=32)
-    place(model, numerics)
+def test_a_network_predicts_on_its_device() -> None:
+    """As `evaluate` has it: plain layers, in float32."""
+    run, numerics = shrunk("resnet"), Numerics(ELSEWHERE, torch.float32, 1)
+    with ELSEWHERE:
+        model = run.cell.build(channels=1, classes=CLASSES, input_size=32)
     assert on_devices(model.state_dict().values()) == {"meta"}
     with Watch() as watch:
         found = predict(model, labelled(3), Standardise.of(STATISTICS, 32, numerics))
@@ -155,8 +154,7 @@ def test_a_placed_network_predicts_on_its_device() -> None:
     assert watch.devices[frozenset({"meta"})] >= {"conv2d", "linear"}
     assert watch.devices.keys() <= {frozenset({"meta"}), frozenset({"cpu"}), frozenset({"cpu", "meta"})}
     assert watch.devices.get(frozenset({"cpu", "meta"}), set()) <= {"_to_copy"}
-    state = model.state_dict()
-    assert (state["conv1.weight"].dtype, state["bn1.weight"].dtype) == (torch.bfloat16, torch.float32)
+    assert watch.formats["conv2d"] == {torch.float32}
 
 
 # What is chosen, and what is said
@@ -211,17 +209,37 @@ def test_falling_back_to_float32_is_said(
     said = capsys.readouterr().err
     assert found == Numerics(torch.device("cpu"), torch.bfloat16 if native else torch.float32, 1)
     assert said.count("\n") == (0 if native else 1)
-    assert all((word in said) != native for word in ("cpu", "bfloat16", "float32", "other bits"))
+    assert all((word in said) != native for word in ("processor", "bfloat16", "float32", "other bits"))
 
 
+@pytest.mark.parametrize("native", [True, False])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_named_format_is_taken_without_a_word(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], precision: Any
+def test_a_named_format_is_taken_without_a_word_or_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], precision: Any, native: bool
 ) -> None:
     machine(monkeypatch, cuda=False, mps=False)
-    monkeypatch.setattr("stages.engine.numerics.multiplies_bfloat16", lambda device: False)
-    assert set_up(precision, 1).precision == precision
+    monkeypatch.setattr("stages.engine.numerics.multiplies_bfloat16", lambda device: native)
+    if precision == "bfloat16" and not native:
+        with pytest.raises(ParamError) as raised:
+            set_up(precision, 1)
+        assert str(raised.value) == (
+            "precision: 'bfloat16' is not allowed; allowed: float32 (`precision` of the budget in params.yaml), "
+            "since this processor has no native bfloat16"
+        )
+    else:
+        assert set_up(precision, 1).precision == precision
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "auto"])
+def test_a_device_without_bfloat16_is_named(capsys: pytest.CaptureFixture[str], precision: Any) -> None:
+    """A device that is asked for it by name refuses; `auto` falls back and says so."""
+    if precision == "auto":
+        assert find_format(precision, torch.device("mps")) == torch.float32
+        assert "this mps device has no native bfloat16" in capsys.readouterr().err
+    else:
+        with pytest.raises(ParamError, match="this mps device has no native bfloat16"):
+            find_format(precision, torch.device("mps"))
 
 
 @pytest.mark.parametrize("native", [True, False])

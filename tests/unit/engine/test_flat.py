@@ -1,32 +1,25 @@
 """Parameters in flat memory: one set of numbers, seen by the network, by the optimizer and by what is saved."""
 
 from itertools import pairwise
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from stages.config.settings import FAMILIES
 from stages.engine import flat
 from stages.engine.flat import FlatParameters
 from stages.engine.layers import swap_layers
-from stages.engine.networks import build_model, split_outputs
+from stages.engine.network import split_outputs
+from tests.unit.engine.settings import FAMILIES, network_settings
 
 pytestmark = pytest.mark.usefixtures("torch_settings")
 
 FORMATS = [torch.float32, torch.bfloat16]
-NETWORKS: dict[str, dict[str, Any]] = {
-    "vgg": {"depth": 11, "batch_norm": "before_relu", "hidden_layers": [8], "dropout": 0.5},
-    "resnet": {"depth": 18, "stem": "7x7"},
-    "googlenet": {"dropout": 0.4},
-}
-
 CASES = [("small", torch.float32), *((name, torch.bfloat16) for name in ("small", *FAMILIES))]
 
 
 def small() -> nn.Module:
-    """All kinds of parameters there are, those that are not multiplied before and between those that are."""
+    """All kinds of parameters there are, batch norm's before and between those of products."""
     torch.manual_seed(0)
     return nn.Sequential(
         nn.BatchNorm2d(3),
@@ -42,7 +35,7 @@ def network(name: str) -> nn.Module:
     if name == "small":
         return small()
     torch.manual_seed(0)
-    return build_model(name, {**NETWORKS[name], "init": "pytorch"}, channels=3, classes=5, input_size=32)
+    return network_settings(name, init="pytorch").build(channels=3, classes=5, input_size=32)
 
 
 def flattened(name: str, dtype: torch.dtype) -> FlatParameters:
@@ -65,14 +58,14 @@ def test_the_network_keeps_its_names_shapes_and_numbers(name: str, dtype: torch.
     parameters = flattened(name, dtype)
     assert list(named(parameters)) == list(before)
     assert sorted(parameters.names) == sorted(parameters.views) == sorted(before)
-    multiplied = {f"{prefix}.{own}" for prefix, module in parameters.model.named_modules()
+    matmul_params = {f"{prefix}.{own}" for prefix, module in parameters.model.named_modules()
                   if isinstance(module, nn.Conv2d | nn.Linear) for own, _ in module.named_parameters()}  # fmt: skip
     for key, parameter in named(parameters).items():
         assert torch.equal(parameters.views[key], before[key])
-        rounded = before[key].to(dtype) if key in multiplied else before[key]
+        rounded = before[key].to(dtype) if key in matmul_params else before[key]
         assert parameter.dtype == rounded.dtype
         assert torch.equal(parameter, rounded)
-    assert parameters.multiplied == sum(before[key].numel() for key in multiplied)
+    assert parameters.matmul_params == sum(before[key].numel() for key in matmul_params)
 
 
 @pytest.mark.parametrize(("name", "dtype"), CASES)
@@ -136,8 +129,8 @@ def test_parts_cover_every_number_once(monkeypatch: pytest.MonkeyPatch, chunk: i
     monkeypatch.setattr(flat, "CHUNK", chunk)
     parameters = flattened("small", dtype)
     parts = list(parameters.parts())
-    multiplied = parameters.multiplied if dtype == torch.bfloat16 else 0
-    assert len(parts) == -(-multiplied // chunk) + 1
+    copied = parameters.matmul_params if dtype == torch.bfloat16 else 0
+    assert len(parts) == -(-copied // chunk) + 1
     for memory in (parameters.master, parameters.gradient, parameters.low, parameters.low_gradient):
         if memory is not None:
             memory.zero_()
@@ -235,6 +228,6 @@ def test_only_batch_norms_gradients_need_clearing() -> None:
         grown = 2 if key.rpartition(".")[0] in norms else 1
         torch.testing.assert_close(twice[key], grown * once[key], rtol=1e-4, atol=1e-6)
     parameters.clear_accumulated()
-    cleared = parameters.gradient[parameters.multiplied - parameters.copied :]
+    cleared = parameters.gradient[parameters.matmul_params - parameters.copied :]
     assert len(cleared) == 2 * (3 + 4 + 5)
     assert not cleared.any()

@@ -1,5 +1,6 @@
 """Images in memory: standardised as numpy does it, resized as Pillow does it, in batches that leave none over."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -108,12 +109,21 @@ def test_parts_keep_images_and_labels_together() -> None:
         assert torch.equal(part.images, whole.images[part.labels])
 
 
+def stored(folder: Path, **arrays: NDArray[Any]) -> dict[str, str]:
+    """Write arrays as .npy; returns the sha256 of each file by its name."""
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array)
+    return {path.stem: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.npy")}
+
+
+def loaded(folder: Path, sha256: dict[str, str], count: Any) -> Labelled:
+    return load(folder / "a.npy", folder / "b.npy", sha256, CPU, count)
+
+
 @pytest.mark.parametrize("count", [3, "all"])
 def test_arrays_are_read_up_to_a_count(tmp_path: Path, count: Any) -> None:
     images, labels = pictures(5, 3, 4), np.array([9, 8, 7, 6, 5], np.uint8)
-    np.save(tmp_path / "a.npy", images)
-    np.save(tmp_path / "b.npy", labels)
-    found = load(tmp_path, "a", "b", CPU, count)
+    found = loaded(tmp_path, stored(tmp_path, a=images, b=labels), count)
     stop = 5 if count == "all" else count
     assert (found.images.dtype, found.labels.dtype) == (torch.uint8, torch.int64)
     assert np.array_equal(found.images.numpy(), images[:stop])
@@ -122,7 +132,7 @@ def test_arrays_are_read_up_to_a_count(tmp_path: Path, count: Any) -> None:
 
 def test_a_missing_array_names_the_stage_that_makes_it(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match=r"train_images.npy is missing; it is made by: dvc repro preprocess"):
-        load(tmp_path, "train_images", "train_labels", CPU, "all")
+        load(tmp_path / "train_images.npy", tmp_path / "train_labels.npy", {}, CPU, "all")
 
 
 @pytest.mark.parametrize(
@@ -138,13 +148,27 @@ def test_fewer_images_than_were_asked_for_are_refused(
     tmp_path: Path, images: int, labels: int, count: Any, said: str
 ) -> None:
     """As when an augmented run of a large budget is pointed at the arrays of a small one."""
-    np.save(tmp_path / "a.npy", pictures(images, 1, 4))
-    np.save(tmp_path / "b.npy", np.zeros(labels, np.uint8))
+    sha256 = stored(tmp_path, a=pictures(images, 1, 4), b=np.zeros(labels, np.uint8))
     with pytest.raises(CorruptFileError, match=rf"a\.npy: {said}$"):
-        load(tmp_path, "a", "b", CPU, count)
+        loaded(tmp_path, sha256, count)
+
+
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_an_array_of_another_hash_is_refused(tmp_path: Path, name: str) -> None:
+    """One pixel or one label that is another, of the same shape; and an array that the description does not name."""
+    arrays = {"a": pictures(3, 1, 4), "b": np.array([0, 1, 2], np.uint8)}
+    sha256 = stored(tmp_path, **arrays)
+    arrays[name].flat[-1] ^= 1
+    found = stored(tmp_path, **arrays)[name]
+    with pytest.raises(CorruptFileError) as raised:
+        loaded(tmp_path, sha256, "all")
+    path = tmp_path / f"{name}.npy"
+    assert str(raised.value) == f"{path}: sha256 {found}; expected {sha256[name]}, as dataset.json says"
+    with pytest.raises(CorruptFileError):
+        loaded(tmp_path, {key: value for key, value in sha256.items() if key != name}, "all")
 
 
 def test_an_array_of_objects_is_not_unpickled(tmp_path: Path) -> None:
-    np.save(tmp_path / "a.npy", np.array([{}], dtype=object), allow_pickle=True)
+    sha256 = stored(tmp_path, a=np.array([{}], dtype=object), b=np.zeros(1, np.uint8))
     with pytest.raises(ValueError, match="Python objects"):
-        load(tmp_path, "a", "a", CPU, "all")
+        loaded(tmp_path, sha256, "all")

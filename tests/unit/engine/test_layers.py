@@ -23,7 +23,8 @@ from stages.engine.layers import (
     Windows,
     swap_layers,
 )
-from stages.engine.networks import build_model, split_outputs
+from stages.engine.network import split_outputs
+from tests.unit.engine.settings import network_settings
 
 pytestmark = pytest.mark.usefixtures("torch_settings")
 
@@ -288,24 +289,24 @@ def test_windows_hold_the_pixels_under_the_taps(kernel: int, stride: int, paddin
             y, x = (o * stride + windows.first + tap - padding for o, tap in ((row, i), (column, j)))
             if 0 <= y < side and 0 <= x < side:
                 expected[:, row, column, i, j] = images[:, :, y, x]
-        found = windows.gather(channels_last(images))
+        found = windows.im2col(channels_last(images))
         assert found.shape == (2 * windows.out**2, windows.taps**2 * 3), windows
         assert torch.equal(found.view(shape), expected), windows
 
 
 @pytest.mark.parametrize("dtype", FORMATS)
 @pytest.mark.parametrize(("kernel", "stride", "padding"), GEOMETRIES)
-def test_scattering_is_the_transpose_of_gathering(kernel: int, stride: int, padding: int, dtype: torch.dtype) -> None:
-    """<gather(x), y> = <x, scatter(y)>, in whole numbers so small that nothing rounds."""
+def test_col2im_is_the_transpose_of_im2col(kernel: int, stride: int, padding: int, dtype: torch.dtype) -> None:
+    """<im2col(x), y> = <x, col2im(y)>, in whole numbers so small that nothing rounds."""
     generator = torch.Generator().manual_seed(0)
     for side in sides(kernel, padding):
         windows = Windows.of(side, kernel, stride, padding)
         images = torch.randint(-3, 4, (2, 2, side, side), generator=generator).to(dtype)
-        gathered = windows.gather(channels_last(images))
+        columns = windows.im2col(channels_last(images))
         values = torch.randint(-2, 3, (2 * windows.out**2, windows.taps**2 * 2), generator=generator).to(dtype)
-        scattered = windows.scatter(values, 2)
-        assert (scattered.shape, scattered.dtype) == (images.shape, dtype), windows
-        assert (gathered.double() * values.double()).sum() == (images.double() * scattered.double()).sum(), windows
+        summed = windows.col2im(values, 2)
+        assert (summed.shape, summed.dtype) == (images.shape, dtype), windows
+        assert (columns.double() * values.double()).sum() == (images.double() * summed.double()).sum(), windows
 
 
 # Linear layers
@@ -392,7 +393,7 @@ NETWORKS: list[tuple[str, dict[str, Any], int, int]] = [
 def test_a_network_stays_the_same_network(family: str, architecture: dict[str, Any], channels: int, size: int) -> None:
     """Names, the very parameters, and outputs within float32's rounding."""
     torch.manual_seed(0)
-    model = build_model(family, {**architecture, "init": "pytorch"}, channels=channels, classes=5, input_size=size)
+    model = network_settings(family, **{**architecture, "init": "pytorch"}).build(channels=channels, classes=5, input_size=size)
     model.eval()
     images = channels_last(drawn((3, channels, size, size), 0, torch.float32))
     before, expected = model.state_dict(keep_vars=True), split_outputs(model(images))[0]

@@ -1,12 +1,11 @@
 """The engine against a plain PyTorch loop, against itself, and on what can go wrong.
 
-Cells are those of params.yaml, shrunk: VGG11 for VGG16, a few random images, a few steps.
+Networks are small ones of each family: VGG11 for VGG16, a few random images, a few steps.
 """
 
 import copy
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,32 +15,21 @@ import torch.nn.functional as F
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from stages.config.params import load_params
-from stages.config.settings import FAMILIES, Run
+from stages.config.settings import Run
+from stages.engine.augmentation import augment
 from stages.engine.images import Labelled, Standardise
-from stages.engine.loop import Epoch, Trainer, accuracy, finite, predict, total_loss, train
-from stages.engine.network import place
-from stages.engine.networks import build_model
+from stages.engine.loop import Epoch, Trainer, total_loss, train
 from stages.engine.numerics import Numerics, set_up
+from stages.engine.prediction import accuracy, finite, predict
 from stages.engine.seeding import derive
 from stages.engine.splits import Splits
+from tests.unit.engine.settings import FAMILIES, IMAGES, OPTIMIZERS, cell_of, numerics_of, run_of
+from tests.unit.engine.test_augmentation import AUGMENTATION
 
 pytestmark = pytest.mark.usefixtures("torch_settings")
 
-PARAMS = load_params(Path(__file__).resolve().parents[3] / "params.yaml")
-CELLS = {"vgg": "mnist/vgg11", "resnet": "mnist/resnet18", "googlenet": "mnist/googlenet-adam"}
 CLASSES = 3
-IMAGES = 11  # two batches of four and one of three
 STATISTICS = {"mean": [0.4], "std": [0.3]}
-OPTIMIZERS: dict[str, dict[str, Any]] = {
-    "rmsprop": {"optimizer": "rmsprop", "momentum": 0.0, "lr": 0.001},
-    "sgd": {"optimizer": "sgd", "momentum": 0.0, "lr": 0.01},
-    "momentum": {"optimizer": "sgd", "momentum": 0.9, "lr": 0.01},
-    "adam": {"optimizer": "adam", "momentum": 0.0, "lr": 0.001},
-}
-# Adam and RMSprop divide by the gradient's size plus eps. With a larger one than usual, rounding cannot turn a gradient
-# of almost nothing into a full step, and the engine can be held against the plain loop as closely as with SGD.
-CONSTANTS = {"rmsprop": {"alpha": 0.9, "eps": 1e-3}, "adam": {"beta1": 0.8, "beta2": 0.95, "eps": 1e-3}}
 
 
 class Trained(NamedTuple):
@@ -53,12 +41,7 @@ class Trained(NamedTuple):
 
 
 def shrunk(family: str, *, seed: int = 0, epochs: int = 1, precision: str = "float32", **cell: Any) -> Run:
-    """The shipped cell of a family with batches of four, smallest usual input and no wide layers."""
-    config = PARAMS.run(CELLS[family], "paper", seed).model_dump()
-    narrow = {"hidden_layers": [16]} if family == "vgg" else {}
-    config["cell"] |= {"batch_size": 4, "input_size": 32, **narrow, **cell}
-    config["training"] |= {"precision": precision, **CONSTANTS}
-    return Run.model_validate(config | {"epochs": epochs, "images": IMAGES, "sample_images": 6, "validation_images": 4})
+    return run_of(cell_of(family, **cell), seed=seed, epochs=epochs, precision=precision)
 
 
 def random_images(count: int, seed: int = 0) -> Labelled:
@@ -74,14 +57,13 @@ def random_splits() -> Splits:
 
 def new_model(run: Run) -> nn.Module:
     torch.manual_seed(derive(run.seed, "weights"))
-    size, architecture = run.cell.input_size, run.cell.architecture()
-    return build_model(run.cell.family, architecture, channels=1, classes=CLASSES, input_size=size)
+    return run.cell.build(channels=1, classes=CLASSES, input_size=run.cell.input_size)
 
 
 def engine(
     run: Run, splits: Splits, statistics: dict[str, Any] = STATISTICS, double: bool = False, threads: int = 1
 ) -> Trained:
-    numerics = set_up(run.training.precision, threads, "cpu")
+    numerics = numerics_of(run, threads)
     if double:
         numerics = numerics._replace(dtype=torch.float64)
     epochs: list[Epoch] = []
@@ -112,13 +94,12 @@ def plain_optimizer(run: Run, model: nn.Module) -> torch.optim.Optimizer:
         "adam": torch.optim.Adam,
         "sgd": torch.optim.SGD,
     }
-    constants: dict[str, dict[str, Any]] = {
-        "rmsprop": {"alpha": 0.9, "eps": 1e-3},
-        "adam": {"betas": (0.8, 0.95), "eps": 1e-3},
-        "sgd": {"momentum": run.cell.momentum},
-    }
-    name = run.cell.optimizer
-    return kinds[name](model.parameters(), lr=run.cell.lr, foreach=False, **constants[name])
+    settings = run.cell.model_dump()
+    names = {"rmsprop": ("alpha", "eps"), "adam": ("eps",), "sgd": ("momentum",)}[run.cell.optimizer]
+    constants = {name: settings[name] for name in ("lr", "weight_decay", *names)}
+    if run.cell.optimizer == "adam":
+        constants["betas"] = (settings["beta1"], settings["beta2"])
+    return kinds[run.cell.optimizer](model.parameters(), foreach=False, **constants)
 
 
 class PlainDropout(nn.Module):
@@ -341,7 +322,7 @@ def test_a_training_that_diverges_stops_and_says_so() -> None:
 def test_predictions_are_those_of_the_network_in_evaluation_mode() -> None:
     """Batch by batch, whatever the number of images, and without moving batch norm's statistics."""
     run, numerics = shrunk("resnet", input_size=8), Numerics(torch.device("cpu"), torch.float32, 1)
-    model = place(new_model(run), numerics)
+    model = new_model(run)
     images = random_images(300)  # more than one evaluation batch
     before = copy.deepcopy(model.state_dict())
     standardise = Standardise.of(STATISTICS, 8, numerics)

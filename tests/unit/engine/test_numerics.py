@@ -1,4 +1,4 @@
-"""Where and how the arithmetic is done: what `set_up` fixes in the process, and what it tells of it."""
+"""Where and in which format numbers are computed: what `set_up` fixes in the process, and what it says of it."""
 
 import pytest
 import torch
@@ -11,7 +11,8 @@ CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
-def test_a_named_precision_is_taken(precision: str, dtype: torch.dtype) -> None:
+def test_a_named_precision_is_taken(precision: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stages.engine.numerics.multiplies_bfloat16", lambda device: True)
     found = set_up(precision, 1)  # type: ignore[arg-type]
     assert (found.dtype, found.precision) == (dtype, precision)
 
@@ -43,10 +44,18 @@ def test_this_processor_answers() -> None:
     assert multiplies_bfloat16(CPU) in (True, False)
 
 
-def test_threads_are_fixed_and_told() -> None:
-    assert set_up("float32", 1).threads == torch.get_num_threads() == 1
-    torch.set_num_threads(2)
-    assert set_up("float32", "auto").threads == torch.get_num_threads() == 2
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_are_fixed_and_said(threads: int) -> None:
+    found = set_up("float32", threads)
+    assert found.threads == found.describe()["threads"] == torch.get_num_threads() == threads
+
+
+def test_a_gpu_multiplies_float32_as_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", True)
+    set_up("float32", 1)
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32
 
 
 def test_the_process_is_deterministic_and_flushes_denormals() -> None:

@@ -7,7 +7,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from stages.config.settings import ResNetCell, Training
+from stages.config.settings import OPTIMIZERS as SETTINGS
+from stages.config.settings import Optimizer as OptimizerSettings
 from stages.engine import flat as flat_module
 from stages.engine.flat import FlatParameters
 from stages.engine.layers import swap_layers
@@ -17,21 +18,14 @@ STEPS = 4
 Array = NDArray[np.float64]
 
 
-def training(weight_decay: float) -> Training:
-    return Training.model_validate(
-        {
-            "precision": "float32",
-            "weight_decay": weight_decay,
-            "rmsprop": {"alpha": 0.9, "eps": 1e-3},
-            "adam": {"beta1": 0.8, "beta2": 0.95, "eps": 1e-3},
-        }
-    )
-
-
-def cell(optimizer: str, lr: float, momentum: float) -> ResNetCell:
-    network = {"family": "resnet", "depth": 18, "stem": "7x7", "init": "pytorch"}
-    settings = {"batch_size": 2, "input_size": 32, "augment": False}
-    return ResNetCell.model_validate({**network, **settings, "optimizer": optimizer, "lr": lr, "momentum": momentum})
+def settings(optimizer: str, lr: float, momentum: float, weight_decay: float) -> OptimizerSettings:
+    constants = {
+        "rmsprop": {"alpha": 0.9, "eps": 1e-3},
+        "adam": {"beta1": 0.8, "beta2": 0.95, "eps": 1e-3},
+        "sgd": {"momentum": momentum},
+    }
+    shared = {"optimizer": optimizer, "lr": lr, "weight_decay": weight_decay}
+    return SETTINGS[optimizer].model_validate({**shared, **constants[optimizer]})
 
 
 def gradients() -> list[Array]:
@@ -80,7 +74,7 @@ OPTIMIZERS = [
 
 
 def layer(start: Array, dtype: torch.dtype) -> FlatParameters:
-    """A linear layer with these weights, as flat parameters that are multiplied in `dtype`."""
+    """A linear layer with these weights, as flat parameters for products in `dtype`."""
     model = swap_layers(torch.nn.Linear(start.shape[1], start.shape[0]))
     model.weight = torch.nn.Parameter(torch.from_numpy(start).float())
     return FlatParameters(model, dtype)
@@ -95,7 +89,7 @@ def test_steps_are_those_of_the_formulas(
     """Masters go the formula's way, within float32's rounding, and the copies follow them."""
     start = np.random.default_rng(1).normal(size=(3, 4))
     flat = layer(start, dtype)
-    optimizer = Optimizer(cell(name, lr, momentum), training(decay), flat)
+    optimizer = Optimizer(settings(name, lr, momentum, decay), flat)
     weight = flat.model.weight
     assert isinstance(weight, torch.Tensor)
     for gradient, expected in zip(gradients(), formula(start, decay, lr, momentum), strict=True):
@@ -114,7 +108,7 @@ def test_steps_are_those_of_pytorch(name: str, lr: float, momentum: float, formu
     random = np.random.default_rng(2)
     start = random.normal(size=(8, 16))
     flat = layer(start, torch.float32)
-    optimizer = Optimizer(cell(name, lr / 100, momentum), training(0.0), flat)
+    optimizer = Optimizer(settings(name, lr / 100, momentum, 0.0), flat)
     plain = torch.nn.Parameter(torch.from_numpy(start))  # float64
     kinds: dict[str, torch.optim.Optimizer] = {
         "rmsprop": torch.optim.RMSprop([plain], lr / 100, alpha=0.9, eps=1e-3),
@@ -142,7 +136,7 @@ def test_an_update_in_parts_is_that_of_the_whole(
         torch.manual_seed(0)  # of the bias
         monkeypatch.setattr(flat_module, "CHUNK", chunk)
         flat = layer(start, torch.bfloat16)
-        optimizer = Optimizer(cell(name, lr, momentum), training(0.1), flat)
+        optimizer = Optimizer(settings(name, lr, momentum, 0.1), flat)
         assert (len(optimizer.updates) > 10) == (chunk == 64)
         drawn = np.random.default_rng(4)
         for _ in range(5):
@@ -159,6 +153,6 @@ def test_an_update_in_parts_is_that_of_the_whole(
 )
 def test_only_what_a_later_step_needs_is_kept(name: str, kept: set[str]) -> None:
     flat = layer(np.zeros((2, 3)), torch.float32)
-    assert Optimizer(cell(name, 0.1, 0.0), training(0.0), flat).state.keys() == {"step", *kept}
+    assert Optimizer(settings(name, 0.1, 0.0, 0.0), flat).state.keys() == {"step", *kept}
     if name == "sgd":
-        assert Optimizer(cell(name, 0.1, 0.9), training(0.0), flat).state.keys() == {"step", "momentum_buffer"}
+        assert Optimizer(settings(name, 0.1, 0.9, 0.0), flat).state.keys() == {"step", "momentum_buffer"}
