@@ -145,11 +145,11 @@ def _check_verdicts(params: Params) -> None:
 
 
 def _check_studies(params: Params) -> None:
-    known = {assumption.id for assumption in params.assumptions}
+    known = [assumption.id for assumption in params.assumptions]
     for name, study in params.studies.items():
         cells, alternatives = params.cells.of(study.dataset), params.alternatives.of(study.dataset)
         if study.assumption not in known:
-            raise _refusal(f"studies.{name}.assumption", study.assumption, "one of " + ", ".join(sorted(known)))
+            raise _refusal(f"studies.{name}.assumption", study.assumption, "one of " + ", ".join(known))
         if study.base not in cells:
             raise _refusal(f"studies.{name}.base", study.base, "one of " + ", ".join(cells))
         if study.printed.table not in params.tables:
@@ -274,13 +274,21 @@ def _check_at_most(key: str, value: int | str, limit: int) -> None:
 
 
 def _check_alternatives_differ(params: Params) -> None:
-    """An override of the chosen budget must not undo the one setting that a study varies."""
-    for name, study in params.studies.items():
-        base = params.settings(f"{study.dataset}/{study.base}").model_dump(exclude={EPOCHS})
-        for alternative in set(study.alternatives) & set(params.study_cells.of(study.dataset)):
-            if params.settings(f"{study.dataset}/{alternative}").model_dump(exclude={EPOCHS}) == base:
-                raise _refusal(
-                    f"study_cells.{study.dataset}",
-                    alternative,
-                    f"a cell that budget {params.budget} leaves different from the base of study {name}",
-                )
+    """An override of the chosen budget must not undo what sets a planned alternative apart."""
+    asked = [
+        (study.dataset, study.base, alternative, f"the base of study {name}")
+        for name, study in params.studies.items()
+        for alternative in study.alternatives
+    ] + [
+        (table.dataset, row.cell, row.as_logged, f"the row's own cell {row.cell}")
+        for table in params.tables.values()
+        for row in table.rows
+        if row.as_logged
+    ]
+    for dataset, base, alternative, what in asked:
+        if alternative not in params.study_cells.of(dataset):
+            continue
+        one, two = (params.settings(f"{dataset}/{name}").model_dump(exclude={EPOCHS}) for name in (base, alternative))
+        if one == two:
+            allowed = f"a cell that budget {params.budget} leaves different from {what}"
+            raise _refusal(f"study_cells.{dataset}", alternative, allowed)
