@@ -71,9 +71,8 @@ def seeds_sentence(cells: Sequence[CellResults]) -> str:
     (shared,) = seeds
     if len(shared) == 1:
         return f"Seed {shared[0]} alone, n = 1: there is no standard deviation."
-    return (
-        f"Mean and sample standard deviation over n = {len(shared)} seeds ({listed([str(seed) for seed in shared])})."
-    )
+    named = listed([str(seed) for seed in shared])
+    return f"Mean and sample standard deviation over n = {len(shared)} seeds ({named})."
 
 
 def replaced_sentence(found: Conditions) -> str:
@@ -85,7 +84,8 @@ def numerics_sentence(labelled: Sequence[tuple[str, CellResults]]) -> str:
     """Which rows were trained on which device and in which number format; empty where all are alike."""
     rows: dict[str, list[str]] = {}
     for label, cell in labelled:
-        for kind in dict.fromkeys(f"{r.run.numerics.device}, {r.run.numerics.precision}" for r in cell.results):
+        numerics = [result.run.numerics for result in cell.results]
+        for kind in dict.fromkeys(f"{found.device}, {found.precision}" for found in numerics):
             rows.setdefault(kind, []).append(label)
     if len(rows) < 2:
         return ""

@@ -101,6 +101,11 @@ class Evidence:
         """The budget's settings."""
         return self.params.chosen_budget(self.budget_name)
 
+    @property
+    def has_results(self) -> bool:
+        """Whether any planned training has a result."""
+        return any(cell.has_run for cell in self.cells.values())
+
     def dataset(self, name: str) -> DatasetSettings:
         """A data set's settings."""
         return self.params.datasets.of(name)

@@ -50,7 +50,7 @@ def ledger_csv(evidence: Evidence) -> str:
 def numbers(evidence: Evidence) -> list[dict[str, Any]]:
     """The ledger's entries: the rows of the tables in their order, then the planned alternatives of the studies.
 
-    A row with an as-logged cell names it, with its number, under `as_logged`; a planned one has an entry of its own too.
+    A row with an as-logged cell names it, with its number, under `as_logged`; if it is planned, it has an entry too.
     """
     return [_number(evidence, place) for place in places(evidence.params)]
 

@@ -34,7 +34,7 @@ def as_logged_label(row: Row) -> str:
 def places(params: Params) -> list[Place]:
     """The tables' rows, each with its planned as-logged cell behind it, then the studies' planned alternatives.
 
-    An alternative of two studies stands in both; a table's cell that is a study's alternative stands in its table alone.
+    An alternative of two studies stands in both; a table's cell that is a study's alternative, in its table alone.
     """
     planned = set(params.cell_keys())
     found = []

@@ -39,11 +39,10 @@ def table_frame(evidence: Evidence, number: Table) -> pd.DataFrame:
     What follows from results is empty for a row without any, but for n, which is 0, and the outcome, `not run`. The
     columns `as_logged...` are empty for a row whose setting is the logs' too.
     """
-    rows = [
-        [row.row, evidence.paper.accuracy(number, row.row), *_ours(evidence, number, row, cell)]
-        + _as_logged(evidence, number, row)
-        for row, cell in evidence.rows(number)
-    ]
+    rows = []
+    for row, cell in evidence.rows(number):
+        ours, logged = _ours(evidence, number, row, cell), _as_logged(evidence, number, row)
+        rows.append([row.row, evidence.paper.accuracy(number, row.row), *ours, *logged])
     return pd.DataFrame(rows, columns=COLUMNS).astype({"as_logged_n": "Int64"})
 
 
@@ -168,9 +167,8 @@ def provenance(evidence: Evidence, number: Table) -> str:
         for result in cell.results:
             found = result.run.numerics
             shown = code(result.mlflow_run) if result.mlflow_run else "not mirrored"
-            rows.append(
-                [escape(label), str(result.seed), result.outcome, code(result.stage), code(result.run.stage), shown]
-            )
+            stages = [code(result.stage), code(result.run.stage)]
+            rows.append([escape(label), str(result.seed), result.outcome, *stages, shown])
             numerics.add(f"{found.device}, {found.precision}, {found.threads} thread{'s' if found.threads > 1 else ''}")
     if not rows:
         return ""
