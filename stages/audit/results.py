@@ -38,7 +38,7 @@ class LooseResult(Evaluation):
 
 
 def read_loosely(path: Path, stage: str) -> tuple[LooseResult | None, list[Finding]]:
-    """The result in a file (None: it is none), and in what it is no result as `stage` writes it. The file must be there."""
+    """The result in a file that is there (None: it is none), and in what it is none as `stage` writes it."""
     try:
         result = LooseResult.parse(read_json(path, stage), path, stage)
         content = result.text().encode()
