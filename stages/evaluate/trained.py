@@ -1,31 +1,33 @@
 """The trained run that is tested: read only if it is the one that was asked for."""
 
 from pathlib import Path
-from typing import Any
 
-from stages.config.settings import Run
 from stages.core.errors import CorruptFileError, MissingFileError
 from stages.core.filenames import RECORD
-from stages.core.files import file_hash, read_json
+from stages.core.files import file_hash
+from stages.records.run import TrainingRun
+from stages.records.spec import Spec
 
 
-def checked_record(folder: Path, cell: str, budget: str, run: Run) -> dict[str, Any]:
-    """The run record, once it is this cell's with today's settings, and the weights are those it names.
+def checked_run(folder: Path, spec: Spec, seed: int) -> TrainingRun:
+    """The run record, once it is of the spec's cell, settings and code, and the files are those it names.
 
     Raises CorruptFileError or MissingFileError.
     """
     path = folder / RECORD
-    record = read_json(path, f"dvc repro, stage train of {cell}")
-    if (record["cell"], record["budget"], record["seed"]) != (cell, budget, run.seed):
-        found = f"the run of {record['cell']}, budget {record['budget']}, seed {record['seed']}"
-        raise CorruptFileError(path, found, f"{cell}, budget {budget}, seed {run.seed}")
-    if record["config"] != run.model_dump():
-        expected = f"those of params.yaml (dvc repro -f {record['stage']})"
-        raise CorruptFileError(path, "a training with other settings", expected)
-    for name, expected in record["sha256"].items():
+    run = TrainingRun.read(path, f"dvc repro, stage train of {spec.cell}")
+    again = f"dvc repro -f {run.stage}"
+    if (run.cell, run.budget, run.seed) != (spec.cell, spec.budget, seed):
+        found = f"the run of {run.cell}, budget {run.budget}, seed {run.seed}"
+        raise CorruptFileError(path, found, f"{spec.cell}, budget {spec.budget}, seed {seed}")
+    if run.config != spec.settings.seeded(seed):
+        raise CorruptFileError(path, "a training with other settings", f"those of the spec ({again})")
+    if run.provenance.code.sha256 != spec.code.train:
+        raise CorruptFileError(path, "a training by other code", f"the code of the spec ({again})")
+    for name, expected in run.sha256.model_dump(by_alias=True).items():
         if not (folder / name).is_file():
-            raise MissingFileError(folder / name, record["stage"])
+            raise MissingFileError(folder / name, run.stage)
         found = file_hash(folder / name, "sha256")
         if found != expected:
             raise CorruptFileError(folder / name, f"sha256 {found}", f"{expected}, as run.json says")
-    return record
+    return run

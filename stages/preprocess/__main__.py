@@ -11,24 +11,25 @@ Out: <train-out>/ train_images, train_labels, augmented_images, validation_image
 The same bytes on every run: the split comes from a seeded permutation, each augmented image from (seed, its index).
 """
 
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.config.params import Augmentation, DatasetSettings, counted, load_params
-from stages.config.settings import DATASETS
+from stages.config.params import load_params, resolve_count
+from stages.config.schema import DATASETS, DatasetSettings
 from stages.core.errors import CorruptFileError
-from stages.core.files import atomic_path, file_hash, write_json
+from stages.core.filenames import DESCRIPTION
+from stages.core.files import atomic_path, file_hash
 from stages.core.locks import exclusive
 from stages.core.progress import say, track
-from stages.engine.augmentation import CHUNK, augment
+from stages.engine.augmentation import Augmentation
+from stages.preprocess.copies import CHUNK, augmented_chunks
 from stages.preprocess.raw import READERS, Images
 from stages.preprocess.samples import sample_sheet
 from stages.preprocess.split import channel_statistics, split
+from stages.records.data import DatasetDescription
 
 
 @click.command()
@@ -42,7 +43,7 @@ def main(dataset: str, budget: str | None, raw: Path, train_out: Path, test_out:
     """Turn the canonical files of DATASET into arrays."""
     params = load_params()
     settings = params.datasets.of(dataset)
-    copies = counted(params.chosen_budget(budget).augmented_images.of(dataset), settings.train_images)
+    copies = resolve_count(params.chosen_budget(budget).augmented_images.of(dataset), settings.train_images)
     with exclusive(train_out):
         preprocess(dataset, settings, copies, raw, train_out, test_out, samples_out)
     parts = f"{settings.train_images} + {settings.validation_images} + {settings.test_images}"
@@ -58,14 +59,16 @@ def preprocess(
 
     arrays = training_arrays(whole, settings)
     copied = arrays["train_images"][:copies]
-    arrays["augmented_images"] = augmented_copy(copied, settings.augmentation, f"augment {dataset}")
+    augmentation = Augmentation(**settings.augmentation.model_dump())
+    arrays["augmented_images"] = augmented_copy(copied, augmentation, f"augment {dataset}")
     hashes = {name: save_array(train_out / f"{name}.npy", array) for name, array in arrays.items()}
     for name, array in test._asdict().items():
         hashes[f"test_{name}"] = save_array(test_out / f"{name}.npy", array)
     for kind, images in (("plain", arrays["train_images"]), ("augmented", arrays["augmented_images"])):
         with atomic_path(samples_out / f"{kind}.png") as temporary:
             sample_sheet(images, arrays["train_labels"][: len(images)], len(settings.classes)).save(temporary)
-    write_json(train_out / "dataset.json", description(dataset, settings, copies, raw, arrays["train_images"], hashes))
+    described = description(dataset, settings, copies, raw, arrays["train_images"], hashes)
+    described.write(train_out / DESCRIPTION)
 
 
 def checked(part: Images, count: int, settings: DatasetSettings, source: Path) -> Images:
@@ -89,9 +92,9 @@ def training_arrays(whole: Images, settings: DatasetSettings) -> dict[str, NDArr
     }
 
 
-def augmented_copy(images: NDArray[np.uint8], settings: Augmentation, what: str) -> NDArray[np.uint8]:
+def augmented_copy(images: NDArray[np.uint8], augmentation: Augmentation, what: str) -> NDArray[np.uint8]:
     """One transformed copy of each image, in the same order."""
-    return np.concatenate(list(track(augment(images, settings), -(-len(images) // CHUNK), what)))
+    return np.concatenate(list(track(augmented_chunks(images, augmentation), -(-len(images) // CHUNK), what)))
 
 
 def save_array(path: Path, array: NDArray[np.uint8]) -> str:
@@ -108,30 +111,32 @@ def description(
     raw: Path,
     train_images: NDArray[np.uint8],
     hashes: dict[str, str],
-) -> dict[str, Any]:
+) -> DatasetDescription:
     """What training and evaluation need to know of the data set, and what its arrays are."""
     mean, std = channel_statistics(train_images)
-    return {
-        "dataset": dataset,
-        "title": settings.title,
-        "channels": settings.channels,
-        "size": settings.size,
-        "classes": settings.classes,
-        "images": {
-            "train": settings.train_images,
-            "validation": settings.validation_images,
-            "test": settings.test_images,
-            "augmented": copies,
-        },
-        "mean": mean,
-        "std": std,
-        "sha256": hashes,
-        "made_from": {
-            "settings": settings.model_dump(),
-            "raw_md5": {file.name: file_hash(file) for file in sorted(raw.iterdir()) if file.is_file()},
-            "packages": {name: version(name) for name in ("torch", "torchvision", "numpy")},
-        },
-    }
+    files = [file for file in sorted(raw.iterdir()) if file.is_file()]
+    return DatasetDescription.model_validate(
+        {
+            "dataset": dataset,
+            "channels": settings.channels,
+            "size": settings.size,
+            "classes": settings.classes,
+            "images": {
+                "train": settings.train_images,
+                "validation": settings.validation_images,
+                "test": settings.test_images,
+                "augmented": copies,
+            },
+            "mean": mean,
+            "std": std,
+            "sha256": hashes,
+            "made_from": {
+                "settings": settings.model_dump(exclude={"title"}),
+                "raw_md5": {file.name: file_hash(file) for file in files},
+                "raw_sha256": {file.name: file_hash(file, "sha256") for file in files},
+            },
+        }
+    )
 
 
 if __name__ == "__main__":

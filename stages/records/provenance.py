@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -20,7 +21,7 @@ from pydantic import Field
 
 from stages.core.errors import CorruptFileError, MissingFileError, StageError
 from stages.core.files import file_hash
-from stages.records.fingerprint import Fingerprint, Kind, fingerprint
+from stages.records.fingerprint import Fingerprint, Kind, fingerprint, loaded_outside
 from stages.records.record import Count, Md5, NonEmptyStr, Section
 from stages.records.spec import Spec
 
@@ -108,11 +109,11 @@ def snapshot_inputs(kind: Kind, stage: str, spec: Spec, spec_path: Path, inputs:
     )
 
 
-def assert_unchanged(taken: Provenance, kind: Kind, stage: str, spec: Spec) -> None:
+def assert_unchanged(taken: Provenance, kind: Kind, stage: str, spec: Spec, started: float) -> None:
     """Raise StageError when what was `taken` at the start is no longer so: DVC would record what is there now.
 
-    Code and spec are compared by what decides a number, so that a comment edited meanwhile ends no training. Inputs are
-    compared by their bytes, where a file's date is later than the one it had: a date alone is no evidence.
+    Code and spec are compared by what decides a number, so that a comment edited meanwhile ends no training. An input
+    whose date is later than `started` (seconds since the epoch) is compared by its bytes: a date alone is no evidence.
     """
     changed = []
     if not Path(taken.spec.path).is_file() or file_hash(taken.spec.path) != taken.spec.md5:
@@ -122,11 +123,34 @@ def assert_unchanged(taken: Provenance, kind: Kind, stage: str, spec: Spec) -> N
         modules = now.modules.keys() | taken.code.modules.keys()
         changed += sorted(path for path in modules if now.modules.get(path) != taken.code.modules.get(path))
     for path, found in taken.inputs.items():
-        if not Path(path).exists() or hash_dependency(Path(path)).md5 != found.md5:
+        if not Path(path).exists() or (
+            _touched_since(Path(path), started) and hash_dependency(Path(path)).md5 != found.md5
+        ):
             changed.append(path)
     if changed:
         raise StageError(
             f"{', '.join(changed)} changed while {stage} ran, so DVC must not record it; run dvc repro again"
+        )
+
+
+def _touched_since(path: Path, started: float) -> bool:
+    """Whether a file, or anything in a folder, was written, moved in or removed since, as far as dates tell."""
+    entries = [path, *(path.rglob("*") if path.is_dir() else ())]
+    return any(max(found.st_mtime, found.st_ctime) >= started for found in (entry.stat() for entry in entries))
+
+
+def assert_modules(kind: Kind, family: str, allowed: Sequence[str]) -> None:
+    """Raise StageError when this command has loaded a module of ours that its fingerprint does not know.
+
+    Only of a command of its own (`python -m stages.train`): another process may have loaded whatever it likes.
+    """
+    command = sys.modules["__main__"].__spec__
+    if command is None or not command.name.startswith("stages."):
+        return
+    if outside := loaded_outside(kind, family, allowed):
+        raise StageError(
+            f"{', '.join(outside)} took part and is not in the fingerprint of {kind}: import it where the code that "
+            "uses it stands (stages/records/fingerprint.py says how modules are found)"
         )
 
 

@@ -1,9 +1,9 @@
-"""Stage 3: train one cell with one seed.
+"""Stage `train`: train one cell with one seed.
 
     python -m stages.train cifar10/vgg16-adam --budget quick --seed 0 \\
         --data data/processed/quick/cifar10/train --out data/runs/quick/cifar10/vgg16-adam/s0
 
-In:  the arrays of stage `preprocess` (never the test split), the cell, budget and `training` sections of params.yaml.
+In:  the cell's spec (stage `resolve`), the arrays of stage `preprocess` (never the test split), the budget's device.
 Out: <out>/ weights.safetensors (after the last epoch), history.json (metrics by epoch; the same bytes whenever seed,
      threads, precision and software are the same) and run.json, the run record, written last: a folder without it is
      not a run. The training is mirrored to MLflow while it runs; a tracking server that is down costs a warning.
@@ -13,178 +13,191 @@ Runs without DVC and without MLflow too: --no-mlflow keeps a trial out of the ta
 """
 
 import time
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from stages.config.params import CellKey, Params, load_params
-from stages.config.settings import Run
+from stages.config.params import load_params
 from stages.core.errors import StageError
 from stages.core.filenames import DESCRIPTION, HISTORY, RECORD, WEIGHTS
-from stages.core.files import file_hash, folder_path, read_json, sweep, write_json
+from stages.core.files import file_hash, folder_path, sweep, write_json
 from stages.core.imports import without_collection
 from stages.core.locks import exclusive
 from stages.core.progress import duration, say
 from stages.records import provenance
+from stages.records.data import DatasetDescription
+from stages.records.run import Epoch as EpochMetrics
+from stages.records.run import TrainingRun
+from stages.records.spec import check_spec, resolve_spec, spec_path
 from stages.track.client import Mirror
-from stages.track.describe import end_tags, epoch_metrics, run_metrics
+from stages.track.describe import TrainingStart, end_tags, epoch_metrics, run_metrics
 from stages.train.progress import Outlook
 
 if TYPE_CHECKING:
     import torch
 
-    from stages.engine.checkpoints import Checkpoint
     from stages.engine.loop import Epoch
+    from stages.engine.training import Training
 
-
-class Job(NamedTuple):
-    """What one training is given."""
-
-    params: Params
-    key: CellKey
-    budget: str
-    run: Run
-    data: Path
-    out: Path
+# Modules beside those of the fingerprint that a training may load: they check, record, mirror and say.
+ALLOWED = ("stages/config/", "stages/core/", "stages/records/", "stages/track/", "stages/train/")
+# The instructions among a processor's that PyTorch and oneDNN choose kernels of these networks by.
+_INSTRUCTIONS = (
+    *("avx2", "fma3", "avx512_f", "avx512_bw", "avx512_dq", "avx512_vl", "avx512_bf16", "avx512_fp16"),
+    *("amx_tile", "amx_bf16", "amx_fp16", "neon", "bf16", "sve", "sve2"),
+)
+_SOFTWARE = ("torch", "torchvision", "numpy")
 
 
 @click.command()
 @click.argument("cell")
 @click.option("--budget", help="one of params.yaml's budgets; by default the one chosen there")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
+@click.option(
+    "--spec", "spec_file", type=click.Path(path_type=Path), help="by default reports/<budget>/specs/<cell>.json"
+)
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="folder of the training arrays")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="folder of the run")
 @click.option("--mlflow/--no-mlflow", "mirrored", default=True, help="mirror the run to MLflow")
-def main(cell: str, budget: str | None, seed: int, data: Path, out: Path, mirrored: bool) -> None:
+def main(
+    cell: str, budget: str | None, seed: int, spec_file: Path | None, data: Path, out: Path, mirrored: bool
+) -> None:
     """Train CELL, for example `mnist/resnet18`, and write the run to OUT."""
     params = load_params()
     budget = budget or params.budget
-    run = params.run(cell, budget, seed)
     key, _ = params.find(cell)
+    stage = params.stage("train", key, budget, seed)
+    spec_file = spec_file or spec_path(Path(f"reports/{budget}/specs"), cell)
+    spec = check_spec(spec_file, resolve_spec(params, budget, cell))
+    run = spec.settings.seeded(seed)
     with exclusive(out), Mirror(mirrored) as mirror:
         started = time.time()
         (out / RECORD).unlink(missing_ok=True)
         for name in (WEIGHTS, HISTORY, RECORD):
             sweep(out / name)
-        record = starting_record(key, budget, run, data, started)
-        job = Job(params, key, budget, run, data, out)
-        mirror.start(record, params)
-        trained, checkpoint = train_cell(job, record, mirror)
-        record["times"] |= trained.pop("times")
+        taken = provenance.snapshot_inputs("train", stage, spec, spec_file, [data])
+        described = DatasetDescription.read(data / DESCRIPTION, "dvc repro preprocess")
+        described.check_canonical(data / DESCRIPTION)
+        start = TrainingStart(
+            cell, budget, seed, stage, run, taken.git, described, data.as_posix(), provenance.timestamp(started)
+        )
+        mirror.start(start, params)
+        with without_collection():  # here, so that a wrong parameter is refused without waiting for PyTorch
+            from stages.engine.training import Training
+
+        device = params.chosen_budget(budget).device
+        training = Training(
+            run,
+            described.content(),
+            data,
+            out,
+            device=device,
+            machine=taken.environment.model_dump(mode="json"),
+            identity_of=partial(identity, start, taken),
+        )
+        progress = Outlook(params, budget, key, run, out, training.images_per_epoch)
+        outcome = train(training, mirror, progress, stage)
+        save(training, out)
+        provenance.assert_unchanged(taken, "train", stage, spec, started)
+        provenance.assert_modules("train", spec.settings.cell.family, ALLOWED)
         ended = time.time()
-        record["times"] |= {"ended": provenance.timestamp(ended), "seconds": round(ended - started, 3)}
-        record |= trained
-        record["mlflow"] = mirror.run()
-        write_json(out / RECORD, record)
+        record = TrainingRun.bound(
+            cell=cell,
+            budget=budget,
+            seed=seed,
+            stage=stage,
+            provenance=taken,
+            config=run,
+            data=described,
+            network=training.network,
+            counts=training.counts,
+            numerics=training.numerics,
+            times=times(training, started, ended),
+            machines=training.machines,
+            resumed_after=training.resumed_after,
+            outcome=outcome,
+            images_per_second=round(training.images_per_second(), 1),
+            sha256={name: file_hash(out / name, "sha256") for name in (WEIGHTS, HISTORY)},
+            mlflow=mirror.run(),
+        )
+        record.write(out / RECORD)
         mirror.metrics(run_metrics(record), 0, ended)
         mirror.close([out / RECORD, out / HISTORY], end_tags(record), "FINISHED", ended)
-        provenance.refuse_changes(record, "train", key, budget, seed, [data], started)
-        checkpoint.remove()
-    say(f"{record['stage']}: {record['outcome']} in {duration(record['times']['seconds'])}, {out}")
+        training.checkpoint.remove()
+    say(f"{stage}: {outcome} in {duration(record.times.seconds)}, {out}")
 
 
-def starting_record(key: CellKey, budget: str, run: Run, data: Path, started: float) -> dict[str, Any]:
-    """The part of the run record that must be taken before the training starts."""
-    return {
-        "schema": 1,
-        "cell": str(key),
-        "budget": budget,
-        "seed": run.seed,
-        **provenance.take("train", key, budget, run.seed, [data]),
-        "config": run.model_dump(),
-        "environment": provenance.environment(),
-        "run_by": "dvc" if provenance.run_by_dvc(provenance.stage_name("train", key, budget, run.seed)) else "hand",
-        "data": read_json(data / DESCRIPTION, "dvc repro preprocess"),
-        "times": {"started": provenance.timestamp(started)},
-    }
-
-
-def train_cell(job: Job, record: dict[str, Any], mirror: Mirror) -> tuple[dict[str, Any], "Checkpoint"]:
-    """Train, write weights and history; return what the run record says of it, and the checkpoint, still there."""
-    with without_collection():  # and here, so that a wrong parameter is refused without waiting for PyTorch
-        import torch
-
-        from stages.engine.checkpoints import Checkpoint
-        from stages.engine.images import Standardise
-        from stages.engine.loop import Trainer, train
-        from stages.engine.network import network_of
-        from stages.engine.networks import parameter_count
-        from stages.engine.numerics import set_up
-        from stages.engine.seeding import derive
-        from stages.engine.splits import Splits
-
-    run, budget = job.run, job.params.chosen_budget(job.budget)
-    numerics = set_up(run.training.precision, budget.threads, budget.device)
-    splits = Splits.of(run, job.data, numerics.device)
-    torch.manual_seed(derive(run.seed, "weights"))
-    standardise = Standardise.of(record["data"], run.cell.input_size, numerics)
-    trainer = Trainer(network_of(run, record["data"]), run, standardise, numerics)
-    checkpoint = Checkpoint(job.out, identity(record, numerics.describe()))
-    outlook = Outlook(job.params, job.budget, job.key, run, job.out, len(splits.train))
-    epochs = checkpoint.load(trainer)
-    resumed_after = len(epochs)
-    for epoch in epochs:
+def train(training: "Training", mirror: Mirror, progress: Outlook, stage: str) -> str:
+    """Train, mirroring each epoch and saying how far it is; returns the outcome."""
+    for epoch in training.epochs:
         mirror_epoch(mirror, epoch)
 
     def on_epoch(epoch: "Epoch") -> None:
-        epochs.append(epoch)
         mirror_epoch(mirror, epoch)
-        outlook.report(record["stage"], epoch.metrics, epoch.seconds, len(splits.train) / epoch.train_seconds)
-        checkpoint.save(trainer, epochs)
+        progress.report(stage, epoch.metrics, epoch.seconds, training.images_per_epoch / epoch.train_seconds)
 
-    outcome = train(trainer, splits, tuple(epochs), on_epoch, outlook.step)
-    outlook.close()
-    save(trainer.weights(), epochs, job.out)
+    try:
+        return training.train(on_epoch, progress.step)
+    finally:
+        progress.close()
+
+
+def identity(start: TrainingStart, taken: provenance.Provenance, numerics: dict[str, Any]) -> dict[str, Any]:
+    """All that the bits of a training depend on, by a name that says what differs when a checkpoint is refused.
+
+    Of the processor its instructions count, not its name: a checkpoint goes on on another machine that has the same.
+    """
+    machine, backend = taken.environment, numerics["backend"]
+    instructions = [name for name in backend["instructions"] if name in _INSTRUCTIONS]
     return {
-        "outcome": outcome,
-        "resumed_after": resumed_after,
-        "counts": splits.counts(run),
-        "parameters": parameter_count(trainer.model),
-        **numerics.describe(),
-        "times": {"epochs": [epoch_times(epoch) for epoch in epochs]},
-        "images_per_second": round(len(splits.train) * len(epochs) / sum(epoch.train_seconds for epoch in epochs), 1),
-        "sha256": {name: file_hash(job.out / name, "sha256") for name in (WEIGHTS, HISTORY)},
-    }, checkpoint
-
-
-def identity(record: dict[str, Any], numerics: dict[str, Any]) -> dict[str, Any]:
-    """All that the bits of a training depend on, by a name that says what differs when a checkpoint is refused."""
-    sources = {path: found["md5"] for path, found in record["deps"].items() if path.startswith("stages/")}
-    machine = {name: record["environment"][name] for name in ("processor", "variables")}
-    return {
-        "settings": record["config"],
-        "code": sources,
-        "data": {path: found["md5"] for path, found in record["deps"].items() if path not in sources},
-        "software": record["environment"]["packages"] | {"python": record["environment"]["python"]},
-        "numerics": numerics | machine,
+        "cell": [start.cell, start.budget],
+        "settings": start.settings.model_dump(mode="json"),
+        "code": taken.code.sha256,
+        "data": start.data.sha256,
+        "software": {name: machine.packages.get(name) for name in _SOFTWARE}
+        | {"python": machine.python.rpartition(".")[0]},
+        "numerics": numerics | {"backend": backend | {"instructions": instructions}},
+        "variables": machine.variables,
     }
 
 
 def mirror_epoch(mirror: Mirror, epoch: "Epoch") -> None:
     """Add an epoch's metrics to the MLflow run, at the time it ended."""
-    mirror.metrics(epoch_metrics(epoch.metrics), epoch.metrics["epoch"], epoch.ended)
+    metrics = EpochMetrics.model_validate(epoch.metrics)
+    mirror.metrics(epoch_metrics(metrics), metrics.epoch, epoch.ended)
 
 
-def save(weights: "dict[str, torch.Tensor]", epochs: "list[Epoch]", out: Path) -> None:
+def save(training: "Training", out: Path) -> None:
     """Write the weights (plain layout, float32) and the history."""
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
+    weights: dict[str, torch.Tensor] = training.weights()
     try:
         with folder_path(out / WEIGHTS) as temporary:  # safetensors has temporary files of its own
             save_file(weights, temporary)
     except (OSError, SafetensorError) as error:
         raise StageError(f"{out / WEIGHTS} cannot be written ({error}); make room, and start again") from error
-    write_json(out / HISTORY, [epoch.metrics for epoch in epochs])
+    write_json(out / HISTORY, training.history())
 
 
-def epoch_times(epoch: "Epoch") -> dict[str, Any]:
-    """The wall times of an epoch, as the run record has them."""
+def times(training: "Training", started: float, ended: float) -> dict[str, Any]:
+    """When the training ran, and the wall times of each epoch."""
     return {
-        "train_seconds": round(epoch.train_seconds, 3),
-        "seconds": round(epoch.seconds, 3),
-        "ended": provenance.timestamp(epoch.ended),
+        "started": provenance.timestamp(started),
+        "ended": provenance.timestamp(ended),
+        "seconds": round(ended - started, 3),
+        "epochs": [
+            {
+                "train_seconds": round(epoch.train_seconds, 3),
+                "seconds": round(epoch.seconds, 3),
+                "ended": provenance.timestamp(epoch.ended),
+                "machine": epoch.machine,
+            }
+            for epoch in training.epochs
+        ],
     }
 
 
