@@ -19,6 +19,7 @@ from typing import Literal
 
 from stages.core.errors import StageError
 from stages.core.files import digest
+from stages.engine.networks import families
 from stages.records.record import Count, Section, Sha256
 
 SCHEME = 1  # of the syntax tree's serialisation; a new one makes every result stale
@@ -75,7 +76,10 @@ def closure(kind: Kind, family: str, read: Read | None = None) -> set[str]:
 
 def loaded_outside(kind: Kind, family: str, allowed: Iterable[str]) -> list[str]:
     """The `stages` modules in this process that are not in the closure, nor cut off, nor below a path in `allowed`."""
-    known, root = closure(kind, family) | CUT.keys(), Path.cwd()
+    checked = {
+        FAMILY.format(family=other) for other in families()
+    }  # params.yaml is checked with every family's settings
+    known, root = closure(kind, family) | CUT.keys() | checked, Path.cwd()
     files = [Path(module.__file__) for name, module in list(sys.modules.items()) if _ours(name) and module.__file__]
     paths = {file.resolve().relative_to(root).as_posix() for file in files if file.resolve().is_relative_to(root)}
     return sorted(path for path in paths - known if not any(path.startswith(start) for start in allowed))

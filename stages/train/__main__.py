@@ -13,6 +13,7 @@ Runs without DVC and without MLflow too: --no-mlflow keeps a trial out of the ta
 """
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +28,11 @@ from stages.core.locks import exclusive
 from stages.core.progress import duration, say
 from stages.records import provenance
 from stages.records.data import DatasetDescription
+from stages.records.run import Epoch as EpochMetrics
 from stages.records.run import TrainingRun
 from stages.records.spec import check_spec, resolve_spec, spec_path
 from stages.track.client import Mirror
-from stages.track.describe import end_tags, epoch_metrics, run_metrics
+from stages.track.describe import TrainingStart, end_tags, epoch_metrics, run_metrics
 from stages.train.progress import Outlook
 
 if TYPE_CHECKING:
@@ -78,8 +80,10 @@ def main(
         taken = provenance.snapshot_inputs("train", stage, spec, spec_file, [data])
         described = DatasetDescription.read(data / DESCRIPTION, "dvc repro preprocess")
         described.check_canonical(data / DESCRIPTION)
-        about = {"cell": cell, "budget": budget, "seed": seed, "stage": stage, "config": run, "data": described}
-        mirror.start(about | {"provenance": taken, "started": provenance.timestamp(started)}, params)
+        start = TrainingStart(
+            cell, budget, seed, stage, run, taken.git, described, data.as_posix(), provenance.timestamp(started)
+        )
+        mirror.start(start, params)
         with without_collection():  # here, so that a wrong parameter is refused without waiting for PyTorch
             from stages.engine.training import Training
 
@@ -91,7 +95,7 @@ def main(
             out,
             device=device,
             machine=taken.environment.model_dump(mode="json"),
-            identity_of=lambda numerics: identity(about, taken, numerics),
+            identity_of=partial(identity, start, taken),
         )
         progress = Outlook(params, budget, key, run, out, training.images_per_epoch)
         outcome = train(training, mirror, progress, stage)
@@ -100,8 +104,13 @@ def main(
         provenance.assert_modules("train", spec.settings.cell.family, ALLOWED)
         ended = time.time()
         record = TrainingRun.bound(
-            **about,
+            cell=cell,
+            budget=budget,
+            seed=seed,
+            stage=stage,
             provenance=taken,
+            config=run,
+            data=described,
             network=training.network,
             counts=training.counts,
             numerics=training.numerics,
@@ -135,7 +144,7 @@ def train(training: "Training", mirror: Mirror, progress: Outlook, stage: str) -
         progress.close()
 
 
-def identity(about: dict[str, Any], taken: provenance.Provenance, numerics: dict[str, Any]) -> dict[str, Any]:
+def identity(start: TrainingStart, taken: provenance.Provenance, numerics: dict[str, Any]) -> dict[str, Any]:
     """All that the bits of a training depend on, by a name that says what differs when a checkpoint is refused.
 
     Of the processor its instructions count, not its name: a checkpoint goes on on another machine that has the same.
@@ -143,10 +152,10 @@ def identity(about: dict[str, Any], taken: provenance.Provenance, numerics: dict
     machine, backend = taken.environment, numerics["backend"]
     instructions = [name for name in backend["instructions"] if name in _INSTRUCTIONS]
     return {
-        "cell": [about["cell"], about["budget"]],
-        "settings": about["config"].model_dump(mode="json"),
+        "cell": [start.cell, start.budget],
+        "settings": start.settings.model_dump(mode="json"),
         "code": taken.code.sha256,
-        "data": about["data"].sha256,
+        "data": start.data.sha256,
         "software": {name: machine.packages[name] for name in _SOFTWARE}
         | {"python": machine.python.rpartition(".")[0]},
         "numerics": numerics | {"backend": backend | {"instructions": instructions}},
@@ -156,7 +165,8 @@ def identity(about: dict[str, Any], taken: provenance.Provenance, numerics: dict
 
 def mirror_epoch(mirror: Mirror, epoch: "Epoch") -> None:
     """Add an epoch's metrics to the MLflow run, at the time it ended."""
-    mirror.metrics(epoch_metrics(epoch.metrics), epoch.metrics["epoch"], epoch.ended)
+    metrics = EpochMetrics.model_validate(epoch.metrics)
+    mirror.metrics(epoch_metrics(metrics), metrics.epoch, epoch.ended)
 
 
 def save(training: "Training", out: Path) -> None:
