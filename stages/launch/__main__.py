@@ -1,4 +1,4 @@
-"""Run every training and evaluation that is left, as many at a time as the machine or a Dask cluster holds, then tables.
+"""Run the trainings and evaluations that are left, as many at a time as the machine or a Dask cluster holds, then tables.
 
     python -m stages.launch [--jobs 8] [--cells cifar10/vgg16,mnist/resnet18] [--seeds 0,1] [--weights]
     python -m stages.launch --scheduler tcp://10.0.0.1:8786
@@ -106,10 +106,15 @@ def launch(params: Params, chosen: list[Training], jobs: int | None, scheduler: 
         pipeline = Pipeline()
         work = units(pipeline, budget, waiting)
         failed = run_units(pipeline, params, work, jobs, scheduler) if work else {}
-    make_tables(budget)
+    problems = list(failed.values())
+    try:
+        make_tables(budget)
+    except StageError as error:
+        problems.append(f"the tables are as they were: {error.message}")
     if failed:
-        lines = "".join(f"\n  {failure}" for failure in failed.values())
-        raise StageError(f"{len(failed)} of {len(waiting)} failed, the others are done:{lines}")
+        raise StageError("\n  ".join([f"{len(failed)} of {len(waiting)} failed, the others are done:", *problems]))
+    if problems:
+        raise StageError(problems[0])
 
 
 def make_tables(budget: str) -> None:

@@ -6,7 +6,6 @@ cluster goes on with whatever else it does, and two launches on one cluster know
 """
 
 import logging
-import math
 import signal
 import socket
 import subprocess

@@ -103,7 +103,8 @@ class Pipeline:
 
     def locked(self, name: str) -> Locked:
         """What dvc.lock has of a stage."""
-        params, deps = {}, {}
+        params: dict[str, Any] = {}
+        deps: dict[str, str] = {}
         for dep in self._stages[name].deps:
             if isinstance(dep, ParamsDependency):
                 params |= dep.hash_info.value or {}
