@@ -1,4 +1,4 @@
-"""Run the trainings and evaluations that are left, as many at a time as the machine or a Dask cluster holds, then tables.
+"""Run the trainings and evaluations that are left, as many at a time as a machine or a Dask cluster holds, then tables.
 
     python -m stages.launch [--jobs 8] [--cells cifar10/vgg16,mnist/resnet18] [--seeds 0,1] [--weights]
     python -m stages.launch --scheduler tcp://10.0.0.1:8786

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from stages.config.params import Params, Training
-from stages.launch.pipeline import Pipeline
+from stages.launch.pipeline import LockFile, Pipeline
 from stages.launch.recorded import Entries, result_path, why_left
 from stages.launch.work import Unit
 from stages.records.spec import Spec, resolve_specs
@@ -16,7 +16,7 @@ def todays_specs(params: Params, budget: str) -> dict[str, Spec]:
     return {spec.cell: spec for spec in resolve_specs(params, budget)}
 
 
-def changed_data(pipeline: Pipeline, budget: str, datasets: Iterable[str]) -> dict[str, list[str]]:
+def changed_data(pipeline: Pipeline | LockFile, budget: str, datasets: Iterable[str]) -> dict[str, list[str]]:
     """The data sets whose arrays must be made again before it is known what is left, each with what has changed."""
     found = {
         dataset: pipeline.changed(f"download@{dataset}") + pipeline.changed(preprocess(budget, dataset))
@@ -29,7 +29,11 @@ def changed_data(pipeline: Pipeline, budget: str, datasets: Iterable[str]) -> di
 
 
 def left(
-    pipeline: Pipeline, specs: dict[str, Spec], budget: str, trainings: Iterable[Training], weights: bool = False
+    pipeline: Pipeline | LockFile,
+    specs: dict[str, Spec],
+    budget: str,
+    trainings: Iterable[Training],
+    weights: bool = False,
 ) -> dict[Training, str]:
     """The trainings that are not done, each with the reason.
 
@@ -43,7 +47,7 @@ def left(
     return found
 
 
-def _why_left(pipeline: Pipeline, spec: Spec, budget: str, training: Training, weights: bool) -> str | None:
+def _why_left(pipeline: Pipeline | LockFile, spec: Spec, budget: str, training: Training, weights: bool) -> str | None:
     train, evaluate = (training.stage(kind, budget) for kind in ("train", "evaluate"))
     data = pipeline.locked(preprocess(budget, training.key.dataset)).outs
     entries = Entries(pipeline.locked(train), pipeline.locked(evaluate), data)

@@ -38,8 +38,8 @@ class Eta:
 
     A finished training of the same settings is `measured`. Another one is estimated from the finished trainings most
     like it: first those of its family, of these those of this `machine`, then of its number format, then of its network
-    and input. Work is counted in pixels, or, with `sizes` by cell, in the multiply-adds of images and updates. The
-    rates of other families are scaled by `_COST`.
+    and input. Work is counted in the multiply-adds of images and updates where the networks' `sizes` are given, by
+    cell; else in pixels, of which the families' cost differs by `_COST`.
     """
 
     def __init__(
@@ -80,15 +80,14 @@ class Eta:
         alike = self.alike(training)
         if not alike:
             return None
-        plan = self._plans[training]
-        family = plan.cell.family
-        per_work = mean(rate.seconds * _cost(family) / _cost(rate.run.cell.family) for rate in alike)
+        cost = self._cost(self._plans[training].cell.family)
+        per_work = mean(rate.seconds * cost / self._cost(rate.run.cell.family) for rate in alike)
         return per_work * self._work_of(training)
 
     def weight(self, training: Training) -> float:
         """How long a training takes beside the others, known even before any has run."""
         seconds = self.seconds(training)
-        return self._work_of(training) * _cost(self._plans[training].cell.family) if seconds is None else seconds
+        return self._work_of(training) * self._cost(self._plans[training].cell.family) if seconds is None else seconds
 
     def alike(self, training: Training) -> list[Rate]:
         """The rates of the finished trainings most like it, this machine's before others'."""
@@ -108,6 +107,9 @@ class Eta:
         total = self._params.datasets.of(plan.dataset).train_images
         images = resolve_count(plan.images, total) * plan.epochs * (2 if plan.cell.augment == "append" else 1)
         return images * _per_image(plan, None if self._sizes is None else self._sizes[str(training.key)])
+
+    def _cost(self, family: str) -> float:
+        return _COST.get(family, 1.0) if self._sizes is None else 1.0
 
 
 def _per_image(plan: Run, size: NetworkSize | None) -> float:
@@ -157,7 +159,3 @@ def _network(plan: Run) -> dict[str, object]:
     """The settings that decide how fast a network is; those of the optimizer count little."""
     left_out = {"init", "augment", *OPTIMIZERS[plan.cell.optimizer].model_fields}
     return plan.cell.model_dump(exclude=left_out)
-
-
-def _cost(family: str) -> float:
-    return _COST.get(family, 1.0)
