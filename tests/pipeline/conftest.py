@@ -82,7 +82,9 @@ def shrink(params: Any) -> None:
     studies = {STUDY: params["studies"][STUDY]}
     params["studies"] = studies
     for dataset in ("mnist", "cifar10"):
-        rows = [row["cell"] for table in params["tables"].values() if table["dataset"] == dataset for row in table["rows"]]
+        rows = [
+            row["cell"] for table in params["tables"].values() if table["dataset"] == dataset for row in table["rows"]
+        ]
         tried = [name for study in studies.values() if study["dataset"] == dataset for name in study["alternatives"]]
         for section, names in (("cells", rows), ("alternatives", tried)):
             params[section][dataset] = {name: params[section][dataset][name] for name in names}
