@@ -133,7 +133,7 @@ def cell_type(family: str, optimizer: str) -> type[Cell]:
 def _typed(settings: dict[str, Any]) -> type[Cell]:
     """The type that settings ask for; where they do not say, plain `Cell`, which then names what is missing."""
     family, optimizer = settings.get("family"), settings.get("optimizer")
-    if family in families() and optimizer in OPTIMIZERS:
+    if family in families() and optimizer in tuple(OPTIMIZERS):
         return cell_type(str(family), str(optimizer))
     return _Untyped
 
