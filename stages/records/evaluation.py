@@ -18,7 +18,7 @@ from stages.records.record import Count, Md5, Natural, NonEmptyStr, Ratio, Recor
 from stages.records.run import DIVERGED, FINISHED, UNBOUND, Epoch, NumericsRecord, Span, TrainingRun
 
 AT_CHANCE = "at chance"
-Digits = Annotated[str, Field(pattern=r"^[0-9]+$")]  # one class index an image
+Digits = Annotated[str, Field(pattern=r"^[0-9]+$")]  # one class index, of at most ten, for each image
 
 
 class Mistake(Section):
