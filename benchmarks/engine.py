@@ -3,7 +3,7 @@
     python -m benchmarks.engine [--only speed,optimizers,throughput,determinism,ablation,checkpoint]
         [--families vgg16,resnet18,googlenet]
 
-In:  CIFAR10 as stage `preprocess` leaves it, params.yaml.
+In:  CIFAR10 as stage `preprocess` leaves it.
 Out: reports/bench.json, and its tables on standard output (images per second). Everything that is compared is measured
      in turns within one run; numbers are medians over the repetitions, ratios are taken within each.
 What was measured before stays in the file when commit, machine, software and settings are the same; otherwise the file
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks.families import FAMILIES, description, run_of
+from benchmarks.families import FAMILIES, description
 from benchmarks.machine import busy_elsewhere, usage
 from benchmarks.options import Names
 from benchmarks.report import SHOWN, load, measured_under, merge, tables
@@ -36,7 +36,7 @@ def main(only: list[str], families: list[str], repetitions: int, seconds: float,
     from benchmarks.sections import SECTIONS, Conditions
     from stages.engine.numerics import set_up
 
-    numerics = set_up(run_of("vgg16").training.precision, threads, "cpu")
+    numerics = set_up("auto", threads, "cpu")
     conditions = Conditions(threads, repetitions, seconds, numerics.dtype)
     settings = {"repetitions": repetitions, "seconds": seconds, **numerics.describe()}
     content = load(out, measured_under(settings))

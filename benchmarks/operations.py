@@ -32,9 +32,9 @@ def count(model: nn.Module, channels: int, size: int) -> list[Layer]:
 
     def on_convolution(layer: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
         assert isinstance(layer, nn.Conv2d)  # noqa: S101 - for the type checker
-        places, kernel = output[0].numel(), layer.weight[0].numel()
+        outputs, kernel = output[0].numel(), layer.weight[0].numel()
         windows = Windows.of(inputs[0].shape[-1], layer.kernel_size[0], layer.stride[0], int(layer.padding[0]))
-        layers.append(Layer(places * kernel, places * kernel * windows.taps**2 // layer.weight[0, 0].numel()))
+        layers.append(Layer(outputs * kernel, outputs * kernel * windows.taps**2 // layer.weight[0, 0].numel()))
 
     def on_linear(layer: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
         macs = output[0].numel() * inputs[0].shape[-1]

@@ -60,11 +60,11 @@ class Ready(NamedTuple):
 def ready(run: Run, threads: int) -> Ready:
     """Load the data, build network and optimizer, on the processor."""
     described = description()
-    fixed = numerics.set_up(run.training.precision, threads, "cpu")
-    data = load(DATA, "train_images", "train_labels", fixed.device, "all")
+    fixed = numerics.set_up(run.precision, threads, "cpu")
+    data = load(DATA / "train_images.npy", DATA / "train_labels.npy", described["sha256"], fixed.device, "all")
     torch.manual_seed(derive(run.seed, "weights"))
     standardise = Standardise.of(described, INPUT_SIZE, fixed)
-    return Ready(Trainer(network_of(run, described), run, standardise, fixed), data)
+    return Ready(Trainer(network_of(run.cell, described), run, standardise, fixed), data)
 
 
 def ours(family: str, threads: int, optimizer: str = "adam", deterministic: bool = True) -> Callable[[], Steps]:
@@ -106,7 +106,7 @@ def saving(family: str, threads: int, repetitions: int, seconds: float) -> dict[
     As in a training, the checkpoint before lies on the disk by then, and nothing else waits to be written.
     """
     made_ready = ready(run_of(family), threads)
-    epochs = [Epoch({"epoch": 1, "train_loss": 1.0}, 1.0, 1.0, time.time())]
+    epochs = [Epoch({"epoch": 1, "train_loss": 1.0}, 1.0, 1.0, time.time(), 0)]
     SCRATCH.mkdir(parents=True, exist_ok=True)
     found: dict[str, list[float]] = {"images": [], "checkpoint": []}
     steps = stepping(made_ready)()
@@ -118,6 +118,6 @@ def saving(family: str, threads: int, repetitions: int, seconds: float) -> dict[
             found["images"].append(per_second(steps, seconds, time.perf_counter))
             os.sync()
             start = time.perf_counter()
-            checkpoint.save(made_ready.trainer, epochs)
+            checkpoint.save(made_ready.trainer, epochs, [{}])
             found["checkpoint"].append(time.perf_counter() - start)
     return found

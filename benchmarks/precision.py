@@ -3,7 +3,7 @@
     python -m benchmarks.precision [--families vgg16,resnet18,googlenet] [--optimizer adam] [--images 6400] [--seeds 5]
         [--steps 1,10,50]
 
-In:  CIFAR10 as stage `preprocess` leaves it, params.yaml; batch sizes as in `make bench`.
+In:  CIFAR10 as stage `preprocess` leaves it; batch sizes as in `make bench`. A processor that multiplies bfloat16.
 Out: reports/precision.json, and its tables on standard output.
 Each seed is trained for an epoch of so many images in float32 and, from the same start with the same batches and
 dropout, in bfloat16; and once more in float32 for the steps alone, with the batches and dropout of another seed. The
@@ -79,9 +79,10 @@ def train(family: str, precision: Precision, seed: int, protocol: Protocol, orde
 def validation_accuracy(trainer: "Trainer") -> float:
     """Percent of all validation images."""
     from stages.engine.images import load
-    from stages.engine.loop import accuracy, predict
+    from stages.engine.prediction import accuracy, predict
 
-    validation = load(DATA, "validation_images", "validation_labels", trainer.numerics.device, "all")
+    images, labels = (DATA / f"validation_{name}.npy" for name in ("images", "labels"))
+    validation = load(images, labels, description()["sha256"], trainer.numerics.device, "all")
     return 100 * accuracy(predict(trainer.model, validation, trainer.standardise).logits, validation.labels)
 
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.profile [--family vgg16] [--optimizer adam] [--threads 2] [--steps 20]
 
-In:  CIFAR10 as stage `preprocess` leaves it, params.yaml.
+In:  CIFAR10 as stage `preprocess` leaves it.
 Out: a table on standard output: milliseconds of a step and share of it, of everything that runs one after the other.
      Above 5 % of the machine in other hands it says so: two threads wait for each other, and little of it holds.
 """

@@ -171,7 +171,7 @@ def layers_of(family: str) -> list[Layer]:
     """The layers of our network as it trains, counted without giving it memory."""
     described = description()
     with torch.device("meta"):
-        model = network_of(run_of(family), described)
+        model = network_of(run_of(family).cell, described)
     return count(model.train(), described["channels"], INPUT_SIZE)
 
 

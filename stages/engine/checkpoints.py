@@ -1,4 +1,4 @@
-"""The state of a training after an epoch, in one file from which it goes on to the same bits.
+"""The state of a training after an epoch, in one file. A training resumed from it ends with the same bits.
 
 It is a safetensors file. Its metadata hold the identity of the training (settings, code, data, software, numerics), the
 finished epochs, the machines that trained them, and a checksum of metadata and tensors. It lies beside the run's
@@ -99,7 +99,7 @@ class Checkpoint:
 
 
 class _RefusedError(Exception):
-    """Why a checkpoint cannot be gone on from."""
+    """A checkpoint cannot be used; the message says why."""
 
 
 def _digest(words: dict[str, str], state: dict[str, Tensor]) -> str:

@@ -1,7 +1,7 @@
-"""The training loop: one step per batch from arrays in memory, one evaluation per epoch, no waiting for the device.
+"""The training loop: one step per batch from arrays in memory, one evaluation per epoch, no synchronisation in between.
 
-The loss is taken in float32. Losses and hits are summed on the device and read once an epoch. Every random draw comes
-from (seed, purpose, epoch), so an epoch does not depend on how the earlier ones were run.
+The loss is computed in float32. Losses are summed on the device and read once an epoch. Every random draw comes from
+(seed, purpose, epoch), so an epoch does not depend on how the earlier ones were run.
 """
 
 import time
@@ -79,13 +79,13 @@ class Trainer:
         return {name: value.contiguous(memory_format=torch.contiguous_format).cpu() for name, value in state.items()}
 
     def state(self) -> dict[str, Tensor]:
-        """All that later epochs depend on, beside the run's settings; written to in place, it takes effect."""
+        """The tensors that later epochs depend on, besides the run's settings; not copies, but those in use."""
         optimizer = {f"optimizer.{name}": value for name, value in self.optimizer.state.items()}
         buffers = {f"buffer.{name}": value for name, value in self.model.named_buffers()}
         return {"parameters": self.parameters.master, **optimizer, **buffers}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from a `state`. Raises KeyError or RuntimeError when it is not one of such a network."""
+        """Continue from a saved `state`. Raises KeyError or RuntimeError when it is another network's."""
         with torch.no_grad():
             for name, value in self.state().items():
                 value.copy_(state[name])

@@ -1,7 +1,7 @@
-"""Memory that a step gave back stays with the process: fresh pages cost more than the arithmetic done in them.
+"""Keep freed memory in the process: page faults cost more than the arithmetic on the pages.
 
-glibc returns large blocks to the system when they are freed, so every step of a training would fault its activations
-in anew: BENCHMARKS.md has what that costs. The bits do not depend on it.
+By default glibc returns large blocks to the system when they are freed, so every step of a training would fault its
+activations in again. BENCHMARKS.md has the cost. No number depends on it.
 """
 
 import ctypes
@@ -12,7 +12,7 @@ GROWN = 64 << 20  # bytes by which the heap grows
 
 
 def keep_pages() -> bool:
-    """Let malloc keep what is freed; False where the C library has no mallopt (macOS, musl)."""
+    """Tell malloc to keep freed memory. Returns False where the C library has no mallopt (macOS, musl)."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):

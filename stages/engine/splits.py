@@ -45,7 +45,7 @@ class Splits(NamedTuple):
         if self.fresh is None:
             return self.train
         images = augment(self.train.images.cpu().numpy(), self.fresh, epoch=number)
-        return self.train._replace(images=torch.from_numpy(images).to(self.train.images.device))
+        return Labelled(torch.from_numpy(images).to(self.train.images.device), self.train.labels)
 
     def counts(self, run: Run) -> dict[str, int]:
         """How many images each part has (`augmented`: appended to the others), and how many steps an epoch is."""

@@ -22,7 +22,7 @@ from stages.engine.splits import Splits
 
 
 class Training:
-    """A training that is ready to go on: after the last epoch of its checkpoint, or from its first weights.
+    """A training that is ready to run: resumed after its checkpoint's last epoch, or from its first weights.
 
     `epochs` and `machines` grow while it trains; `epochs[i].machine` is an index into `machines`. `numerics`, `counts`
     and `network` (parameters, multiply-adds) are as the run record has them, `resumed_after` is the number of epochs

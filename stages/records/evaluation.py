@@ -5,10 +5,8 @@ beside it in git, so a clone without weights can count everything again.
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, ValidationInfo, model_validator
 
 from stages.core.filenames import DESCRIPTION, HISTORY, RECORD, WEIGHTS
@@ -16,6 +14,10 @@ from stages.core.files import digest
 from stages.records.provenance import Dependency, Provenance
 from stages.records.record import Count, Md5, Natural, NonEmptyStr, Ratio, Record, Section, Sha256
 from stages.records.run import DIVERGED, FINISHED, UNBOUND, Epoch, NumericsRecord, Span, TrainingRun
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 AT_CHANCE = "at chance"
 Digits = Annotated[str, Field(pattern=r"^[0-9]+$")]  # one class index, of at most ten, for each image
@@ -102,7 +104,7 @@ class Evaluation(Record):
         return 100 * self.correct / self.test_images
 
     @property
-    def right(self) -> NDArray[np.bool_]:
+    def right(self) -> "NDArray[np.bool_]":
         """Which test images were named right, of shape (test images,)."""
         return digits_array(self.predictions) == digits_array(self.labels)
 
@@ -162,6 +164,8 @@ def logits_path(result: Path) -> Path:
     return result.with_suffix(".npy")
 
 
-def digits_array(text: str) -> NDArray[np.int64]:
+def digits_array(text: str) -> "NDArray[np.int64]":
     """A string of digits as an array, one number a digit."""
+    import numpy as np  # here: MLflow's mirror reads records and does without
+
     return np.frombuffer(text.encode(), np.uint8).astype(np.int64) - ord("0")

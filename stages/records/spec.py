@@ -76,9 +76,9 @@ def resolve_spec(params: Params, budget: str, cell: str, read: Read | None = Non
     return _Resolver(params, budget, read).spec(cell)
 
 
-def resolve_specs(params: Params, budget: str) -> list[Spec]:
-    """What every cell is at a budget, planned or not, by today's params.yaml and sources."""
-    resolver = _Resolver(params, budget, None)
+def resolve_specs(params: Params, budget: str, read: Read | None = None) -> list[Spec]:
+    """What every cell is at a budget, planned or not, by params.yaml and the sources that `read` gives."""
+    resolver = _Resolver(params, budget, read)
     return [resolver.spec(str(key)) for key in params.cell_keys(planned=False)]
 
 

@@ -1,36 +1,60 @@
-"""All that a report is made from: the parameters, the results of every planned cell and seed, the paper's numbers."""
+"""All that a report is made from: the parameters, the results that there are, the paper's numbers."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean, stdev
 
-from stages.config.params import Budget, CellKey, DatasetSettings, Params, Table, counted
+from stages.config.cells import CellKey
+from stages.config.params import Params, resolve_count
+from stages.config.schema import Budget, DatasetSettings, Row, Table
+from stages.records.evaluation import Evaluation
+from stages.records.run import FINISHED
 from stages.report.paper import Paper
-from stages.report.results import FINISHED, Result, expected_test_images, read_result
+from stages.report.places import as_logged_label
+from stages.report.results import expected_test_images, read_result, result_path
 from stages.stats.intervals import Interval, accuracy_interval
 
 
 @dataclass(frozen=True)
 class CellResults:
-    """The results of one cell, one for each seed, in the order of the seeds in params.yaml."""
+    """A cell's planned seeds, and the results of those that have one, both in ascending order of the seeds."""
 
     key: CellKey
-    results: tuple[Result, ...]
+    planned: tuple[int, ...]
+    results: tuple[Evaluation, ...]
 
     @property
-    def first(self) -> Result:
-        """The result of the first seed, which the appendix and the confusion matrices show."""
-        return self.results[0]
+    def has_run(self) -> bool:
+        """Whether there is any result."""
+        return bool(self.results)
 
     @property
-    def mean(self) -> float:
-        """Mean test accuracy in percent."""
-        return fmean(result.percent for result in self.results)
+    def seeds(self) -> list[int]:
+        """The seeds that have a result."""
+        return [result.seed for result in self.results]
+
+    @property
+    def first(self) -> Evaluation | None:
+        """The result of the lowest seed that has one, which the appendix and the confusion matrices show."""
+        return self.results[0] if self.results else None
+
+    @property
+    def mean(self) -> float | None:
+        """Mean test accuracy in percent; None without a result."""
+        return fmean(result.percent for result in self.results) if self.results else None
+
+    @property
+    def validation(self) -> float | None:
+        """Mean validation accuracy in percent after the last epoch; None without a result."""
+        if not self.results:
+            return None
+        return fmean(100 * result.history[-1].validation_accuracy for result in self.results)
 
     @property
     def std(self) -> float | None:
-        """Sample standard deviation over the seeds in points; None for one seed."""
+        """Sample standard deviation over the seeds in points; None for fewer than two."""
         return stdev(result.percent for result in self.results) if len(self.results) > 1 else None
 
     @property
@@ -40,7 +64,14 @@ class CellResults:
 
     def interval(self, confidence: float) -> Interval | None:
         """The interval of the mean test accuracy in percent; see `accuracy_interval` for which one."""
-        return accuracy_interval([result.correct for result in self.results], self.first.test_images, confidence)
+        if not self.results:
+            return None
+        return accuracy_interval([result.correct for result in self.results], self.results[0].test_images, confidence)
+
+    def of_seeds(self, seeds: Iterable[int]) -> "CellResults":
+        """The results of some of the seeds alone."""
+        kept = set(seeds)
+        return CellResults(self.key, self.planned, tuple(result for result in self.results if result.seed in kept))
 
     @property
     def curve(self) -> list[float]:
@@ -55,7 +86,10 @@ class CellResults:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The results of a budget, by cell, beside the parameters that asked for them and the paper's numbers."""
+    """The results of a budget, by cell, beside the parameters that asked for them and the paper's numbers.
+
+    `cells` has every cell of params.yaml, those that are not planned or have not run without results.
+    """
 
     params: Params
     budget_name: str
@@ -67,12 +101,17 @@ class Evidence:
         """The budget's settings."""
         return self.params.chosen_budget(self.budget_name)
 
+    @property
+    def has_results(self) -> bool:
+        """Whether any planned training has a result."""
+        return any(cell.has_run for cell in self.cells.values())
+
     def dataset(self, name: str) -> DatasetSettings:
         """A data set's settings."""
         return self.params.datasets.of(name)
 
     def cell(self, dataset: str, name: str) -> CellResults:
-        """The results of a planned cell."""
+        """The results of a cell."""
         return self.cells[f"{dataset}/{name}"]
 
     def test_images(self, dataset: str) -> int:
@@ -81,12 +120,30 @@ class Evidence:
 
     def validation_images(self, dataset: str, family: str) -> int:
         """How many validation images the budget evaluates on after each epoch."""
-        images = self.budget.train.of(dataset).of(family).validation_images
-        return counted(images, self.dataset(dataset).validation_images)
+        images = self.params.share(self.budget_name, dataset, family).validation_images
+        return resolve_count(images, self.dataset(dataset).validation_images)
+
+    def rows(self, number: Table) -> list[tuple[Row, CellResults]]:
+        """The rows of a table with the results of their cells."""
+        table = self.params.tables[number]
+        return [(row, self.cell(table.dataset, row.cell)) for row in table.rows]
+
+    def labelled(self, number: Table) -> list[tuple[str, CellResults]]:
+        """Every number of a table with its label: each row's, and behind it that of its as-logged cell."""
+        found = []
+        for row, cell in self.rows(number):
+            found.append((row.row, cell))
+            if logged := self.as_logged(number, row):
+                found.append((as_logged_label(row), logged))
+        return found
 
     def table_cells(self, number: Table) -> list[str]:
         """The names of a table's cells, in the order of its rows."""
         return [row.cell for row in self.params.tables[number].rows]
+
+    def as_logged(self, number: Table, row: Row) -> CellResults | None:
+        """The results of the setting that a row's printed logs suggest; None where it is the text's."""
+        return self.cell(self.params.tables[number].dataset, row.as_logged) if row.as_logged else None
 
     def place(self, dataset: str, cell: str) -> tuple[str, str]:
         """The table and the row that a table's cell stands in."""
@@ -99,9 +156,15 @@ class Evidence:
 
 
 def gather(params: Params, budget: str, cells: Path, paper: Paper) -> Evidence:
-    """Read the results of every planned cell and seed. Raises MissingFileError or CorruptFileError."""
-    results = {
-        str(key): CellResults(key, tuple(read_result(cells, params, budget, key, seed) for seed in params.seeds))
-        for key in params.cell_keys()
-    }
-    return Evidence(params, budget, results, paper)
+    """Read the result of every planned training that has one. Raises CorruptFileError for one that is not right."""
+    params.chosen_budget(budget)
+    planned: dict[str, list[int]] = {str(key): [] for key in params.cell_keys(planned=False)}
+    for training in params.trainings():
+        planned[str(training.key)].append(training.seed)
+    found = {}
+    for cell, seeds in planned.items():
+        key, seeds = params.find(cell)[0], sorted(seeds)
+        there = [seed for seed in seeds if result_path(cells, key, seed).is_file()]
+        results = tuple(read_result(cells, params, budget, key, seed) for seed in there)
+        found[cell] = CellResults(key, tuple(seeds), results)
+    return Evidence(params, budget, found, paper)

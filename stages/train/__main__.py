@@ -156,7 +156,7 @@ def identity(start: TrainingStart, taken: provenance.Provenance, numerics: dict[
         "settings": start.settings.model_dump(mode="json"),
         "code": taken.code.sha256,
         "data": start.data.sha256,
-        "software": {name: machine.packages[name] for name in _SOFTWARE}
+        "software": {name: machine.packages.get(name) for name in _SOFTWARE}
         | {"python": machine.python.rpartition(".")[0]},
         "numerics": numerics | {"backend": backend | {"instructions": instructions}},
         "variables": machine.variables,

@@ -7,13 +7,12 @@ claim is contradicted only where no unrounded number could bear it out.
 
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
-from typing import get_args
 
 from pydantic import TypeAdapter, ValidationError
 
 from stages.config.params import Params
-from stages.config.settings import Family
 from stages.core.errors import CorruptFileError
+from stages.engine.networks import families
 from stages.trial.finding import Finding, Sureness
 from stages.trial.paper import PAPER_FOLDER, Claim, Log, Paper, Report, ReportLine, Signed
 from stages.trial.places import Printed, printed_rows
@@ -190,8 +189,8 @@ def _epochs(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
 
 def _minutes(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
     """A family whose logs should be the shortest of their data set."""
-    if claim.value not in get_args(Family):
-        raise refusal(claim, f"value {claim.value!r}", " or ".join(get_args(Family)))
+    if claim.value not in families():
+        raise refusal(claim, f"value {claim.value!r}", " or ".join(families()))
     for log in _logs(claim, paper):
         faster = [
             other

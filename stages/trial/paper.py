@@ -6,12 +6,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
-from stages.config.settings import Dataset, Family
+from stages.config.schema import Dataset
 from stages.core.errors import CorruptFileError, MissingFileError
+from stages.engine.networks import families
 
 PAPER_FOLDER = Path("data/paper")
+
+
+def _known(family: str) -> str:
+    if family not in families():
+        raise PydanticCustomError("family", "one of the families {known}", {"known": ", ".join(families())})
+    return family
+
+
+Family = Annotated[str, AfterValidator(_known)]
 Number = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?$")]
 Signed = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?$")]
 Some = Annotated[str, Field(min_length=1)]

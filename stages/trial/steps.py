@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from stages.config.params import Params
-from stages.config.settings import DATASETS
+from stages.config.schema import DATASETS
 from stages.trial.finding import Finding, Sureness
 from stages.trial.paper import Log, Paper
 from stages.trial.printed import percent

@@ -79,7 +79,7 @@ def test_dropout() -> None:
 
 
 def test_bfloat16() -> None:
-    assert {part: run_without(part, "vgg16").training.precision for part in PARTS} == {
+    assert {part: run_without(part, "vgg16").precision for part in PARTS} == {
         part: "float32" if part == "bfloat16" else "auto" for part in PARTS
     }
 
@@ -94,8 +94,8 @@ def test_a_checkpoint_is_saved_after_each_piece(tmp_path: Path, monkeypatch: pyt
     saved: list[int] = []
     save = Checkpoint.save
 
-    def watched(self: Checkpoint, trainer: Any, epochs: Any) -> None:
-        save(self, trainer, epochs)
+    def watched(self: Checkpoint, trainer: Any, epochs: Any, machines: Any) -> None:
+        save(self, trainer, epochs, machines)
         saved.append(self.path.stat().st_size)
 
     monkeypatch.setattr(ours, "SCRATCH", tmp_path / "bench")

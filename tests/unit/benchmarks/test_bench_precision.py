@@ -15,7 +15,6 @@ from benchmarks.precision import OTHER_ORDER, Protocol, Trained, measure, relati
 from stages.config.settings import Run
 from stages.engine.images import Labelled, Standardise
 from stages.engine.loop import Trainer
-from stages.engine.networks import build_model
 from stages.engine.numerics import set_up
 from stages.engine.seeding import derive
 
@@ -34,12 +33,12 @@ LINES: list[dict[str, Any]] = [
 
 def small(run: Run, threads: int) -> Ready:
     """A small network and few images in the place of CIFAR10's."""
-    numerics = set_up(run.training.precision, threads, "cpu")
+    numerics = set_up(run.precision, threads, "cpu")
     random = np.random.default_rng(0)
     images = torch.from_numpy(random.integers(0, 256, (20, 3, 8, 8), np.uint8))
     data = Labelled(images, torch.from_numpy(random.integers(0, 10, 20)))
     torch.manual_seed(derive(run.seed, "weights"))
-    model = build_model("resnet", run.cell.architecture(), channels=3, classes=10, input_size=8)
+    model = run.cell.build(channels=3, classes=10, input_size=8)
     run = run.model_copy(update={"cell": run.cell.model_copy(update={"batch_size": 4})})
     standardise = Standardise.of({"mean": [0.5] * 3, "std": [0.3] * 3}, 8, numerics)
     return Ready(Trainer(model, run, standardise, numerics), data)
@@ -47,6 +46,7 @@ def small(run: Run, threads: int) -> Ready:
 
 def test_trainings_differ_in_what_they_should_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same start; the same batches but for another order, which stops after the last step that is compared."""
+    monkeypatch.setattr("stages.engine.numerics.multiplies_bfloat16", lambda device: True)
     monkeypatch.setattr("benchmarks.ours.ready", small)
     cell = run_of("resnet18").cell.model_copy(update={"batch_size": 4})
     monkeypatch.setattr(precision, "run_of", lambda *words: run_of(*words).model_copy(update={"cell": cell}))

@@ -10,7 +10,7 @@ from torchvision.models.googlenet import GoogLeNetOutputs
 from benchmarks.families import run_of
 from benchmarks.reference import Cifar10, network, total_loss
 from stages.engine.images import Standardise
-from stages.engine.networks import build_model, parameter_count
+from stages.engine.network import parameter_count
 from stages.engine.numerics import Numerics
 
 DESCRIBED = {"mean": [0.49, 0.48, 0.45], "std": [0.24, 0.25, 0.26]}
@@ -44,7 +44,7 @@ def test_networks_have_torchvisions_sizes() -> None:
 def test_with_the_same_head_a_network_is_as_large_as_ours(family: str) -> None:
     run = run_of(family)
     with torch.device("meta"):
-        ours = build_model(run.cell.family, run.cell.architecture(), channels=3, classes=10, input_size=32)
+        ours = run.cell.build(channels=3, classes=10, input_size=32)
     theirs = on_meta(family, same_head=True)
     shapes = [[tuple(parameter.shape) for parameter in model.parameters()] for model in (ours, theirs)]
     assert shapes[0] == shapes[1]

@@ -169,7 +169,8 @@ def test_the_line_says_where_it_goes_on(checkpoint: Checkpoint, capsys: pytest.C
 
 
 def test_a_resumed_training_knows_the_machines_before(checkpoint: Checkpoint) -> None:
-    trainer, epochs = tiny(epochs=3), []
+    trainer = tiny(epochs=3)
+    epochs: list[Epoch] = []
     train(trainer, random_splits(), [], epochs.append, lambda images: None, machine=1)
     assert [epoch.machine for epoch in epochs] == [1, 1, 1]
     checkpoint.save(trainer, epochs, MACHINES)
@@ -286,15 +287,15 @@ def test_an_identity_is_compared_as_json_keeps_it(checkpoint: Checkpoint) -> Non
     """A tuple comes back as a list, and is the same."""
     here = Checkpoint(checkpoint.path.with_name("s0"), {"settings": {"sizes": (1, 2), "lr": 1e-3, "log": None}})
     epochs = trained(tiny(), random_splits())
-    here.save(tiny(), epochs)
-    assert here.load(tiny()) == epochs
+    here.save(tiny(), epochs, MACHINES)
+    assert here.load(tiny()) == (epochs, MACHINES)
 
 
 # What is left behind
 
 
 def test_no_checkpoint_is_no_news(checkpoint: Checkpoint, capsys: pytest.CaptureFixture[str]) -> None:
-    assert checkpoint.load(tiny()) == []
+    assert checkpoint.load(tiny()) == ([], [])
     assert capsys.readouterr().err == ""
 
 

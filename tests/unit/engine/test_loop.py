@@ -214,6 +214,30 @@ def test_an_epoch_is_that_of_a_plain_loop(family: str, optimizer: str) -> None:
     check_against_plain(conditioned(family, **OPTIMIZERS[optimizer]))
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_an_epoch_from_xavier_without_batch_norm_is_that_of_a_plain_loop(family: str) -> None:
+    """ResNet keeps its batch norm; with weight decay and a dropout of the heads that is not the usual one."""
+    changes = {"resnet": {}, "vgg": {"batch_norm": "none"}}.get(
+        family, {"batch_norm": "none", "auxiliary_dropout": 0.2}
+    )
+    check_against_plain(conditioned(family, init="xavier", **OPTIMIZERS["momentum"] | {"weight_decay": 0.1}, **changes))
+
+
+def test_fresh_epochs_are_those_of_a_plain_loop_on_images_transformed_by_hand() -> None:
+    """Epoch by epoch, other images with the same labels in the same order; evaluated are the plain ones."""
+    plain, run = some_images(), conditioned("resnet", augment="fresh", epochs=2, **OPTIMIZERS["sgd"])
+    fresh = plain._replace(fresh=AUGMENTATION)
+    trainer, history, _ = engine(run, fresh)
+    stepwise = Trainer(new_model(run), run, trainer.standardise, trainer.numerics)
+    for number in (1, 2):
+        images = augment(plain.train.images.numpy(), AUGMENTATION, epoch=number)
+        given = Labelled(torch.from_numpy(images), plain.train.labels)
+        assert stepwise.epoch(given, number, lambda count: None) == history[number - 1]["train_loss"]
+    assert save(stepwise.weights()) == save(trainer.weights())
+    found = predict(trainer.model, plain.sample, trainer.standardise)
+    assert history[-1]["train_accuracy"] == accuracy(found.logits, plain.sample.labels)
+
+
 @pytest.mark.parametrize("changes", [{"stem": "3x3", "input_size": 16}, {"stem": "7x7", "input_size": 40}])
 def test_two_epochs_are_those_of_a_plain_loop(changes: dict[str, Any]) -> None:
     check_against_plain(conditioned("resnet", epochs=2, **OPTIMIZERS["sgd"] | {"lr": 0.001}, **changes))
@@ -309,7 +333,7 @@ def test_a_training_learns_what_can_be_learnt(precision: str) -> None:
 
 
 def test_a_training_that_diverges_stops_and_says_so() -> None:
-    run = shrunk("vgg", epochs=5, batch_norm="none", optimizer="sgd", momentum=0.9, lr=1.0)
+    run = shrunk("vgg", epochs=5, batch_norm="none", **OPTIMIZERS["momentum"] | {"lr": 1.0})
     trainer, history, outcome = engine(run, random_splits(), {"mean": [0.0], "std": [1e-6]})
     assert outcome == "diverged"
     assert len(history) < 5

@@ -50,9 +50,8 @@ def test_threads_are_fixed_and_said(threads: int) -> None:
     assert found.threads == found.describe()["threads"] == torch.get_num_threads() == threads
 
 
-def test_a_gpu_multiplies_float32_as_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
-    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", True)
+def test_a_gpu_multiplies_float32_as_float32() -> None:
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
     set_up("float32", 1)
     assert not torch.backends.cudnn.allow_tf32
     assert not torch.backends.cuda.matmul.allow_tf32

@@ -1,5 +1,9 @@
-"""A trained run's predictions: those of its weights on the chosen images, a diverged run's too."""
+"""A trained run's predictions: those of its weights on the chosen images in plain float32, a diverged run's too."""
 
+import ast
+import hashlib
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,21 +12,26 @@ import pytest
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
+from torch import Tensor, nn
+from torchvision import models
 
-from stages.config.params import load_params
-from stages.config.settings import Run
 from stages.core.errors import CorruptFileError
 from stages.engine.network import network_of
-from stages.engine.numerics import set_up
 from stages.evaluate.metrics import digits, score
 from stages.evaluate.prediction import Predicted, predict_test
+from tests.unit.engine.settings import FAMILIES, cell_of
 
 pytestmark = pytest.mark.usefixtures("torch_settings")
 
-PARAMS = load_params(Path(__file__).resolve().parents[3] / "params.yaml")
-EVERY, COUNT = 30, 20
+ROOT = Path(__file__).resolve().parents[3]
+TOTAL, COUNT = 30, 20
 CLASSES = ["0", "1", "2"]
-DATA = {"channels": 1, "classes": CLASSES, "images": {"test": EVERY}, "mean": [0.4], "std": [0.3]}
+CHOSEN = [index * TOTAL // COUNT for index in range(COUNT)]
+
+
+def trained_with(precision: str = "float32", threads: int = 1, device: str = "cpu") -> dict[str, Any]:
+    """What a run record says of the numerics of the training."""
+    return {"device": device, "precision": precision, "threads": threads, "backend": {}}
 
 
 @pytest.fixture
@@ -30,60 +39,102 @@ def test_split(tmp_path: Path) -> Path:
     random = np.random.default_rng(0)
     folder = tmp_path / "test"
     folder.mkdir()
-    np.save(folder / "images.npy", random.integers(0, 256, (EVERY, 1, 28, 28), np.uint8))
-    np.save(folder / "labels.npy", np.arange(EVERY, dtype=np.uint8) % len(CLASSES))
+    np.save(folder / "images.npy", random.integers(0, 256, (TOTAL, 1, 28, 28), np.uint8))
+    np.save(folder / "labels.npy", np.arange(TOTAL, dtype=np.uint8) % len(CLASSES))
     return folder
 
 
-def trained(folder: Path, value: float | None = None) -> dict[str, Any]:
-    """A run of ResNet18's first weights, or of weights that are all `value`, and its record."""
-    run = Run.model_validate(
-        PARAMS.run("mnist/resnet18", "paper", 0).model_dump()
-        | {"images": 9, "sample_images": 4, "validation_images": 4, "epochs": 1}
-    )
+def described(test: Path, total: int = TOTAL) -> dict[str, Any]:
+    """What dataset.json says of the split."""
+    sha256 = {f"test_{path.stem}": hashlib.sha256(path.read_bytes()).hexdigest() for path in test.glob("*.npy")}
+    statistics = {"mean": [0.4], "std": [0.3]}
+    return {"channels": 1, "classes": CLASSES, "images": {"test": total}, "sha256": sha256, **statistics}
+
+
+def first_network(family: str) -> nn.Module:
     torch.manual_seed(0)
-    weights = network_of(run, DATA).state_dict()
+    return network_of(cell_of(family), {"channels": 1, "classes": CLASSES})
+
+
+def written(folder: Path, family: str, value: float | None = None) -> Path:
+    """A network's first weights, or weights that are all `value`."""
+    weights = first_network(family).state_dict()
     if value is not None:
         weights = {
             name: torch.full_like(tensor, value) if tensor.is_floating_point() else tensor
             for name, tensor in weights.items()
         }
-    folder.mkdir()
-    save_file(weights, folder / "weights.safetensors")
-    return {"config": run.model_dump(), "precision": "float32", "threads": 1, "device": "cpu"}
+    path = folder / "weights.safetensors"
+    save_file(weights, path)
+    return path
 
 
-def predicted(tmp_path: Path, test: Path, value: float | None = None) -> Predicted:
-    record = trained(tmp_path / "run", value)
-    return predict_test(record, tmp_path / "run", DATA, test, COUNT)
+def predicted(folder: Path, test: Path, family: str = "resnet", value: float | None = None, **how: Any) -> Predicted:
+    weights = written(folder, family, value)
+    return predict_test(cell_of(family), weights, trained_with(**how), described(test), test, COUNT)
 
 
-def test_predictions_are_those_of_a_plain_forward_pass(tmp_path: Path, test_split: Path) -> None:
-    found = predicted(tmp_path, test_split)
-    set_up("float32", 1, "cpu")
-    torch.manual_seed(0)
-    run = Run.model_validate(trained(tmp_path / "again")["config"])
-    torch.manual_seed(0)
-    model = network_of(run, DATA).eval()
-    chosen = [index * EVERY // COUNT for index in range(COUNT)]
-    images = torch.from_numpy(np.load(test_split / "images.npy")[chosen]).float() / 255
-    size = (run.cell.input_size, run.cell.input_size)
-    images = F.interpolate((images - 0.4) / 0.3, size, mode="bilinear", align_corners=False)
+def plain_input(test: Path) -> Tensor:
+    """The chosen images, standardised and resized as anyone would."""
+    images = torch.from_numpy(np.load(test / "images.npy")[CHOSEN]).float() / 255
+    return F.interpolate((images - 0.4) / 0.3, (32, 32), mode="bilinear", align_corners=False)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_predictions_are_those_of_a_plain_forward_pass(family: str, tmp_path: Path, test_split: Path) -> None:
+    found = predicted(tmp_path, test_split, family)
+    model = first_network(family).eval()
     with torch.inference_mode():
-        logits = model(images)
-    labels = np.load(test_split / "labels.npy")[chosen]
-    np.testing.assert_allclose(found.logits, logits.numpy(), rtol=1e-3, atol=1e-4)
+        logits = model(plain_input(test_split))
+    labels = np.load(test_split / "labels.npy")[CHOSEN]
+    np.testing.assert_allclose(found.logits, logits.numpy(), rtol=1e-4, atol=1e-5)
     assert found.logits.dtype == np.float32
     assert (found.labels == labels).all()
     assert (found.classes == found.logits.argmax(1)).all()
+    assert found.test_indices.tolist() == CHOSEN
+    assert np.array_equal(found.images, np.load(test_split / "images.npy")[CHOSEN])
     expected = F.cross_entropy(logits, torch.from_numpy(labels.astype(np.int64))).item()
-    assert found.loss == pytest.approx(expected, rel=1e-3)
-    assert (found.numerics["device"], found.numerics["precision"]) == ("cpu", "float32")
+    assert found.loss == pytest.approx(expected, rel=1e-4)
+
+
+def test_predictions_are_torchvisions_bit_for_bit(tmp_path: Path, test_split: Path) -> None:
+    """Its own ResNet18 with the weights of the file, in channels-last order: no layer of ours takes part."""
+    found = predicted(tmp_path, test_split)
+    model = models.resnet18(num_classes=len(CLASSES))
+    model.conv1 = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
+    model.load_state_dict(first_network("resnet").state_dict())
+    model.eval().to(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        logits = model(plain_input(test_split).contiguous(memory_format=torch.channels_last))
+    assert found.logits.tobytes() == logits.numpy().tobytes()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_testing_is_in_float32_whatever_the_training_was(
+    precision: str, threads: int, tmp_path: Path, test_split: Path
+) -> None:
+    """With as many threads, and on a machine without bfloat16 too; the format changes nothing."""
+    found = predicted(tmp_path, test_split, precision=precision, threads=threads)
+    numerics = {name: found.numerics[name] for name in ("device", "precision", "threads")}
+    assert numerics == {"device": "cpu", "precision": "float32", "threads": threads}
+    exact = predicted(tmp_path, test_split, precision="float32", threads=threads)
+    assert found.logits.tobytes() == exact.logits.tobytes()
+
+
+def test_no_part_of_training_is_imported() -> None:
+    """A change in the training loop, its layers or its optimizers must not make a test of a network stale."""
+    program = "import sys, stages.evaluate.prediction; print(sorted(m for m in sys.modules if m.startswith('stages.')))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    engine = {name for name in ast.literal_eval(done.stdout) if name.startswith("stages.engine.")}
+    assert engine == {
+        f"stages.engine.{name}" for name in ("images", "memory", "network", "networks", "numerics", "prediction")
+    }
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_diverged_network_is_counted_like_any_other(tmp_path: Path, test_split: Path, value: float) -> None:
-    found = predicted(tmp_path, test_split, value)
+    found = predicted(tmp_path, test_split, value=value)
     assert np.isnan(found.logits).all()
     assert found.loss is None
     scored = score(found.labels, found.classes, CLASSES, COUNT)
@@ -99,7 +150,20 @@ def test_one_nan_is_taken_for_the_largest() -> None:
     assert found.classes.tolist() == [1, 2, 0] == torch.from_numpy(logits).argmax(1).tolist()
 
 
+def refused(folder: Path, description: dict[str, Any], test: Path, said: str) -> None:
+    weights = written(folder, "resnet")
+    with pytest.raises(CorruptFileError, match=said):
+        predict_test(cell_of("resnet"), weights, trained_with(), description, test, COUNT)
+
+
 def test_a_split_of_another_size_is_refused(tmp_path: Path, test_split: Path) -> None:
-    record = trained(tmp_path / "run")
-    with pytest.raises(CorruptFileError, match="30 images, 30 labels; expected 31 of each"):
-        predict_test(record, tmp_path / "run", DATA | {"images": {"test": EVERY + 1}}, test_split, COUNT)
+    refused(tmp_path, described(test_split, TOTAL + 1), test_split, "30 images; expected 31")
+
+
+@pytest.mark.parametrize("name", ["images", "labels"])
+def test_other_arrays_than_the_description_names_are_refused(tmp_path: Path, test_split: Path, name: str) -> None:
+    """As when test labels are replaced by predictions."""
+    description = described(test_split)
+    array = np.load(test_split / f"{name}.npy")
+    np.save(test_split / f"{name}.npy", array[::-1])
+    refused(tmp_path, description, test_split, rf"{name}\.npy: sha256 .* as dataset\.json says")

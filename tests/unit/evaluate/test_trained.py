@@ -1,6 +1,5 @@
-"""The run record is read only with the cell, the settings and the weights that were asked for."""
+"""The run record is read only with the cell, the settings, the code and the weights that were asked for."""
 
-import json
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -10,48 +9,74 @@ import pytest
 
 from stages.config.params import load_params
 from stages.core.errors import CorruptFileError, MissingFileError
-from stages.evaluate.trained import checked_record
+from stages.core.files import json_text
+from stages.evaluate.trained import checked_run
+from stages.records.run import RunHashes, TrainingRun
+from stages.records.spec import Spec
+from tests.unit.report.conftest import spec as made_spec
+from tests.unit.report.conftest import trained
 
 CELL, BUDGET = "mnist/vgg16", "quick"
-RUN = load_params(Path(__file__).resolve().parents[3] / "params.yaml").run(CELL, BUDGET, 0)
+PARAMS = load_params(Path(__file__).resolve().parents[3] / "params.yaml")
+KEY = PARAMS.find(CELL)[0]
+
+
+@pytest.fixture(scope="module")
+def spec() -> Spec:
+    return made_spec(PARAMS, BUDGET, KEY)
 
 
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a run folder whose record differs from the one that was asked for in some fields."""
+
     def written(**changed: Any) -> Path:
+        run, history = trained(PARAMS, BUDGET, KEY, 0)
         (tmp_path / "weights.safetensors").write_bytes(b"weights")
-        record = {"cell": CELL, "budget": BUDGET, "seed": 0, "stage": "train-mnist@quick-vgg16-0"}
-        record |= {"config": RUN.model_dump(), "sha256": {"weights.safetensors": sha256(b"weights").hexdigest()}}
-        (tmp_path / "run.json").write_text(json.dumps(record | changed))
+        (tmp_path / "history.json").write_text(json_text([epoch.model_dump(mode="json") for epoch in history]))
+        hashes = RunHashes(weights=sha256(b"weights").hexdigest(), history=run.sha256.history)
+        fields = {name: getattr(run, name) for name in type(run).model_fields if name not in ("version", "binding")}
+        TrainingRun.bound(**fields | {"sha256": hashes} | changed).write(tmp_path / "run.json")
         return tmp_path
 
     return written
 
 
-def test_the_run_that_was_asked_for(write: Callable[..., Path]) -> None:
-    assert checked_record(write(), CELL, BUDGET, RUN)["cell"] == CELL
+def test_the_run_that_was_asked_for(write: Callable[..., Path], spec: Spec) -> None:
+    assert checked_run(write(), spec, 0).cell == CELL
 
 
-@pytest.mark.parametrize("changed", [{"cell": "mnist/vgg11"}, {"budget": "paper"}, {"seed": 1}])
-def test_another_run_is_refused(write: Callable[..., Path], changed: dict[str, Any]) -> None:
+@pytest.mark.parametrize("changed", [{"cell": "mnist/vgg11"}, {"budget": "paper"}])
+def test_another_run_is_refused(write: Callable[..., Path], spec: Spec, changed: dict[str, Any]) -> None:
     with pytest.raises(CorruptFileError, match=r"run\.json: the run of .*; expected mnist/vgg16, budget quick, seed 0"):
-        checked_record(write(**changed), CELL, BUDGET, RUN)
+        checked_run(write(**changed), spec, 0)
 
 
-def test_other_settings_are_refused(write: Callable[..., Path]) -> None:
-    config = RUN.model_dump() | {"epochs": RUN.epochs + 1}
+def test_another_seed_is_refused(write: Callable[..., Path], spec: Spec) -> None:
+    with pytest.raises(CorruptFileError, match=r"the run of mnist/vgg16, budget quick, seed 0; expected .* seed 1"):
+        checked_run(write(), spec, 1)
+
+
+def test_other_settings_are_refused(write: Callable[..., Path], spec: Spec) -> None:
+    config = spec.settings.seeded(0).model_copy(update={"epochs": spec.settings.epochs + 1})
     with pytest.raises(CorruptFileError, match=r"other settings; .* \(dvc repro -f train-mnist@quick-vgg16-0\)"):
-        checked_record(write(config=config), CELL, BUDGET, RUN)
+        checked_run(write(config=config), spec, 0)
 
 
-def test_other_weights_are_refused(write: Callable[..., Path]) -> None:
+def test_other_code_is_refused(write: Callable[..., Path], spec: Spec) -> None:
+    code = spec.code.model_copy(update={"train": "0" * 64})
+    with pytest.raises(CorruptFileError, match=r"other code; .* \(dvc repro -f train-mnist@quick-vgg16-0\)"):
+        checked_run(write(), spec.model_copy(update={"code": code}), 0)
+
+
+def test_other_weights_are_refused(write: Callable[..., Path], spec: Spec) -> None:
     folder = write()
     (folder / "weights.safetensors").write_bytes(b"others")
     with pytest.raises(CorruptFileError, match=r"weights\.safetensors: sha256 .* as run\.json says"):
-        checked_record(folder, CELL, BUDGET, RUN)
+        checked_run(folder, spec, 0)
     (folder / "weights.safetensors").unlink()
     with pytest.raises(MissingFileError, match=r"weights\.safetensors is missing.*train-mnist@quick-vgg16-0"):
-        checked_record(folder, CELL, BUDGET, RUN)
+        checked_run(folder, spec, 0)
     (folder / "run.json").unlink()
     with pytest.raises(MissingFileError, match=r"run\.json is missing.*dvc repro, stage train of mnist/vgg16"):
-        checked_record(folder, CELL, BUDGET, RUN)
+        checked_run(folder, spec, 0)

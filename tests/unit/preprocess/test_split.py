@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stages.config.params import load_params
-from stages.config.settings import DATASETS
+from stages.config.schema import DATASETS
 from stages.core.errors import ParamError
 from stages.preprocess.split import channel_statistics, permutation, split
 

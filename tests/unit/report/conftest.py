@@ -1,29 +1,52 @@
-"""The real params.yaml in a folder of its own, with synthetic results that hold together for every planned cell."""
+"""The real params.yaml in a folder of its own, with synthetic results that hold together for every planned training."""
 
 import json
 import random
 import shutil
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from hashlib import md5, sha256
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from numpy.typing import NDArray
 from PIL import Image
-from sklearn.metrics import classification_report, confusion_matrix
+from pydantic import ValidationError
 
 from stages.aggregate_tables import main
-from stages.config.params import CellKey, Params, load_params, read_yaml
-from stages.evaluate.chance import at_chance
-from stages.records.provenance import folder_md5
+from stages.config.cells import CellKey
+from stages.config.params import Params, load_params, resolve_count
+from stages.config.reading import read_yaml
+from stages.config.settings import Run
+from stages.core.files import digest, json_hash, write_bytes, write_text
+from stages.evaluate.metrics import digits, score
+from stages.records.canonical import CANONICAL
+from stages.records.data import TEST_ARRAYS, TRAIN_ARRAYS, DatasetDescription, ImageCounts, MadeFrom
+from stages.records.evaluation import Evaluation, Mistake, PredictionHashes, logits_path
+from stages.records.fingerprint import SCHEME, Fingerprint, Kind
+from stages.records.provenance import Dependency, Environment, GitState, Provenance, SpecReference, folder_md5
+from stages.records.run import (
+    Backend,
+    Counts,
+    Epoch,
+    EpochTime,
+    MlflowRun,
+    NetworkSize,
+    NumericsRecord,
+    RunHashes,
+    Span,
+    TrainingRun,
+    TrainingTimes,
+)
+from stages.records.spec import Code, Modules, Spec, spec_path
 from stages.report.evidence import Evidence, gather
 from stages.report.paper import Paper, read_paper
-from stages.report.results import expected_test_images, result_path
+from stages.report.results import result_path
 
 ROOT = Path(__file__).parents[3]
 LOADED: dict[str, Params] = {}  # by the file's text: reading YAML would take most of the tests' time
@@ -54,14 +77,19 @@ class Project:
         path.write_text(json.dumps(raw))
 
     def fill(self, budget: str | None = None) -> "Project":
-        """Write a result for every planned cell and seed."""
+        """Write a result, with its logits beside, for every planned training."""
         params = self.params
-        for key in params.cell_keys():
-            for seed in params.seeds:
-                path = result_path(self.cells, key, seed)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(json.dumps(synthetic(params, budget or params.budget, key, seed)))
+        for training in params.trainings():
+            self.put(training.key, training.seed, budget or params.budget)
         return self
+
+    def put(self, key: CellKey, seed: int, budget: str) -> Path:
+        """Write the result of a cell and seed, with its logits beside; returns its path."""
+        path = result_path(self.cells, key, seed)
+        params = self.params
+        synthetic(params, budget, key, seed).write(path)
+        write_bytes(logits_path(path), npy(scored(*_tested(params, budget, key, seed)).logits))
+        return path
 
     def path(self, cell: str, seed: int = 0) -> Path:
         return self.cells / f"{cell}-s{seed}.json"
@@ -69,8 +97,25 @@ class Project:
     def read(self, cell: str, seed: int = 0) -> dict[str, Any]:
         return json.loads(self.path(cell, seed).read_text())
 
-    def change(self, cell: str, seed: int = 0, /, **values: Any) -> None:
-        """Replace entries of a result; `run__outcome` stands for the entry `outcome` of `run`."""
+    def remove(self, *cells: str, seed: int = 0) -> None:
+        """Remove the results of cells, with their logits."""
+        for cell in cells:
+            self.path(cell, seed).unlink()
+            logits_path(self.path(cell, seed)).unlink()
+
+    def keep(self, *cells: str) -> None:
+        """Remove the results of all other cells, of all seeds."""
+        for path in self.cells.rglob("*.json"):
+            if f"{path.parent.name}/{path.stem.rpartition('-s')[0]}" not in cells:
+                path.unlink()
+                logits_path(path).unlink()
+
+    def change(self, cell: str, seed: int = 0, /, *, rebind: bool = True, **values: Any) -> None:
+        """Replace entries of a result; `run__outcome` stands for the entry `outcome` of `run`.
+
+        With `rebind`, hashes and bindings that follow from the entries are made to agree with them, as far as the
+        entries are what a record allows; without, they are left as they were.
+        """
         content = self.read(cell, seed)
         for name, value in values.items():
             *path, last = name.split("__")
@@ -78,7 +123,13 @@ class Project:
             for part in path:
                 section = section[part]
             section[last] = value
-        self.path(cell, seed).write_text(json.dumps(content))
+        if rebind:
+            try:
+                content = agreed(content).content()
+            except (ValidationError, LookupError, TypeError):
+                pass  # it is refused for what was changed
+        text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"  # as `json_text`, which refuses NaN
+        write_text(self.path(cell, seed), text)
 
     def evidence(self, budget: str | None = None) -> Evidence:
         params = self.params
@@ -111,55 +162,247 @@ def pinned() -> str:
     """The real params.yaml with the sizes that the tests' expectations rest on, whatever quick is tuned to."""
     raw = read_yaml(ROOT / "params.yaml")
     raw.update(budget="quick", seeds=[0], study_cells={"mnist": [], "cifar10": ["resnet18-lr1e-2-sgd"]})
+    raw["more_seeds"] = {dataset: {"cells": [], "seeds": []} for dataset in ("mnist", "cifar10")}
     quick = raw["budgets"]["quick"]
     quick["caption"] = "a small share"
     quick["test_images"] = {"mnist": 1000, "cifar10": 1000}
     quick["augmented_images"] = {"mnist": "all", "cifar10": "all"}
+    share = {"images": 2500, "validation_images": 250, "sample_images": 250, "epochs": 2}
+    small = {"input_size": 32, "batch_size": 32}
     for dataset in ("mnist", "cifar10"):
-        for family, images, overrides in (
-            ("vgg", 800, {"input_size": 32, "batch_size": 16, "hidden_layers": []}),
-            ("resnet", 2500, {"input_size": 32, "batch_size": 32}),
-            ("googlenet", 1500, {"input_size": 32, "batch_size": 32}),
-        ):
-            share = {"images": images, "validation_images": 250, "sample_images": 250, "epochs": 2}
-            quick["train"][dataset][family] = share | {"overrides": overrides}
+        quick["train"][dataset] = {
+            "default": share | {"overrides": small},
+            "vgg": {"images": 800, "overrides": small | {"batch_size": 16, "hidden_layers": []}},
+            "googlenet": {"images": 1500},
+        }
     return json.dumps(raw)  # YAML 1.2 includes JSON
 
 
-def synthetic(params: Params, budget: str, key: CellKey, seed: int) -> dict[str, Any]:
-    """What `evaluate` would write: random labels and predictions, and everything else counted from them."""
-    drawn = random.Random(f"{key} {budget} {seed}")  # noqa: S311
-    run = params.run(str(key), budget, seed)
+def synthetic(params: Params, budget: str, key: CellKey, seed: int) -> Evaluation:
+    """What `evaluate` would write: random labels and logits, and everything else counted from them."""
+    found = scored(*_tested(params, budget, key, seed))
     classes = params.datasets.of(key.dataset).classes
-    count = expected_test_images(params, budget, key.dataset)
-    return {"cell": str(key), "dataset": key.dataset, "budget": budget, "seed": seed} | {
-        "schema": 1,
-        "stages": {kind: f"{kind}-{key.stage_suffix}@{budget}-{key.name}-{seed}" for kind in ("train", "evaluate")},
-        "classes": classes,
-        **scored(f"{key} {budget} {seed}", f"{key.dataset} {budget}", count, tuple(classes)),
-        "loss": 2.0,
-        "history": [
-            {"epoch": epoch, "train_loss": 2.0, "train_sample_loss": 2.0, "validation_loss": 2.0}
-            | {"train_accuracy": drawn.random(), "validation_accuracy": drawn.random()}
-            for epoch in range(1, run.epochs + 1)
-        ],
-        "evaluated": evaluated(budget, key, seed),
-        "most_confused": [mistake(key)],
-        "sha256": {name: sha(f"{name} {key} {seed}") for name in ("logits.npy", "labels.npy")},
-        "run": {
-            **trained(budget, key, seed),
-            "config": run.model_dump(),
-            "counts": {"train": 800, "augmented": 0, "validation": 250, "sample": 250, "steps_per_epoch": 50},
-            "outcome": "finished",
-            "parameters": 11_181_642,
-            "images_per_second": round(drawn.uniform(50, 300), 1),
-            "times": {
-                **span(4, 12, 30),
-                "epochs": [{"train_seconds": 5.0, "seconds": 6.0, "ended": time(4, 12, 40)}] * run.epochs,
-            },
-            "mlflow": {"run_id": sha(f"{key} {seed}")[:32], "experiment": "Table"},
-        },
+    run, history = trained(params, budget, key, seed)
+    return Evaluation.bound(
+        stage=params.stage("evaluate", key, budget, seed),
+        provenance=provenance("evaluate", params, budget, key, _tested_inputs(run, history)),
+        numerics=numerics(),
+        times=Span(**span(4, 13, 2)),
+        classes=classes,
+        **counted(*_tested(params, budget, key, seed), tuple(classes)),
+        loss=found.loss,
+        predictions=digits(found.predictions),
+        labels=digits(found.labels),
+        most_confused=[mistake(key)],
+        history=history,
+        run=run,
+        sha256=PredictionHashes(logits=found.logits_sha256, labels=found.labels_sha256),
+    )
+
+
+def trained(params: Params, budget: str, key: CellKey, seed: int) -> tuple[TrainingRun, list[Epoch]]:
+    """What `train` would write: the run record and the history."""
+    drawn = random.Random(f"{key} {budget} {seed}")  # noqa: S311
+    config = params.run(str(key), budget, seed)
+    history = [
+        Epoch(
+            epoch=epoch,
+            train_loss=2.0,
+            train_accuracy=drawn.random(),
+            train_sample_loss=2.0,
+            validation_accuracy=drawn.random(),
+            validation_loss=2.0,
+        )
+        for epoch in range(1, config.epochs + 1)
+    ]
+    data = described(params, key.dataset)
+    run = TrainingRun.bound(
+        cell=str(key),
+        budget=budget,
+        seed=seed,
+        stage=params.stage("train", key, budget, seed),
+        provenance=provenance("train", params, budget, key, _trained_inputs(budget, key, data)),
+        config=config,
+        data=data,
+        network=NetworkSize(parameters=11_181_642, multiply_adds=37_000_000),
+        counts=counts(params, config),
+        numerics=numerics(),
+        times=TrainingTimes(
+            **span(4, 12, 30),
+            epochs=[EpochTime(train_seconds=5.0, seconds=6.0, ended=time(4, 12, 40), machine=0)] * config.epochs,
+        ),
+        machines=[environment()],
+        resumed_after=0,
+        outcome="finished",
+        images_per_second=round(drawn.uniform(50, 300), 1),
+        sha256=RunHashes(weights=sha(f"weights {key} {seed}"), history=_history_hash(history, "sha256")),
+        mlflow=MlflowRun(run_id=sha(f"{key} {seed}")[:32], experiment="Table"),
+    )
+    return run, history
+
+
+def agreed(content: Mapping[str, Any]) -> Evaluation:
+    """The result of this content, with the hashes and bindings that follow from the rest of it.
+
+    These are the hashes of dataset.json, history.json and run.json where they are named, and both bindings. Raises
+    ValidationError for a content that no record has.
+    """
+    content = json.loads(json.dumps(content))
+    run, inputs = content["run"], content["provenance"]["inputs"]
+    (arrays,) = (path for path, found in run["provenance"]["inputs"].items() if "train_images.npy" in found["files"])
+    description = DatasetDescription.model_validate(run["data"]).md5()
+    _set_file(run["provenance"]["inputs"][arrays], "dataset.json", description)
+    inputs[f"{arrays}/dataset.json"]["md5"] = description
+    run["sha256"]["history.json"] = json_hash(content["history"], "sha256")
+    bound = TrainingRun.bound(
+        **run
+        | {
+            "provenance": Provenance.model_validate(run["provenance"]),
+            "config": Run.model_validate(run["config"]),
+            "data": DatasetDescription.model_validate(run["data"]),
+            "sha256": RunHashes.model_validate(run["sha256"]),
+        }
+    )
+    (folder,) = (path for path, found in inputs.items() if "run.json" in (found["files"] or ()))
+    _set_file(inputs[folder], "history.json", json_hash(content["history"]))
+    _set_file(inputs[folder], "run.json", bound.md5())
+    return Evaluation.bound(
+        **content
+        | {
+            "provenance": Provenance.model_validate(content["provenance"]),
+            "run": bound,
+            "sha256": PredictionHashes.model_validate(content["sha256"]),
+        }
+    )
+
+
+def _set_file(dependency: dict[str, Any], name: str, found: str) -> None:
+    """Another md5 of a file in a folder, and so of the folder."""
+    dependency["files"][name] = found
+    dependency["md5"] = folder_md5(dependency["files"])
+
+
+def spec(params: Params, budget: str, key: CellKey) -> Spec:
+    """What `resolve` would write of a cell, with fingerprints of no real code."""
+    settings = params.settings(str(key), budget)
+    train, evaluate = (_fingerprint(kind, settings.cell.family) for kind in get_args(Kind))
+    return Spec(
+        cell=str(key),
+        budget=budget,
+        settings=settings,
+        testing=params.testing(key.dataset, budget),
+        code=Code(scheme=SCHEME, train=train.sha256, evaluate=evaluate.sha256),
+        modules=Modules(train=train.modules, evaluate=evaluate.modules),
+    )
+
+
+def _fingerprint(kind: Kind, family: str) -> Fingerprint:
+    paths = ("stages/config/settings.py", f"stages/engine/networks/{family}/network.py")
+    modules = {path: sha(path) for path in (*paths, "stages/engine/training.py" if kind == "train" else paths[0])}
+    return Fingerprint(scheme=SCHEME, sha256=digest({"scheme": SCHEME, "modules": modules}), modules=modules)
+
+
+def provenance(kind: Kind, params: Params, budget: str, key: CellKey, inputs: dict[str, Dependency]) -> Provenance:
+    """What a training (testing) started from."""
+    asked = spec(params, budget, key)
+    path = spec_path(Path("reports", budget, "specs"), str(key))
+    return Provenance(
+        spec=SpecReference(path=path.as_posix(), md5=asked.md5()),
+        code=asked.fingerprint(kind),
+        sources={path: short(path) for path in ("stages/__init__.py", f"stages/{kind}/__main__.py")},
+        inputs=inputs,
+        git=GitState(commit=sha("commit")[:40], dirty=False, changed=[], difference=None),
+        environment=environment(),
+        run_by="dvc",
+    )
+
+
+def _trained_inputs(budget: str, key: CellKey, data: DatasetDescription) -> dict[str, Dependency]:
+    path = f"data/processed/{budget}/{key.dataset}/train"
+    files = {f"{name}.npy": short(f"{path}/{name}.npy") for name in TRAIN_ARRAYS} | {"dataset.json": data.md5()}
+    return {path: Dependency(md5=folder_md5(files), files=files)}
+
+
+def _tested_inputs(run: TrainingRun, history: list[Epoch]) -> dict[str, Dependency]:
+    data = f"data/processed/{run.budget}/{run.dataset}"
+    folder = f"data/runs/{run.budget}/{run.cell}/s{run.seed}"
+    arrays = {name: short(f"{data}/test/{name}") for name in ("images.npy", "labels.npy")}
+    files = {
+        "history.json": _history_hash(history),
+        "run.json": run.md5(),
+        "weights.safetensors": short(f"{folder}/weights.safetensors"),
     }
+    return {
+        f"{data}/train/dataset.json": Dependency(md5=run.data.md5()),
+        f"{data}/test": Dependency(md5=folder_md5(arrays), files=arrays),
+        folder: Dependency(md5=folder_md5(files), files=files),
+    }
+
+
+@cache
+def _description(dataset: str, settings: str) -> DatasetDescription:
+    sizes = json.loads(settings)
+    return DatasetDescription(
+        dataset=dataset,
+        channels=sizes["channels"],
+        size=sizes["size"],
+        classes=sizes["classes"],
+        images=ImageCounts(
+            train=sizes["train_images"],
+            validation=sizes["validation_images"],
+            test=sizes["test_images"],
+            augmented=sizes["train_images"],
+        ),
+        mean=[0.5] * sizes["channels"],
+        std=[0.25] * sizes["channels"],
+        sha256={name: sha(f"{dataset} {name}") for name in (*TRAIN_ARRAYS, *TEST_ARRAYS)},
+        made_from=MadeFrom(
+            settings=sizes,
+            raw_md5={file.name: file.md5 for file in CANONICAL[dataset]},
+            raw_sha256={file.name: file.sha256 for file in CANONICAL[dataset]},
+        ),
+    )
+
+
+def described(params: Params, dataset: str) -> DatasetDescription:
+    """What `preprocess` would write of a data set."""
+    return _description(dataset, params.datasets.of(dataset).model_dump_json())
+
+
+def counts(params: Params, config: Run) -> Counts:
+    """Images and steps of an epoch."""
+    sizes = params.datasets.of(config.dataset)
+    images = resolve_count(config.images, sizes.train_images)
+    copies = images if config.cell.augment == "append" else 0
+    return Counts(
+        train=images,
+        augmented=copies,
+        validation=resolve_count(config.validation_images, sizes.validation_images),
+        sample=config.sample_images,
+        steps_per_epoch=-(-(images + copies) // config.cell.batch_size),
+    )
+
+
+def numerics() -> NumericsRecord:
+    return NumericsRecord(
+        device="cpu",
+        precision="float32",
+        threads=1,
+        backend=Backend(torch="2.14.1", cuda=None, cudnn=None, capability="AVX2", instructions=["avx2", "fma"]),
+    )
+
+
+def environment() -> Environment:
+    return Environment(
+        python="3.11.7",
+        platform="Linux",
+        processor="A processor",
+        cores=2,
+        variables={"MKL_NUM_THREADS": "1"},
+        speed_variables={},
+        memory_gib=23.5,
+        packages={"torch": "2.14.1", "numpy": "2.4.6", "mlflow": None},
+    )
 
 
 def sha(name: str) -> str:
@@ -167,18 +410,23 @@ def sha(name: str) -> str:
     return sha256(name.encode()).hexdigest()
 
 
-def mistake(key: CellKey) -> dict[str, Any]:
+def short(name: str) -> str:
+    """An md5 that nothing else has."""
+    return md5(name.encode(), usedforsecurity=False).hexdigest()
+
+
+def _history_hash(history: list[Epoch], algorithm: str = "md5") -> str:
+    """Hash of the file of a history."""
+    return json_hash([epoch.model_dump(mode="json") for epoch in history], algorithm)
+
+
+def mistake(key: CellKey) -> Mistake:
     """A test image that was named wrongly, of the data set's size and channels."""
     mode, size, color = ("L", (28, 28), 128) if key.dataset == "mnist" else ("RGB", (32, 32), (128, 64, 32))
     buffer = BytesIO()
     Image.new(mode, size, color).save(buffer, "png")
     png = b64encode(buffer.getvalue()).decode()
-    return {"test_image": 4711, "label": 3, "predicted": 5, "probability": 0.987654, "png": png}
-
-
-def short(name: str) -> str:
-    """An md5 that nothing else has."""
-    return md5(name.encode(), usedforsecurity=False).hexdigest()
+    return Mistake(test_image=4711, label=3, predicted=5, probability=0.987654, png=png)
 
 
 def time(hour: int, minute: int, second: int) -> str:
@@ -196,95 +444,50 @@ def folder(path: str, *names: str) -> dict[str, Any]:
     return {"md5": folder_md5(files), "files": files}
 
 
-def made() -> dict[str, Any]:
-    """What a training and an evaluation both record of commit and machine."""
-    return {
-        "git": {"commit": sha("commit")[:40], "dirty": False, "changed": []},
-        "environment": {
-            "python": "3.11.7",
-            "platform": "Linux",
-            "processor": "A processor",
-            "cores": 2,
-            "variables": {"MKL_NUM_THREADS": "1"},
-            "speed_variables": {},
-            "memory_gib": 23.5,
-            "packages": {"torch": "2.14.1", "numpy": "2.4.6", "mlflow": None},
-        },
-        "device": "cpu",
-        "precision": "float32",
-        "threads": 2,
-    }
+class Scored:
+    """Random labels and logits, and what follows from them."""
+
+    def __init__(self, labels: NDArray[np.uint8], logits: NDArray[np.float32]) -> None:
+        self.labels, self.logits = labels, logits
+        self.predictions = logits.argmax(1).astype(np.uint8)
+        wide = logits.astype(np.float64)
+        self.loss = float((np.log(np.exp(wide).sum(1)) - wide[np.arange(len(labels)), labels]).mean())
+        self.logits_sha256, self.labels_sha256 = (sha256(npy(array)).hexdigest() for array in (logits, labels))
 
 
-def trained(budget: str, key: CellKey, seed: int) -> dict[str, Any]:
-    """Where a training comes from, in the form of its run record."""
-    data = f"data/processed/{budget}/{key.dataset}/train"
-    arrays = [f"{part}_{what}.npy" for part in ("train", "validation") for what in ("images", "labels")]
-    return made() | {
-        "stage": f"train-{key.stage_suffix}@{budget}-{key.name}-{seed}",
-        "run_by": "dvc",
-        "cell": str(key),
-        "budget": budget,
-        "seed": seed,
-        "params": {f"{key.section}.{key.dataset}.{key.name}": {"lr": 0.001}},
-        "deps": {
-            "stages/train.py": {"md5": short("train.py")},
-            "stages/learn": folder("stages/learn", "engine.py", "models/vgg.py"),
-            data: folder(data, *arrays, "augmented_images.npy", "dataset.json"),
-        },
-        "data": {
-            "dataset": key.dataset,
-            "title": key.dataset.upper(),
-            "sha256": {f"{part}_images": sha(f"{part}_images") for part in ("train", "test")},
-            "made_from": {
-                "settings": {"channels": 1},
-                "raw_md5": {"train.bin": short("train.bin")},
-                "packages": {"torch": "2.14.1"},
-            },
-        },
-        "sha256": {name: sha(f"{name} {key} {seed}") for name in ("weights.safetensors", "history.json")},
-    }
-
-
-def evaluated(budget: str, key: CellKey, seed: int) -> dict[str, Any]:
-    """Where the predictions come from, in the form of a result."""
-    data = f"data/processed/{budget}/{key.dataset}"
-    run = f"data/runs/{budget}/{key}/s{seed}"
-    return made() | {
-        "params": {f"budgets.{budget}.test_images.{key.dataset}": 1000},
-        "deps": {
-            "stages/evaluate.py": {"md5": short("evaluate.py")},
-            "stages/score": folder("stages/score", "metrics.py"),
-            f"{data}/train/dataset.json": {"md5": short(f"{data}/train/dataset.json")},
-            f"{data}/test": folder(f"{data}/test", "images.npy", "labels.npy"),
-            run: folder(run, "history.json", "run.json", "weights.safetensors"),
-        },
-        "times": span(4, 13, 2),
-    }
+def _tested(params: Params, budget: str, key: CellKey, seed: int) -> tuple[str, str, int]:
+    count = resolve_count(params.testing(key.dataset, budget).images, params.datasets.of(key.dataset).test_images)
+    return f"{key} {budget} {seed}", f"{key.dataset} {budget}", count
 
 
 @cache
-def scored(name: str, images: str, count: int, classes: tuple[str, ...]) -> dict[str, Any]:
-    """Random labels of `images` and predictions of `name`, and the entries of a result that follow from them."""
-    of_images = random.Random(images)  # noqa: S311
-    drawn = random.Random(name)  # noqa: S311
+def scored(name: str, images: str, count: int) -> Scored:
+    """Random labels of `images` and logits of `name`; a share of the images, by `name`, is named right."""
+    labels = _drawn(images).integers(10, size=count, dtype=np.uint8)
+    drawn = _drawn(name)
     quality = drawn.uniform(0.2, 0.9)
-    labels = [of_images.randrange(10) for _ in range(count)]
-    predictions = [label if drawn.random() < quality else drawn.randrange(10) for label in labels]
-    correct = sum(label == prediction for label, prediction in zip(labels, predictions, strict=True))
-    report = classification_report(
-        labels, predictions, labels=range(10), target_names=list(classes), output_dict=True, zero_division=0
-    )
-    return {
-        "test_images": len(labels),
-        "correct": correct,
-        "accuracy": correct / len(labels),
-        "at_chance": at_chance(np.array(labels, np.uint8), correct),
-        "report": report,
-        "confusion": confusion_matrix(labels, predictions, labels=range(10)).tolist(),
-        "predictions": "".join(map(str, predictions)),
-        "labels": "".join(map(str, labels)),
-    }
+    logits = drawn.uniform(0, 1, size=(count, 10)).astype(np.float32)
+    known = drawn.random(count) < quality
+    logits[known, labels[known]] += 1
+    return Scored(labels, logits)
+
+
+@cache
+def counted(name: str, images: str, count: int, classes: tuple[str, ...]) -> dict[str, Any]:
+    """The entries of a result that are counted from its predictions."""
+    found = scored(name, images, count)
+    return score(found.labels, found.predictions, [*classes], count)
+
+
+def _drawn(name: str) -> np.random.Generator:
+    return np.random.default_rng(int(sha(name)[:16], 16))
+
+
+def npy(array: NDArray[Any]) -> bytes:
+    """The bytes of an array's file."""
+    buffer = BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
 
 
 @pytest.fixture

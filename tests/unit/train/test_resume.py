@@ -13,7 +13,6 @@ The starts that are killed at `start`, run out of disk or run to the end are `py
 forks of a process that has imported PyTorch already and then runs the same `main`: importing would be most of the test.
 """
 
-import copy
 import json
 import os
 import random
@@ -34,14 +33,19 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages.config.params import load_params
-from stages.core.files import write_json
 from stages.preprocess.__main__ import description, save_array
+from stages.records.canonical import CANONICAL
+from stages.records.data import MadeFrom
+from stages.records.provenance import Provenance
+from stages.track.describe import TrainingStart
 from stages.train.__main__ import identity
+from tests.unit.report.conftest import trained
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 CELL, EPOCHS, SEED = "mnist/resnet18", 10, 3
 DATA, RUNS = "data/processed/quick/mnist/train", "data/runs"
 SHARE = {"images": 24, "validation_images": 10, "sample_images": 10, "epochs": EPOCHS}
+VGG = {"input_size": 32, "batch_size": 16, "hidden_layers": []}
 FIRST, SHUFFLED, LAST = ["start", "running", "renamed"], [*["running"] * 3, *["writing"] * 2, "renamed"], ["ending"]
 WRITTEN = {"weights.safetensors", "history.json", "run.json"}
 PATIENCE = 200  # seconds until the moment of a kill must have come, on a machine that does much else
@@ -60,11 +64,15 @@ class Project:
                 shutil.copy2(source, target)
         params = YAML(typ="safe").load((folder / "params.yaml").read_text())
         budget = params["budgets"]["quick"]
-        budget |= {"threads": 1, "device": "cpu"}
-        budget["train"]["mnist"]["resnet"] |= SHARE
+        budget["device"] = "cpu"
+        budget["train"]["mnist"]["default"] |= SHARE
+        budget["train"]["mnist"] |= {"vgg": {"overrides": VGG}, "googlenet": {}}
+        budget["augmented_images"]["mnist"] = SHARE["images"]
         with (folder / "params.yaml").open("w") as file:
             YAML().dump(params, file)
         self._make_data()
+        resolve = [sys.executable, "-m", "stages.resolve", "--budget", "quick", "--out", "reports/quick/specs"]
+        subprocess.run(resolve, cwd=folder, check=True)
         subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
         subprocess.run(["git", "add", "-A"], cwd=folder, check=True)
         author = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
@@ -78,10 +86,18 @@ class Project:
             arrays[f"{part}_images"] = random_numbers.integers(0, 256, (count, 1, 28, 28), np.uint8)
             arrays[f"{part}_labels"] = random_numbers.integers(0, 10, count, np.uint8)
         hashes = {name: save_array(self.folder / DATA / f"{name}.npy", array) for name, array in arrays.items()}
+        hashes |= dict.fromkeys(("augmented_images", "test_images", "test_labels"), "0" * 64)
         raw = self.folder / "data" / "raw" / "mnist"
         raw.mkdir(parents=True)
+        for spec in CANONICAL["mnist"]:
+            (raw / spec.name).write_bytes(b"")
         described = description("mnist", settings, 0, raw, arrays["train_images"], hashes)
-        write_json(self.folder / DATA / "dataset.json", described)
+        made_from = MadeFrom(  # as if these images were the real ones
+            settings=described.made_from.settings,
+            raw_md5={spec.name: spec.md5 for spec in CANONICAL["mnist"]},
+            raw_sha256={spec.name: spec.sha256 for spec in CANONICAL["mnist"]},
+        )
+        described.model_copy(update={"made_from": made_from}).write(self.folder / DATA / "dataset.json")
 
     def arguments(self, out: Path) -> list[str]:
         chosen = [CELL, "--budget", "quick", "--seed", str(SEED)]
@@ -104,7 +120,7 @@ class Forks:
     PROGRAM = """
 import json, os, sys
 import torch
-import stages.engine.checkpoints, stages.engine.network
+import stages.engine.training
 from stages.train.__main__ import main
 
 for line in sys.stdin:
@@ -321,7 +337,7 @@ def test_twenty_kills_and_a_full_disk_change_no_bit(project: Project) -> None:
         for name in ("weights.safetensors", "history.json"):
             assert (chain.out / name).read_bytes() == (expected / name).read_bytes()
         record = json.loads((chain.out / "run.json").read_text())
-        assert (record["outcome"], record["git"]["dirty"]) == ("finished", False)
+        assert (record["outcome"], record["provenance"]["git"]["dirty"]) == ("finished", False)
         assert len(record["times"]["epochs"]) == EPOCHS
         assert record["resumed_after"] == chain.gone_on[-1] == EPOCHS  # the last kill came after the last epoch
         assert len(set(chain.gone_on)) > 2  # the others before
@@ -335,51 +351,103 @@ def test_twenty_kills_and_a_full_disk_change_no_bit(project: Project) -> None:
 # What a checkpoint belongs to
 
 
-RECORD: dict[str, Any] = {
-    "config": {"cell": {"lr": 0.1}, "seed": 0},
-    "deps": {"stages/learn": {"md5": "1.dir"}, "stages/train.py": {"md5": "2"}, DATA: {"md5": "3.dir"}},
-    "environment": {
-        "python": "3.11.7",
-        "processor": "one (cpu family 6)",
-        "variables": {"ONEDNN_MAX_CPU_ISA": "AVX2"},
-        "speed_variables": {"OMP_WAIT_POLICY": "PASSIVE"},
-        "packages": {"torch": "2.14.1"},
-        "memory_gib": 23.4,
-    },
-    "git": {"commit": "4f", "dirty": False},
+NUMERICS: dict[str, Any] = {
+    "device": "cpu",
+    "precision": "bfloat16",
+    "threads": 1,
+    "backend": {"torch": "2.14.1", "instructions": ["avx2", "sha"]},
 }
-ARITHMETIC = {"device": "cpu", "precision": "bfloat16", "threads": 1, "backend": {"instructions": ["avx2"]}}
+
+
+def found(start: TrainingStart, taken: Provenance, numerics: dict[str, Any] = NUMERICS) -> dict[str, Any]:
+    return identity(start, taken, numerics)
+
+
+@pytest.fixture(scope="module")
+def start() -> TrainingStart:
+    params = load_params(ROOT / "params.yaml")
+    run, _ = trained(params, "quick", params.find(CELL)[0], 0)
+    return TrainingStart.of(run)
+
+
+@pytest.fixture(scope="module")
+def taken() -> Provenance:
+    params = load_params(ROOT / "params.yaml")
+    run, _ = trained(params, "quick", params.find(CELL)[0], 0)
+    return run.provenance
+
+
+def differing(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    assert before.keys() == after.keys()
+    return [key for key in before if before[key] != after[key]]
 
 
 @pytest.mark.parametrize(
-    ("path", "name"),
+    ("changed", "name"),
     [
-        (("config", "seed"), "settings"),
-        (("config", "cell", "lr"), "settings"),
-        (("deps", "stages/learn", "md5"), "code"),
-        (("deps", "stages/train.py", "md5"), "code"),
-        (("deps", DATA, "md5"), "data"),
-        (("environment", "packages", "torch"), "software"),
-        (("environment", "python"), "software"),
-        (("environment", "processor"), "arithmetic"),  # its caches decide how oneDNN and MKL cut a product
-        (("environment", "variables", "ONEDNN_MAX_CPU_ISA"), "arithmetic"),  # other kernels, other bits
-        (("environment", "speed_variables", "OMP_WAIT_POLICY"), None),
-        (("environment", "memory_gib"), None),
-        (("git", "commit"), None),
+        ({"cell": "mnist/vgg16"}, "cell"),
+        ({"budget": "paper"}, "cell"),
+        ({"started": "2026-01-01T00:00:00+00:00"}, None),
+        ({"folder": "elsewhere"}, None),
     ],
 )
-def test_what_decides_bits_is_in_the_identity_of_a_checkpoint(path: tuple[str, ...], name: str | None) -> None:
-    changed = copy.deepcopy(RECORD)
-    place = changed
-    for key in path[:-1]:
-        place = place[key]
-    place[path[-1]] = "another"
-    before, after = identity(RECORD, ARITHMETIC), identity(changed, ARITHMETIC)
-    assert [key for key in before if before[key] != after[key]] == ([name] if name else [])
-    assert before.keys() == after.keys()
+def test_what_is_trained_is_in_the_identity_of_a_checkpoint(
+    start: TrainingStart, taken: Provenance, changed: dict[str, str], name: str | None
+) -> None:
+    after = found(start._replace(**changed), taken)
+    assert differing(found(start, taken), after) == ([name] if name else [])
 
 
-@pytest.mark.parametrize("key", ARITHMETIC)
-def test_the_arithmetic_is_in_the_identity_of_a_checkpoint(key: str) -> None:
-    before, after = identity(RECORD, ARITHMETIC), identity(RECORD, ARITHMETIC | {key: "another"})
-    assert [name for name in before if before[name] != after[name]] == ["arithmetic"]
+def test_settings_and_data_are_in_the_identity_of_a_checkpoint(start: TrainingStart, taken: Provenance) -> None:
+    before = found(start, taken)
+    longer = start.settings.model_copy(update={"epochs": start.settings.epochs + 1})
+    assert differing(before, found(start._replace(settings=longer), taken)) == ["settings"]
+    others = start.data.model_copy(update={"sha256": start.data.sha256 | {"train_images": "0" * 64}})
+    assert differing(before, found(start._replace(data=others), taken)) == ["data"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "name"),
+    [
+        ({"packages": {"torch": "3", "torchvision": "1", "numpy": "2"}}, "software"),
+        ({"python": "3.12.7"}, "software"),
+        ({"python": "3.11.9"}, None),  # a patch of Python changes no bit
+        ({"variables": {"ONEDNN_MAX_CPU_ISA": "AVX2"}}, "variables"),  # other kernels, other bits
+        ({"speed_variables": {"OMP_WAIT_POLICY": "PASSIVE"}}, None),
+        ({"processor": "another with the same instructions"}, None),
+        ({"memory_gib": 1.0}, None),
+    ],
+)
+def test_the_machine_is_in_the_identity_of_a_checkpoint_as_far_as_it_decides_bits(
+    start: TrainingStart, taken: Provenance, changed: dict[str, Any], name: str | None
+) -> None:
+    packages = {"torch": "2.14.1", "torchvision": "0.29.1", "numpy": "2.4.6"}
+    before = taken.model_copy(update={"environment": taken.environment.model_copy(update={"packages": packages})})
+    machine = before.environment.model_copy(update=changed)
+    after = found(start, taken.model_copy(update={"environment": machine}))
+    assert differing(found(start, before), after) == ([name] if name else [])
+
+
+def test_the_code_is_in_the_identity_of_a_checkpoint(start: TrainingStart, taken: Provenance) -> None:
+    code = taken.code.model_copy(update={"sha256": "0" * 64})
+    assert differing(found(start, taken), found(start, taken.model_copy(update={"code": code}))) == ["code"]
+    sources = taken.model_copy(update={"sources": {"stages/train/__main__.py": "0" * 32}})
+    assert differing(found(start, taken), found(start, sources)) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "same"),
+    [
+        ({"device": "cuda: another"}, False),
+        ({"precision": "float32"}, False),
+        ({"threads": 2}, False),
+        ({"backend": {"torch": "2.15", "instructions": ["avx2", "sha"]}}, False),
+        ({"backend": {"torch": "2.14.1", "instructions": ["avx2", "avx512_f", "sha"]}}, False),
+        ({"backend": {"torch": "2.14.1", "instructions": ["avx2"]}}, True),  # no product depends on sha
+    ],
+)
+def test_numerics_are_in_the_identity_of_a_checkpoint(
+    start: TrainingStart, taken: Provenance, changed: dict[str, Any], same: bool
+) -> None:
+    after = found(start, taken, NUMERICS | changed)
+    assert differing(found(start, taken), after) == ([] if same else ["numerics"])

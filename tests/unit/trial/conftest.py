@@ -83,7 +83,7 @@ def write_clean_paper(folder: Path, params: Params, random: np.random.Generator)
     for entry in params.figures:
         assert entry.report
         assert entry.log
-        family = params.cells.of(entry.dataset)[entry.cell].family
+        family = params.find(f"{entry.dataset}/{entry.cell}")[1].family
         head = {"dataset": entry.dataset, "family": family}
         labels, predictions = tested(entry.dataset, next(shares[entry.dataset]), random)
         shown[entry.dataset, entry.cell] = 100 * float(np.mean(labels == predictions))

@@ -110,7 +110,7 @@ def test_a_byte_order_mark_as_spreadsheets_write_it_is_no_part_of_a_column(folde
             {"quantity": "precision", "relation": "mostly above"},
             "expected precision or recall or f1",
         ),
-        ("ResNet is fast", {"value": "lenet"}, "expected vgg or resnet or googlenet"),
+        ("ResNet is fast", {"value": "lenet"}, "expected googlenet or resnet or vgg"),
         ("colours", {"dataset": ""}, "no dataset; expected a data set"),
         ("depth", {"value": "1/0"}, "value '1/0'; expected a number like 80 or 0.5 for accuracy spread"),
         ("epochs", {"value": "1e1"}, "value '1e1'; expected a number"),

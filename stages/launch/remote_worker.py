@@ -1,7 +1,7 @@
 """A worker that shares no files with the launch: data and results go through DVC's remote, checkpoints too.
 
 It works in a clone of its own, at the commit of the launch. A checkpoint is copied to the remote after each epoch, so
-that a worker that takes the place of a lost one finds it; it goes when the unit is done.
+that a worker that takes the place of a lost one finds it; the copy is removed when the unit is done.
 """
 
 from pathlib import Path
@@ -28,10 +28,10 @@ def perform(
     refused = pipeline.record(result.done)
     result = result.refused(refused)
     names = [one.stage for one in result.done if one.stage not in refused]
-    parcel = pipeline.parcel(names) if names else None
+    outputs = pipeline.remote_outputs(names) if names else None
     if not result.failure:
         checkpoint.remove()
-    return result._replace(parcel=parcel)
+    return result._replace(outputs=outputs)
 
 
 class Copy:

@@ -8,7 +8,7 @@ import pytest
 from dvc.fs import LocalFileSystem
 
 from stages.core.filenames import CHECKPOINT
-from stages.launch.apart import FOLDER, Copy, _checkpoint
+from stages.launch.remote_worker import FOLDER, Copy, _checkpoint
 from stages.launch.work import Command, Unit
 
 PATH = Path("data/runs/quick/mnist/vgg11/s0.checkpoint")
