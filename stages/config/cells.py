@@ -75,6 +75,11 @@ def resolve_cell(key: CellKey, raw: Mapping[str, Any], dataset: Mapping[str, Map
     layers += [Layer(f"inputs.{key.dataset}.{name}", inputs.get(name, {})) for name in (DEFAULT, str(family))]
     layers += [Layer(layer.place, _without(layer.settings, {*REFERENCES, *foreign})) for layer in own[:-1]]
     layers += [Layer(own[-1].place, _without(own[-1].settings, REFERENCES))]
+    for layer in layers[2:]:
+        for name in ("family", "optimizer"):
+            if name in layer.settings:
+                allowed = "no such key here; a cell's network and optimizer have it"
+                raise ParamError(f"params.yaml: {layer.place}.{name}", layer.settings[name], allowed)
     settings = {name: value for layer in layers for name, value in layer.settings.items()}
     try:
         cell = Cell.of(settings)

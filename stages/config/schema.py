@@ -48,7 +48,7 @@ class DatasetSettings(Strict):
     title: str
     channels: Literal[1, 3]
     size: Count
-    classes: Annotated[list[str], Field(min_length=2, max_length=256)]
+    classes: Annotated[list[str], Field(min_length=2, max_length=10)]  # a result holds a digit for each prediction
     train_images: Count
     validation_images: Count
     test_images: Count
@@ -141,8 +141,8 @@ class Study(Strict):
 class Applies(Strict):
     """Which numbers rest on an assumption: those of these families and data sets whose cell has these settings.
 
-    Of their printed row labels, one of the words in `row_names` must stand there, if there is any, and none of those in
-    `row_omits`, in large or small letters.
+    If `row_names` has words, the printed row label must contain one of them; it must contain no word of `row_omits`.
+    Case does not matter.
     """
 
     families: Annotated[list[str], Field(min_length=1)]
@@ -152,7 +152,7 @@ class Applies(Strict):
     row_omits: list[str]
 
     def to(self, dataset: str, cell: Cell, row: str) -> bool:
-        """Whether they choose the number of a cell whose row has this label."""
+        """Whether the number of this cell, in a row with this label, rests on the assumption."""
         words = row.casefold().split()
         named = not self.row_names or any(word.casefold() in words for word in self.row_names)
         omitted = not any(word.casefold() in words for word in self.row_omits)

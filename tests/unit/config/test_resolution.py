@@ -166,6 +166,18 @@ def test_families_are_named_in_inputs_and_budgets(file: Edited, section: str) ->
     file.refuses(f"params.yaml: {section}.alexnet: 'alexnet' is not allowed; allowed: one of default, googlenet, ")
 
 
+@pytest.mark.parametrize("place", ["inputs.mnist.default", "inputs.mnist.vgg", "cells.mnist.vgg16"])
+@pytest.mark.parametrize("value", ["vgg", "resnet", ["vgg"], None])
+def test_a_family_is_a_network_s(file: Edited, place: str, value: Any) -> None:
+    file[place]["family"] = value
+    file.refuses(f"params.yaml: {place}.family: {value!r} is not allowed; allowed: no such key here; a cell's network")
+
+
+def test_an_optimizer_is_a_cell_s(file: Edited) -> None:
+    file["inputs.mnist.vgg"]["optimizer"] = "sgd"
+    file.refuses("params.yaml: inputs.mnist.vgg.optimizer: 'sgd' is not allowed; allowed: no such key here; a cell's")
+
+
 # Epochs and precision
 
 
