@@ -293,10 +293,7 @@ def test_the_page_says_why(project: Any) -> None:
     assert "| **does not hold** | p &lt; 0.001 (smallest, by Holm, of 6) |" in lines["C1"]
     assert "| Refuted by VGG11 (Table IV) less" in lines["C1"]
     assert "within ±2.5 is asked" in lines["C1"]
-    assert (
-        "| **cannot be told** | – | 0 of 4 comparisons came out as asked, but one has no p "
-        in lines["C7"]
-    )
+    assert "| **cannot be told** | – | 0 of 4 comparisons came out as asked, but one has no p " in lines["C7"]
     assert (
         "(no machine has trained both). In the way of an answer stands resnet against vgg, MNIST, –, where above 1 is"
         in lines["C7"]

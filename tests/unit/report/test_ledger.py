@@ -154,5 +154,7 @@ def test_a_test_on_other_data_than_the_training_is_refused(filled: Any) -> None:
     inputs = filled.read(CELL)["provenance"]["inputs"]
     inputs["data/processed/quick/cifar10/train/dataset.json"]["md5"] = "0" * 32
     filled.change(CELL, rebind=False, provenance__inputs=inputs)
-    with pytest.raises(CorruptFileError, match=r"md5 of dataset.json 0{32}; expected [0-9a-f]{32}, as the training read"):
+    with pytest.raises(
+        CorruptFileError, match=r"md5 of dataset.json 0{32}; expected [0-9a-f]{32}, as the training read"
+    ):
         filled.evidence()

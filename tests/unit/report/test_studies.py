@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from stages.core.errors import ParamError
+from stages.report.differences import differences_text
 from stages.report.overview import ledger, study_list
 from stages.report.studies import Comparison, compare_studies
 from stages.report.study_pages import study_page
@@ -96,7 +97,9 @@ def test_epochs_that_a_diverged_cell_lacks_are_compared_for_none(project: Any) -
 def test_equally_close(filled: Any) -> None:
     history = filled.read("cifar10/resnet18-lr1e-2")["history"]
     filled.change("cifar10/resnet18-lr1e-2-sgd", history=history)
-    assert the_study(filled.evidence(), OPTIMIZER).verdict.startswith("Equally close: `resnet18-lr1e-2` (the base) and ")
+    assert the_study(filled.evidence(), OPTIMIZER).verdict.startswith(
+        "Equally close: `resnet18-lr1e-2` (the base) and "
+    )
 
 
 def test_no_warning_under_the_papers_conditions(project: Any) -> None:
@@ -133,3 +136,44 @@ def test_ledger_and_list_say_what_was_not_run(filled: Any) -> None:
     assert "| `resnet18-stem` | Which stem" in listed
     assert "| A10 | not run |" in listed
     assert "this decides nothing" in listed
+
+
+def test_an_alternative_that_is_a_tables_cell_is_compared(filled: Any) -> None:
+    comparison = the_study(filled.evidence(), "vgg16-plain-optimizer")
+    assert [candidate.name for candidate in comparison.candidates] == ["vgg16", "vgg16-momentum"]
+    assert comparison.candidates[1].differs == "`optimizer` sgd, `momentum` 0.9 instead of rmsprop"
+
+
+def test_what_changes_together_is_one_change(project: Any) -> None:
+    params = project.params
+    for base, other, said in (
+        ("googlenet-sgd", "googlenet-sgd-momentum-lr1e-2", "`lr` 0.01, `momentum` 0.9 instead of 0.001, 0.0"),
+        (
+            "googlenet-sgd",
+            "googlenet-sgd-no-norm",
+            "`batch_norm` none, `init` xavier instead of before_relu, torchvision",
+        ),
+        ("vgg16", "vgg16-adam", "`optimizer` adam instead of rmsprop"),
+        ("resnet18-adam", "resnet18-adam-float32", "`precision` float32 instead of auto"),
+        ("vgg16", "vgg11", "`depth` 11 instead of 16"),
+        ("vgg16-adam", "vgg16-adam", ""),
+    ):
+        assert differences_text(params, "quick", "cifar10", base, other) == said
+    several = differences_text(params, "quick", "cifar10", "vgg16", "vgg16-adam-linear-head")
+    assert several == "`optimizer` adam instead of rmsprop; `hidden_layers` [] instead of [4096, 4096]"
+
+
+def test_the_settled_epochs_of_the_others_do_not_count_against_a_short_one(project: Any) -> None:
+    """Three epochs of ten: distances are over these three alone, so a late part of a curve weighs nothing."""
+    evidence = plan(project, ["resnet18-adam-64"], "paper").evidence()
+    comparison = the_study(evidence)
+    for candidate in comparison.candidates:
+        history = project.read(f"cifar10/{candidate.name}")["history"]
+        assert len(history) == candidate.epochs == (3 if candidate.differs else 10)
+        curve = [100 * epoch["validation_accuracy"] for epoch in history[:3]]
+        assert candidate.distance == pytest.approx(np.abs(np.subtract(curve, [*PRINTED, 79.26])).mean())
+    page = study_page(evidence, comparison)
+    assert "over epochs 1 to 3, which the log and every cell here have" in page
+    assert "| `resnet18-adam-64` | `input_size` 64 instead of 32 | 3 |" in page
+    assert "Not run: `resnet18-adam-3x3-stem` and `resnet18-adam-96`" in page
+    assert comparison.verdict.endswith("Not run: 2 of 4.")
