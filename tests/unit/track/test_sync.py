@@ -1,4 +1,4 @@
-"""`python -m stages.track sync`: what the stages tell MLflow live, told again from the files."""
+"""`python -m stages.track sync`: what the stages tell MLflow live, once more from the files."""
 
 import shutil
 import sqlite3
@@ -82,7 +82,7 @@ def test_a_sync_makes_what_the_stages_make_live(
     lived = all_held()
     assert [run["experiment"][:8] for run in lived] == ["Table I:", "Table VI", "Study re"]
     assert [run["info"]["status"] for run in lived] == ["FINISHED"] * 3
-    assert [len(run["artifacts"]) for run in lived] == [5, 5, 2]
+    assert [len(run["artifacts"]) for run in lived] == [6, 6, 2]
     assert [run["tags"]["recorded_run_id"] for run in lived] == ids
     before = dump()
     synced(counts="3 runs: 0 added, 0 completed, 3 there already")
@@ -90,7 +90,7 @@ def test_a_sync_makes_what_the_stages_make_live(
 
     lose()
     for tested in made[:2]:  # a clone has their results alone
-        shutil.rmtree(clone / "data/runs/quick" / tested["cell"])
+        shutil.rmtree(clone / "data/runs/quick" / tested["run"]["cell"])
     done = synced(counts="3 runs: 3 added, 0 completed, 0 there already")
     assert "MLflow finds the one of an id in the tables by tags.recorded_run_id = 'that id'" in done.stderr
     assert all_held() == lived
@@ -129,7 +129,7 @@ def test_what_was_not_told_of_the_evaluation_is_added(clone: Path, params: Param
     synced(counts="1 runs: 0 added, 1 completed, 0 there already")
     [run] = all_held()
     assert run["last values"]["test_accuracy"] == made["accuracy"]
-    assert len(run["artifacts"]) == 5
+    assert len(run["artifacts"]) == 6
     before = dump()
     live.evaluate(made, clone)  # a later mirror of the same adds nothing to it
     assert dump() == before
@@ -141,12 +141,12 @@ def test_a_later_test_stays_as_it_is(clone: Path, params: Params) -> None:
     live.train(made, params, clone)
     live.evaluate(made, clone)
     before = dump()
-    made["evaluated"]["times"]["ended"] = made["evaluated"]["times"]["started"]
+    made["times"]["ended"] = made["times"]["started"]
     made["loss"] = 99.0
     put_result(made, clone)
     synced(counts="1 runs: 0 added, 0 completed, 1 there already")
     assert dump() == before
-    made["evaluated"]["times"]["ended"] = "2027-01-01T00:00:00.000+00:00"
+    made["times"]["ended"] = "2027-01-01T00:00:00.000+00:00"
     put_result(made, clone)
     synced(counts="1 runs: 0 added, 1 completed, 0 there already")
 
@@ -196,7 +196,7 @@ def test_a_cell_that_was_trained_again_has_a_run_for_each(clone: Path, all_held:
 def test_budgets_are_synced_apart_or_together(clone: Path) -> None:
     put_result(result(), clone)
     other = result("mnist/vgg11")
-    other["budget"] = other["run"]["budget"] = "paper"
+    other["run"]["budget"] = "paper"
     put_run(sealed(other), clone)
     synced("--budget", "paper", counts="1 runs: 1 added, 0 completed, 0 there already")
     synced(counts="2 runs: 1 added, 0 completed, 1 there already")
@@ -212,8 +212,8 @@ def test_what_does_not_hold_together_is_left_out_and_named(clone: Path) -> None:
     """The others are synced."""
     put_result(result("mnist/resnet18"), clone)
     old = result("mnist/vgg11")
-    del old["run"]["data"], old["run"]["run_by"], old["evaluated"]["times"]
-    put_result(sealed(old), clone)
+    del old["run"]["data"]
+    put_result(old, clone)
     edited = result("mnist/vgg16")
     edited["history"][0]["train_loss"] = 0.1
     put_result(edited, clone)
@@ -221,8 +221,8 @@ def test_what_does_not_hold_together_is_left_out_and_named(clone: Path) -> None:
     assert done.exit_code == 1
     assert done.stderr.splitlines()[0] == "1 runs: 1 added, 0 completed, 0 there already"
     assert done.stderr.splitlines()[-1] == (
-        "Error: left out: reports/quick/cells/mnist/vgg11-s0.json: no evaluated.times, run.run_by, run.data; "
-        "expected what today's stages write (dvc repro) (and 1 more files)"
+        "Error: left out: reports/quick/cells/mnist/vgg11-s0.json: no run.data; "
+        "expected the record that dvc repro writes today (and 1 more files)"
     )
     (clone / "reports/quick/cells/mnist/vgg11-s0.json").unlink()
     assert "mnist/vgg16-s0.json: md5 of its history.json " in synced().stderr
