@@ -118,8 +118,8 @@ def run_metrics(run: TrainingRun) -> dict[str, float | None]:
     return {
         "images_per_second": run.images_per_second,
         "seconds": run.times.seconds,
-        "network.parameters": run.network.parameters,
-        "network.multiply_adds": run.network.multiply_adds,
+        "network.parameters": float(run.network.parameters),  # MLflow asks numpy what an int is
+        "network.multiply_adds": float(run.network.multiply_adds),
     }
 
 

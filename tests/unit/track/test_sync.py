@@ -10,6 +10,7 @@ import pytest
 from click.testing import Result
 
 from stages.config.params import Params
+from stages.records.evaluation import logits_path
 from stages.track.uri import tracking_uri
 from tests.held import MlflowClient, held
 from tests.unit.track import live
@@ -233,7 +234,9 @@ def test_what_does_not_hold_together_is_left_out_and_named(clone: Path) -> None:
     [
         (lambda run: run["times"].update(ended="yesterday"), "times.ended: 'yesterday'; expected "),
         (lambda run: run["times"]["epochs"].pop(), "2 epochs in the history; expected 1, as the run record times them"),
-        (lambda run: run["sha256"].clear(), "history.json: sha256 of it "),
+        (lambda run: run["sha256"].clear(), "run.json: no sha256.weights.safetensors; expected "),
+        (lambda run: run.update(seed=1), "run.json: the file: "),
+        (lambda run: run.update(budget="paper"), "binding is not that of cell, budget, seed, code, settings, data, "),
     ],
 )
 def test_a_wrong_run_record_is_one_line(change: Callable[[dict[str, Any]], None], said: str, clone: Path) -> None:
@@ -242,8 +245,21 @@ def test_a_wrong_run_record_is_one_line(change: Callable[[dict[str, Any]], None]
     put_run(made, clone)
     done = synced()
     assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
-    assert done.stderr.startswith("Error: left out: data/runs/quick/mnist/vgg16/s0/")
+    folder = f"{made['run']['budget']}/mnist/vgg16/s{made['run']['seed']}"
+    assert done.stderr.startswith(f"Error: left out: data/runs/{folder}/run.json: ")
     assert said in done.stderr
+
+
+def test_files_that_the_record_does_not_know_are_left_out(clone: Path) -> None:
+    history = put_run(result(), clone) / "history.json"
+    history.write_text(history.read_text().replace("2.0", "1.0", 1))
+    assert "s0/history.json: sha256 " in synced().stderr
+    shutil.rmtree(clone / "data")
+    logits = logits_path(put_result(result("mnist/vgg11"), clone))
+    logits.write_bytes(logits.read_bytes()[:-1] + b"\0")
+    assert "vgg11-s0.npy: sha256 " in synced().stderr
+    logits.unlink()
+    assert "vgg11-s0.npy is missing; it is made by: dvc repro evaluate-mnist@quick-vgg11-0" in synced().stderr
 
 
 def test_no_records(clone: Path) -> None:
