@@ -112,9 +112,9 @@ def reason(evidence: Evidence, part: Part) -> str:
         return "There is nothing to compare."
     met = sum(one.found.as_asked for one in part.checks)
     if part.lacking:
-        lacking = sum(bool(one.lacks) for one in part.checks)
-        made = f"{met} of the {len(part.checks) - lacking} comparisons that can be made came out as asked"
-        return f"{made}, {lacking} lack{'s' if lacking == 1 else ''} a training. Not run: {_few(part.lacking)}."
+        made = sum(not one.lacks for one in part.checks)
+        asked = f", of which {met} came out as asked" if made else ""
+        return f"{made} of {len(part.checks)} comparisons can be made{asked}. Not run: {_few(part.lacking)}."
     found = NOTHING if check.found.value is None else value_text(check)
     number = f"{escape(check.name)}, {found}, where {check.asks} is asked"
     if part.outcome == HOLDS:
