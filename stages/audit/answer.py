@@ -308,9 +308,9 @@ def _of_the_commit(step: str, code: dict[str, Any], spec: str) -> list[str]:
     """A spec that was not committed yet says nothing: it is made from the commit, which `verify` does once more."""
     changed = [path for path in code["changed"] if path != spec]
     differing = [path for path in code["differs_from_commit"] or () if path not in code["changed"]]
-    if not code["commit_is_here"]:
-        return [f"commit {code['commit']} of the {step} is not in this clone (git fetch, or its fork)"]
     notes = []
+    if not code["commit_is_here"]:
+        notes.append(f"commit {code['commit']} of the {step} is not in this clone (git fetch, or its fork)")
     if differing:
         notes.append(f"commit of the {step} does not hold the recorded {', '.join(differing)}")
     if changed:

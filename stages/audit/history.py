@@ -18,6 +18,7 @@ class History:
     """Reads objects, not the working tree; everything once."""
 
     def __init__(self) -> None:
+        self._md5s: dict[str, str] = {}  # by blob
         self.blobs = cache(self._blobs)
         self.files = cache(self._files)
         self.content = cache(self._content)
@@ -54,12 +55,9 @@ class History:
 
     def _blobs(self, commit: str) -> dict[str, bytes] | None:
         """Every file under stages/ of a commit; None when git, or its history here, does not have it."""
-        listing = _git("ls-tree", "-r", "-z", f"{commit}^{{commit}}", _SOURCES)
-        if listing is None:
-            return None
-        entries = [entry.split("\t") for entry in listing.decode().split("\0") if entry]
-        contents = _contents([about.split()[2] for about, _ in entries])
-        return None if contents is None else dict(zip((name for _, name in entries), contents, strict=True))
+        entries = _listing(commit, _SOURCES)
+        contents = None if entries is None else _contents(list(entries.values()))
+        return None if entries is None or contents is None else dict(zip(entries, contents, strict=True))
 
     def _content(self, commit: str, path: str) -> bytes | None:
         """A file of a commit; None when it has none."""
@@ -74,11 +72,16 @@ class History:
         return None
 
     def _tree_md5(self, commit: str, path: str) -> str | None:
-        if path.startswith(_SOURCES):
-            found = self.tree(commit, path)
-            return found.md5 if found else None
-        content = self.content(commit, path)
-        return None if content is None else md5_of(content)
+        """DVC's md5 of a file or folder in a commit; each blob is hashed once over all commits."""
+        entries = _listing(commit, path) or {}
+        unknown = [blob for blob in entries.values() if blob not in self._md5s]
+        contents = _contents(unknown) if unknown else []
+        if not entries or contents is None:
+            return None
+        self._md5s |= {blob: md5_of(content) for blob, content in zip(unknown, contents, strict=True)}
+        if list(entries) == [path]:
+            return self._md5s[entries[path]]
+        return folder_md5({name.removeprefix(f"{path}/"): self._md5s[blob] for name, blob in entries.items()})
 
     def _patched(self, commit: str, changed: tuple[str, ...], difference: str) -> dict[str, bytes] | None:
         """The `changed` files as they were with a recorded difference to a commit; None when that does not apply."""
@@ -106,6 +109,15 @@ def by_file(path: str, tree: Dependency | None) -> dict[str, str]:
 def md5_of(content: bytes) -> str:
     """md5 as DVC and the records have it."""
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def _listing(commit: str, path: str) -> dict[str, str] | None:
+    """The blobs of a commit's files below a path; None when git, or its history here, does not have the commit."""
+    listing = _git("ls-tree", "-r", "-z", f"{commit}^{{commit}}", path)
+    if listing is None:
+        return None
+    entries = [entry.split("\t") for entry in listing.decode().split("\0") if entry]
+    return {name: about.split()[2] for about, name in entries}
 
 
 def _contents(ids: Sequence[str]) -> list[bytes] | None:

@@ -13,6 +13,7 @@ from stages.core.errors import CorruptFileError, MissingFileError
 
 LOCK_FILE = Path("dvc.lock")
 _WRITTEN = "what DVC writes (git checkout dvc.lock)"
+_DUPLICATE = re.compile(r'duplicate key "([^"]+)"')
 _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 
@@ -88,8 +89,8 @@ def _stages(path: Path, text: str) -> dict[str, Any]:
     try:
         content = YAML(typ="safe").load(text)
     except DuplicateKeyError as error:
-        where = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise CorruptFileError(path, f"a key stands twice{where}", "every stage once") from error
+        named = _DUPLICATE.search(str(error.problem))
+        raise CorruptFileError(path, f"{named[1] if named else 'a key'} stands twice", "every key once") from error
     except YAMLError as error:
         raise CorruptFileError(path, f"not YAML ({' '.join(str(error).split())})", _WRITTEN) from error
     is_lock = isinstance(content, dict) and content.get("schema") == "2.0" and isinstance(content.get("stages"), dict)

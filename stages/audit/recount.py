@@ -112,7 +112,7 @@ def npy_sha256(array: NDArray[Any]) -> str:
     return hashlib.sha256(buffer.getvalue()).hexdigest()
 
 
-def tested_indices(total: int, count: int) -> NDArray[np.int64]:
+def chosen_indices(total: int, count: int) -> NDArray[np.int64]:
     """`stages.engine.images.evenly_spread`, whose module waits for PyTorch; a test holds the two together."""
     return np.arange(count) * total // count
 
@@ -150,7 +150,7 @@ def _mistakes_differ(
     where: Path, result: Evaluation, logits: NDArray[Any], labels: NDArray[Any], test: Path, total: int
 ) -> Iterator[Finding]:
     """Without the test arrays, or with broken ones, which is said elsewhere, the pictures are not looked at."""
-    chosen, every, theirs = tested_indices(total, len(labels)), _array(test / "images.npy"), _array(test / "labels.npy")
+    chosen, every, theirs = chosen_indices(total, len(labels)), _array(test / "images.npy"), _array(test / "labels.npy")
     if len(theirs) == total and not np.array_equal(theirs[chosen], labels):
         yield broken(f"{where}, labels", "other labels", f"those of {test / 'labels.npy'}")
     there = len(every) == total and (every.ndim, every.dtype) == (4, np.uint8)

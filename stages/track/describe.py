@@ -55,6 +55,9 @@ def placement(params: Params, dataset: str, name: str) -> tuple[str, str, dict[s
                 colour = _COLOURS[table.rows.index(row) % len(_COLOURS)]
                 tags = {"table": number, "row": row.row, "mlflow.runColor": colour}
                 return f"Table {number}: {table.caption}", row.row, tags
+            if (table.dataset, row.as_logged) == (dataset, name):
+                tags = {"table": number, "row": row.row, "as_logged": "true"}
+                return f"Table {number}: {table.caption}", f"{row.row}, as logged", tags
     for study_name, study in params.studies.items():
         if study.dataset == dataset and name in study.alternatives:
             return f"Study {study_name}", name, {"study": study_name}
@@ -115,8 +118,8 @@ def run_metrics(run: TrainingRun) -> dict[str, float | None]:
     return {
         "images_per_second": run.images_per_second,
         "seconds": run.times.seconds,
-        "network.parameters": run.network.parameters,
-        "network.multiply_adds": run.network.multiply_adds,
+        "network.parameters": float(run.network.parameters),  # MLflow asks numpy what an int is
+        "network.multiply_adds": float(run.network.multiply_adds),
     }
 
 

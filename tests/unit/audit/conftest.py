@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from hashlib import md5, sha256
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,12 @@ from click.testing import CliRunner, Result
 from ruamel.yaml import YAML
 
 from stages.audit.explain import main
-from stages.core.files import file_hash, json_text
-from stages.records.provenance import folder_md5
-from tests.unit.report.conftest import ROOT, Project, folder, short
+from stages.config.cells import CellKey
+from stages.core.files import file_hash
+from stages.records.evaluation import Evaluation, logits_path
+from stages.records.provenance import Provenance, folder_md5
+from stages.records.spec import spec_path
+from tests.unit.report.conftest import ROOT, Project, folder, short, spec
 
 
 class Audited(Project):
@@ -25,14 +27,17 @@ class Audited(Project):
         self.cells = place / "reports" / "quick" / "cells"
         shutil.copy(ROOT / "dvc.yaml", place)
 
+    def put(self, key: CellKey, seed: int, budget: str) -> Path:
+        """Write the result of a cell and seed, its logits, and the cell's spec."""
+        spec(self.params, budget, key).write(spec_path(self.folder / "reports" / budget / "specs", str(key)))
+        return super().put(key, seed, budget)
+
     def settle(self) -> "Audited":
-        """Make the hashes in every result agree with its contents, and dvc.lock with the results."""
+        """Write the dvc.lock that goes with the results."""
         stages: dict[str, Any] = {}
         for path in sorted(self.cells.rglob("*.json")):
-            content = json.loads(path.read_text())
-            agree(content)
-            path.write_text(json_text(content))
-            stages |= entries(content, path.relative_to(self.folder).as_posix(), file_hash(path))
+            result = Evaluation.read(path, "evaluate")
+            stages |= entries(result, self.folder, path.relative_to(self.folder))
         (self.folder / "dvc.lock").write_text(lock_text(stages))
         return self
 
@@ -45,45 +50,36 @@ class Audited(Project):
         return json.loads(done.output)
 
 
-def agree(content: dict[str, Any]) -> None:
-    """Set the hashes that follow from a result's own parts: of the description, the history and the run record."""
-    run, evaluated = content["run"], content["evaluated"]
-    (data,) = (path for path in run["deps"] if path.endswith("/train"))
-    description = md5(json_text(run["data"]).encode(), usedforsecurity=False).hexdigest()
-    run["deps"][data]["files"]["dataset.json"] = description
-    run["deps"][data]["md5"] = folder_md5(run["deps"][data]["files"])
-    evaluated["deps"][f"{data}/dataset.json"]["md5"] = description
-    run["sha256"]["history.json"] = sha256(json_text(content["history"]).encode()).hexdigest()
-    (trained,) = (found for path, found in evaluated["deps"].items() if path.startswith("data/runs"))
-    for name, part in (("history.json", content["history"]), ("run.json", run)):
-        trained["files"][name] = md5(json_text(part).encode(), usedforsecurity=False).hexdigest()
-    trained["md5"] = folder_md5(trained["files"])
-
-
-def entries(content: dict[str, Any], path: str, result_md5: str) -> dict[str, Any]:
-    """What dvc.lock has of all the stages behind a result."""
-    run, evaluated, dataset = content["run"], content["evaluated"], content["dataset"]
-    (data,) = (name for name in run["deps"] if name.endswith("/train"))
-    (trained,) = (name for name in evaluated["deps"] if name.startswith("data/runs"))
-    test = data.removesuffix("train") + "test"
-    raw = {f"data/raw/{dataset}": folder_md5(run["data"]["made_from"]["raw_md5"])}
-    name = path.rpartition("/")[2].removesuffix(".json")
-    arrays = {data: run["deps"][data]["md5"], test: evaluated["deps"][test]["md5"]}
-    predicted = {f"data/predictions/quick/{dataset}/{name}": folder(name, "logits.npy")["md5"]}
+def entries(result: Evaluation, root: Path, path: Path) -> dict[str, Any]:
+    """What dvc.lock has of all the stages behind a result, which is at `path` below `root`."""
+    run, tested, dataset = result.run, result.provenance, result.dataset
+    data, arrays = run.training_arrays
+    test, test_arrays = result.test_arrays
+    trained, files = result.run_folder
+    raw = {f"data/raw/{dataset}": folder_md5(run.data.made_from.raw_md5)}
+    predicted = {f"data/predictions/quick/{dataset}/{path.stem}": folder(path.stem, "labels.npy")["md5"]}
+    results = {file.as_posix(): file_hash(root / file) for file in (path, logits_path(path))}
+    settings = run.config.model_dump(mode="json", exclude={"seed"})
+    testing = {"images": result.test_images}
     return {
         f"download@{dataset}": entry({"stages/fetch": short("fetch")}, raw),
-        f"preprocess@quick-{dataset}": entry({"stages/prepare": short("prepare"), **raw}, arrays),
-        content["stages"]["train"]: entry(
-            hashes(run["deps"]), {trained: evaluated["deps"][trained]["md5"]}, run["params"]
+        f"preprocess@quick-{dataset}": entry(
+            {"stages/preprocess": short("preprocess"), **raw}, {data: arrays.md5, test: test_arrays.md5}
         ),
-        content["stages"]["evaluate"]: entry(
-            hashes(evaluated["deps"]), {path: result_md5, **predicted}, evaluated["params"]
+        run.stage: entry(
+            hashes(run.provenance), {trained: files.md5}, asked(run.provenance, "train", settings=settings)
         ),
+        result.stage: entry(hashes(tested), {**results, **predicted}, asked(tested, "evaluate", testing=testing)),
     }
 
 
-def hashes(deps: dict[str, Any]) -> dict[str, str]:
-    return {path: found["md5"] for path, found in deps.items()}
+def hashes(made: Provenance) -> dict[str, str]:
+    return {path: found.md5 for path, found in made.inputs.items()}
+
+
+def asked(made: Provenance, kind: str, **sections: Any) -> dict[str, Any]:
+    """The parameters that DVC takes from a spec."""
+    return {made.spec.path: {f"code.{kind}": made.code.sha256, **sections}}
 
 
 def entry(deps: dict[str, str], outs: dict[str, str], params: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -91,7 +87,7 @@ def entry(deps: dict[str, str], outs: dict[str, str], params: dict[str, Any] | N
         kind: [{"path": path, "hash": "md5", "md5": found} for path, found in of.items()]
         for kind, of in (("deps", deps), ("outs", outs))
     }
-    return {"cmd": "python -m stages.something", **lists} | ({"params": {"params.yaml": params}} if params else {})
+    return {"cmd": "python -m stages.something", **lists} | ({"params": params} if params else {})
 
 
 def lock_text(stages: dict[str, Any]) -> str:

@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from stages.core.files import digest
+
 ROOT = Path(__file__).parents[3]
 IV = ("IV", "VGG16 with ADAM")
+SPEC = "reports/quick/specs/cifar10/vgg16-adam.json"
 
 
 # By which words
@@ -79,7 +82,12 @@ def test_words_that_name_none_or_several_are_answered_with_what_there_is(
 def test_configuration_names_what_differs_from_the_first_row(audited: Any) -> None:
     found = audited.answer(*IV)
     assert found["configuration"]["plain"] == "cifar10/vgg16"
-    assert found["configuration"]["differs"] == {"cell.optimizer": {"value": "adam", "plain": "rmsprop"}}
+    assert found["configuration"]["differs"] == {
+        "cell.alpha": {"value": None, "plain": 0.99},
+        "cell.beta1": {"value": 0.9, "plain": None},
+        "cell.beta2": {"value": 0.999, "plain": None},
+        "cell.optimizer": {"value": "adam", "plain": "rmsprop"},
+    }
     assert found["configuration"]["settings"]["cell.lr"] == 0.001
     assert found["conditions"]["overrides"]["hidden_layers"] == {"value": [], "instead_of": [4096, 4096]}
     assert found["conditions"]["as_paper"] is False
@@ -91,12 +99,12 @@ def test_configuration_names_what_differs_from_the_first_row(audited: Any) -> No
 @pytest.mark.parametrize(
     ("cell", "ids"),
     [
-        ("cifar10/vgg16", "A1 A3 A4 A5 A7 A9"),
-        ("cifar10/vgg16-adam", "A2 A3 A4 A5 A7 A9"),
-        ("cifar10/vgg16-augmented", "A1 A3 A4 A5 A6 A7 A9"),
-        ("mnist/resnet18-momentum", "A2 A3 A5 A7 A8 A10"),
-        ("mnist/googlenet-adam-augmented", "A2 A3 A5 A6 A7 A8"),
-        ("cifar10/resnet18-lr1e-2-sgd", "A1 A3 A5 A7 A10"),
+        ("cifar10/vgg16", "A1 A3 A4 A5 A7 A9 A13 A14 A15"),
+        ("cifar10/vgg16-adam", "A2 A3 A4 A5 A7 A9 A13 A14 A15"),
+        ("cifar10/vgg16-augmented", "A1 A3 A4 A5 A6 A7 A9 A13 A14 A15"),
+        ("mnist/resnet18-momentum", "A2 A3 A5 A7 A8 A10 A13 A14 A15"),
+        ("mnist/googlenet-adam-augmented", "A2 A3 A5 A6 A7 A8 A11 A12 A13 A14 A15"),
+        ("cifar10/resnet18-lr1e-2-sgd", "A1 A3 A5 A7 A10 A13 A14 A15"),
     ],
 )
 def test_assumptions_are_those_that_apply(audited: Any, cell: str, ids: str) -> None:
@@ -111,12 +119,69 @@ def test_an_assumption_follows_params_yaml_and_no_code(audited: Any) -> None:
 
 def test_a_study_and_the_budget_say_what_they_do_with_an_assumption(audited: Any) -> None:
     found = {one["id"]: one for one in audited.answer("cifar10/resnet18-lr1e-2-sgd")["assumptions"]}
-    assert found["A1"]["tried_otherwise"] == ["optimizer"]
+    assert found["A1"]["tried_otherwise"] == ["alpha", "eps", "momentum", "optimizer"]
     assert found["A10"]["tried_otherwise"] == []
     head = {one["id"]: one for one in audited.answer("cifar10/vgg16")["assumptions"]}["A9"]
     assert head["settings"] == {"hidden_layers": [], "dropout": 0.5}
     assert head["replaced_by_budget"] == ["hidden_layers"]
     assert head["studies"] == ["vgg16-head"]
+
+
+def test_the_spec_and_what_is_behind_its_fingerprint(audited: Any) -> None:
+    found, run = audited.answer(*IV)["spec"], audited.read("cifar10/vgg16-adam")["run"]
+    assert found["path"] == "reports/quick/specs/cifar10/vgg16-adam.json"
+    assert (found["md5"], found["here"]) == (run["provenance"]["spec"]["md5"], True)
+    assert found["fingerprint"]["train"] == run["provenance"]["code"]["sha256"]
+    assert "in no commit here" in audited.explain(*IV).output
+    identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+    for command in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "all"]):
+        subprocess.run(["git", *command], check=True)
+    head = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    assert audited.answer(*IV)["spec"]["last_commit"] == head
+    assert f"Spec: {found['path']} (md5 {found['md5'][:12]}), last changed in commit {head[:12]}" in (
+        audited.explain(*IV).output
+    )
+
+
+LOGGED = ("V", "ResNet18 with lr=0.01, as logged")
+
+
+def with_as_logged(raw: dict[str, Any]) -> None:
+    """The row's printed logs suggest SGD."""
+    (row,) = (row for row in raw["tables"]["V"]["rows"] if row["row"] == "ResNet18 with lr=0.01")
+    row["as_logged"] = "resnet18-lr1e-2-sgd"
+
+
+def test_a_row_whose_logs_suggest_another_setting_has_two_numbers(audited: Any) -> None:
+    audited.edit(with_as_logged)
+    text, logged = audited.answer("V", "ResNet18 with lr=0.01"), audited.answer(*LOGGED)
+    assert (text["as_logged"]["this"], logged["as_logged"]["this"]) == ("text", "logged")
+    for found in (text, logged):
+        assert found["as_logged"]["text"] == {"cell": "cifar10/resnet18-lr1e-2", "ours": text["number"]["ours"]}
+        assert found["as_logged"]["logged"]["ours"] == logged["number"]["ours"]
+        assert found["as_logged"]["differs"]["optimizer"] == {"text": "rmsprop", "logged": "sgd"}
+    assert text["number"]["paper"] == logged["number"]["paper"]
+    assert "optimizer" in {one["id"]: one["tried_otherwise"] for one in logged["assumptions"]}["A1"]
+    audited.remove("cifar10/resnet18-lr1e-2-sgd")
+    said = audited.explain("V", "ResNet18 with lr=0.01").output
+    assert "as the printed logs suggest (" in said
+    assert ": not run  (cifar10/resnet18-lr1e-2-sgd)" in said
+    assert "(cifar10/resnet18-lr1e-2)  <- this number" in said
+    assert audited.answer(*IV)["as_logged"] is None
+
+
+def test_a_training_that_went_on_elsewhere_says_which_epochs_ran_where(audited: Any) -> None:
+    run = audited.read("cifar10/vgg16-adam")["run"]
+    machines = [run["machines"][0], run["machines"][0] | {"processor": "Another processor"}]
+    epochs = run["times"]["epochs"]
+    epochs[1]["machine"] = 1
+    audited.change("cifar10/vgg16-adam", run__machines=machines, run__times__epochs=epochs)
+    assert [(one["epochs"], one["processor"]) for one in audited.answer(*IV)["machines"]] == [
+        ([1], "A processor"),
+        ([2], "Another processor"),
+    ]
+    assert "  epochs 2: Another processor; Linux" in audited.explain(*IV).output
+    assert audited.answer("cifar10/vgg16")["machines"] == []
 
 
 def test_the_chain_goes_from_the_raw_data_to_the_number(audited: Any) -> None:
@@ -134,7 +199,15 @@ def test_the_chain_goes_from_the_raw_data_to_the_number(audited: Any) -> None:
     ]
     assert all(link["hash"] for link in found["chain"][:-1])
     assert links["weights", "weights", "sha256"]["hash"] == result["run"]["sha256"]["weights.safetensors"]
-    assert links["predictions", "logits", "sha256"]["path"] == "data/predictions/quick/cifar10/vgg16-adam-s0/logits.npy"
+    logits = links["predictions", "logits", "sha256"]
+    assert (logits["path"], logits["here"]) == ("reports/quick/cells/cifar10/vgg16-adam-s0.npy", True)
+    assert links["predictions", "labels", "sha256"]["path"] == "data/predictions/quick/cifar10/vgg16-adam-s0/labels.npy"
+    spec = "reports/quick/specs/cifar10/vgg16-adam.json"
+    assert links["training", "spec", "md5"]["path"] == spec
+    code = links["training", "code", "sha256"]["recorded"]
+    assert code[-1]["key"] == f"train-cifar10@quick-vgg16-adam-0.params.{spec}.code.train"
+    assert {record["hash"] for record in code} == {result["run"]["provenance"]["code"]["sha256"]}
+    assert len({record["hash"] for record in links["training", "settings", "sha256"]["recorded"]}) == 1
     raw = links["raw data", "raw data", "md5"]
     assert (raw["path"], raw["here"], len(raw["recorded"])) == ("data/raw/cifar10", False, 3)
     assert {record["hash"] for record in raw["recorded"]} == {raw["hash"]}
@@ -143,12 +216,12 @@ def test_the_chain_goes_from_the_raw_data_to_the_number(audited: Any) -> None:
 def test_commands_machine_and_mirror(audited: Any) -> None:
     found = audited.answer(*IV)
     run = audited.read("cifar10/vgg16-adam")["run"]
-    assert found["reproduce"]["checkout"] == f"git checkout {run['git']['commit']}"
+    assert found["reproduce"]["checkout"] == f"git checkout {run['provenance']['git']['commit']}"
     assert found["reproduce"]["dvc"] == "dvc repro evaluate-cifar10@quick-vgg16-adam-0"
     assert found["mlflow"] == {**run["mlflow"], "run": "VGG16 with ADAM"}
     assert found["machine"]["training"]["packages"]["torch"] == "2.14.1"
     text = audited.explain(*IV).output
-    for part in ("To make this number again", "A processor", "2 threads of 2 cores", run["mlflow"]["run_id"]):
+    for part in ("To make this number again", "A processor", "1 thread of 2 cores", run["mlflow"]["run_id"]):
         assert part in text
 
 
@@ -158,20 +231,40 @@ def test_a_whole_chain_has_no_note_but_that_its_commit_is_elsewhere(audited: Any
     assert all("is not in this clone" in note for note in notes)
 
 
+DIRTY = {"commit": "a" * 40, "dirty": True, "changed": ["stages/x.py"], "difference": "x"}
+MODULES = {"stages/engine/training.py": "1" * 64}
+CODE = {"scheme": 1, "sha256": digest({"scheme": 1, "modules": MODULES}), "modules": MODULES}
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
         (
-            {"run__git": {"commit": "a" * 40, "dirty": True, "changed": ["stages/x.py"]}},
-            "uncommitted changes in stages/x.py",
+            {
+                "run__provenance__git": {
+                    "commit": "a" * 40,
+                    "dirty": True,
+                    "changed": ["stages/x.py"],
+                    "difference": "x",
+                }
+            },
+            "uncommitted changes in stages/x.py: the commit is not all of it; the record holds the difference",
         ),
-        ({"run__run_by": "hand"}, "trained by hand, not by DVC"),
+        ({"run__provenance__run_by": "hand"}, "trained by hand, not by DVC"),
         ({"run__config__cell__lr": 0.5}, "trained with cell.lr 0.5; params.yaml says now cell.lr 0.001"),
         (
-            {"run__params": {"cells.cifar10.vgg16-adam": {"lr": 9}}},
-            "dvc.lock: train-cifar10@quick-vgg16-adam-0.params has",
+            {"run__config__cell__lr": 0.5},
+            f"dvc.lock: train-cifar10@quick-vgg16-adam-0.params.{SPEC}.settings has",
         ),
-        ({"run__threads": 3}, "run record data/runs/quick/cifar10/vgg16-adam/s0/run.json: reports/quick/cells/"),
+        (
+            {"run__provenance__code": CODE},
+            f"trained by code of the fingerprint {CODE['sha256'][:12]}; {SPEC} has",
+        ),
+        (
+            {"run__provenance__code": CODE},
+            f"adam-0.params.{SPEC}.code.train has",
+        ),
+        ({"run__numerics__threads": 3}, "run data/runs/quick/cifar10/vgg16-adam/s0: dvc.lock: train-cifar10@quick-"),
         ({"loss": 1.5}, "reports/quick/cells/cifar10/vgg16-adam-s0.json has md5 "),
     ],
 )
@@ -189,7 +282,23 @@ def test_what_dvc_never_recorded_is_noted_and_not_guessed(audited: Any) -> None:
     end = text.index("\n  train-", start) if "\n  train-" in text[start:] else text.index("\n  evaluate-", start)
     lock.write_text(text[:start] + text[end + 1 :])
     found = audited.answer(*IV)
-    assert any("train-cifar10@quick-vgg16-adam-0.deps.stages/train.py has no hash" in note for note in found["notes"])
+    deps = "train-cifar10@quick-vgg16-adam-0.deps.data/processed/quick/cifar10/train"
+    assert any(f"{deps} has no hash" in note for note in found["notes"])
+
+
+def test_the_results_that_are_there_are_explained(audited: Any) -> None:
+    """Of three planned seeds the middle one has run; a cell without any has nothing to explain."""
+    audited.edit(lambda raw: raw.update(seeds=[0, 3, 5]))
+    audited.put(audited.params.find("cifar10/vgg16-adam")[0], 3, "quick")
+    audited.remove("cifar10/vgg16-adam")
+    audited.settle()
+    found = audited.answer(*IV)["number"]
+    assert (found["n"], found["planned"], list(found["seeds"])) == (1, 3, ["3"])
+    assert "n = 1 of 3" in audited.explain(*IV).output
+    audited.remove("cifar10/vgg16-adam", seed=3)
+    done = audited.explain(*IV)
+    assert done.exit_code == 1
+    assert "vgg16-adam-s0.json is missing; it is made by: dvc repro evaluate-cifar10@quick-vgg16-adam-0" in done.output
 
 
 def test_several_seeds(audited: Any) -> None:
@@ -207,7 +316,7 @@ def test_several_seeds(audited: Any) -> None:
     [
         (None, "dvc.lock is missing; it is made by: git, or dvc repro"),
         ("", "dvc.lock: no stages of schema 2.0"),
-        ("schema: '2.0'\nstages:\n  evaluate-cifar10@quick-vgg16-adam-0:\n    cmd: [\n", "adam-0 is not YAML"),
+        ("schema: '2.0'\nstages:\n  evaluate-cifar10@quick-vgg16-adam-0:\n    cmd: [\n", "dvc.lock: not YAML"),
     ],
 )
 def test_a_lock_that_is_no_lock(audited: Any, content: str | None, said: str) -> None:

@@ -15,9 +15,11 @@ from click.testing import CliRunner, Result
 from rocrate.rocrate import ROCrate
 
 from stages.audit.export import main
-from tests.unit.report.conftest import ROOT, Project, sha, short, time
+from stages.core.files import json_text
+from tests.unit.report.conftest import ROOT, Project, sha, short, spec, time
 
 COMMIT = sha("commit")[:40]
+DIRTY = {"commit": COMMIT, "dirty": True, "changed": ["stages/engine/loop.py"], "difference": "x"}
 DONE = time(4, 13, 2)
 
 
@@ -122,15 +124,18 @@ def test_a_number_is_followed_from_its_table_to_code_data_and_weights(
     weights = {name for name in pointed(tested["object"]) if "weights.safetensors" in name}
     trained = next(entity for entity in exported.values() if weights <= set(pointed(entity.get("result", []))))
     assert trained["@id"] == "#train-cifar10@quick-vgg16-adam-0"
-    assert exported[weights.pop()]["sha256"] == sha("weights.safetensors cifar10/vgg16-adam 0")
+    assert exported[weights.pop()]["sha256"] == sha("weights cifar10/vgg16-adam 0")
     settings = {exported[name]["name"]: exported[name].get("value") for name in pointed(trained["object"])}
     assert (settings["cell.optimizer"], settings["cell.lr"], settings["cell.hidden_layers"]) == ("adam", 0.001, "[]")
     data = next(exported[name] for name in pointed(trained["object"]) if name.startswith("#data/processed/"))
-    whole = clone.read("cifar10/vgg16-adam")["run"]["deps"]["data/processed/quick/cifar10/train"]
+    whole = clone.read("cifar10/vgg16-adam")["run"]["provenance"]["inputs"]["data/processed/quick/cifar10/train"]
     assert data["identifier"] == f"md5:{whole['md5']}"
     parts = {exported[name]["name"].split("/")[-1]: exported[name] for name in pointed(data["hasPart"])}
     assert {name: part["md5"] for name, part in parts.items()} == whole["files"]
-    assert (parts["train_images.npy"]["sha256"], parts["dataset.json"].get("sha256")) == (sha("train_images"), None)
+    assert (parts["train_images.npy"]["sha256"], parts["dataset.json"].get("sha256")) == (
+        sha("cifar10 train_images"),
+        None,
+    )
     assert pointed(exported[data["isBasedOn"]["@id"]]["hasPart"])
     code = exported[trained["instrument"]["@id"]]
     assert (code["name"], code["version"], code["identifier"]) == (
@@ -139,16 +144,18 @@ def test_a_number_is_followed_from_its_table_to_code_data_and_weights(
         f"swh:1:rev:{COMMIT}",
     )
     assert {exported[name]["name"] for name in pointed(code["hasPart"])} == {
-        "stages/train.py",
-        "stages/learn/engine.py",
-        "stages/learn/models/vgg.py",
+        "stages/__init__.py",
+        "stages/train/__main__.py",
     }
+    asked = next(exported[name] for name in pointed(trained["object"]) if name.startswith("#reports/quick/specs/"))
+    provenance = clone.read("cifar10/vgg16-adam")["run"]["provenance"]
+    assert (asked["md5"], asked["version"]) == (provenance["spec"]["md5"], f"code {provenance['code']['sha256']}")
     packages = {
         exported[name]["name"]: exported[name]["softwareVersion"] for name in pointed(code["softwareRequirements"])
     }
     assert packages == {"torch": "2.14.1", "numpy": "2.4.6"}  # mlflow was not installed
     machine = {exported[name]["name"]: exported[name]["value"] for name in pointed(trained["environment"])}
-    assert (machine["processor"], machine["threads"], machine["MKL_NUM_THREADS"]) == ("A processor", 2, "1")
+    assert (machine["processor"], machine["threads"], machine["MKL_NUM_THREADS"]) == ("A processor", 1, "1")
 
 
 def test_a_diverged_training_is_completed_and_says_so(clone: Clone) -> None:
@@ -161,13 +168,13 @@ def test_a_diverged_training_is_completed_and_says_so(clone: Clone) -> None:
 
 
 def test_code_with_uncommitted_changes_is_not_named_by_its_commit(clone: Clone) -> None:
-    clone.change("mnist/vgg16", run__git={"commit": COMMIT, "dirty": True, "changed": ["stages/learn/engine.py"]})
+    clone.change("mnist/vgg16", run__provenance__git=DIRTY)
     assert clone.export("--out", "crate").exit_code == 0
     found = graph(clone.folder / "crate")
     code = found[found["#train-mnist@quick-vgg16-0"]["instrument"]["@id"]]
     assert code["version"] == f"{COMMIT}-dirty"
     assert "identifier" not in code
-    assert "stages/learn/engine.py" in code["description"]
+    assert "stages/engine/loop.py" in code["description"]
     assert code["@id"] != found["#train-mnist@quick-vgg11-0"]["instrument"]["@id"]
 
 
@@ -175,14 +182,14 @@ def test_test_arrays_have_the_hashes_of_the_description(exported: dict[str, dict
     tested = pointed(exported["#evaluate-mnist@quick-vgg16-0"]["object"])
     folder = next(exported[name] for name in tested if name.startswith("#data/processed/quick/mnist/test-"))
     parts = {exported[name]["name"].split("/")[-1]: exported[name].get("sha256") for name in pointed(folder["hasPart"])}
-    assert parts == {"images.npy": sha("test_images"), "labels.npy": None}  # as far as the description goes
+    assert parts == {"images.npy": sha("mnist test_images"), "labels.npy": sha("mnist test_labels")}
 
 
 def test_test_data_of_another_description_than_the_trainings_is_refused(clone: Clone) -> None:
-    deps = clone.read("mnist/vgg16")["evaluated"]["deps"]
-    deps["data/processed/quick/mnist/train/dataset.json"] = {"md5": short("another")}
-    clone.change("mnist/vgg16", evaluated__deps=deps)
-    assert f"evaluated.deps: dataset.json {short('another')}; expected " in refused(clone, "--out", "x")
+    inputs = clone.read("mnist/vgg16")["provenance"]["inputs"]
+    inputs["data/processed/quick/mnist/train/dataset.json"]["md5"] = short("another")
+    clone.change("mnist/vgg16", rebind=False, provenance__inputs=inputs)
+    assert f"md5 of dataset.json {short('another')}; expected " in refused(clone, "--out", "x")
 
 
 def test_the_repositorys_licence_is_the_crates(clone: Clone) -> None:
@@ -232,30 +239,59 @@ def test_refusals_are_one_line_and_write_nothing(clone: Clone) -> None:
     assert "cannot be written" in refused(clone, "--out", "params.yaml/x")
 
 
-def test_missing_results_are_named_with_what_makes_them(clone: Clone) -> None:
-    clone.path("mnist/vgg16").unlink()
-    assert "vgg16-s0.json is missing; it is made by: dvc repro evaluate-mnist@quick-vgg16-0" in refused(
-        clone, "--out", "x"
-    )
-    assert "reports/paper/cells" in refused(clone, "--budget", "paper", "--out", "x.zip")
+def test_the_results_that_are_there_are_exported(clone: Clone) -> None:
+    """A budget that takes days is exported as far as it is; without any result there is nothing to export."""
+    clone.remove("mnist/vgg16")
+    assert clone.export("--out", "crate").exit_code == 0
+    found = graph(clone.folder / "crate")
+    assert "#train-mnist@quick-vgg16-0" not in found
+    assert "#train-mnist@quick-vgg11-0" in found
+    assert "reports/paper/cells is missing" in refused(clone, "--budget", "paper", "--out", "x.zip")
+
+
+def test_logits_are_in_the_crate_beside_their_result(exported: dict[str, dict[str, Any]], clone: Clone) -> None:
+    tested = exported["#evaluate-mnist@quick-vgg16-0"]
+    logits = "reports/quick/cells/mnist/vgg16-s0.npy"
+    assert {"@id": logits} in tested["result"]
+    assert exported[logits]["sha256"] == clone.read("mnist/vgg16")["sha256"]["logits.npy"]
+
+
+def test_logits_that_are_missing_are_named_with_what_makes_them(clone: Clone) -> None:
+    clone.path("mnist/vgg16").with_suffix(".npy").unlink()
+    said = refused(clone, "--out", "x")
+    assert "vgg16-s0.npy is missing; it is made by: git checkout, or dvc repro evaluate-mnist@quick-vgg16-0" in said
+
+
+def test_a_spec_that_is_there_is_a_file_of_the_crate(clone: Clone) -> None:
+    key = clone.params.find("mnist/vgg16")[0]
+    path = Path("reports/quick/specs/mnist/vgg16.json")
+    spec(clone.params, "quick", key).write(path)
+    assert clone.export("--out", "crate").exit_code == 0
+    found = graph(clone.folder / "crate")
+    assert {"@id": path.as_posix()} in found["#train-mnist@quick-vgg16-0"]["object"]
+    assert found[path.as_posix()]["@type"] == "File"
 
 
 def test_a_result_that_does_not_say_when_it_was_tested_is_refused(clone: Clone) -> None:
-    evaluated = clone.read("mnist/vgg16")["evaluated"]
-    del evaluated["times"]
-    clone.change("mnist/vgg16", evaluated=evaluated)
+    content = clone.read("mnist/vgg16")
+    del content["times"]
+    clone.path("mnist/vgg16").write_text(json_text(content))
     said = refused(clone, "--out", "x")
-    assert (
-        "vgg16-s0.json: no evaluated.times; expected what evaluate-mnist@quick-vgg16-0 writes (run dvc repro)" in said
-    )
+    assert "vgg16-s0.json: no times; expected the record that dvc repro evaluate-mnist@quick-vgg16-0 writes" in said
 
 
 def test_an_evaluation_that_names_no_weights_is_refused(clone: Clone) -> None:
-    deps = clone.read("mnist/vgg16")["evaluated"]["deps"]
-    del deps["data/runs/quick/mnist/vgg16/s0"]
-    clone.change("mnist/vgg16", evaluated__deps=deps)
+    inputs = clone.read("mnist/vgg16")["provenance"]["inputs"]
+    del inputs["data/runs/quick/mnist/vgg16/s0"]
+    clone.change("mnist/vgg16", rebind=False, provenance__inputs=inputs)
     said = refused(clone, "--out", "x")
     assert "vgg16-s0.json: no one input with weights.safetensors and history.json and run.json" in said
+
+
+def test_predictions_that_are_not_those_of_the_binding_are_refused(clone: Clone) -> None:
+    content = clone.read("mnist/vgg16")
+    clone.change("mnist/vgg16", rebind=False, predictions=content["labels"])
+    assert "binding is not that of run, code, data, logits, labels and predictions" in refused(clone, "--out", "x")
 
 
 def test_a_missing_pipeline_file_is_named(clone: Clone) -> None:

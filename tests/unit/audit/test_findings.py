@@ -10,17 +10,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages.audit.again import differing
-from stages.audit.compare import Page, Printed, book_owners, compare, owners_of
+from stages.audit.compare import Page, PageFindings, book_owners, compare, owners_of
 from stages.audit.disk import Disk
-from stages.audit.findings import Finding, agrees, broken, differences, missing, note, status
+from stages.audit.findings import agrees, broken, differences, missing, note, status
 from stages.audit.numbers import Number, planned
-from stages.audit.recount import first_difference, places
-from stages.audit.told import Taken, read_told
-from stages.audit.verify import Verdict, tell
-from stages.config.params import CellKey, Params, load_params
+from stages.audit.recount import chosen_indices, first_difference
+from stages.audit.rerun import differing
+from stages.audit.results import read_loosely
+from stages.audit.verify import Verdict, print_verdicts
+from stages.config.cells import CellKey
+from stages.config.params import Params, load_params
+from stages.core.files import json_text
 from stages.engine.images import evenly_spread
 from stages.records.provenance import hash_dependency
+from tests.unit.report.conftest import environment, numerics, synthetic
 
 ROOT = Path(__file__).parents[3]
 
@@ -79,6 +82,7 @@ def test_floats_alone_have_a_tolerance(one: Any, other: Any, exact: bool, same: 
         ("VGG16,99,12.0,,1,,evaluate-mnist@quick-vgg16-0;train-mnist@quick-vgg16-0,,finished", None, "mnist/vgg16"),
         ("VGG16 ADAM,,,,1,,evaluate-mnist@quick-vgg16-adam-0;..", None, "mnist/vgg16-adam"),
         ("evaluate-study-cifar10@quick-resnet18-lr1e-2-sgd-0", None, "cifar10/resnet18-lr1e-2-sgd"),
+        ("evaluate-more-mnist@quick-vgg16-0", None, "mnist/vgg16"),
         ("Some prose", "I", None),
     ],
 )
@@ -107,7 +111,7 @@ PAGE = "# Table I: VGG\n\nText.\n\n| VGG16 | 99 | 12.0 |\n| VGG11 | 99 | 13.0 |\
 def test_a_page_that_differs_says_where_and_of_which_number(
     params: Params, found: str, of_numbers: list[str], of_pages: list[str]
 ) -> None:
-    printed = Printed(planned(params))
+    printed = PageFindings(planned(params))
     compare(Page(Path("table_1.md"), PAGE, "I"), found, printed)
     assert [str(number.key) for number in printed.of_numbers] == of_numbers
     assert [finding.found for finding in printed.of_pages] == of_pages
@@ -117,12 +121,12 @@ def test_a_page_that_differs_says_where_and_of_which_number(
 def test_a_csv_file_that_differs_names_row_and_column(params: Params) -> None:
     expected = "row,mean,stages\nVGG16,12.0,a;b\nVGG11,13.0,c;d\n"
     page = Page(Path("table_1.csv"), expected, "I")
-    printed = Printed(planned(params))
+    printed = PageFindings(planned(params))
     compare(page, expected.replace("13.0", "99.9"), printed)
     assert {str(number.key) for number in printed.of_numbers} == {"mnist/vgg11"}
     (finding,) = {finding for findings in printed.of_numbers.values() for finding in findings}
     assert str(finding) == "table_1.csv, VGG11, mean: found '99.9', expected '13.0' (as the results have it)"
-    printed = Printed(planned(params))
+    printed = PageFindings(planned(params))
     compare(page, "row,mean,stages\nVGG11,13.0,c;d\nVGG16,12.0,a;b\n", printed)  # no row differs, their order does
     assert printed.of_pages
 
@@ -158,7 +162,7 @@ def test_a_line_of_the_book_belongs_to_the_number_whose_section_it_is_in(params:
 def test_a_book_that_differs_says_where_and_of_which_number(
     params: Params, found: str, of_numbers: list[str], of_pages: list[str]
 ) -> None:
-    printed = Printed(planned(params))
+    printed = PageFindings(planned(params))
     compare(Page(Path("index.html"), BOOK, None), found, printed)
     owners = [str(number.key) for number, findings in printed.of_numbers.items() for _ in findings]
     assert sorted(owners) == sorted(of_numbers)
@@ -166,7 +170,7 @@ def test_a_book_that_differs_says_where_and_of_which_number(
 
 
 def test_of_two_long_lines_the_difference_is_shown(params: Params) -> None:
-    printed = Printed(planned(params))
+    printed = PageFindings(planned(params))
     expected = "x" * 1000 + "right" + "y" * 1000
     compare(Page(Path("index.html"), expected, None), expected.replace("right", "wrong"), printed)
     (finding,) = printed.of_pages
@@ -184,7 +188,7 @@ def test_hashes_are_those_of_the_bytes_even_when_size_and_time_are_the_same(tmp_
     for name in ("a", "in/b", ".x.json"):
         (folder / name).write_text(name)
     disk = Disk()
-    disk.warm([folder])
+    disk.prefetch([folder])
     assert disk.tree(folder) == hash_dependency(folder)
     assert disk.tree(tmp_path / "none") is None
     times = (folder / "a").stat()
@@ -197,8 +201,9 @@ def test_hashes_are_those_of_the_bytes_even_when_size_and_time_are_the_same(tmp_
     ("content", "where", "found"),
     [
         ("{", "result.json", "not JSON"),
-        ("{}", "result.json, cell", "nothing"),
-        ('{"cell": NaN}', "result.json", "NaN or an infinity"),
+        ("{}", "result.json", "no stage"),
+        ("[]", "result.json", "a list"),
+        ('{"stage": NaN}', "result.json", "stage: nan"),
     ],
 )
 def test_a_file_that_is_no_result_is_broken_and_says_where(
@@ -206,10 +211,51 @@ def test_a_file_that_is_no_result_is_broken_and_says_where(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("result.json").write_text(content)
-    said = read_told(Path("result.json"), "evaluate-mnist@quick-vgg16-0")
-    assert isinstance(said, Finding)
+    result, (said,) = read_loosely(Path("result.json"), "evaluate-mnist@quick-vgg16-0")
+    assert result is None
     assert said.where == where
     assert found in said.found
+
+
+NONE = "0" * 64
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        (lambda result: result["run"].update(budget="paper"), ["result.json, run.binding"]),
+        (lambda result: result["run"]["config"]["cell"].update(lr=0.5), ["result.json, run.binding"]),
+        (
+            lambda result: result["run"]["sha256"].update({"weights.safetensors": "0" * 64}),
+            ["result.json, run.binding"],
+        ),
+        (lambda result: result["run"]["data"]["sha256"].update(train_images=NONE), ["result.json, run.binding"]),
+        (lambda result: result["run"].update(binding=NONE), ["result.json, run.binding", "result.json, binding"]),
+        (lambda result: result.update(predictions=result["labels"]), ["result.json, binding"]),
+        (lambda result: result["sha256"].update({"logits.npy": NONE}), ["result.json, binding"]),
+        (lambda result: result["provenance"]["code"].update(sha256=NONE), ["result.json, binding"]),
+        (lambda result: result.update(loss=9.0), []),  # does not bind; it is computed again
+    ],
+)
+def test_parts_that_do_not_belong_together_are_said_in_words_and_the_rest_is_read(
+    params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Any, where: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    content = synthetic(params, "quick", CellKey("cells", "mnist", "vgg16"), 0).content()
+    change(content)
+    Path("result.json").write_text(json_text(content))
+    result, said = read_loosely(Path("result.json"), "evaluate-mnist@quick-vgg16-0")
+    assert result is not None
+    assert [finding.where for finding in said] == where
+    assert all("the one hash over " in finding.expected for finding in said)
+
+
+def test_a_key_that_stands_twice_is_seen(params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = synthetic(params, "quick", CellKey("cells", "mnist", "vgg16"), 0).text()
+    Path("result.json").write_text(text.replace('{\n "schema"', '{\n "loss": 0.0,\n "schema"', 1))
+    _, (said,) = read_loosely(Path("result.json"), "evaluate-mnist@quick-vgg16-0")
+    assert said.found == "other bytes than its own content gives"
 
 
 def test_the_first_line_that_differs_is_shown() -> None:
@@ -220,31 +266,27 @@ def test_the_first_line_that_differs_is_shown() -> None:
 
 @pytest.mark.parametrize(("total", "count"), [(10000, 500), (10000, 10000), (7, 3)])
 def test_the_tested_images_are_those_that_evaluate_takes(total: int, count: int) -> None:
-    assert np.array_equal(places(total, count), evenly_spread(total, count))
+    assert np.array_equal(chosen_indices(total, count), evenly_spread(total, count))
 
 
 # Machines
 
 
-def taken(**changes: Any) -> Taken:
-    machine = {"python": "3.11", "processor": "one", "variables": {}, "speed_variables": {}, "packages": {"torch": "2"}}
-    made = {"device": "cpu", "precision": "float32", "threads": 1, "backend": {"capability": "AVX512"}}
-    git = {"commit": "0" * 40, "dirty": False, "changed": []}
-    return Taken.model_validate({"params": {}, "deps": {}, "git": git, "environment": machine, **made, **changes})
-
-
 def test_what_bits_depend_on_is_named_where_it_differs() -> None:
-    here = taken().model_dump()
-    assert differing(taken(), here, here["environment"]) == []
-    other = here["environment"] | {"processor": "another", "variables": {"ONEDNN_MAX_CPU_ISA": "AVX2"}}
-    assert differing(taken(), here | {"threads": 2, "backend": {"capability": "AVX2"}}, other) == [
+    then, recorded = environment(), numerics()
+    now = recorded.model_dump(mode="json")
+    assert differing(then, recorded, now, then) == []
+    variables = then.variables | {"ONEDNN_MAX_CPU_ISA": "AVX2"}
+    other = then.model_copy(update={"processor": "another", "variables": variables})
+    backend = now["backend"] | {"capability": "AVX512"}
+    assert differing(then, recorded, now | {"threads": 2, "backend": backend}, other) == [
         "threads 2, was 1",
-        "capability AVX2, was AVX512",
-        "processor another, was one",
+        "capability AVX512, was AVX2",
+        "processor another, was A processor",
         "ONEDNN_MAX_CPU_ISA AVX2, was None",
     ]
-    faster = here["environment"] | {"speed_variables": {"MALLOC_TRIM_THRESHOLD_": "1"}}
-    assert differing(taken(), here, faster) == []
+    faster = then.model_copy(update={"speed_variables": {"MALLOC_TRIM_THRESHOLD_": "1"}})
+    assert differing(then, recorded, now, faster) == []
 
 
 # What is printed
@@ -254,17 +296,17 @@ def test_a_finding_that_many_share_is_said_once(capsys: pytest.CaptureFixture[st
     gone = missing("data/raw/mnist", "dvc pull")
     numbers = [Number("I", f"row {n}", CellKey("cells", "mnist", f"c{n}"), 0) for n in range(7)]
     verdicts = [Verdict(number, 12.5, [gone] if number.row != "row 6" else []) for number in numbers]
-    tell(verdicts, [], 1.0)
+    print_verdicts(verdicts, [], 1.0)
     said = capsys.readouterr().out
     assert said.count("data/raw/mnist is not here: dvc pull") == 1
     assert "    I, row 0, seed 0; I, row 1, seed 0; I, row 2, seed 0; I, row 3, seed 0, and 2 more\n" in said
     assert "numbers: 1 proved, 6 incomplete, 0 broken; the pages: proved (1.0 s)" in said
 
 
-def test_agreement_is_told_apart_from_proof(capsys: pytest.CaptureFixture[str]) -> None:
+def test_agreement_is_not_taken_for_proof(capsys: pytest.CaptureFixture[str]) -> None:
     numbers = [Number("I", f"row {n}", CellKey("cells", "mnist", f"c{n}"), 0) for n in range(3)]
     near = agrees("row 1, predicted again: 0.20 % of the images changed class, within 3")
-    tell([Verdict(number, 12.5, [near] if number.row == "row 1" else []) for number in numbers], [], 1.0)
+    print_verdicts([Verdict(number, 12.5, [near] if number.row == "row 1" else []) for number in numbers], [], 1.0)
     said = capsys.readouterr().out
     assert "agrees      I, row 1" in said
     assert f"\nagrees:\n- {near}\n    I, row 1, seed 0\n" in said

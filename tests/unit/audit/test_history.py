@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stages.audit.history import History, by_file
-from stages.records.provenance import hash_dependency
+from stages.records.provenance import git_state, hash_dependency
 
 ROOT = Path(__file__).parents[3]
 
@@ -15,17 +15,44 @@ def test_a_commit_has_the_hashes_that_a_clean_tree_has() -> None:
     history, known = (
         History(),
         subprocess.run(
-            ["git", "status", "--porcelain", "stages/learn"], cwd=ROOT, capture_output=True, text=True, check=True
+            ["git", "status", "--porcelain", "stages/engine"], cwd=ROOT, capture_output=True, text=True, check=True
         ).stdout,
     )
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
         if not known:
-            assert history.tree(commit.strip(), "stages/learn") == hash_dependency(Path("stages/learn"))
-            assert history.tree(commit.strip(), "stages/train.py") == hash_dependency(Path("stages/train.py"))
+            assert history.tree(commit.strip(), "stages/engine") == hash_dependency(Path("stages/engine"))
+            assert history.tree(commit.strip(), "stages/download.py") == hash_dependency(Path("stages/download.py"))
         assert history.files("0" * 40) is None
         assert history.tree(commit.strip(), "stages/none") is None
+
+
+def test_files_that_were_not_committed_come_back_from_the_recorded_difference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An edited file, a new one and a removed one, as a record keeps them; what does not apply is not known."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "stages").mkdir()
+    for name in ("edited.py", "removed.py", "kept.py"):
+        (tmp_path / "stages" / name).write_text(f"# {name}\n")
+    identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+    for command in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "three"]):
+        subprocess.run(["git", *command], check=True)
+    (tmp_path / "stages/edited.py").write_text("# \N{GREEK SMALL LETTER BETA}\n")
+    (tmp_path / "stages/new.py").write_text("# new\n")
+    (tmp_path / "stages/removed.py").unlink()
+    state = git_state()
+    assert state.difference is not None
+    assert sorted(state.changed) == ["stages/edited.py", "stages/new.py", "stages/removed.py"]
+    subprocess.run(["git", "stash", "-qu"], check=True)  # the working tree is clean again
+    assert History().patched(state.commit, tuple(state.changed), state.difference) == {
+        "stages/edited.py": "# \N{GREEK SMALL LETTER BETA}\n".encode(),
+        "stages/new.py": b"# new\n",
+    }
+    other = state.difference.replace("# edited.py", "# other.py")
+    assert History().patched(state.commit, tuple(state.changed), other) is None
+    assert History().patched(state.commit, tuple(state.changed), state.difference[:40]) is None
 
 
 def test_a_commit_holds_the_recorded_sources_or_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,6 +73,11 @@ def test_a_commit_holds_the_recorded_sources_or_not(tmp_path: Path, monkeypatch:
         "stages/three.py",
     ]
     assert history.differing("f" * 40, files) is None
+    assert history.commit_with("stages", found.md5) == head
+    assert history.commit_with("stages", "0" * 32) is None
+    assert history.commit_with("stages/two.py", files["stages/two.py"]) == head
+    assert (history.last_commit("stages/one.py") or ("",))[0] == head
+    assert history.last_commit("stages/none.py") is None
     blob = subprocess.run(
         ["git", "rev-parse", "HEAD:stages/two.py"], check=True, capture_output=True, text=True
     ).stdout.strip()

@@ -1,11 +1,11 @@
-"""What is read of dvc.lock, a stage at a time, is what is read of it whole."""
+"""What is read of dvc.lock: each stage's entry, whatever its line ends; and what is refused."""
 
 from pathlib import Path
 
 import pytest
 
 from stages.audit.lock import Entry, Lock
-from stages.config.params import read_yaml
+from stages.config.reading import read_yaml
 from stages.core.errors import CorruptFileError
 
 ROOT = Path(__file__).parents[3]
@@ -20,7 +20,7 @@ def test_every_entry_of_the_committed_lock_is_that_of_the_whole_file() -> None:
     for name, stage in whole.items():
         entry = lock.entry(name)
         assert entry is not None
-        assert (entry.cmd, entry.params) == (stage["cmd"], stage.get("params", {}).get("params.yaml", {}))
+        assert (entry.cmd, entry.params) == (stage["cmd"], stage.get("params", {}))
         for kind, found in (("deps", entry.deps), ("outs", entry.outs)):
             assert found == {item["path"]: item["md5"] for item in stage.get(kind, [])}
         assert [lock.producer(path) for path in entry.outs] == [name] * len(entry.outs)
@@ -39,10 +39,34 @@ def test_what_is_not_recorded_is_none(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
+def test_line_ends_do_not_matter(tmp_path: Path) -> None:
+    """A clone on Windows has others; a long command goes on over several lines."""
+    text = (HEAD + STAGE).replace("cmd: python\n", "cmd: python -m\n      stages.one\n")
+    (tmp_path / "unix").write_bytes(text.encode())
+    (tmp_path / "windows").write_bytes(text.replace("\n", "\r\n").encode())
+    unix, windows = (Lock(tmp_path / name) for name in ("unix", "windows"))
+    assert windows.entry("one") == unix.entry("one") == Entry("python -m stages.one", {}, {}, {"out": MD5})
+    assert windows.producer("out") == "one"
+
+
+def test_parameters_are_those_of_each_file(tmp_path: Path) -> None:
+    """As DVC writes what it took from a spec; its shortest numbers come back as numbers."""
+    spec = "reports/quick/specs/mnist/vgg16.json"
+    params = f"    params:\n      {spec}:\n        code.train: abc\n        settings:\n          eps: 1e-08\n"
+    params += "          dropout: 0.0\n          hidden_layers: []\n      params.yaml:\n        seeds: [0]\n"
+    (tmp_path / "dvc.lock").write_text(HEAD + STAGE + params)
+    lock = Lock(tmp_path / "dvc.lock")
+    settings = {"eps": 1e-8, "dropout": 0.0, "hidden_layers": []}
+    assert lock.param("one", spec, "settings") == settings
+    assert lock.param("one", spec, "code.train") == "abc"
+    assert lock.param("one", "params.yaml", "seeds") == [0]
+    assert lock.param("one", spec, "testing") is lock.param("two", spec, "settings") is None
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (HEAD + STAGE + STAGE, "stage one stands twice"),
+        (HEAD + STAGE + STAGE, "one stands twice"),
         (
             HEAD + STAGE.replace("      md5: " + MD5 + "\n", ""),
             "stage one has another form (KeyError('md5'))",

@@ -9,11 +9,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from stages.config.params import Params, load_params
+from stages.records.provenance import GitState
+from stages.track.describe import TrainingStart
+from tests.unit.report.conftest import trained
 
 ROOT = Path(__file__).parents[3]
 
@@ -48,23 +50,15 @@ def params() -> Params:
 
 
 @pytest.fixture(scope="session")
-def record(params: Params) -> Callable[..., dict[str, Any]]:
-    """The start of a cell's run record, as stage `train` takes it."""
+def start(params: Params) -> Callable[..., TrainingStart]:
+    """The start of a cell's training, as stage `train` knows it."""
 
-    def make(cell: str = "mnist/vgg16") -> dict[str, Any]:
+    def make(cell: str = "mnist/vgg16") -> TrainingStart:
         key, _ = params.find(cell)
-        return {
-            "cell": cell,
-            "budget": "quick",
-            "seed": 3,
-            "stage": f"train-{key.stage_suffix}@quick-{key.name}-3",
-            "deps": {"stages/train.py": {"md5": "0f"}, "data/processed/quick/mnist/train": {"md5": "1f.dir"}},
-            "git": {"commit": "0123456789" * 4, "dirty": True, "changed": ["stages/train.py"]},
-            "config": params.run(cell, "quick", 3).model_dump(),
-            "run_by": "dvc",
-            "data": {"dataset": "mnist", "title": "MNIST", "sha256": {"train_images": "ab" * 32}},
-            "times": {"started": "2026-01-02T03:04:05.678+00:00"},
-        }
+        run, _ = trained(params, "quick", key, 3)
+        git = GitState(commit="0123456789" * 4, dirty=True, changed=["stages/train/__main__.py"], difference="x")
+        data = run.data.model_copy(update={"sha256": {"train_images": "ab" * 32}})
+        return TrainingStart.of(run)._replace(git=git, data=data, started="2026-01-02T03:04:05.678+00:00")
 
     return make
 

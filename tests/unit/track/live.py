@@ -1,4 +1,4 @@
-"""Mirrors a result live, as stages `train` and `evaluate` do it, and breaks off where told; syncs it."""
+"""Mirrors a result live, as stages `train` and `evaluate` do it, and breaks off where asked; syncs it."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -10,13 +10,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from stages.config.params import Params
-from stages.evaluate.__main__ import mirror_metrics
-from stages.track.client import Mirror
-from stages.track.describe import end_tags, epoch_metrics, run_metrics
+from stages.records.evaluation import logits_path
+from stages.track.client import Mirror, mirror_evaluation
+from stages.track.describe import TrainingStart, end_tags, epoch_metrics, run_metrics
 from stages.track.sync import _ENVIRONMENT, sync
-from tests.unit.track.evaluated import put_result, put_run, sealed
-
-_LATER_KNOWN = ("outcome", "images_per_second", "mlflow")
+from tests.unit.track.evaluated import put_result, put_run, sealed, typed
 
 
 def seconds(time: str) -> float:
@@ -31,7 +29,7 @@ def train(
 
     The events: 0 open, 1 and 2 the epochs, 3 what is measured once, 4 the end. The run's id goes into the record.
     """
-    record = made["run"]
+    run = typed(made).run
     with Mirror() as mirror:
 
         def at(event: int) -> None:
@@ -40,17 +38,18 @@ def train(
                 (breaks or partial(kill, mirror))()
 
         at(0)
-        mirror.start({name: value for name, value in record.items() if name not in _LATER_KNOWN}, params)
-        for epoch, times in zip(made["history"], record["times"]["epochs"], strict=True):
-            at(epoch["epoch"])
-            mirror.metrics(epoch_metrics(epoch), epoch["epoch"], seconds(times["ended"]))
-        record["mlflow"] = mirror.run()
-        run = put_run(sealed(made), folder)
-        ended = seconds(record["times"]["ended"])
+        mirror.start(TrainingStart.of(run), params)
+        for epoch, times in zip(typed(made).history, run.times.epochs, strict=True):
+            at(epoch.epoch)
+            mirror.metrics(epoch_metrics(epoch), epoch.epoch, seconds(times.ended))
+        made["run"]["mlflow"] = mirror.run()
+        made |= sealed(made)
+        run, out = typed(made).run, put_run(made, folder)
+        ended = seconds(run.times.ended)
         at(3)
-        mirror.metrics(run_metrics(record), 0, ended)
+        mirror.metrics(run_metrics(run), 0, ended)
         at(4)
-        mirror.close([run / "run.json", run / "history.json"], end_tags(record), "FINISHED", ended)
+        mirror.close([out / "run.json", out / "history.json"], end_tags(run), "FINISHED", ended)
 
 
 def evaluate(made: dict[str, Any], folder: Path) -> None:
@@ -58,14 +57,15 @@ def evaluate(made: dict[str, Any], folder: Path) -> None:
     from stages.evaluate.confusion import save_confusion
     from stages.evaluate.report import report_text
 
-    out = folder / "predictions"
+    out, result = folder / "predictions", typed(made)
     out.mkdir(exist_ok=True)
-    (out / "report.txt").write_text(report_text(made["report"], made["classes"]))
-    save_confusion(made["confusion"], made["classes"], made["cell"], out / "confusion.png")
+    (out / "report.txt").write_text(report_text(result.report, result.classes))
+    save_confusion(result.confusion, result.classes, result.cell, out / "confusion.png")
+    file = put_result(made, folder)
     with Mirror() as mirror:
-        if made["run"]["mlflow"]:
-            mirror.resume(made["run"]["mlflow"]["run_id"])
-        mirror_metrics(mirror, made, [put_result(made, folder), out / "report.txt", out / "confusion.png"])
+        if result.run.mlflow:
+            mirror.resume(result.run.mlflow.run_id)
+        mirror_evaluation(mirror, result, [file, logits_path(file), out / "report.txt", out / "confusion.png"])
 
 
 def sync_here(*options: str) -> Result:
@@ -77,7 +77,7 @@ def sync_here(*options: str) -> Result:
 
 
 def settle(mirror: Mirror) -> None:
-    """Wait until MLflow has been told all that the mirror was sent."""
+    """Wait until MLflow holds all that the mirror was sent."""
     if opened := mirror.run():
         mirror.resume(opened["run_id"])  # answered after all that was sent before it
         assert mirror.process

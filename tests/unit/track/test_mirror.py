@@ -19,10 +19,10 @@ with pytest.MonkeyPatch.context() as patch:
 
 from stages.config.params import Params
 from stages.track.client import Mirror
-from stages.track.describe import description, parameters
+from stages.track.describe import TrainingStart, description, parameters
 from tests.unit.track.conftest import Server
 
-Record = Callable[..., dict[str, Any]]
+Start = Callable[..., TrainingStart]
 # MLflow's own store, in this process: it uses what SQLAlchemy 2.1 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -39,22 +39,22 @@ def series(uri: str, run_id: str, metric: str) -> list[tuple[int, int, float]]:
     return [(point.step, point.timestamp, point.value) for point in history]
 
 
-def mirrored(record: dict[str, Any], params: Params, status: str | None = "FINISHED") -> str:
+def mirrored(start: TrainingStart, params: Params, status: str | None = "FINISHED") -> str:
     """Mirror a training without epochs and return its run's id."""
     with Mirror() as mirror:
-        mirror.start(record, params)
+        mirror.start(start, params)
         opened = mirror.run()
         assert opened is not None
         mirror.close([], {}, status)
     return opened["run_id"]
 
 
-def test_round_trip(store: Path, record: Record, params: Params, capfd: pytest.CaptureFixture[str]) -> None:
+def test_round_trip(store: Path, start: Start, params: Params, capfd: pytest.CaptureFixture[str]) -> None:
     (store.parent / "mlruns" / "0").mkdir(parents=True)  # a left-over of MLflow's file store
     (store.parent / "mlruns" / "0" / "meta.yaml").write_text("experiment_id: '0'\nname: Default\n")
     before = int(time.time() * 1000)
     with Mirror() as mirror:
-        mirror.start(record(), params)
+        mirror.start(start(), params)
         mirror.metrics({"train_loss": 2.5, "train_accuracy": 0.25}, 1, at=1767323050.125)
         mirror.metrics({"train_loss": None, "train_accuracy": 0.5}, 2)
         mirror.metrics({"train_loss": float("nan"), "train_accuracy": float("inf")}, 3)
@@ -71,7 +71,7 @@ def test_round_trip(store: Path, record: Record, params: Params, capfd: pytest.C
     assert (experiment, run.info.run_name) == ("Table I: VGG on MNIST", "VGG16")
     assert (run.info.status, run.info.start_time) == ("FINISHED", 1767323045678)
     assert before <= run.info.end_time <= after
-    assert run.data.params == parameters(record()["config"])
+    assert run.data.params == parameters(start().settings)
     assert (run.data.params["cell.lr"], run.data.params["cell.hidden_layers"]) == ("0.001", "[]")
     expected = {"table": "I", "row": "VGG16", "budget": "quick", "seed": "3", "dvc_stage": "train-mnist@quick-vgg16-3"}
     expected |= {"cell": "mnist/vgg16", "git_commit": "0123456789" * 4, "git_dirty": "true", "outcome": "trained"}
@@ -91,9 +91,9 @@ def test_round_trip(store: Path, record: Record, params: Params, capfd: pytest.C
     assert len(list((store.parent / "mlartifacts" / "Table I VGG on MNIST").rglob("run.json"))) == 1
 
 
-def test_resume_adds_and_leaves_status_and_end(store: Path, record: Record, params: Params) -> None:
+def test_resume_adds_and_leaves_status_and_end(store: Path, start: Start, params: Params) -> None:
     """Even when the evaluation fails: the training has not."""
-    run_id = mirrored(record(), params)
+    run_id = mirrored(start(), params)
     uri = f"sqlite:///{store}"
     [[before]] = runs(uri).values()
     with suppress(RuntimeError), Mirror() as mirror:
@@ -111,26 +111,24 @@ def test_resume_adds_and_leaves_status_and_end(store: Path, record: Record, para
     assert after.data.tags["evaluate_stage"] == "evaluate"
 
 
-def test_deleted_experiment_comes_back(store: Path, record: Record, params: Params) -> None:
-    run_id = mirrored(record(), params)
+def test_deleted_experiment_comes_back(store: Path, start: Start, params: Params) -> None:
+    run_id = mirrored(start(), params)
     client = MlflowClient(f"sqlite:///{store}")
     client.delete_experiment(client.get_run(run_id).info.experiment_id)
-    again = mirrored(record(), params)
+    again = mirrored(start(), params)
     assert {run.info.run_id for run in runs(f"sqlite:///{store}")["Table I: VGG on MNIST"]} == {again, run_id}
 
 
-def test_tracking_uri_is_respected(
-    store: Path, record: Record, params: Params, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tracking_uri_is_respected(store: Path, start: Start, params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere = store.rename(store.parent / "elsewhere.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{elsewhere}")
-    mirrored(record("cifar10/resnet18-lr1e-2-sgd"), params)
+    mirrored(start("cifar10/resnet18-lr1e-2-sgd"), params)
     assert list(runs(f"sqlite:///{elsewhere}")) == ["Study resnet18-lr1e-2-optimizer"]
     assert not (store.parent / "mlflow.db").exists()
 
 
-def test_eight_first_connections_at_once(workplace: Path, record: Record, params: Params) -> None:
-    events: list[dict[str, Any]] = [{"event": "open", "description": description(record(), params)}]
+def test_eight_first_connections_at_once(workplace: Path, start: Start, params: Params) -> None:
+    events: list[dict[str, Any]] = [{"event": "open", "description": description(start(), params)}]
     events += [{"event": "metrics", "metrics": {"a": 1.0}, "time": 1, "step": step} for step in (1, 2)]
     events += [{"event": "close", "artifacts": [], "tags": {}, "status": "FINISHED", "time": 2}]
     script = "".join(json.dumps(event) + "\n" for event in events)
@@ -149,11 +147,11 @@ def test_eight_first_connections_at_once(workplace: Path, record: Record, params
     assert sorted(os.listdir(workplace)) == ["events", "mlflow.db", "mlflow.db.lock"]  # noqa: PTH208
 
 
-def test_server(server: Server, workplace: Path, record: Record, params: Params) -> None:
+def test_server(server: Server, workplace: Path, start: Start, params: Params) -> None:
     file = workplace / "run.json"
     file.write_text("{}")
     with Mirror() as mirror:
-        mirror.start(record(), params)
+        mirror.start(start(), params)
         mirror.metrics({"a": 1.5}, 1, at=1.0)
         opened = mirror.run()
         mirror.close([file], {"outcome": "trained"}, "FINISHED")

@@ -11,30 +11,33 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
 
 import pytest
 
 from stages.config.params import Params
 from stages.track import client
 from stages.track.client import PATIENCE, Mirror
+from stages.track.describe import TrainingStart
 from tests.held import held
 from tests.unit.track import live
 from tests.unit.track.conftest import ROOT, Server
 from tests.unit.track.evaluated import put_result, result
 
-Record = Callable[..., dict[str, Any]]
+Start = Callable[..., TrainingStart]
 # MLflow's own store, in this process: it uses what SQLAlchemy 2.1 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 END = ". The stage goes on; its results are in files, and python -m stages.track sync adds them to MLflow later\n"
 FAILING = """
 import json, sys, time
 from stages.config.params import load_params
+from stages.records.run import TrainingRun
 from stages.track.client import Mirror
+from stages.track.describe import TrainingStart
 
-record = json.loads(sys.argv[1])
+run = TrainingRun.parse(json.loads(sys.argv[1]), "run.json", "train")
 with Mirror() as mirror:
-    mirror.start(record, load_params(sys.argv[2]))
+    mirror.start(TrainingStart.of(run), load_params(sys.argv[2]))
     mirror.metrics({"a": 1.0}, 1)
     print(mirror.run(), flush=True)
     if sys.argv[3] == "sleep":
@@ -70,12 +73,12 @@ def one_warning(capfd: pytest.CaptureFixture[str], *parts: str, within: float = 
 
 
 @pytest.fixture
-def stage(record: Record, params: Params) -> Callable[[], Mirror]:
+def stage(start: Start, params: Params) -> Callable[[], Mirror]:
     """A stage's whole talk with its mirror, which must come through whatever happens."""
 
     def talk() -> Mirror:
         with Mirror() as mirror:
-            mirror.start(record(), params)
+            mirror.start(start(), params)
             mirror.metrics({"a": 1.0}, 1)
             assert mirror.run() is None
             mirror.metrics({"a": 1.0}, 2)
@@ -130,7 +133,7 @@ def test_database_is_broken(workplace: Path, stage: Callable[[], Mirror], capfd:
 
 def test_process_hangs_while_many_epochs_are_sent(
     stub: Callable[[str], None],
-    record: Record,
+    start: Start,
     params: Params,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
@@ -139,7 +142,7 @@ def test_process_hangs_while_many_epochs_are_sent(
     stub("import time; time.sleep(60)")
     monkeypatch.setattr(client, "PATIENCE", 1.0)
     with one_warning(capfd, "no answer within 1 s", within=1.0), Mirror() as mirror:
-        mirror.start(record(), params)
+        mirror.start(start(), params)
         start = time.monotonic()
         for epoch in range(2000):
             mirror.metrics({"train_loss": 1.0, "validation_loss": 2.0}, epoch)
@@ -148,12 +151,10 @@ def test_process_hangs_while_many_epochs_are_sent(
         mirror.close([], {}, "FINISHED")
 
 
-def test_process_is_killed_midway(
-    store: Path, record: Record, params: Params, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_process_is_killed_midway(store: Path, start: Start, params: Params, capfd: pytest.CaptureFixture[str]) -> None:
     """The run that it opened is still known, and the warning comes with the next epoch."""
     with one_warning(capfd, "the mirror process ended early (SIGKILL)"), Mirror() as mirror:
-        mirror.start(record(), params)
+        mirror.start(start(), params)
         opened = mirror.run()
         assert opened
         assert mirror.process
@@ -169,8 +170,9 @@ def test_process_is_killed_midway(
 def test_what_cannot_be_described_ends_no_stage(
     workplace: Path, params: Params, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with one_warning(capfd, "KeyError: 'cell'", within=0.0), Mirror() as mirror:
-        mirror.start({}, params)
+    nothing = SimpleNamespace(cell="mnist/vgg16")
+    with one_warning(capfd, "AttributeError: ", "'started'", within=0.0), Mirror() as mirror:
+        mirror.start(nothing, params)  # type: ignore[arg-type]
         mirror.metrics({"a": "b"}, 1)  # type: ignore[dict-item]
         assert mirror.run() is None
         mirror.close([], {}, "FINISHED")
@@ -194,19 +196,19 @@ def statuses(store: Path) -> list[tuple[str, int]]:
     return found
 
 
-def failing(store: Path, told: str, how: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", FAILING, told, str(Path(__file__).parents[3] / "params.yaml"), how]
+def failing(store: Path, record: str, how: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", FAILING, record, str(Path(__file__).parents[3] / "params.yaml"), how]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 @pytest.fixture
-def told(record: Record) -> str:
-    return json.dumps(record())
+def record() -> str:
+    return json.dumps(result()["run"])
 
 
 @pytest.mark.parametrize(("how", "status"), [("error", "FAILED"), ("interrupt", "KILLED")])
-def test_exception_in_the_stage(store: Path, told: str, how: str, status: str) -> None:
-    with failing(store, told, how) as process:
+def test_exception_in_the_stage(store: Path, record: str, how: str, status: str) -> None:
+    with failing(store, record, how) as process:
         _, errors = process.communicate(timeout=PATIENCE + 5)
     assert process.returncode == (1 if how == "error" else -signal.SIGINT)
     assert "planned" in errors
@@ -214,8 +216,8 @@ def test_exception_in_the_stage(store: Path, told: str, how: str, status: str) -
     assert statuses(store) == [(status, 1)]
 
 
-def test_stage_is_killed(store: Path, told: str) -> None:
-    with failing(store, told, "sleep") as process:
+def test_stage_is_killed(store: Path, record: str) -> None:
+    with failing(store, record, "sleep") as process:
         assert process.stdout
         assert "run_id" in process.stdout.readline()
         process.kill()

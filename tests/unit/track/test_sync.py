@@ -1,4 +1,4 @@
-"""`python -m stages.track sync`: what the stages tell MLflow live, told again from the files."""
+"""`python -m stages.track sync`: what the stages tell MLflow live, once more from the files."""
 
 import shutil
 import sqlite3
@@ -10,6 +10,7 @@ import pytest
 from click.testing import Result
 
 from stages.config.params import Params
+from stages.records.evaluation import logits_path
 from stages.track.uri import tracking_uri
 from tests.held import MlflowClient, held
 from tests.unit.track import live
@@ -82,7 +83,7 @@ def test_a_sync_makes_what_the_stages_make_live(
     lived = all_held()
     assert [run["experiment"][:8] for run in lived] == ["Table I:", "Table VI", "Study re"]
     assert [run["info"]["status"] for run in lived] == ["FINISHED"] * 3
-    assert [len(run["artifacts"]) for run in lived] == [5, 5, 2]
+    assert [len(run["artifacts"]) for run in lived] == [6, 6, 2]
     assert [run["tags"]["recorded_run_id"] for run in lived] == ids
     before = dump()
     synced(counts="3 runs: 0 added, 0 completed, 3 there already")
@@ -90,7 +91,7 @@ def test_a_sync_makes_what_the_stages_make_live(
 
     lose()
     for tested in made[:2]:  # a clone has their results alone
-        shutil.rmtree(clone / "data/runs/quick" / tested["cell"])
+        shutil.rmtree(clone / "data/runs/quick" / tested["run"]["cell"])
     done = synced(counts="3 runs: 3 added, 0 completed, 0 there already")
     assert "MLflow finds the one of an id in the tables by tags.recorded_run_id = 'that id'" in done.stderr
     assert all_held() == lived
@@ -129,7 +130,7 @@ def test_what_was_not_told_of_the_evaluation_is_added(clone: Path, params: Param
     synced(counts="1 runs: 0 added, 1 completed, 0 there already")
     [run] = all_held()
     assert run["last values"]["test_accuracy"] == made["accuracy"]
-    assert len(run["artifacts"]) == 5
+    assert len(run["artifacts"]) == 6
     before = dump()
     live.evaluate(made, clone)  # a later mirror of the same adds nothing to it
     assert dump() == before
@@ -141,12 +142,12 @@ def test_a_later_test_stays_as_it_is(clone: Path, params: Params) -> None:
     live.train(made, params, clone)
     live.evaluate(made, clone)
     before = dump()
-    made["evaluated"]["times"]["ended"] = made["evaluated"]["times"]["started"]
+    made["times"]["ended"] = made["times"]["started"]
     made["loss"] = 99.0
     put_result(made, clone)
     synced(counts="1 runs: 0 added, 0 completed, 1 there already")
     assert dump() == before
-    made["evaluated"]["times"]["ended"] = "2027-01-01T00:00:00.000+00:00"
+    made["times"]["ended"] = "2027-01-01T00:00:00.000+00:00"
     put_result(made, clone)
     synced(counts="1 runs: 0 added, 1 completed, 0 there already")
 
@@ -196,7 +197,7 @@ def test_a_cell_that_was_trained_again_has_a_run_for_each(clone: Path, all_held:
 def test_budgets_are_synced_apart_or_together(clone: Path) -> None:
     put_result(result(), clone)
     other = result("mnist/vgg11")
-    other["budget"] = other["run"]["budget"] = "paper"
+    other["run"]["budget"] = "paper"
     put_run(sealed(other), clone)
     synced("--budget", "paper", counts="1 runs: 1 added, 0 completed, 0 there already")
     synced(counts="2 runs: 1 added, 0 completed, 1 there already")
@@ -212,8 +213,8 @@ def test_what_does_not_hold_together_is_left_out_and_named(clone: Path) -> None:
     """The others are synced."""
     put_result(result("mnist/resnet18"), clone)
     old = result("mnist/vgg11")
-    del old["run"]["data"], old["run"]["run_by"], old["evaluated"]["times"]
-    put_result(sealed(old), clone)
+    del old["run"]["data"]
+    put_result(old, clone)
     edited = result("mnist/vgg16")
     edited["history"][0]["train_loss"] = 0.1
     put_result(edited, clone)
@@ -221,8 +222,8 @@ def test_what_does_not_hold_together_is_left_out_and_named(clone: Path) -> None:
     assert done.exit_code == 1
     assert done.stderr.splitlines()[0] == "1 runs: 1 added, 0 completed, 0 there already"
     assert done.stderr.splitlines()[-1] == (
-        "Error: left out: reports/quick/cells/mnist/vgg11-s0.json: no evaluated.times, run.run_by, run.data; "
-        "expected what today's stages write (dvc repro) (and 1 more files)"
+        "Error: left out: reports/quick/cells/mnist/vgg11-s0.json: no run.data; "
+        "expected the record that dvc repro writes today (and 1 more files)"
     )
     (clone / "reports/quick/cells/mnist/vgg11-s0.json").unlink()
     assert "mnist/vgg16-s0.json: md5 of its history.json " in synced().stderr
@@ -233,7 +234,9 @@ def test_what_does_not_hold_together_is_left_out_and_named(clone: Path) -> None:
     [
         (lambda run: run["times"].update(ended="yesterday"), "times.ended: 'yesterday'; expected "),
         (lambda run: run["times"]["epochs"].pop(), "2 epochs in the history; expected 1, as the run record times them"),
-        (lambda run: run["sha256"].clear(), "history.json: sha256 of it "),
+        (lambda run: run["sha256"].clear(), "run.json: no sha256.weights.safetensors; expected "),
+        (lambda run: run.update(seed=1), "run.json: the file: "),
+        (lambda run: run.update(budget="paper"), "binding is not that of cell, budget, seed, code, settings, data, "),
     ],
 )
 def test_a_wrong_run_record_is_one_line(change: Callable[[dict[str, Any]], None], said: str, clone: Path) -> None:
@@ -242,8 +245,21 @@ def test_a_wrong_run_record_is_one_line(change: Callable[[dict[str, Any]], None]
     put_run(made, clone)
     done = synced()
     assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
-    assert done.stderr.startswith("Error: left out: data/runs/quick/mnist/vgg16/s0/")
+    folder = f"{made['run']['budget']}/mnist/vgg16/s{made['run']['seed']}"
+    assert done.stderr.startswith(f"Error: left out: data/runs/{folder}/run.json: ")
     assert said in done.stderr
+
+
+def test_files_that_the_record_does_not_know_are_left_out(clone: Path) -> None:
+    history = put_run(result(), clone) / "history.json"
+    history.write_text(history.read_text().replace("2.0", "1.0", 1))
+    assert "s0/history.json: sha256 " in synced().stderr
+    shutil.rmtree(clone / "data")
+    logits = logits_path(put_result(result("mnist/vgg11"), clone))
+    logits.write_bytes(logits.read_bytes()[:-1] + b"\0")
+    assert "vgg11-s0.npy: sha256 " in synced().stderr
+    logits.unlink()
+    assert "vgg11-s0.npy is missing; it is made by: dvc repro evaluate-mnist@quick-vgg11-0" in synced().stderr
 
 
 def test_no_records(clone: Path) -> None:
