@@ -5,16 +5,17 @@
         --ledger-out reports/quick/ledger.csv --ledger-json-out reports/quick/ledger.json \\
         --book-out reports/quick/index.html
 
-In:  one JSON file for each planned cell and seed (stage `evaluate`), data/paper/*.csv, params.yaml.
+In:  one JSON file for each planned cell and seed that has run (stage `evaluate`), data/paper/*.csv, params.yaml.
 Out: <tables-out>/ table_1..6.csv and .md, tables.md (all six, the assumption ledger, the studies), claims.md (what the
      paper says in words, tested), appendix.md (reports and logs in the form of its Figs. 6-17); <figures-out>/
-     confusion_<data set>_<family>.png (Figs. 18-23), curves_table_1..6.png; <studies-out>/<name>.md for each study that
-     has a planned alternative; <views-out>/ metrics.json, accuracy.csv, curves.csv, which `dvc metrics` and `dvc plots`
-     show; <ledger-out>, <ledger-json-out>: every number with its stages, MLflow run, commit,
-     machine, and the hashes of its parameters, code, data, weights and predictions; <book-out>: all of it in one HTML
-     file that opens without a server.
-A result that is missing, does not add up, does not say where it comes from, or has other settings than params.yaml
-stops it before anything is written.
+     confusion_<data set>_<family>.png (Figs. 18-23), curves_table_1..6.png; <studies-out>/<name>.md for each study of
+     which an alternative has run; <views-out>/ metrics.json, accuracy.csv, curves.csv, which `dvc metrics` and
+     `dvc plots` show; <ledger-out>, <ledger-json-out>: every number with its stages, MLflow run, commit, machine, and
+     the hashes of its spec, settings, code, data, weights and predictions; <book-out>: all of it in one HTML file that
+     opens without a server.
+The tables stand on the results that there are: what has not run is said or left out. A result that does not add up,
+does not say where it comes from, or has other settings than params.yaml stops it before anything is written, and so
+does having no result at all: older pages then stay as they are.
 """
 
 from pathlib import Path
@@ -22,6 +23,7 @@ from pathlib import Path
 import click
 
 from stages.config.params import load_params
+from stages.core.errors import StageError
 from stages.core.imports import without_collection
 from stages.core.locks import exclusive
 from stages.core.progress import say
@@ -64,6 +66,9 @@ def main(
         from stages.trial.paper import read_paper as read_printed
 
         evidence = gather(params, budget or params.budget, cells, read_paper(PAPER_FOLDER))
+        if not evidence.has_results:
+            budget = evidence.budget_name
+            raise StageError(f"{cells} has no result of budget {budget} yet, so there are no tables; run dvc repro")
         folders = all_files(evidence, tables_out, figures_out, studies_out, views_out)
         files = {ledger_out: ledger_csv(evidence), ledger_json_out: ledger_json(evidence)}
         files[book_out] = book(evidence, judge_claims(evidence), findings(read_printed(PAPER_FOLDER), params))

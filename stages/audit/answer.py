@@ -4,44 +4,66 @@ from pathlib import Path
 from typing import Any
 
 from stages.audit.chain import Chain, Link
-from stages.audit.history import History, by_file
+from stages.audit.history import History
 from stages.audit.lock import Lock
 from stages.audit.pipeline import Stages
-from stages.config.params import Params, difference, flatten
-from stages.core.errors import ParamError
+from stages.audit.questions import ours
+from stages.config.cells import CellKey, changed_settings
+from stages.config.params import Params
+from stages.config.schema import Row
+from stages.core.errors import CorruptFileError, ParamError
+from stages.core.files import flatten
+from stages.records.evaluation import Evaluation
+from stages.records.provenance import Environment, Provenance
+from stages.records.run import NumericsRecord, TrainingRun
+from stages.records.spec import Spec
 from stages.report.conditions import conditions
 from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import decimals, fixed, signed
-from stages.report.origins import Made
 from stages.report.outcomes import outcome
 from stages.report.places import Place
-from stages.report.results import Result, changed_settings, check_result
+from stages.report.results import changed_settings as settings_then_and_now
+from stages.report.results import check_result
 
 
 def answer(evidence: Evidence, number: Place, seed: int | None, stages: Stages, lock: Lock) -> dict[str, Any]:
-    """Everything about a number, and about one of its trainings: that of `seed`, or of the first seed.
+    """Everything about a number, and about one of its trainings: that of `seed`, or of the first seed with a result.
 
-    Raises a StageError when a result is missing, or does not say where it comes from.
+    Raises a StageError when there is no such result, or it does not say where it comes from.
     """
-    params, seeds = evidence.params, evidence.params.seeds
+    params, seeds = evidence.params, evidence.params.seeds_of(number.key)
     if seed is not None and seed not in seeds:
         raise ParamError("--seed", seed, "one of the seeds of params.yaml: " + ", ".join(map(str, seeds)))
-    chains = {one: _chain(evidence, number, one, stages, lock) for one in seeds}
-    chosen = seeds[0] if seed is None else seed
-    chain, cell = chains[chosen], CellResults(number.key, tuple(found.result for found in chains.values()))
+    there = [one for one in seeds if stages.result(number.key, one).is_file()]
+    chosen = (there or seeds)[0] if seed is None else seed
+    chains = {one: _chain(evidence, number, one, stages, lock) for one in sorted({*there, chosen})}
+    chain = chains[chosen]
+    cell = CellResults(number.key, tuple(seeds), tuple(found.result for found in chains.values()))
     result, history = chain.result, History()
     found = {
         "number": _number(evidence, number, cell),
         "seed": chosen,
+        "as_logged": _as_logged(evidence, number, stages),
         "conditions": _conditions(evidence, number),
+        "spec": _spec(result, history),
         "configuration": _configuration(params, number, result),
-        "assumptions": _assumptions(evidence, number, result),
+        "assumptions": _assumptions(evidence, number),
         "chain": [_link(link) for link in chain.links],
-        "code": {"training": _code(result.run, history), "evaluation": _code(result.evaluated, history)},
-        "machine": {"training": _machine(result.run), "evaluation": _machine(result.evaluated)},
-        "times": {"training": result.run.times.model_dump(), "evaluation": result.evaluated.times.model_dump()},
+        "code": {
+            "training": _code(result.run.provenance, history),
+            "evaluation": _code(result.provenance, history),
+        },
+        "machine": {
+            "training": _machine(result.run.provenance.environment, result.run.numerics),
+            "evaluation": _machine(result.provenance.environment, result.numerics),
+        },
+        "machines": _machines(result.run),
+        "times": {
+            "training": result.run.times.model_dump(mode="json"),
+            "evaluation": result.times.model_dump(mode="json"),
+        },
         "mlflow": _mlflow(number, result),
-        "reproduce": _reproduce(params, result, lock),
+        "reproduce": _reproduce(params, number, result, lock),
     }
     return found | {"notes": _notes(params, number, chain, found)}
 
@@ -50,15 +72,19 @@ def _chain(evidence: Evidence, number: Place, seed: int, stages: Stages, lock: L
     stage = stages.evaluate(number.key, seed)
     path = stages.result(number.key, seed)
     chain = Chain.of(path, stage.name, lock)
-    check_result(path, chain.result, evidence.params, evidence.budget_name, number.key, seed)
+    found, expected = (
+        (chain.result.cell, chain.result.budget, chain.result.seed),
+        (str(number.key), stages.budget, seed),
+    )
+    if found != expected:
+        raise CorruptFileError(path, f"the result of {', '.join(map(str, found))}", ", ".join(map(str, expected)))
+    check_result(path, chain.result, evidence.params)
     return chain
 
 
 def _number(evidence: Evidence, number: Place, cell: CellResults) -> dict[str, Any]:
-    places, paper = (
-        decimals(evidence.test_images(number.key.dataset)),
-        evidence.paper.accuracy(number.table, number.row),
-    )
+    places, paper = decimals(evidence.test_images(number.key.dataset)), _paper(evidence, number)
+    difference = None if paper is None or cell.mean is None else signed(cell.mean - float(paper), places)
     return {
         "table": number.table,
         "row": number.row,
@@ -68,7 +94,8 @@ def _number(evidence: Evidence, number: Place, cell: CellResults) -> dict[str, A
         "ours": fixed(cell.mean, places),
         "std": None if cell.std is None else fixed(cell.std, places),
         "n": len(cell.results),
-        "difference": None if paper is None else signed(cell.mean - float(paper), places),
+        "planned": len(cell.planned),
+        "difference": difference,
         "outcome": outcome(cell),
         "seeds": {
             str(result.seed): {
@@ -80,6 +107,34 @@ def _number(evidence: Evidence, number: Place, cell: CellResults) -> dict[str, A
             for result in cell.results
         },
     }
+
+
+def _paper(evidence: Evidence, number: Place) -> str | None:
+    """The printed number that a number is held against; that of its row, for a setting that the row's logs suggest."""
+    return evidence.paper.accuracy(number.table, number.printed)
+
+
+def _as_logged(evidence: Evidence, number: Place, stages: Stages) -> dict[str, Any] | None:
+    """A row's two numbers, that of the text's setting and that of the printed logs'; None where these are one."""
+    dataset, row = number.key.dataset, _row(evidence.params, number)
+    if row is None or row.as_logged is None:
+        return None
+    keys = {
+        "text": CellKey("cells", dataset, row.cell),
+        "logged": CellKey("alternatives", dataset, row.as_logged),
+    }
+    text, logged = (evidence.params.find(str(key))[1].model_dump() for key in keys.values())
+    cells = {name: {"cell": str(key), "ours": ours(evidence, key, stages)} for name, key in keys.items()}
+    differs = {name: {"text": text.get(name), "logged": logged.get(name)} for name in changed_settings(text, logged)}
+    return cells | {"differs": differs, "this": "logged" if number.as_logged else "text"}
+
+
+def _row(params: Params, number: Place) -> Row | None:
+    """The row of the paper's table that a number stands in; None for a study's."""
+    for table, settings in params.tables.items():
+        if table == number.table:
+            return next((row for row in settings.rows if row.row == number.printed), None)
+    return None
 
 
 def _conditions(evidence: Evidence, number: Place) -> dict[str, Any]:
@@ -96,39 +151,55 @@ def _conditions(evidence: Evidence, number: Place) -> dict[str, Any]:
 
 def _settings(params: Params, number: Place, budget: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """A cell's own settings, and those that the budget gives it."""
-    own = params.find(str(number.key))[1].model_dump()
-    return own, params.run(str(number.key), budget, params.seeds[0]).cell.model_dump()
+    cell = str(number.key)
+    return params.find(cell)[1].model_dump(), params.settings(cell, budget).cell.model_dump()
 
 
-def _configuration(params: Params, number: Place, result: Result) -> dict[str, Any]:
-    """The settings that the training recorded, and what of them differs from the plain row's under the same budget."""
-    recorded = flatten(result.run.config.model_dump())
-    plain = flatten(params.run(str(number.plain), result.budget, result.seed).model_dump())
-    changed = {
-        name: {"value": recorded.get(name), "plain": plain.get(name)}
-        for name in recorded.keys() | plain.keys()
-        if recorded.get(name) != plain.get(name)
+def _spec(result: Evaluation, history: History) -> dict[str, Any]:
+    """The file that says what the cell is, and the last commit that changed it."""
+    reference = result.run.provenance.spec
+    commit, date = history.last_commit(reference.path) or (None, None)
+    file = Path(reference.path)
+    return {
+        "path": reference.path,
+        "md5": reference.md5,
+        "here": file.is_file(),
+        "last_commit": commit,
+        "date": date,
+        "fingerprint": {"train": result.run.provenance.code.sha256, "evaluate": result.provenance.code.sha256},
+        "scheme": result.run.provenance.code.scheme,
+        "modules": {"train": len(result.run.provenance.code.modules), "evaluate": len(result.provenance.code.modules)},
     }
-    return {"settings": recorded, "plain": str(number.plain), "differs": dict(sorted(changed.items()))}
 
 
-def _assumptions(evidence: Evidence, number: Place, result: Result) -> list[dict[str, Any]]:
-    """The assumptions that the number's row rests on; an alternative's are those of its study's base."""
+def _configuration(params: Params, number: Place, result: Evaluation) -> dict[str, Any]:
+    """The settings that the training recorded, and what of them differs from the plain row's under the same budget."""
+    recorded = flatten(result.run.config.model_dump(mode="json"))
+    plain = flatten(params.run(str(number.plain), result.budget, result.seed).model_dump(mode="json"))
+    changed = {
+        name: {"value": recorded.get(name), "plain": plain.get(name)} for name in changed_settings(recorded, plain)
+    }
+    return {"settings": recorded, "plain": str(number.plain), "differs": changed}
+
+
+def _assumptions(evidence: Evidence, number: Place) -> list[dict[str, Any]]:
+    """The assumptions that the number's row rests on; an alternative's are those of the cell it is held against."""
     params = evidence.params
     own, run = _settings(params, number, evidence.budget_name)
-    study = params.studies.get(number.table)
-    base = params.find(str(number.plain))[1] if study else params.find(str(number.key))[1]
-    row = evidence.place(number.plain.dataset, number.plain.name)[1] if study else number.row
+    study, is_alternative = params.studies.get(number.table), number.key.section == "alternatives"
+    base = params.find(str(number.plain if is_alternative else number.key))[1]
+    row = evidence.place(number.plain.dataset, number.plain.name)[1] if study else number.printed
+    changed = changed_settings(base.model_dump(), params.find(str(number.key))[1].model_dump())
     found = []
     for assumption in params.assumptions:
         if assumption.applies.to(number.key.dataset, base, row):
-            tried = study is not None and study.assumption == assumption.id
+            tried = study.assumption == assumption.id if study else bool(set(changed) & set(assumption.decides))
             found.append(
                 {
                     **assumption.model_dump(include={"id", "point", "assumption", "reason", "change"}),
-                    "settings": {name: run[name] for name in assumption.decides},
-                    "replaced_by_budget": [name for name in assumption.decides if own[name] != run[name]],
-                    "tried_otherwise": difference(base, params.find(str(number.key))[1]) if tried else [],
+                    "settings": {name: run[name] for name in assumption.decides if name in run},
+                    "replaced_by_budget": [name for name in assumption.decides if own.get(name) != run.get(name)],
+                    "tried_otherwise": changed if tried and is_alternative else [],
                     "studies": [name for name, other in params.studies.items() if other.assumption == assumption.id],
                 }
             )
@@ -147,51 +218,52 @@ def _link(link: Link) -> dict[str, Any]:
     }
 
 
-def _code(made: Made, history: History) -> dict[str, Any]:
+def _code(made: Provenance, history: History) -> dict[str, Any]:
     """The commit, and whether it is here and holds the recorded sources."""
-    files: dict[str, str] = {}
-    for path, found in made.code.items():
-        files |= by_file(path, found.model_dump())
-    differing = history.differing(made.git.commit, files)
+    differing = history.differing(made.git.commit, made.sources)
     return {
         "commit": made.git.commit,
         "dirty": made.git.dirty,
         "changed": made.git.changed,
-        "code_sha256": made.code_sha256,
-        "sources": len(files),
+        "difference_is_recorded": made.git.difference is not None,
+        "fingerprint": made.code.sha256,
+        "sources": len(made.sources),
         "commit_is_here": differing is not None,
         "differs_from_commit": differing,
     }
 
 
-def _machine(made: Made) -> dict[str, Any]:
-    return {
-        **made.environment.model_dump(),
-        "device": made.device,
-        "precision": made.precision,
-        "threads": made.threads,
-    }
+def _machine(environment: Environment, numerics: NumericsRecord) -> dict[str, Any]:
+    return environment.model_dump(mode="json") | numerics.model_dump(mode="json", exclude={"backend"})
 
 
-def _mlflow(number: Place, result: Result) -> dict[str, Any] | None:
-    if not (result.mlflow_run and result.run.mlflow):
+def _machines(run: TrainingRun) -> list[dict[str, Any]]:
+    """The machines of a training that was resumed on another, each with its epochs; none where it was one."""
+    found = []
+    for index, machine in enumerate(run.machines if len(run.machines) > 1 else []):
+        epochs = [number for number, epoch in enumerate(run.times.epochs, 1) if epoch.machine == index]
+        found.append({"epochs": epochs, "processor": machine.processor, "platform": machine.platform})
+    return found
+
+
+def _mlflow(number: Place, result: Evaluation) -> dict[str, Any] | None:
+    if result.run.mlflow is None:
         return None
-    return {"run_id": result.mlflow_run, "experiment": result.run.mlflow.experiment, "run": number.row}
+    return {"run_id": result.run.mlflow.run_id, "experiment": result.run.mlflow.experiment, "run": number.row}
 
 
-def _reproduce(params: Params, result: Result, lock: Lock) -> dict[str, Any]:
+def _reproduce(params: Params, number: Place, result: Evaluation, lock: Lock) -> dict[str, Any]:
     """The commands that make this number again: with DVC, and without."""
-    stages = result.stages
-    entries = [lock.entry(stage) for stage in (stages.train, stages.evaluate)]
+    entries = [lock.entry(stage) for stage in (result.run.stage, result.stage)]
     needed = []
     if params.budget != result.budget:
         needed.append(f"budget: {result.budget}")
-    if result.seed not in params.seeds:
+    if result.seed not in params.seeds_of(number.key):
         needed.append(f"seeds: [{result.seed}]")
     return {
-        "checkout": f"git checkout {result.run.git.commit}",
+        "checkout": f"git checkout {result.run.provenance.git.commit}",
         "params": needed,
-        "dvc": f"dvc repro {stages.evaluate}",
+        "dvc": f"dvc repro {result.stage}",
         "plain": [" ".join(entry.cmd.split()) for entry in entries if entry],
     }
 
@@ -199,8 +271,9 @@ def _reproduce(params: Params, result: Result, lock: Lock) -> dict[str, Any]:
 def _notes(params: Params, number: Place, chain: Chain, found: dict[str, Any]) -> list[str]:
     """What does not hold together, or cannot be looked up here."""
     result, notes = chain.result, []
-    if changed := changed_settings(result.run.config, params.run(str(number.key), result.budget, result.seed)):
+    if changed := settings_then_and_now(result.run.config, params.run(str(number.key), result.budget, result.seed)):
         notes.append(f"trained with {changed[0]}; params.yaml says now {changed[1]}: dvc repro would train it anew")
+    notes += _of_the_spec(result)
     for link in chain.links:
         notes += [
             f"{link.name} {link.path or ''}: {record} has {record.hash}, not {link.hash}" for record in link.disagreeing
@@ -210,14 +283,37 @@ def _notes(params: Params, number: Place, chain: Chain, found: dict[str, Any]) -
         if link.hash and link.found() != link.hash:
             notes.append(f"{link.path} has md5 {link.found()}, not {link.hash} as dvc.lock says")
     for step, code in found["code"].items():
-        if not code["commit_is_here"]:
-            notes.append(f"commit {code['commit']} of the {step} is not in this clone (git fetch, or its fork)")
-        elif not code["dirty"] and code["differs_from_commit"]:
-            notes.append(f"commit of the {step} does not hold the recorded {', '.join(code['differs_from_commit'])}")
-        if code["dirty"]:
-            notes.append(
-                f"{step} with uncommitted changes in {', '.join(code['changed'])}: the commit is not all of it"
-            )
-    if result.run.run_by == "hand":
+        notes += _of_the_commit(step, code, result.run.provenance.spec.path)
+    if result.run.provenance.run_by == "hand":
         notes.append("trained by hand, not by DVC")
+    return notes
+
+
+def _of_the_spec(result: Evaluation) -> list[str]:
+    """Whether the spec that lies there is still the one of the training, in its code."""
+    file = Path(result.run.provenance.spec.path)
+    if not file.is_file():
+        return [f"{file} is not here (git checkout, or dvc repro resolve@{result.budget})"]
+    code = Spec.read(file, f"dvc repro resolve@{result.budget}").code
+    found = {"trained": (result.run.provenance.code.sha256, code.train)}
+    found["tested"] = (result.provenance.code.sha256, code.evaluate)
+    return [
+        f"{how} by code of the fingerprint {then[:12]}; {file} has {now[:12]}: dvc repro would do it anew"
+        for how, (then, now) in found.items()
+        if then != now
+    ]
+
+
+def _of_the_commit(step: str, code: dict[str, Any], spec: str) -> list[str]:
+    """A spec that was not committed yet says nothing: it is made from the commit, which `verify` does once more."""
+    changed = [path for path in code["changed"] if path != spec]
+    differing = [path for path in code["differs_from_commit"] or () if path not in code["changed"]]
+    if not code["commit_is_here"]:
+        return [f"commit {code['commit']} of the {step} is not in this clone (git fetch, or its fork)"]
+    notes = []
+    if differing:
+        notes.append(f"commit of the {step} does not hold the recorded {', '.join(differing)}")
+    if changed:
+        kept = "; the record holds the difference" if code["difference_is_recorded"] else ""
+        notes.append(f"{step} with uncommitted changes in {', '.join(changed)}: the commit is not all of it{kept}")
     return notes

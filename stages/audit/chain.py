@@ -9,7 +9,8 @@ down. So a chain can be
     proved      hash the thing at link.path again (`link.found()` where it is here) and compare with link.hash
 
 Nothing here needs data or weights: on a fresh clone `found()` is None for what is not there. A link whose `path` is
-None is a value (parameters), found in the records alone. No torch, no pandas: building one takes milliseconds.
+None is a value (settings, a fingerprint), found in the records alone. No torch, no pandas: building one takes
+milliseconds.
 """
 
 from dataclasses import dataclass, field
@@ -17,18 +18,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 from stages.audit.lock import Lock
+from stages.core.errors import CorruptFileError
 from stages.core.filenames import DESCRIPTION, HISTORY, RECORD, WEIGHTS
-from stages.core.files import digest, file_hash, json_hash, read_json
-from stages.records.provenance import folder_md5, hash_dependency
-from stages.report.origins import Dependency, Made
-from stages.report.results import Result, parse_result
+from stages.core.files import digest, file_hash, json_hash
+from stages.records.evaluation import Evaluation, logits_path
+from stages.records.fingerprint import Kind
+from stages.records.provenance import Dependency, Provenance, folder_md5, hash_dependency
 
 Step = Literal["raw data", "arrays", "training", "weights", "evaluation", "predictions", "number", "table"]
 Algorithm = Literal["md5", "sha256"]
 
 
 @dataclass(frozen=True)
-class Recorded:
+class Witness:
     """One place where a hash is written down: the key in a file. `hash` is None where the place says nothing."""
 
     file: str
@@ -51,7 +53,7 @@ class Link:
     name: str
     path: str | None
     algorithm: Algorithm
-    records: tuple[Recorded, ...]
+    records: tuple[Witness, ...]
     files: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -60,12 +62,12 @@ class Link:
         return next((record.hash for record in self.records if record.hash), None)
 
     @property
-    def disagreeing(self) -> list[Recorded]:
+    def disagreeing(self) -> list[Witness]:
         """The records that have another hash than the first."""
         return [record for record in self.records if record.hash and record.hash != self.hash]
 
     @property
-    def missing(self) -> list[Recorded]:
+    def missing(self) -> list[Witness]:
         """The records that have no hash."""
         return [record for record in self.records if not record.hash]
 
@@ -74,24 +76,26 @@ class Link:
         if self.path is None or not Path(self.path).exists():
             return None
         if self.algorithm == "md5":
-            return hash_dependency(Path(self.path))["md5"]
+            return hash_dependency(Path(self.path)).md5
         return file_hash(self.path, self.algorithm)
 
 
 @dataclass(frozen=True)
 class Chain:
-    """A result, as checked and as raw JSON, and the links behind it from the raw data to the tables."""
+    """A result, and the links behind it from the raw data to the tables."""
 
-    result: Result
-    document: dict[str, Any]
+    result: Evaluation
     links: tuple[Link, ...]
 
     @classmethod
     def of(cls, path: Path, stage: str, lock: Lock) -> "Chain":
         """The chain of the result that the DVC stage `stage` wrote to `path`. Raises a StageError."""
-        result = parse_result(path, stage)
-        document = read_json(path, f"dvc repro {stage}")
-        return cls(result, document, tuple(_Links(path.as_posix(), result, document, lock).all()))
+        result = Evaluation.read(path, f"dvc repro {stage}")
+        try:
+            return cls(result, tuple(_Links(path.as_posix(), result, lock).all()))
+        except KeyError as error:
+            found = f"no one input with {error.args[0]}"
+            raise CorruptFileError(path, found, "the inputs that dvc.yaml names, in both provenances") from None
 
     def step(self, name: Step) -> list[Link]:
         """The links of one step."""
@@ -103,17 +107,18 @@ class _Links:
     """Makes the links. `file` is the result's path; every key is named as it stands in the file."""
 
     file: str
-    result: Result
-    document: dict[str, Any]
+    result: Evaluation
     lock: Lock
 
     def all(self) -> list[Link]:
+        settings = self.result.run.config.model_dump(mode="json", exclude={"seed"})
         return [
             *self.raw(),
             *self.arrays(),
-            *self.made_of("training", self.result.run, "run", self.result.stages.train),
+            self.settings(settings),
+            *self.made_of("training", "train", self.result.run.provenance, "run.provenance", self.result.run.stage),
             *self.weights(),
-            *self.made_of("evaluation", self.result.evaluated, "evaluated", self.result.stages.evaluate),
+            *self.made_of("evaluation", "evaluate", self.result.provenance, "provenance", self.result.stage),
             *self.predictions(),
             *self.number(),
             *self.tables(),
@@ -135,60 +140,69 @@ class _Links:
 
     def arrays(self) -> list[Link]:
         """Training arrays, test arrays, and the description of both."""
-        run, evaluated, stages = self.result.run, self.result.evaluated, self.result.stages
+        run, stage = self.result.run, self.result.stage
         path, train = run.training_arrays
-        yielded = [self.folder("arrays", "training arrays", path, train, "run", stages.train)]
-        path, description = evaluated.description
+        links = [self.folder("arrays", "training arrays", path, train, "run.provenance", run.stage)]
+        path, description = self.result.description
+        in_folder = (train.files or {}).get(DESCRIPTION)
         records = (
-            self.said(f"evaluated.deps.{path}", description.md5),
-            self.said(f"run.deps.{run.training_arrays[0]}.files.{DESCRIPTION}", (train.files or {}).get(DESCRIPTION)),
-            self.said("run.data", json_hash(self.document["run"]["data"], "md5")),
-            self.locked(stages.evaluate, "deps", path),
+            self.said(f"provenance.inputs.{path}", description.md5),
+            self.said(f"run.provenance.inputs.{run.training_arrays[0]}.files.{DESCRIPTION}", in_folder),
+            self.said("run.data", run.data.md5()),
+            self.locked(stage, "deps", path),
         )
-        yielded.append(Link("arrays", "description", path, "md5", records))
-        path, test = evaluated.test_arrays
-        return [*yielded, self.folder("arrays", "test arrays", path, test, "evaluated", stages.evaluate)]
+        links.append(Link("arrays", "description", path, "md5", records))
+        path, test = self.result.test_arrays
+        return [*links, self.folder("arrays", "test arrays", path, test, "provenance", stage)]
 
     def folder(self, step: Step, name: str, path: str, found: Dependency, where: str, reader: str) -> Link:
         """A folder that one stage made and another read."""
         records = (
-            self.said(f"{where}.deps.{path}", found.md5),
-            self.said(f"{where}.deps.{path}.files", folder_md5(found.files or {})),
+            self.said(f"{where}.inputs.{path}", found.md5),
+            self.said(f"{where}.inputs.{path}.files", folder_md5(found.files or {})),
             self.locked(self.lock.producer(path), "outs", path),
             self.locked(reader, "deps", path),
         )
         return Link(step, name, path, "md5", records, found.files or {})
 
-    def made_of(self, step: Step, made: Made, where: str, stage: str) -> list[Link]:
-        """The code and the parameters of a training or an evaluation."""
-        links = []
-        for path, found in made.code.items():
-            records = [self.said(f"{where}.deps.{path}", found.md5)]
-            if found.files is not None:
-                records.append(self.said(f"{where}.deps.{path}.files", folder_md5(found.files)))
-            records.append(self.locked(stage, "deps", path))
-            links.append(Link(step, "code", path, "md5", tuple(records), found.files or {}))
-        entry = self.lock.entry(stage)
-        locked = entry.params if entry else None
-        in_lock = Recorded(self.lock.path.as_posix(), f"{stage}.params", digest(locked) if locked else None)
-        records = [self.said(f"{where}.params", made.params_sha256), in_lock]
-        return [*links, Link(step, "parameters", None, "sha256", tuple(records))]
+    def settings(self, settings: dict[str, Any]) -> Link:
+        """The settings of the training: those of its record, and those that DVC took from the spec."""
+        run = self.result.run
+        locked = self.lock.param(run.stage, run.provenance.spec.path, "settings")
+        key = f"{run.stage}.params.{run.provenance.spec.path}.settings"
+        in_lock = Witness(self.lock.path.as_posix(), key, digest(locked) if locked else None)
+        return Link("training", "settings", None, "sha256", (self.said("run.config", digest(settings)), in_lock))
+
+    def made_of(self, step: Step, kind: Kind, made: Provenance, where: str, stage: str) -> list[Link]:
+        """The code of a training or an evaluation: its spec, and the fingerprint that the spec gives."""
+        locked = self.lock.param(stage, made.spec.path, f"code.{kind}")
+        key = f"{stage}.params.{made.spec.path}.code.{kind}"
+        whole = digest({"scheme": made.code.scheme, "modules": made.code.modules})
+        records = (
+            self.said(f"{where}.code.sha256", made.code.sha256),
+            self.said(f"{where}.code.modules", whole),
+            Witness(self.lock.path.as_posix(), key, locked if isinstance(locked, str) else None),
+        )
+        spec = self.said(f"{where}.spec.md5", made.spec.md5)
+        return [
+            Link(step, "spec", made.spec.path, "md5", (spec,)),
+            Link(step, "code", None, "sha256", records, made.code.modules),
+        ]
 
     def weights(self) -> list[Link]:
         """The run's folder and the files in it, whose md5 the evaluation took and whose sha256 the training did."""
-        path, run = self.result.evaluated.run_folder
-        folder = self.folder("weights", "run", path, run, "evaluated", self.result.stages.evaluate)
+        path, run = self.result.run_folder
+        folder = self.folder("weights", "run", path, run, "provenance", self.result.stage)
         of_training = self.result.run.sha256
+        epochs = [epoch.model_dump(mode="json") for epoch in self.result.history]
 
-        def md5(name: str) -> Recorded:
-            return self.said(f"evaluated.deps.{path}.files.{name}", (run.files or {})[name])
+        def md5(name: str) -> Witness:
+            return self.said(f"provenance.inputs.{path}.files.{name}", (run.files or {})[name])
 
-        def content(key: str, algorithm: Algorithm) -> Recorded:
-            return self.said(key, json_hash(self.document[key], algorithm))
-
-        record = (md5(RECORD), content("run", "md5"))
-        history = (md5(HISTORY), content("history", "md5"))
-        history_256 = (self.said(f"run.sha256.{HISTORY}", of_training.history), content("history", "sha256"))
+        record = (md5(RECORD), self.said("run", self.result.run.md5()))
+        history = (md5(HISTORY), self.said("history", json_hash(epochs)))
+        sha256 = self.said("history", json_hash(epochs, "sha256"))
+        history_256 = (self.said(f"run.sha256.{HISTORY}", of_training.history), sha256)
         weights_256 = (self.said(f"run.sha256.{WEIGHTS}", of_training.weights),)
         return [
             folder,
@@ -200,25 +214,27 @@ class _Links:
         ]
 
     def predictions(self) -> list[Link]:
-        """The folder of the predictions, which dvc.lock alone names, and the arrays in it."""
-        stage, sha256 = self.result.stages.evaluate, self.result.sha256
-        folder = self.prediction_folder(stage)
-        links = []
+        """The logits beside the result, the labels, and the folder of the predictions, which dvc.lock alone names."""
+        stage, sha256 = self.result.stage, self.result.sha256
+        logits = logits_path(Path(self.file)).as_posix()
+        folder = self.prediction_folder(stage, logits)
+        links = [
+            Link("predictions", "logits", logits, "sha256", (self.said("sha256.logits.npy", sha256.logits),)),
+            Link("predictions", "logits", logits, "md5", (self.locked(stage, "outs", logits),)),
+        ]
         if folder:
             links.append(Link("predictions", "predictions", folder, "md5", (self.locked(stage, "outs", folder),)))
-        for name, value in (("logits", sha256.logits), ("labels", sha256.labels)):
-            path = f"{folder}/{name}.npy" if folder else None
-            links.append(Link("predictions", name, path, "sha256", (self.said(f"sha256.{name}.npy", value),)))
-        return links
+        path = f"{folder}/labels.npy" if folder else None
+        return [*links, Link("predictions", "labels", path, "sha256", (self.said("sha256.labels.npy", sha256.labels),))]
 
-    def prediction_folder(self, stage: str) -> str | None:
-        """The output of an evaluation that is not the result itself."""
-        others = [path for path in self.lock.outputs(stage) if path != self.file]
+    def prediction_folder(self, stage: str, logits: str) -> str | None:
+        """The output of an evaluation that is neither the result itself nor its logits."""
+        others = [path for path in self.lock.outputs(stage) if path not in (self.file, logits)]
         return others[0] if len(others) == 1 else None
 
     def number(self) -> list[Link]:
         """The result file, by what DVC recorded of it."""
-        locked = self.locked(self.result.stages.evaluate, "outs", self.file)
+        locked = self.locked(self.result.stage, "outs", self.file)
         return [Link("number", "result", self.file, "md5", (locked,))]
 
     def tables(self) -> list[Link]:
@@ -232,11 +248,11 @@ class _Links:
             links.append(Link("table", Path(path).name, path, "md5", (self.locked(maker, "outs", path),)))
         return links
 
-    def said(self, key: str, value: str | None) -> Recorded:
+    def said(self, key: str, value: str | None) -> Witness:
         """What the result says."""
-        return Recorded(self.file, key, value)
+        return Witness(self.file, key, value)
 
-    def locked(self, stage: str | None, kind: Literal["deps", "outs"], path: str) -> Recorded:
+    def locked(self, stage: str | None, kind: Literal["deps", "outs"], path: str) -> Witness:
         """What dvc.lock says of a stage's input or output."""
         key = f"{stage or 'no stage'}.{kind}.{path}"
-        return Recorded(self.lock.path.as_posix(), key, self.lock.md5(stage, kind, path))
+        return Witness(self.lock.path.as_posix(), key, self.lock.md5(stage, kind, path))

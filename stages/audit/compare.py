@@ -25,7 +25,7 @@ _LONG, _SHOWN, _BEFORE = 160, 120, 40  # characters: of a line that is cut; what
 _SAID_BY = "as the results have it"
 
 
-class Printed:
+class PageFindings:
     """What does not hold of the pages: of each number's own rows and lines, and of the rest of them."""
 
     def __init__(self, numbers: Sequence[Number]) -> None:
@@ -49,7 +49,7 @@ class Page(NamedTuple):
     table: str | None
 
 
-def compare(page: Page, found: str, printed: Printed) -> None:
+def compare(page: Page, found: str, printed: PageFindings) -> None:
     """Compare the whole of a page."""
     if found == page.expected:
         return
@@ -68,13 +68,18 @@ def compare(page: Page, found: str, printed: Printed) -> None:
         printed.add([], rest[0]._replace(expected=rest[0].expected + more))
 
 
-def compare_rows(page: Page, found: str, printed: Printed) -> bool:
-    """Compare the rows of a CSV file that the results give; it may have others beside them. Whether any differs."""
+def compare_rows(page: Page, found: str, printed: PageFindings, skip: Sequence[Number] = ()) -> bool:
+    """Compare the rows of a CSV file that the results give; it may have others beside them. Whether any differs.
+
+    Rows of the numbers to `skip` are left out.
+    """
     theirs, ours = _rows(page.expected), _rows(found)
     differs = False
     for key, row in theirs.items():
         table, label, seed = key
         owners = numbers_of(printed.numbers, table or page.table, label, seed)
+        if set(owners) & set(skip):
+            continue
         where = ", ".join(filter(None, [str(page.path), table, label, f"seed {seed}" if seed else None]))
         gone = [broken(where, "no such row", f"one, {_SAID_BY}")]
         findings = differences(where, ours[key], row, _SAID_BY) if key in ours else gone
@@ -83,7 +88,7 @@ def compare_rows(page: Page, found: str, printed: Printed) -> bool:
     return differs
 
 
-def _compare_numbers(page: Page, found: str, printed: Printed) -> bool:
+def _compare_numbers(page: Page, found: str, printed: PageFindings) -> bool:
     """Compare the entries of the ledger's numbers. Whether any differs."""
     try:
         ours, theirs = (_entries(json.loads(text)) for text in (found, page.expected))
@@ -106,14 +111,14 @@ def _entries(ledger: Any) -> dict[tuple[str, str], Any]:
     }
 
 
-def compare_lines(page: Page, found: str, printed: Printed) -> None:
-    """Compare those lines of a page that are about a number; it may have others between them."""
+def compare_lines(page: Page, found: str, printed: PageFindings, skip: Sequence[Number] = ()) -> None:
+    """Compare those lines of a page that are about a number, none of those to `skip`; it may have others between."""
     there = set(found.splitlines())
     section = page.table
     for line in page.expected.splitlines():
         section = _section(line) or section
         owners = owners_of(line, section, printed.numbers)
-        if owners and line not in there:
+        if owners and line not in there and not set(owners) & set(skip):
             printed.add(owners, broken(page.path, "no such line", f"{line!r}, {_SAID_BY}"))
 
 
@@ -127,8 +132,8 @@ def numbers_of(numbers: Sequence[Number], table: str | None, row: str | None, se
 def owners_of(line: str, section: str | None, numbers: Sequence[Number]) -> list[Number]:
     """The numbers that a line is about."""
     for number in numbers:
-        stage = rf"evaluate-{number.key.stage_suffix}@[a-z0-9_-]+?-{re.escape(number.key.name)}-{number.seed}\b"
-        if re.search(stage, line):
+        block = rf"evaluate(?:-study|-more)?-{number.key.dataset}"
+        if re.search(rf"{block}@[a-z0-9_-]+?-{re.escape(number.key.name)}-{number.seed}\b", line):
             return [number]
     label = line.removeprefix("| ").partition(" | ")[0] if line.startswith("| ") else None
     return [number for number in numbers if number.table == section and escape(number.row) == label]

@@ -12,7 +12,8 @@ from rocrate.rocrate import ROCrate
 
 from stages.audit.actions import Actions, Entity, actions, reference
 from stages.core.errors import CorruptFileError, MissingFileError
-from stages.core.files import file_hash, read_json
+from stages.core.files import file_hash
+from stages.records.evaluation import logits_path
 from stages.report.evidence import Evidence
 from stages.report.paper import PAPER_FOLDER
 from stages.report.results import result_path
@@ -26,6 +27,7 @@ _PROJECT = Path("pyproject.toml")
 _LICENSES = ("LICENSE", "LICENSE.md", "LICENSE.txt", "COPYING")
 _FORMATS = {
     ".json": "application/json",
+    ".npy": "application/octet-stream",
     ".csv": "text/csv",
     ".md": "text/markdown",
     ".html": "text/html",
@@ -35,7 +37,7 @@ _FORMATS = {
 }
 
 
-class Told(NamedTuple):
+class Run(NamedTuple):
     """A result's file, and the actions that made it."""
 
     file: Path
@@ -48,25 +50,29 @@ def results_crate(evidence: Evidence, reports: Path) -> ROCrate:
     Raises MissingFileError where a file that explains the results is missing, CorruptFileError for a result that does
     not say where it comes from.
     """
-    told = list(_told(evidence, reports / "cells"))
+    runs = list(_runs(evidence, reports / "cells"))
+    if not runs:
+        raise MissingFileError(reports / "cells", f"dvc repro, with budget {evidence.budget_name}")
     crate = ROCrate(version=_VERSION)
     crate.metadata.extra_contexts.append(_TERMS)
-    files = _files(reports, [one.file for one in told])
+    files = _files(reports, [file for one in runs for file in (one.file, logits_path(one.file))])
     sources = _table_sources(evidence, reports)
     for path in files:
         crate.add_file(path, path.as_posix(), properties=_properties(path) | _based_on(sources.get(path)))
-    for entity in _entities(told):
+    for entity in _entities(runs):
         crate.add_jsonld(dict(entity))
-    mentioned = [reference(action) for one in told for action in (one.actions.train, one.actions.evaluate)]
-    _describe(crate, evidence, told, mentioned)
+    mentioned = [reference(action) for one in runs for action in (one.actions.train, one.actions.evaluate)]
+    _describe(crate, evidence, runs, mentioned)
     return crate
 
 
-def _told(evidence: Evidence, cells: Path) -> Iterator[Told]:
+def _runs(evidence: Evidence, cells: Path) -> Iterator[Run]:
     for cell in evidence.cells.values():
         for result in cell.results:
             path = result_path(cells, cell.key, result.seed)
-            yield Told(path, actions(read_json(path, result.stages.evaluate), path.as_posix()))
+            if not logits_path(path).is_file():
+                raise MissingFileError(logits_path(path), f"git checkout, or dvc repro {result.stage}")
+            yield Run(path, actions(result, path))
 
 
 def _files(reports: Path, results: Sequence[Path]) -> list[Path]:
@@ -109,23 +115,23 @@ def _properties(path: Path) -> dict[str, Any]:
     }
 
 
-def _entities(told: Iterable[Told]) -> list[Entity]:
+def _entities(runs: Iterable[Run]) -> list[Entity]:
     """The entities of all actions, each once."""
     found: dict[str, Entity] = {}
-    for one in told:
+    for one in runs:
         for entity in one.actions.entities:
             if found.setdefault(entity["@id"], entity) != entity:
                 raise CorruptFileError(one.file, f"another {entity['@id']}", "the one of the results before")
     return list(found.values())
 
 
-def _describe(crate: ROCrate, evidence: Evidence, told: Sequence[Told], mentioned: list[Entity]) -> None:
+def _describe(crate: ROCrate, evidence: Evidence, runs: Sequence[Run], mentioned: list[Entity]) -> None:
     project = _project()
     about = f"{project['description']}. Budget {evidence.budget_name}: {evidence.budget.caption}."
     root = crate.root_dataset
     root["name"] = f"{project['name']}: results of the budget {evidence.budget_name}"
     root["description"] = about
-    root["datePublished"] = max(action["endTime"] for one in told for action in one.actions[:2])
+    root["datePublished"] = max(action["endTime"] for one in runs for action in one.actions[:2])
     root["license"] = _license(crate)
     root["conformsTo"] = {"@id": PROCESS}
     root["mentions"] = mentioned
@@ -135,7 +141,7 @@ def _describe(crate: ROCrate, evidence: Evidence, told: Sequence[Told], mentione
 def _project() -> dict[str, Any]:
     if not _PROJECT.is_file():
         raise MissingFileError(_PROJECT, "git (git checkout)")
-    return tomllib.loads(_PROJECT.read_text())["project"]
+    return tomllib.loads(_PROJECT.read_text(encoding="utf-8"))["project"]
 
 
 def _license(crate: ROCrate) -> Mapping[str, Any]:

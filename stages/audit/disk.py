@@ -8,10 +8,10 @@ import hashlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from stages.core.errors import StageError
-from stages.records.provenance import hash_dependency
+from stages.records.provenance import Dependency, hash_dependency
 
 _CHUNK = 1 << 20  # bytes read at a time
 
@@ -37,11 +37,11 @@ class Disk:
             self._files[path] = _hashes(path)
         return self._files[path]
 
-    def tree(self, path: Path) -> dict[str, Any] | None:
+    def tree(self, path: Path) -> Dependency | None:
         """A file's or folder's hashes as DVC takes them, see `provenance.hash_dependency`; None when it is not here."""
         return hash_dependency(path, lambda file: self._known(file).md5) if path.exists() else None
 
-    def warm(self, paths: Iterable[Path]) -> None:
+    def prefetch(self, paths: Iterable[Path]) -> None:
         """Hash files and the files of folders, several at a time: hashing leaves the interpreter to the others."""
         files = {
             file

@@ -38,7 +38,7 @@ def main(words: tuple[str, ...], budget: str | None, seed: int | None, as_json: 
         from stages.report.paper import PAPER_FOLDER, read_paper
 
     evidence = Evidence(params, budget or params.budget, {}, read_paper(PAPER_FOLDER))
-    stages = Stages(evidence.budget_name)
+    stages = Stages(evidence.budget_name, params)
     found = of_value(evidence, words[0], stages) if len(words) == 1 and is_value(words[0]) else {}
     if len(found) > 1:
         listed = [{"table": number.table, "row": number.row, "printed": whose} for number, whose in found.items()]

@@ -1,31 +1,36 @@
-"""What git has of a commit: the md5 of its files, to hold recorded sources against."""
+"""What git has of a commit: sources, params.yaml and specs, to hold records against."""
 
 import hashlib
+import os
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from pathlib import Path
 
-from ruamel.yaml import YAML
+from stages.records.provenance import Dependency, folder_md5
 
-from stages.config.params import PARAMS_FILE
-from stages.records.provenance import folder_md5
+_SOURCES = "stages/"
+_NEWEST = 200  # commits of a path that are looked through
 
 
 class History:
     """Reads objects, not the working tree; everything once."""
 
     def __init__(self) -> None:
+        self.blobs = cache(self._blobs)
         self.files = cache(self._files)
-        self.params = cache(self._params)
+        self.content = cache(self._content)
+        self.patched = cache(self._patched)
+        self.commit_with = cache(self._commit_with)
 
-    def tree(self, commit: str, path: str) -> dict[str, Any] | None:
-        """A file's or folder's hashes in a commit, as `provenance.hash_dependency` has them; None when it has none."""
+    def tree(self, commit: str, path: str) -> Dependency | None:
+        """Hashes of a file or folder under stages/ in a commit, as DVC takes them; None when it has none."""
         known = self.files(commit) or {}
         if path in known:
-            return {"md5": known[path]}
+            return Dependency(md5=known[path])
         files = {name.removeprefix(f"{path}/"): md5 for name, md5 in known.items() if name.startswith(f"{path}/")}
-        return {"md5": folder_md5(files), "files": files} if files else None
+        return Dependency(md5=folder_md5(files), files=files) if files else None
 
     def differing(self, commit: str, files: Mapping[str, str]) -> list[str] | None:
         """Which of these files under stages/, with their md5, a commit has otherwise or not at all; None without it."""
@@ -34,37 +39,76 @@ class History:
 
     def committed(self, path: str) -> bytes | None:
         """A file's content in the commit that is checked out; None without one, or without git."""
-        return _git("cat-file", "blob", f"HEAD:./{path}")
+        return self.content("HEAD", path)
+
+    def last_commit(self, path: str) -> tuple[str, str] | None:
+        """The last commit that changed a file, and its date; None when none did."""
+        found = _git("log", "-1", "--format=%H %cI", "--", path)
+        commit, _, date = (found or b"").decode().strip().partition(" ")
+        return (commit, date) if commit else None
 
     def _files(self, commit: str) -> dict[str, str] | None:
         """The md5 of every file under stages/ of a commit; None when git, or its history here, does not have it."""
-        listing = _git("ls-tree", "-r", "-z", f"{commit}^{{commit}}", "stages/")
+        blobs = self.blobs(commit)
+        return None if blobs is None else {path: md5_of(blob) for path, blob in blobs.items()}
+
+    def _blobs(self, commit: str) -> dict[str, bytes] | None:
+        """Every file under stages/ of a commit; None when git, or its history here, does not have it."""
+        listing = _git("ls-tree", "-r", "-z", f"{commit}^{{commit}}", _SOURCES)
         if listing is None:
             return None
         entries = [entry.split("\t") for entry in listing.decode().split("\0") if entry]
-        names = [name for _, name in entries]
-        blobs = _blobs([about.split()[2] for about, _ in entries])
-        return None if blobs is None else {name: _md5(blob) for name, blob in zip(names, blobs, strict=True)}
+        contents = _contents([about.split()[2] for about, _ in entries])
+        return None if contents is None else dict(zip((name for _, name in entries), contents, strict=True))
 
-    def _params(self, commit: str) -> Any:
-        """params.yaml of a commit; None when it has none."""
-        content = _git("cat-file", "blob", f"{commit}:./{PARAMS_FILE}")
-        return None if content is None else YAML(typ="safe").load(content)
+    def _content(self, commit: str, path: str) -> bytes | None:
+        """A file of a commit; None when it has none."""
+        return _git("cat-file", "blob", f"{commit}:./{path}")
+
+    def _commit_with(self, path: str, md5: str) -> str | None:
+        """A commit, of the newest that changed a file or folder under stages/, in which it has this md5."""
+        for commit in (_git("log", f"-{_NEWEST}", "--format=%H", "--", path) or b"").decode().split():
+            found = self._tree_md5(commit, path)
+            if found == md5:
+                return commit
+        return None
+
+    def _tree_md5(self, commit: str, path: str) -> str | None:
+        if path.startswith(_SOURCES):
+            found = self.tree(commit, path)
+            return found.md5 if found else None
+        content = self.content(commit, path)
+        return None if content is None else md5_of(content)
+
+    def _patched(self, commit: str, changed: tuple[str, ...], difference: str) -> dict[str, bytes] | None:
+        """The `changed` files as they were with a recorded difference to a commit; None when that does not apply."""
+        with tempfile.TemporaryDirectory() as folder:
+            for path in changed:
+                content = self.content(commit, path)
+                if content is not None:
+                    file = Path(folder) / path
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    file.write_bytes(content)
+            patch = difference.encode()
+            if _git("apply", "--whitespace=nowarn", "-", stdin=patch, folder=folder) is None:
+                return None
+            files = {path: Path(folder) / path for path in changed}
+            return {path: file.read_bytes() for path, file in files.items() if file.is_file()}
 
 
-def by_file(path: str, tree: Mapping[str, Any] | None) -> dict[str, str]:
-    """The md5 of a file, or of each file of a folder, by its whole path; `tree` is as `hash_dependency` has it."""
+def by_file(path: str, tree: Dependency | None) -> dict[str, str]:
+    """The md5 of a file, or of each file of a folder, by its whole path."""
     if tree is None:
         return {}
-    files = tree.get("files")
-    return {path: tree["md5"]} if files is None else {f"{path}/{name}": md5 for name, md5 in files.items()}
+    return {path: tree.md5} if tree.files is None else {f"{path}/{name}": md5 for name, md5 in tree.files.items()}
 
 
-def _md5(content: bytes) -> str:
+def md5_of(content: bytes) -> str:
+    """md5 as DVC and the records have it."""
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
-def _blobs(ids: Sequence[str]) -> list[bytes] | None:
+def _contents(ids: Sequence[str]) -> list[bytes] | None:
     """The contents of blobs, by one process; None when one is not here, as in a partial clone without its remote."""
     output = _git("cat-file", "--batch", stdin="".join(f"{one}\n" for one in ids).encode())
     if output is None:
@@ -81,10 +125,21 @@ def _blobs(ids: Sequence[str]) -> list[bytes] | None:
     return contents
 
 
-def _git(*arguments: str, stdin: bytes | None = None) -> bytes | None:
-    """What git prints; None when it refuses, or is not installed: then there is no history here."""
+def _git(*arguments: str, stdin: bytes | None = None, folder: str | None = None) -> bytes | None:
+    """What git prints; None when it refuses, or is not installed: then there is no history here.
+
+    In a `folder` git works on plain files, even where a repository is around it.
+    """
+    variables = {**os.environ, "GIT_CEILING_DIRECTORIES": str(Path(folder).parent)} if folder else None
     try:
-        done = subprocess.run(["git", *arguments], input=stdin, capture_output=True, check=True)  # noqa: S603, S607
+        done = subprocess.run(  # noqa: S603
+            ["git", *arguments],  # noqa: S607
+            input=stdin,
+            capture_output=True,
+            check=True,
+            cwd=folder,
+            env=variables,
+        )
     except (FileNotFoundError, subprocess.CalledProcessError):
         return None
     return done.stdout

@@ -1,4 +1,4 @@
-"""`dvc.lock`, a stage at a time: the file has thousands of lines, and an answer needs a few stages of it."""
+"""What `dvc.lock` records of each stage."""
 
 import re
 from functools import cache
@@ -6,24 +6,22 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
 
-from stages.config.params import PARAMS_FILE
 from stages.core.errors import CorruptFileError, MissingFileError
 
 LOCK_FILE = Path("dvc.lock")
-_STAGE = re.compile(r"^  (?=\S)", re.MULTILINE)  # DVC writes a stage's name two spaces in, and all of it further in
-
-
+_WRITTEN = "what DVC writes (git checkout dvc.lock)"
 _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 
 class Entry(NamedTuple):
-    """What DVC recorded of a stage: its command, parameters by their dotted names, md5 by path."""
+    """What DVC recorded of a stage: its command, parameters by file and dotted name, md5 by path."""
 
     cmd: str
     deps: dict[str, str]
-    params: dict[str, Any]
+    params: dict[str, dict[str, Any]]
     outs: dict[str, str]
 
 
@@ -39,24 +37,28 @@ class Lock:
             raise MissingFileError(path, "git, or dvc repro (run from the top folder of the repository)")
         self.path = path
         text = path.read_bytes().decode(errors="replace") if path.is_file() else ""
-        self._blocks = self._split(text) if required or text.strip() else {}
+        self._stages: dict[str, Any] = _stages(path, text) if required or text.strip() else {}
         self.entry = cache(self._entry)
 
     @property
     def stages(self) -> list[str]:
         """The names of all stages."""
-        return list(self._blocks)
+        return list(self._stages)
 
     def producer(self, path: str) -> str | None:
         """The stage that has a path among its outputs; of several (one was renamed) the last that DVC recorded."""
-        line = f"    - path: {path}\n"
-        makers = [name for name, block in self._blocks.items() if line in block.partition("\n    outs:\n")[2] + "\n"]
+        makers = [name for name in self._stages if path in self.outputs(name)]
         return makers[-1] if makers else None
 
     def md5(self, stage: str | None, kind: str, path: str) -> str | None:
         """The md5 of a path among a stage's `deps` or `outs`; None when it is not recorded."""
         entry = self.entry(stage) if stage else None
         return {"deps": entry.deps, "outs": entry.outs}[kind].get(path) if entry else None
+
+    def param(self, stage: str, file: str, name: str) -> Any:
+        """A parameter of a stage by its file and dotted name; None when it is not recorded."""
+        entry = self.entry(stage)
+        return entry.params.get(file, {}).get(name) if entry else None
 
     def inputs(self, stage: str | None) -> list[str]:
         """The paths that a stage depends on, its sources aside."""
@@ -68,34 +70,32 @@ class Lock:
         entry = self.entry(stage)
         return list(entry.outs) if entry else []
 
-    def _split(self, text: str) -> dict[str, str]:
-        """The text of each stage by its name. A name that stands twice is refused, as by DVC."""
-        head, found, body = text.partition("\nstages:\n")
-        if not found or "schema: '2.0'" not in head:
-            raise CorruptFileError(self.path, "no stages of schema 2.0", "what DVC writes (git checkout dvc.lock)")
-        blocks: dict[str, str] = {}
-        for block in _STAGE.split(body)[1:]:
-            name = block.partition(":\n")[0].strip("'\"")
-            if name in blocks:
-                raise CorruptFileError(self.path, f"stage {name} stands twice", "every stage once")
-            blocks[name] = block
-        return blocks
-
     def _entry(self, name: str) -> Entry | None:
         """A stage's entry, or None when DVC has not recorded it. Raises CorruptFileError."""
-        if name not in self._blocks:
+        if name not in self._stages:
             return None
+        found = self._stages[name]
         try:
-            (found,) = YAML(typ="safe").load("  " + self._blocks[name]).values()
-        except (YAMLError, AttributeError, ValueError) as error:
-            said = " ".join(str(error).split())
-            raise CorruptFileError(self.path, f"stage {name} is not YAML ({said})", "what DVC writes") from error
-        try:
-            params = found.get("params", {}).get(str(PARAMS_FILE), {})
+            params = {file: dict(names) for file, names in found.get("params", {}).items()}
             deps, outs = (_hashes(found.get(kind, [])) for kind in ("deps", "outs"))
             return Entry(found["cmd"], deps, params, outs)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise CorruptFileError(self.path, f"stage {name} has another form ({error!r})", "what DVC writes") from None
+
+
+def _stages(path: Path, text: str) -> dict[str, Any]:
+    """Every stage by its name; one that stands twice is refused, as by DVC."""
+    try:
+        content = YAML(typ="safe").load(text)
+    except DuplicateKeyError as error:
+        where = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise CorruptFileError(path, f"a key stands twice{where}", "every stage once") from error
+    except YAMLError as error:
+        raise CorruptFileError(path, f"not YAML ({' '.join(str(error).split())})", _WRITTEN) from error
+    is_lock = isinstance(content, dict) and content.get("schema") == "2.0" and isinstance(content.get("stages"), dict)
+    if not is_lock:
+        raise CorruptFileError(path, "no stages of schema 2.0", _WRITTEN)
+    return content["stages"]
 
 
 def _hashes(items: list[dict[str, Any]]) -> dict[str, str]:

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple, TypeVar, get_args
 
-from stages.config.params import CellKey, Params, Table
+from stages.config.cells import CellKey
+from stages.config.params import Params
+from stages.config.schema import Table
 from stages.core.errors import ParamError
 from stages.report.places import Place, places
 
@@ -25,12 +27,13 @@ Printed = TypeVar("Printed", Place, Number)
 
 def planned(params: Params) -> list[Number]:
     """Every number that params.yaml asks for, by place and seed; each cell where it stands first."""
-    first = {place.key: place for place in reversed(places(params))}
+    found = places(params)
+    first = {place.key: place for place in reversed(found)}
     return [
         Number(place.table, place.row, place.key, seed)
-        for place in places(params)
+        for place in found
         if first[place.key] == place
-        for seed in params.seeds
+        for seed in params.seeds_of(place.key)
     ]
 
 

@@ -1,21 +1,24 @@
-"""The stages of dvc.yaml with the items of their matrix filled in: what runs, and where everything lies."""
+"""The stages of dvc.yaml, with `vars` and the items of their matrix filled in: what runs, and where everything lies."""
 
 import shlex
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from stages.config.params import CellKey, read_yaml
+from stages.config.params import CellKey, Params
+from stages.config.reading import PARAMS_FILE, read_yaml
 from stages.core.errors import StageError
-from stages.records.provenance import DVC_FILE
+
+DVC_FILE = Path("dvc.yaml")
 
 
 class Stage(NamedTuple):
-    """One stage, as dvc.yaml has it now."""
+    """One stage, as dvc.yaml has it now; `params` are the names of its parameters by the file that holds them."""
 
     name: str
     cmd: str
     deps: tuple[str, ...]
-    params: tuple[str, ...]
+    params: dict[str, tuple[str, ...]]
     outs: tuple[str, ...]
 
     def option(self, name: str) -> Path:
@@ -29,8 +32,8 @@ class Stage(NamedTuple):
 class Stages:
     """The stages of a budget, as dvc.yaml of the working directory has them now."""
 
-    def __init__(self, budget: str) -> None:
-        self.budget = budget
+    def __init__(self, budget: str, params: Params) -> None:
+        self.budget, self.params = budget, params
         self._templates = read_yaml(DVC_FILE)["stages"]
 
     def download(self, dataset: str) -> Stage:
@@ -40,6 +43,10 @@ class Stages:
     def preprocess(self, dataset: str) -> Stage:
         """The stage that makes a data set's arrays."""
         return self._stage("preprocess", budget=self.budget, dataset=dataset)
+
+    def resolve(self) -> Stage:
+        """The stage that writes the specs."""
+        return self._stage("resolve", budget=self.budget)
 
     def train(self, key: CellKey, seed: int) -> Stage:
         """The stage that trains a cell."""
@@ -62,7 +69,9 @@ class Stages:
         return self._stage("audit-paper")
 
     def _of_cell(self, kind: str, key: CellKey, seed: int) -> Stage:
-        return self._stage(f"{kind}-{key.stage_suffix}", budget=self.budget, cell=key.name, seed=str(seed))
+        """The stage of a cell and seed, in the block of dvc.yaml that plans it: tables, study or more seeds."""
+        block = self.params.stage(kind, key, self.budget, seed).partition("@")[0]
+        return self._stage(block, budget=self.budget, cell=key.name, seed=str(seed))
 
     def _stage(self, template: str, **item: str) -> Stage:
         """A stage, for the items of its matrix. Raises StageError when dvc.yaml has no such stage."""
@@ -70,17 +79,31 @@ class Stages:
             raise StageError(f"{DVC_FILE} has no stage {template}; its stages: {', '.join(self._templates)}")
         found = self._templates[template]
         items = {name: item[name] for name in found.get("matrix", ())}
-
-        def fill(text: str) -> str:
-            for name, value in items.items():
-                text = text.replace(f"${{item.{name}}}", value)
-            return text
-
+        values = {f"item.{name}": value for name, value in items.items()}
+        for some in found.get("vars", ()):
+            values |= {name: str(value) for name, value in some.items()}
         outs = [out for kind in ("outs", "metrics", "plots") for out in found.get(kind, [])]
         return Stage(
             f"{template}@{'-'.join(items.values())}" if items else template,
-            fill(found["cmd"]),
-            tuple(map(fill, found.get("deps", []))),
-            tuple(map(fill, found.get("params", []))),
-            tuple(fill(out if isinstance(out, str) else next(iter(out))) for out in outs),
+            _fill(found["cmd"], values),
+            tuple(_fill(dep, values) for dep in found.get("deps", [])),
+            _params(found.get("params", []), values),
+            tuple(_fill(out if isinstance(out, str) else next(iter(out)), values) for out in outs),
         )
+
+
+def _params(entries: Iterable[str | Mapping[str, Any]], values: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Names of parameters by file: an entry is the name of one of params.yaml's, or a mapping from files to names."""
+    found: dict[str, tuple[str, ...]] = {}
+    for entry in entries:
+        by_file = {PARAMS_FILE.as_posix(): [entry]} if isinstance(entry, str) else entry
+        for file, names in by_file.items():
+            path = _fill(file, values)
+            found[path] = (*found.get(path, ()), *(_fill(name, values) for name in names))
+    return found
+
+
+def _fill(text: str, values: Mapping[str, str]) -> str:
+    for name, value in values.items():
+        text = text.replace(f"${{{name}}}", value)
+    return text

@@ -9,6 +9,7 @@ from typing import Any
 
 from stages.audit.numbers import in_row, in_table
 from stages.audit.pipeline import Stages
+from stages.config.cells import CellKey
 from stages.core.errors import CorruptFileError, ParamError, StageError
 from stages.core.files import read_json
 from stages.report.evidence import Evidence
@@ -76,21 +77,20 @@ def of_value(evidence: Evidence, word: str, stages: Stages) -> dict[Place, list[
 
 
 def printed(evidence: Evidence, stages: Stages) -> dict[Place, dict[str, str]]:
-    """Every number as the tables print it, `paper` and `ours`, as far as the paper has it and its results are there."""
+    """Every number as the tables print it, `paper` and `ours`, as far as the paper has it and there are results."""
     found = {}
     for number in places(evidence.params):
-        texts = {"paper": evidence.paper.accuracy(number.table, number.row), "ours": _ours(evidence, number, stages)}
+        paper = None if number.as_logged else evidence.paper.accuracy(number.table, number.row)
+        texts = {"paper": paper, "ours": ours(evidence, number.key, stages)}
         found[number] = {name: text for name, text in texts.items() if text is not None}
     return found
 
 
-def _ours(evidence: Evidence, number: Place, stages: Stages) -> str | None:
-    paths = [stages.result(number.key, seed) for seed in evidence.params.seeds]
-    if not all(path.is_file() for path in paths):
-        return None
-    results = [read_json(path, "dvc repro") for path in paths]
-    mean = fmean(map(_percent, results, paths))
-    return f"{mean:.{decimals(evidence.test_images(number.key.dataset))}f}"
+def ours(evidence: Evidence, key: CellKey, stages: Stages) -> str | None:
+    """The mean accuracy of a cell's results as the tables print it; None while there are none."""
+    paths = [stages.result(key, seed) for seed in evidence.params.seeds_of(key)]
+    percents = [_percent(read_json(path, "dvc repro"), path) for path in paths if path.is_file()]
+    return f"{fmean(percents):.{decimals(evidence.test_images(key.dataset))}f}" if percents else None
 
 
 def _percent(result: Any, path: Path) -> float:

@@ -4,6 +4,7 @@ Accuracy, chance, report, confusion matrix, loss and the surest mistakes are com
 the loss, by numpy instead of PyTorch.
 """
 
+import hashlib
 from base64 import b64decode
 from collections.abc import Iterator
 from io import BytesIO
@@ -16,59 +17,71 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from stages.audit.findings import Finding, broken, differences, missing
-from stages.audit.told import Told
 from stages.core.errors import StageError
 from stages.evaluate.metrics import digits, score
 from stages.evaluate.mistakes import most_confused
 from stages.evaluate.report import report_text
+from stages.records.evaluation import Evaluation, logits_path
 
 _LOSS = 1e-5  # relative: it was summed in float32
 _COUNTED = ("test_images", "correct", "accuracy", "at_chance", "report", "confusion")
 
 
-def recount(where: Path, whole: dict[str, Any], told: Told, count: int) -> Iterator[Finding]:
+def recount(where: Path, result: Evaluation, count: int) -> Iterator[Finding]:
     """What of a result's numbers does not follow from its own digits, for `count` test images."""
-    labels, predictions = (_classes(text) for text in (told.labels, told.predictions))
-    if max(labels.max(), predictions.max()) >= len(told.classes):
-        yield broken(f"{where}, predictions", "a class that there is not", f"one of {len(told.classes)}")
+    labels, predictions = (classes_of(text) for text in (result.labels, result.predictions))
+    if max(labels.max(), predictions.max()) >= len(result.classes):
+        yield broken(f"{where}, predictions", "a class that there is not", f"one of {len(result.classes)}")
         return
     try:
-        counted = score(labels, predictions, told.classes, count)
+        counted = score(labels, predictions, result.classes, count)
     except StageError as error:
-        yield broken(f"{where}, predictions", error.message, f"{count} images, as params.yaml says")
+        yield broken(f"{where}, predictions", error.message, f"{count} images, as its spec says")
         return
-    found = {name: whole.get(name) for name in _COUNTED}
+    found = {name: getattr(result, name) for name in _COUNTED}
     yield from differences(str(where), found, counted, "counted from its predictions", exact=False)
 
 
-def follow(
-    where: Path, whole: dict[str, Any], told: Told, folder: Path, test: Path, total: int, how: str
-) -> Iterator[Finding]:
-    """What of a result does not follow from the logits and labels in `folder`, and from the `test` arrays.
+def follow(where: Path, result: Evaluation, folder: Path, test: Path, total: int, how: str) -> Iterator[Finding]:
+    """What of a result does not follow from its logits, the labels in `folder`, and the `test` arrays.
 
-    `total` is how many images the test split has; `how` says how to get the folder, where it is not here.
+    `total` is how many images the test split has; `how` says how to get the folder, where it is not here. The logits
+    lie beside the result in git.
     """
-    if not folder.is_dir():
-        yield missing(folder, how)
+    stored = logits_path(where)
+    if not stored.is_file():
+        yield missing(stored, f"git checkout {stored}, or dvc repro {result.stage}")
+    yield from _labels_differ(where, result, folder, how)
+    logits, labels = _array(stored), classes_of(result.labels)
+    if not stored.is_file() or labels.max() >= len(result.classes):
+        return  # said already
+    if (logits.shape, logits.dtype) != ((len(labels), len(result.classes)), np.float32):
+        yield broken(stored, "another array", f"float32 logits of {len(labels)} images, as {where} says")
         return
-    logits, labels = _array(folder / "logits.npy"), _array(folder / "labels.npy")
-    absent = [folder / f"{name}.npy" for name in ("logits", "labels") if not (folder / f"{name}.npy").is_file()]
-    yield from (missing(path, how) for path in absent)
-    if absent:
-        return
-    if not _fits(logits, labels, len(told.labels), len(told.classes)):
-        yield broken(folder, "other arrays", f"logits and labels of {len(told.labels)} images, as {where} says")
-        return
-    yield from _digits_differ(f"{where}, predictions", told.predictions, digits(logits.argmax(1)), folder)
-    yield from _digits_differ(f"{where}, labels", told.labels, digits(labels), folder)
-    yield from _loss_differs(where, told.loss, logits, labels)
-    yield from _mistakes_differ(where, told, logits, labels, test, total)
+    yield from _digits_differ(f"{where}, predictions", result.predictions, digits(logits.argmax(1)), stored)
+    yield from _loss_differs(where, result.loss, logits, labels)
+    yield from _mistakes_differ(where, result, logits, labels, test, total)
     report = folder / "report.txt"
     if report.is_file():
-        counted = score(labels, logits.argmax(1).astype(np.uint8), told.classes, len(labels))
-        found, expected = report.read_text(errors="replace"), report_text(counted["report"], told.classes)
+        counted = score(labels, logits.argmax(1).astype(np.uint8), result.classes, len(labels))
+        found, expected = (
+            report.read_text(encoding="utf-8", errors="replace"),
+            report_text(counted["report"], result.classes),
+        )
         if found != expected:
             yield broken(report, *first_difference(found, expected))
+
+
+def _labels_differ(where: Path, result: Evaluation, folder: Path, how: str) -> Iterator[Finding]:
+    file = folder / "labels.npy"
+    if not file.is_file():
+        yield missing(file if folder.is_dir() else folder, how)
+        return
+    labels = _array(file)
+    if labels.shape != (len(result.labels),) or labels.dtype != np.uint8 or labels.max() >= len(result.classes):
+        yield broken(file, "another array", f"uint8 labels of {len(result.labels)} images, as {where} says")
+    else:
+        yield from _digits_differ(f"{where}, labels", result.labels, digits(labels), file)
 
 
 def _array(path: Path) -> NDArray[Any]:
@@ -82,11 +95,6 @@ def _array(path: Path) -> NDArray[Any]:
     return found if found.ndim else np.empty(0)
 
 
-def _fits(logits: NDArray[Any], labels: NDArray[Any], images: int, classes: int) -> bool:
-    shapes = (logits.shape, labels.shape) == ((images, classes), (images,))
-    return shapes and (logits.dtype, labels.dtype) == (np.float32, np.uint8) and bool(labels.max(initial=0) < classes)
-
-
 def first_difference(found: str, expected: str) -> tuple[str, str]:
     """The first line in which two texts differ, of each."""
     ours, theirs = found.splitlines(), expected.splitlines()
@@ -97,23 +105,31 @@ def first_difference(found: str, expected: str) -> tuple[str, str]:
     return "other line ends", "those that were written"
 
 
-def places(total: int, count: int) -> NDArray[np.int64]:
+def npy_sha256(array: NDArray[Any]) -> str:
+    """sha256 of the .npy file that `evaluate` writes of an array."""
+    buffer = BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return hashlib.sha256(buffer.getvalue()).hexdigest()
+
+
+def tested_indices(total: int, count: int) -> NDArray[np.int64]:
     """`stages.engine.images.evenly_spread`, whose module waits for PyTorch; a test holds the two together."""
     return np.arange(count) * total // count
 
 
-def _classes(text: str) -> NDArray[np.uint8]:
+def classes_of(text: str) -> NDArray[np.uint8]:
+    """A string of digits as class indices, one an image."""
     return (np.frombuffer(text.encode(), np.uint8) - ord("0")).astype(np.uint8)
 
 
-def _digits_differ(where: str, found: str, expected: str, folder: Path) -> Iterator[Finding]:
+def _digits_differ(where: str, found: str, expected: str, file: Path) -> Iterator[Finding]:
     if len(found) != len(expected):
-        yield broken(where, f"{len(found)} digits", f"{len(expected)}, as {folder} has it")
+        yield broken(where, f"{len(found)} digits", f"{len(expected)}, as {file} has it")
     elif found != expected:
         changed = [place for place, (one, other) in enumerate(zip(found, expected, strict=True)) if one != other]
         place = changed[0]
         of = f" (image {place}, and {len(changed) - 1} more)"
-        yield broken(where, f"{found[place]}{of}", f"{expected[place]}, as {folder} has it")
+        yield broken(where, f"{found[place]}{of}", f"{expected[place]}, as {file} has it")
 
 
 def _loss_differs(where: Path, found: float | None, logits: NDArray[Any], labels: NDArray[Any]) -> Iterator[Finding]:
@@ -131,23 +147,23 @@ def _loss_differs(where: Path, found: float | None, logits: NDArray[Any], labels
 
 
 def _mistakes_differ(
-    where: Path, told: Told, logits: NDArray[Any], labels: NDArray[Any], test: Path, total: int
+    where: Path, result: Evaluation, logits: NDArray[Any], labels: NDArray[Any], test: Path, total: int
 ) -> Iterator[Finding]:
     """Without the test arrays, or with broken ones, which is said elsewhere, the pictures are not looked at."""
-    chosen, every, theirs = places(total, len(labels)), _array(test / "images.npy"), _array(test / "labels.npy")
+    chosen, every, theirs = tested_indices(total, len(labels)), _array(test / "images.npy"), _array(test / "labels.npy")
     if len(theirs) == total and not np.array_equal(theirs[chosen], labels):
         yield broken(f"{where}, labels", "other labels", f"those of {test / 'labels.npy'}")
     there = len(every) == total and (every.ndim, every.dtype) == (4, np.uint8)
     images = every[chosen] if there else np.zeros((len(labels), 1, 1, 1), np.uint8)
     expected = most_confused(images, labels, logits, chosen)
-    found = [{name: value for name, value in one.items() if name != "png"} for one in told.most_confused]
+    found = [one.model_dump(exclude={"png"}) for one in result.most_confused]
     stated = [{name: value for name, value in one.items() if name != "png"} for one in expected]
     if found != stated:
         yield broken(f"{where}, most_confused", found, f"{stated} (from its logits)")
     elif there:
-        for one, other in zip(told.most_confused, expected, strict=True):
-            if not _same_picture(str(one.get("png")), other["png"]):
-                what = f"{where}, most_confused, test image {one['test_image']}"
+        for one, other in zip(result.most_confused, expected, strict=True):
+            if not _same_picture(one.png, other["png"]):
+                what = f"{where}, most_confused, test image {one.test_image}"
                 yield broken(what, "another picture", f"the one in {test / 'images.npy'}")
 
 

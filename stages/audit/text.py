@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, get_args
 
 from stages.audit.questions import listing
-from stages.config.params import Table
+from stages.config.schema import Table
 from stages.core.progress import duration
 from stages.report.evidence import Evidence
 from stages.report.places import Place
@@ -15,8 +15,8 @@ _SHORT = 12  # digits of a hash: what git shows of a commit, and enough to compa
 def explanation(answer: dict[str, Any]) -> str:
     """The whole answer, section by section."""
     sections = (
-        _number(answer["number"], answer["conditions"]),
-        _configuration(answer["configuration"]),
+        [*_number(answer["number"], answer["conditions"]), *_as_logged(answer["as_logged"])],
+        [*_spec(answer["spec"]), *_configuration(answer["configuration"])],
         _assumptions(answer["assumptions"]),
         _chain(answer["chain"]),
         _code(answer),
@@ -39,7 +39,8 @@ def _number(number: dict[str, Any], conditions: dict[str, Any]) -> Iterator[str]
     yield f"{where}, {number['row']}  ({number['cell']}, budget {number['budget']})"
     paper = f"paper {number['paper']} %, difference {number['difference']}" if number["paper"] else "not in the paper"
     spread = f" (std {number['std']})" if number["std"] else ""
-    yield f"  ours {number['ours']} %{spread}, n = {number['n']}; {paper}; {number['outcome']}"
+    count = f"n = {number['n']}" + (f" of {number['planned']}" if number["n"] < number["planned"] else "")
+    yield f"  ours {number['ours']} %{spread}, {count}; {paper}; {number['outcome']}"
     for seed, one in number["seeds"].items():
         yield f"  seed {seed}: {one['correct']} of {one['test_images']} correct, {one['value']} %, {one['outcome']}"
     yield f"  {conditions['caption']}: {', '.join(conditions['sizes'])}"
@@ -47,6 +48,28 @@ def _number(number: dict[str, Any], conditions: dict[str, Any]) -> Iterator[str]
         yield f"  the budget sets {name} {_shown(setting['value'])} instead of {_shown(setting['instead_of'])}"
     if not conditions["as_paper"]:
         yield "  not the paper's conditions, so the difference does not judge the paper"
+
+
+def _as_logged(found: dict[str, Any] | None) -> Iterator[str]:
+    """The row's two numbers, where its printed logs suggest another setting than the text."""
+    if found is None:
+        return
+    for name, about in (("text", "as the text says"), ("logged", "as the printed logs suggest")):
+        cell = found[name]
+        value = "not run" if cell["ours"] is None else f"ours {cell['ours']} %"
+        this = "  <- this number" if found["this"] == name else ""
+        settings = ", ".join(f"{setting} {_shown(both[name])}" for setting, both in found["differs"].items())
+        yield f"  {about} ({settings}): {value}  ({cell['cell']}){this}"
+
+
+def _spec(found: dict[str, Any]) -> Iterator[str]:
+    """Where the configuration is written down, and the code that goes with it."""
+    commit, date = found["last_commit"], found["date"]
+    last = f"last changed in commit {commit[:_SHORT]}, {date}" if commit else "in no commit here"
+    yield f"Spec: {found['path']} (md5 {found['md5'][:_SHORT]}), {last}"
+    for kind, sha256 in found["fingerprint"].items():
+        of = f"over {found['modules'][kind]} modules (scheme {found['scheme']})"
+        yield f"  code of {kind}: fingerprint {sha256[:_SHORT]} {of}"
 
 
 def _configuration(found: dict[str, Any]) -> Iterator[str]:
@@ -95,8 +118,8 @@ def _chain(links: list[dict[str, Any]]) -> Iterator[str]:
 def _place(record: dict[str, Any]) -> str:
     """A place briefly: the result's key, or the stage in dvc.lock."""
     if record["file"].endswith(".json"):
-        parts = record["key"].split(".deps.")
-        return f"result {parts[0] + '.deps' if len(parts) > 1 else record['key']}"
+        parts = record["key"].split(".inputs.")
+        return f"result {parts[0] + '.inputs' if len(parts) > 1 else record['key']}"
     return f"{record['file']} {record['key'].partition('.')[0]}"
 
 
@@ -112,6 +135,9 @@ def _code(answer: dict[str, Any]) -> Iterator[str]:
         yield f"    Python {machine['python']}, {', '.join(packages)}"
         if machine["variables"]:
             yield "    " + " ".join(f"{name}={value}" for name, value in machine["variables"].items())
+    for machine in answer["machines"]:
+        epochs = ", ".join(map(str, machine["epochs"])) or "none"
+        yield f"  epochs {epochs}: {machine['processor']}; {machine['platform']}"
     mlflow = answer["mlflow"]
     if mlflow:
         where = f'"{mlflow["run"]}" in the experiment "{mlflow["experiment"]}"'

@@ -10,8 +10,8 @@ should, which proves nothing; or `incomplete`: nothing speaks against it, and wh
 `broken`: what is named differs. The exit status is 0 when all are proved, 3 when some are not and none is broken, 1
 when one is broken or the question cannot be put (a usage error is 2, as everywhere).
 
-What that proves: that the tables are made of the results, the results of the predictions, and that predictions,
-weights, data, code and parameters are those that were recorded, by the run as it started and by DVC as it ended. It
+What that proves: that the tables are made of the results, the results of the logits, and that logits, weights, data,
+code and settings are those that were recorded, by the run as it started, by DVC as it ended, and by the commit. It
 cannot know whether all of these were written anew by somebody who wanted to, dvc.lock included: against that stand the
 history of dvc.lock in git, `--weights` (the predictions come from the weights) and `--retrain` (the weights come from
 code and data).
@@ -21,7 +21,7 @@ import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -30,6 +30,9 @@ from stages.audit.numbers import Number, chosen, planned
 from stages.config.params import load_params
 from stages.core.errors import ParamError
 from stages.core.imports import without_collection
+
+if TYPE_CHECKING:
+    from stages.audit.workspace import Workspace
 
 _EXIT = {PROVED: 0, AGREES: 3, INCOMPLETE: 3, BROKEN: 1}
 _SHOWN = 4  # numbers named beside a finding that they share
@@ -86,48 +89,50 @@ def main(
         params.find(retrain)
         where = where or retrain
     with without_collection():
-        from stages.audit.checks import Here
-    here = Here(budget or params.budget, params)
+        from stages.audit.workspace import Workspace
+    workspace = Workspace(budget or params.budget, params)
     every = planned(params)
     numbers = chosen(every, where, row, seed)
     cells = sorted({str(number.key) for number in numbers})
     if retrain not in (None, *cells):
         raise ParamError("--retrain", retrain, "a cell of the numbers asked for: " + ", ".join(cells))
-    verdicts, pages = verify(numbers, every, here)
+    verdicts, pages = verify(numbers, every, workspace)
     if weights or retrain is not None:
         with without_collection():
-            from stages.audit.again import predict_again, train_again
+            from stages.audit.rerun import predict_again, train_again
         for verdict in verdicts:
             if weights:
-                verdict.findings.extend(predict_again(verdict.number, here, changed))
+                verdict.findings.extend(predict_again(verdict.number, workspace, changed))
             if str(verdict.number.key) == retrain:
-                verdict.findings.extend(train_again(verdict.number, here, changed, points))
+                verdict.findings.extend(train_again(verdict.number, workspace, changed, points))
     if not as_json:
-        tell(verdicts, pages, time.monotonic() - started)
+        print_verdicts(verdicts, pages, time.monotonic() - started)
     else:
-        click.echo(json.dumps(as_document(here.budget, verdicts, pages), indent=1, ensure_ascii=False))
+        click.echo(json.dumps(as_document(workspace.budget, verdicts, pages), indent=1, ensure_ascii=False))
     raise SystemExit(_EXIT[status([*pages, *(finding for one in verdicts for finding in one.findings)])])
 
 
-def verify(numbers: Sequence[Number], every: Sequence[Number], here: "Any") -> tuple[list[Verdict], list[Finding]]:
+def verify(
+    numbers: Sequence[Number], every: Sequence[Number], workspace: "Workspace"
+) -> tuple[list[Verdict], list[Finding]]:
     """What was found of each of the `numbers`, and of the pages of `every` number of the budget."""
     from stages.audit.checks import check_number, inputs
     from stages.audit.pages import check_pages, value
 
-    here.disk.warm(path for number in numbers for path in inputs(number, here))
-    printed = check_pages(every, here)
+    workspace.disk.prefetch(path for number in numbers for path in inputs(number, workspace))
+    printed = check_pages(every, workspace)
     verdicts = []
     for number in numbers:
-        findings = [*check_number(number, here), *printed.of_numbers[number]]
-        verdicts.append(Verdict(number, value(number, here), list(dict.fromkeys(findings))))
-    return verdicts, [*dict.fromkeys(printed.of_pages), *_notes(here)]
+        findings = [*check_number(number, workspace), *printed.of_numbers[number]]
+        verdicts.append(Verdict(number, value(number, workspace), list(dict.fromkeys(findings))))
+    return verdicts, [*dict.fromkeys(printed.of_pages), *_notes(workspace)]
 
 
-def _notes(here: Any) -> Iterable[Finding]:
+def _notes(workspace: "Workspace") -> Iterable[Finding]:
     """What the reader must know to weigh all of it."""
     from stages.audit.lock import LOCK_FILE
 
-    committed = here.history.committed(LOCK_FILE.as_posix())
+    committed = workspace.history.committed(LOCK_FILE.as_posix())
     there = LOCK_FILE.read_bytes() if LOCK_FILE.is_file() else b""
     if committed is None:
         yield note(f"{LOCK_FILE} is in no commit here: nothing tells when its hashes were written")
@@ -137,7 +142,7 @@ def _notes(here: Any) -> Iterable[Finding]:
         )
 
 
-def tell(verdicts: Sequence[Verdict], pages: Sequence[Finding], seconds: float) -> None:
+def print_verdicts(verdicts: Sequence[Verdict], pages: Sequence[Finding], seconds: float) -> None:
     """One line for each number, one for the pages, then what was found, each thing once."""
     width = max(len(f"{one.number.table}, {one.number.row}") for one in verdicts)
     for one in verdicts:

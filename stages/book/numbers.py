@@ -7,12 +7,14 @@ from typing import Any
 
 from stages.book.origin import Origin, origin
 from stages.book.places import Place
-from stages.config.params import Assumption, Row, flatten
-from stages.report.conditions import conditions
+from stages.config.schema import Assumption, Row, Table
+from stages.core.files import flatten
+from stages.records.evaluation import Evaluation, Mistake
+from stages.report.conditions import conditions, own_epochs
 from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import NOTHING, decimals, fixed, signed
-from stages.report.outcomes import remark
-from stages.report.results import Mistake
+from stages.report.outcomes import NOT_RUN, remark
+from stages.report.tables import as_logged_differs
 from stages.report.verdicts import interval_text, row_interval, row_verdict
 from stages.stats.intervals import Interval
 from stages.stats.verdicts import Verdict
@@ -56,11 +58,38 @@ class Setting:
 
 
 @dataclass(frozen=True)
+class Logged:
+    """The second number of a row: the setting that the printed logs suggest, beside the text's.
+
+    `id` is the address of its page; None where it has not run, and `ours` is then `not run`.
+    """
+
+    name: str
+    differs: str
+    id: str | None
+    planned: bool
+    cell: CellResults
+    ours: str
+    remark: str
+    difference: str
+    verdict: Verdict | None
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
 class Number:
-    """Everything on a number's page. Accuracies are in percent."""
+    """Everything on a number's page. Accuracies are in percent.
+
+    `logged` is the second number of its row; `logged_for` are table, address and label of the rows that it is the
+    second number of; `own_epochs` are an alternative's, where they are fewer than its budget's.
+    """
 
     place: Place
     cell: CellResults
+    first: Evaluation
+    logged: Logged | None
+    logged_for: list[tuple[Table, str, str]]
+    own_epochs: int | None
     places: int
     paper: str | None
     verdict: Verdict | None
@@ -103,27 +132,31 @@ class Number:
     @property
     def classes(self) -> list[str]:
         """The classes, in the order of the matrix."""
-        return self.cell.first.classes
+        return self.first.classes
 
 
 def number_page(evidence: Evidence, place: Place, row: Row | None) -> Number:
-    """The page of a cell; `row` is its row in the table that `place` names, None for an alternative of a study."""
+    """The page of a cell with results; `row` is its row in the table that `place` names, None for an alternative."""
     cell = evidence.cell(place.dataset, place.cell)
-    table = place.table
+    first, table = cell.results[0], place.table
     figures = {(str(figure.dataset), figure.cell): figure for figure in evidence.params.figures}
     figure = figures.get((place.dataset, place.cell))
     report = figure.report if figure else None
     return Number(
         place=place,
         cell=cell,
-        places=decimals(cell.first.test_images),
+        first=first,
+        logged=logged(evidence, table, row) if table and row else None,
+        logged_for=_logged_for(evidence, place),
+        own_epochs=own_epochs(evidence, place.key),
+        places=decimals(first.test_images),
         paper=evidence.paper.accuracy(table, place.label) if table else None,
         verdict=row_verdict(evidence, table, row) if table and row else None,
         interval=row_interval(evidence, cell),
         as_paper=conditions(evidence, place.dataset, [place.cell]).as_paper,
-        scores=_scores(cell, evidence.paper.report(report) if report else {}),
-        matrix=_matrix(cell),
-        mistakes=cell.first.most_confused,
+        scores=_scores(first, evidence.paper.report(report) if report else {}),
+        matrix=_matrix(first),
+        mistakes=first.most_confused,
         settings=_settings(evidence, place),
         assumptions=_assumptions(evidence, place),
         origins=[origin(result, f"{_asked(place)} --budget {result.budget}") for result in cell.results],
@@ -137,9 +170,39 @@ def _asked(place: Place) -> str:
     return shlex.join(words)
 
 
-def _scores(cell: CellResults, printed: dict[str, Any]) -> list[Scores]:
+def logged(evidence: Evidence, table: Table, row: Row) -> Logged | None:
+    """The second number of a table's row; None where the text's setting is the logs' too."""
+    cell = evidence.as_logged(table, row)
+    if cell is None:
+        return None
+    places, verdict = decimals(evidence.test_images(cell.key.dataset)), row_verdict(evidence, table, row, cell)
+    return Logged(
+        name=cell.key.name,
+        differs=as_logged_differs(evidence, table, row),
+        id=f"{cell.key.dataset}/{cell.key.name}" if cell.has_run else None,
+        planned=bool(cell.planned),
+        cell=cell,
+        ours=fixed(cell.mean, places) if cell.has_run else NOT_RUN,
+        remark=remark(cell).strip(" ()") if cell.has_run else "",
+        difference=signed(verdict.difference, places) if verdict else NOTHING,
+        verdict=verdict,
+        interval=row_interval(evidence, cell),
+    )
+
+
+def _logged_for(evidence: Evidence, place: Place) -> list[tuple[Table, str, str]]:
+    """Table, address and label of the rows whose printed logs suggest this cell."""
+    return [
+        (number, f"{number}/{row.cell}" if cell.has_run else number, row.row)
+        for number, table in evidence.params.tables.items()
+        for row, cell in evidence.rows(number)
+        if place.table is None and (table.dataset, row.as_logged) == (place.dataset, place.cell)
+    ]
+
+
+def _scores(first: Evaluation, printed: dict[str, Any]) -> list[Scores]:
     """The report's lines; the paper's reports name the classes by their digits."""
-    report, classes = cell.first.report, cell.first.classes
+    report, classes = first.report, first.classes
     digits = {name: str(place) for place, name in enumerate(classes)}
     lines = []
     for name in (*classes, "macro avg", "weighted avg"):
@@ -157,8 +220,7 @@ def _percent(line: dict[str, float]) -> tuple[float, float, float]:
     return 100 * line["precision"], 100 * line["recall"], 100 * line["f1-score"]
 
 
-def _matrix(cell: CellResults) -> list[tuple[str, list[HeatCell]]]:
-    first = cell.first
+def _matrix(first: Evaluation) -> list[tuple[str, list[HeatCell]]]:
     return [
         (name, [HeatCell(images, images / sum(row) if sum(row) else 0.0) for images in row])
         for name, row in zip(first.classes, first.confusion, strict=True)
@@ -167,7 +229,7 @@ def _matrix(cell: CellResults) -> list[tuple[str, list[HeatCell]]]:
 
 def _settings(evidence: Evidence, place: Place) -> list[Setting]:
     """Every setting of the training; a cell's own stand first, beside what the base cell says where that differs."""
-    run = evidence.cell(place.dataset, place.cell).first.run.config
+    run = evidence.cell(place.dataset, place.cell).results[0].run.config
     asked = flatten(evidence.params.find(place.key)[1].model_dump())
     base = flatten(evidence.params.find(f"{place.dataset}/{place.base}")[1].model_dump())
     found = flatten(run.model_dump())
@@ -175,7 +237,7 @@ def _settings(evidence: Evidence, place: Place) -> list[Setting]:
 
 
 def _assumptions(evidence: Evidence, place: Place) -> list[Assumption]:
-    """The assumptions that the number's row rests on; an alternative's are those of its study's base."""
+    """The assumptions that the number's row rests on; an alternative's are those of the cell it is compared with."""
     cell = place.cell if place.table else place.base
     _, row = evidence.place(place.dataset, cell)
     settings = evidence.params.find(f"{place.dataset}/{cell}")[1]

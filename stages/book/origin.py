@@ -1,7 +1,7 @@
 """Where a result comes from, as its page shows it: what each step handed on, by its hash, and the commands.
 
-All of it stands in the result itself (`stages.report.origins`); what `python -m stages.audit verify` finds of it on a
-machine is another question, and its command stands below the chain.
+All of it stands in the result itself (`stages.records`); what `python -m stages.audit verify` finds of it on a machine
+is another question, and its command stands below the chain.
 """
 
 import shlex
@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from stages.core.filenames import HISTORY, WEIGHTS
-from stages.report.origins import Made
-from stages.report.results import Result
+from stages.core.files import digest
+from stages.records.evaluation import Evaluation
+from stages.records.provenance import Environment, Provenance
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Origin:
     command: str
 
 
-def origin(result: Result, asked: str) -> Origin:
+def origin(result: Evaluation, asked: str) -> Origin:
     """A result's origin; `asked` are the words by which `stages.audit` knows the number."""
     return Origin(
         seed=result.seed,
@@ -54,20 +55,20 @@ def origin(result: Result, asked: str) -> Origin:
         outcome=result.outcome,
         steps=tuple(_steps(result)),
         facts=tuple(_facts(result)),
-        changed=tuple(sorted({*result.run.git.changed, *result.evaluated.git.changed})),
+        changed=tuple(sorted({*result.run.provenance.git.changed, *result.provenance.git.changed})),
         proof=f"make setup\n.venv/bin/python -m stages.audit verify {asked}",
         command=_command(result),
     )
 
 
-def _steps(result: Result) -> Iterator[Step]:
-    run, tested = result.run, result.evaluated
-    folder, made = tested.run_folder
+def _steps(result: Evaluation) -> Iterator[Step]:
+    run = result.run
+    folder, made = result.run_folder
     raw = [Thing(name, None, "md5", md5) for name, md5 in sorted(run.data.made_from.raw_md5.items())]
     parts = (
         ("training arrays", run.training_arrays),
-        ("description", tested.description),
-        ("test arrays", tested.test_arrays),
+        ("description", result.description),
+        ("test arrays", result.test_arrays),
     )
     kept = (
         Thing("run", folder, "md5", made.md5),
@@ -80,49 +81,57 @@ def _steps(result: Result) -> Iterator[Step]:
     )
     yield Step("Raw data", "made by download", tuple(raw))
     yield Step("Arrays", "made by preprocess", tuple(Thing(name, at, "md5", of.md5) for name, (at, of) in parts))
-    yield Step("Training", result.stages.train, tuple(_sources(run)))
+    settings = Thing("settings", None, "sha256", digest(run.config.model_dump(mode="json")))
+    yield Step("Training", run.stage, (*_sources(run.provenance), settings))
     yield Step("Weights", "made by the training", kept)
-    yield Step("Evaluation", result.stages.evaluate, tuple(_sources(tested)))
+    yield Step("Evaluation", result.stage, tuple(_sources(result.provenance)))
     yield Step("Predictions", "made by the evaluation", predicted)
     yield Step("Number", f"{result.correct} of {result.test_images} images", (_file(result),))
 
 
-def _file(result: Result) -> Thing:
-    return Thing("result", result.file.path, "md5", result.file.md5)
+def _file(result: Evaluation) -> Thing:
+    path, md5 = (result.file.path, result.file.md5) if result.file else (None, result.md5())
+    return Thing("result", path, "md5", md5)
 
 
-def _sources(made: Made) -> Iterator[Thing]:
-    """Code and parameters of a training or an evaluation."""
-    for path, found in made.code.items():
-        yield Thing("code", path, "md5", found.md5)
-    yield Thing("parameters", None, "sha256", made.params_sha256)
+def _sources(made: Provenance) -> Iterator[Thing]:
+    """Spec and code of a training or an evaluation."""
+    yield Thing("spec", made.spec.path, "md5", made.spec.md5)
+    yield Thing(f"fingerprint of {len(made.code.modules)} modules", None, "sha256", made.code.sha256)
 
 
-def _facts(result: Result) -> Iterator[tuple[str, str]]:
-    run = result.run
-    packages = run.environment.packages
-    yield "Commit", run.git.commit
-    if result.evaluated.git.commit != run.git.commit:
-        yield "Commit of the evaluation", result.evaluated.git.commit
-    yield "Run by", "DVC" if run.run_by == "dvc" else "hand, outside DVC"
+def _facts(result: Evaluation) -> Iterator[tuple[str, str]]:
+    run, made, numerics = result.run, result.run.provenance, result.run.numerics
+    packages = made.environment.packages
+    yield "Commit", made.git.commit
+    if result.provenance.git.commit != made.git.commit:
+        yield "Commit of the evaluation", result.provenance.git.commit
+    yield "Run by", "DVC" if made.run_by == "dvc" else "hand, outside DVC"
     if result.mlflow_run:
         yield "MLflow run", result.mlflow_run
     yield "Trained", f"{run.times.started} to {run.times.ended}, {run.times.seconds:.0f} s"
-    yield "Evaluated", f"{result.evaluated.times.started}, {result.evaluated.times.seconds:.0f} s"
+    if run.resumed_after:
+        yield "Resumed", f"after epoch {run.resumed_after}"
+    yield "Evaluated", f"{result.times.started}, {result.times.seconds:.0f} s, in {result.numerics.precision}"
     yield "Speed", f"{run.images_per_second:g} images/s"
-    yield "Parameters", f"{run.parameters:,} weights"
-    threads = f"{run.threads} thread{'s' if run.threads > 1 else ''}"
-    yield "Machine", f"{run.environment.processor}; {run.device}, {run.precision}, {threads}"
-    yield "Platform", f"{run.environment.platform}, Python {run.environment.python}"
+    yield "Network", f"{run.network.parameters:,} weights, {run.network.multiply_adds:,} multiply-adds an image"
+    threads = f"{numerics.threads} thread{'s' if numerics.threads > 1 else ''}"
+    yield "Machine", f"{_processors(run.machines)}; {numerics.device}, {numerics.precision}, {threads}"
+    yield "Platform", f"{made.environment.platform}, Python {made.environment.python}"
     yield "Packages", ", ".join(f"{name} {version}" for name, version in packages.items() if version)
 
 
-def _command(result: Result) -> str:
+def _processors(machines: list[Environment]) -> str:
+    """The processors that a training ran on, each once."""
+    return ", then ".join(dict.fromkeys(machine.processor for machine in machines))
+
+
+def _command(result: Evaluation) -> str:
     """What to type to make this number again; `dvc repro` makes what it depends on as well."""
     return "\n".join(
         (
-            f"git checkout {result.run.git.commit}",
+            f"git checkout {result.run.provenance.git.commit}",
             "make setup",
-            f".venv/bin/dvc repro {shlex.quote(result.stages.evaluate)}",
+            f".venv/bin/dvc repro {shlex.quote(result.stage)}",
         )
     )

@@ -13,12 +13,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from stages.book.assets import TEMPLATES, assets
-from stages.book.numbers import Number, number_page
+from stages.book.numbers import Logged, Number, logged, number_page
 from stages.book.payload import payload
 from stages.book.places import places
 from stages.book.strips import Scale
-from stages.config.params import Assumption, Table
-from stages.report.captions import replaced_sentence, seeds_sentence
+from stages.config.schema import Assumption, Table
+from stages.report.captions import done_sentence, numerics_sentence, replaced_sentence, seeds_sentence
+from stages.report.claims import under_paper_conditions
 from stages.report.claims_page import paired_column, reason, statistic
 from stages.report.conditions import conditions
 from stages.report.evidence import Evidence
@@ -35,12 +36,22 @@ _CODE = re.compile(r"`([^`]*)`|\*\*([^*]+)\*\*|\*([^*]+)\*")
 
 
 @dataclass(frozen=True)
+class RowPart:
+    """A row of a table: its label, the paper's number, ours (None: not run), and that of the logs' setting."""
+
+    label: str
+    paper: str | None
+    number: Number | None
+    logged: Logged | None
+
+
+@dataclass(frozen=True)
 class TablePart:
     """One of the paper's tables on the first page."""
 
     number: Table
     caption: str
-    numbers: list[Number]
+    rows: list[RowPart]
     scale: Scale
     note: str
 
@@ -71,6 +82,7 @@ def book(evidence: Evidence, claims: Sequence[ClaimResult], findings: Sequence[F
     comparisons = compare_studies(evidence)
     studies = _studies(evidence, comparisons)
     tables = [_table(evidence, number, numbers) for number in evidence.params.tables]
+    cells = [cell for number in evidence.params.tables for _, cell in evidence.labelled(number)]
     return (
         _environment()
         .get_template("book.html.j2")
@@ -78,13 +90,13 @@ def book(evidence: Evidence, claims: Sequence[ClaimResult], findings: Sequence[F
             assets=assets(),
             budget=evidence.budget_name,
             budget_caption=evidence.budget.caption,
-            seeds=evidence.params.seeds,
-            seeds_sentence=seeds_sentence(evidence.params.seeds),
+            done_sentence=done_sentence(evidence.cells.values()),
+            seeds_sentence=seeds_sentence(cells),
             interval_title=interval_title(evidence),
-            interval_sentence=interval_sentence(evidence),
-            as_paper=all(number.as_paper for number in numbers if number.place.table),
+            interval_sentence=interval_sentence(evidence, cells),
+            as_paper=under_paper_conditions(evidence),
             tables=tables,
-            marks=legend([number.cell for number in numbers if number.place.table]),
+            marks=legend(cells),
             numbers=numbers,
             by_key={number.place.key: number for number in numbers},
             studies=studies,
@@ -105,20 +117,41 @@ def book(evidence: Evidence, claims: Sequence[ClaimResult], findings: Sequence[F
 
 
 def _table(evidence: Evidence, number: Table, numbers: list[Number]) -> TablePart:
-    rows = [one for one in numbers if one.place.table == number]
-    printed = [float(row.paper) for row in rows if row.paper]
-    ends = [end for row in rows for end in row.interval or ()]
-    found = conditions(evidence, rows[0].place.dataset, [row.place.cell for row in rows])
-    sentences = [f"{', '.join(found.sizes())}.".capitalize(), replaced_sentence(found)]
+    table, labelled = evidence.params.tables[number], evidence.labelled(number)
+    by_key = {one.place.key: one for one in numbers}
+    rows = [
+        RowPart(
+            row.row,
+            evidence.paper.accuracy(number, row.row),
+            by_key.get(str(cell.key)),
+            logged(evidence, number, row),
+        )
+        for row, cell in evidence.rows(number)
+    ]
+    found = conditions(evidence, table.dataset, evidence.table_cells(number))
+    sentences = [
+        done_sentence([cell for _, cell in labelled]),
+        f"{', '.join(found.sizes())}.".capitalize(),
+        replaced_sentence(found),
+        numerics_sentence(labelled),
+    ]
     if found.as_paper:
         sentences.append(verdict_sentence(evidence, number))
     return TablePart(
         number,
-        evidence.params.tables[number].caption,
+        table.caption,
         rows,
-        Scale.of([*printed, *ends, *(row.cell.mean for row in rows)]),
+        _scale(rows),
         " ".join(sentence for sentence in sentences if sentence),
     )
+
+
+def _scale(rows: list[RowPart]) -> Scale:
+    """The scale that holds all numbers of a table, with their intervals."""
+    values = [float(row.paper) for row in rows if row.paper]
+    for one in [one for row in rows for one in (row.number, row.logged) if one]:
+        values += [value for value in (one.cell.mean, *(one.interval or ())) if value is not None]
+    return Scale.of(values)
 
 
 def _studies(evidence: Evidence, comparisons: list[Comparison]) -> list[StudyPart]:

@@ -4,10 +4,10 @@ import json
 from typing import Any
 
 from stages.book.numbers import Number
-from stages.config.params import flatten
 from stages.core.errors import CorruptFileError
+from stages.core.files import flatten
+from stages.records.evaluation import Evaluation
 from stages.report.evidence import Evidence
-from stages.report.results import Result
 from stages.report.studies import Comparison
 
 
@@ -37,8 +37,9 @@ def _labels(dataset: str, numbers: list[Number]) -> str:
     results = [result for number in numbers if number.place.dataset == dataset for result in number.cell.results]
     for result in results:
         if result.labels != results[0].labels:
-            found = "labels of other test images than those of " + results[0].file.path
-            raise CorruptFileError(result.file.path, found, "results of the same test images (run dvc repro)")
+            found = f"labels of other test images than those of {results[0].stage}"
+            where = result.file.path if result.file else result.stage
+            raise CorruptFileError(where, found, "results of the same test images (run dvc repro)")
     return results[0].labels
 
 
@@ -50,7 +51,7 @@ def _number(evidence: Evidence, number: Number) -> dict[str, Any]:
         "cell": number.place.key,
         "paper": number.paper,
         "ours": number.ours,
-        "settings": {name: _plain(value) for name, value in flatten(number.cell.first.run.config.model_dump()).items()},
+        "settings": {name: _plain(value) for name, value in flatten(number.first.run.config.model_dump()).items()},
         "log": _log(evidence, number.log) if number.log else None,
         "seeds": [_seed(result) for result in number.cell.results],
     }
@@ -60,7 +61,7 @@ def _plain(value: Any) -> Any:
     return ", ".join(map(str, value)) or "none" if isinstance(value, list) else value
 
 
-def _seed(result: Result) -> dict[str, Any]:
+def _seed(result: Evaluation) -> dict[str, Any]:
     return {
         "seed": result.seed,
         "correct": result.correct,

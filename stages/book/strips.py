@@ -11,7 +11,7 @@ _STEP = 10  # percent: scales begin at a multiple of it and end at 100
 class Strip:
     """Places from the left, in percent of the drawing's width. What is None is not drawn."""
 
-    ours: float
+    ours: float | None
     paper: float | None
     low: float | None
     high: float | None
@@ -27,12 +27,12 @@ class Scale:
     @classmethod
     def of(cls, values: Iterable[float]) -> "Scale":
         """The scale that holds all of these accuracies."""
-        return cls(min(100 - _STEP, _STEP * floor(min(values) / _STEP)))
+        return cls(min(100 - _STEP, _STEP * floor(min(values, default=100) / _STEP)))
 
-    def strip(self, ours: float, paper: float | None, interval: tuple[float, float] | None) -> Strip:
+    def strip(self, ours: float | None, paper: float | None, interval: tuple[float, float] | None) -> Strip:
         """The places of these accuracies."""
         low, high = interval or (None, None)
-        return Strip(self.place(ours), self._maybe(paper), self._maybe(low), self._maybe(high))
+        return Strip(*(self._maybe(value) for value in (ours, paper, low, high)))
 
     def place(self, value: float) -> float:
         """Where an accuracy stands."""

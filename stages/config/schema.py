@@ -8,7 +8,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
 
 from pydantic import Field
 
-from stages.config.settings import Cell, Count, Fraction, Images, Precision, Seed, Strict, Threads
+from stages.config.settings import Cell, Count, Epochs, Fraction, Images, Precision, Seed, Strict, Threads
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$")]
 Dataset = Literal["mnist", "cifar10"]
@@ -31,7 +31,7 @@ class PerDataset(Strict, Generic[T]):
 
 
 class Augmentation(Strict):
-    """How the appended copy of each training image is transformed (torchvision.transforms.v2's parameters)."""
+    """How a copy of a training image is transformed (torchvision.transforms.v2's parameters)."""
 
     seed: Seed
     rotation_degrees: Annotated[float, Field(ge=0, le=180)]
@@ -69,7 +69,7 @@ class BudgetShare(Strict):
     images: Images
     validation_images: Images
     sample_images: Count
-    epochs: Annotated[int, Field(ge=1, le=10000)]
+    epochs: Epochs
     overrides: dict[str, Any]
 
 

@@ -17,6 +17,7 @@ from stages.engine.networks import families, family_module
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Images = Count | Literal["all"]
+Epochs = Annotated[int, Field(ge=1, le=10000)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Epsilon = Annotated[float, Field(gt=0, lt=1)]  # added to a denominator
 Augment = Literal["none", "append", "fresh"]
@@ -166,7 +167,7 @@ class Settings(Strict):
     images: Images
     validation_images: Images
     sample_images: Count
-    epochs: Annotated[int, Field(ge=1, le=10000)]
+    epochs: Epochs
     precision: Precision
     threads: Threads
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from stages.core.errors import CorruptFileError
+from stages.core.errors import CorruptFileError, dotted, shown
 from stages.core.files import json_hash, json_text, read_json, write_text
 
 NonEmptyStr = Annotated[str, Field(min_length=1)]
@@ -76,13 +76,24 @@ class Record(Section):
 
 
 def first_finding(error: ValidationError) -> tuple[str, str | None, str]:
-    """The first key pydantic refuses, its value, cut to 60 characters (None: it is missing), and what is allowed."""
-    first = error.errors(include_url=False)[0]
-    key = ".".join(map(str, first["loc"])) or "the file"
-    allowed = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    """The first key that pydantic refuses, its value, cut to 60 characters (None: it is missing), and what is allowed.
+
+    Of a record whose parts do not fit together, the value is what does not fit.
+    """
+    first, place = error.errors(include_url=False)[0], list[object]()
+    while isinstance(inner := first.get("ctx", {}).get("error"), ValidationError):  # of a validator that reads a part
+        place += first["loc"]
+        first = inner.errors(include_url=False)[0]
+    place += first["loc"]
+    value, allowed = first["input"], first["msg"].removeprefix("Input should be ")
+    if first["type"] == "unknown_key":
+        place.append(first["ctx"]["key"])
+        value = value[first["ctx"]["key"]]
+    key = dotted(place) or "the file"
     if first["type"] == "missing":
         return key, None, allowed
+    if first["type"] == "value_error":
+        return key, allowed.removeprefix("Value error, "), "parts that fit together"
     if first["type"] == "extra_forbidden":
         allowed = "no such key"
-    found = repr(first["input"])
-    return key, found if len(found) <= 60 else found[:57] + "...", allowed
+    return key, shown(value, 60), allowed

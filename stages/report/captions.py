@@ -1,8 +1,10 @@
 """What stands over a table: enough that nobody takes a quick run's numbers for the paper's conditions."""
 
-from stages.config.params import Table
+from collections.abc import Iterable, Sequence
+
+from stages.config.schema import Table
 from stages.report.conditions import Conditions, conditions
-from stages.report.evidence import Evidence
+from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import listed
 from stages.report.markdown import escape
 from stages.report.verdicts import interval_sentence, verdict_sentence
@@ -12,19 +14,34 @@ NOT_AS_PAPER = "These are not the paper's conditions, so difference and verdict 
 
 def table_caption(evidence: Evidence, number: Table) -> str:
     """A table's caption: what was trained on what, under which budget, with which images, epochs and seeds."""
-    table, cells = evidence.params.tables[number], evidence.table_cells(number)
-    augmented = any(evidence.params.find(f"{table.dataset}/{cell}")[1].augment for cell in cells)
-    found = conditions(evidence, table.dataset, cells)
+    table, labelled = evidence.params.tables[number], evidence.labelled(number)
+    cells = [cell for _, cell in labelled]
+    found = conditions(evidence, table.dataset, evidence.table_cells(number))
     sentences = [
         f"**Table {number}. {escape(table.caption)}.** Test accuracy in percent.",
+        done_sentence(cells),
         budget_sentence(evidence, found),
-        _copies(found) if augmented else "",
-        seeds_sentence(evidence.params.seeds),
-        interval_sentence(evidence),
+        _augmented(evidence, number, found),
+        seeds_sentence(cells),
+        interval_sentence(evidence, cells),
         replaced_sentence(found),
+        numerics_sentence(labelled),
         verdict_sentence(evidence, number) if found.as_paper else f"**{NOT_AS_PAPER}**",
     ]
     return " ".join(sentence for sentence in sentences if sentence)
+
+
+def done_count(cells: Iterable[CellResults]) -> str:
+    """How many of the planned trainings have a result, as `3 of 8`; empty where all have."""
+    counts = [(len(cell.results), len(cell.planned)) for cell in cells]
+    done, planned = sum(done for done, _ in counts), sum(planned for _, planned in counts)
+    return "" if done == planned else f"{done} of {planned}"
+
+
+def done_sentence(cells: Iterable[CellResults]) -> str:
+    """`done_count` as a sentence."""
+    done = done_count(cells)
+    return f"**{done} trainings are done.**" if done else ""
 
 
 def budget_sentence(evidence: Evidence, found: Conditions) -> str:
@@ -32,20 +49,45 @@ def budget_sentence(evidence: Evidence, found: Conditions) -> str:
     return f"Budget `{evidence.budget_name}` ({escape(evidence.budget.caption)}): {', '.join(found.sizes())}."
 
 
-def _copies(found: Conditions) -> str:
-    return (
-        "Rows with data augmentation train on a transformed copy of each training image on top: "
-        f"{2 * found.images} images."
-    )
+def _augmented(evidence: Evidence, number: Table, found: Conditions) -> str:
+    """What rows with data augmentation train on."""
+    dataset = evidence.params.tables[number].dataset
+    kinds = {evidence.params.find(f"{dataset}/{cell}")[1].augment for cell in evidence.table_cells(number)}
+    ways = {
+        "append": f"a transformed copy of each training image on top: {2 * found.images} images",
+        "fresh": f"images that are transformed anew in each epoch: {found.images} images",
+    }
+    said = [way for kind, way in ways.items() if kind in kinds]
+    return f"Rows with data augmentation train on {listed(said, 'or')}." if said else ""
 
 
-def seeds_sentence(seeds: list[int]) -> str:
-    """Which seeds, how many, and what that means for the standard deviation."""
-    if len(seeds) == 1:
-        return f"Seed {seeds[0]} alone, n = 1: there is no standard deviation."
-    return f"Mean and sample standard deviation over n = {len(seeds)} seeds ({listed([str(seed) for seed in seeds])})."
+def seeds_sentence(cells: Sequence[CellResults]) -> str:
+    """Which seeds, how many, and what that means for the standard deviation; empty where nothing was run."""
+    seeds = {tuple(cell.seeds) for cell in cells if cell.has_run}
+    if not seeds:
+        return ""
+    if len(seeds) > 1:
+        return "Mean and sample standard deviation over the n seeds of each row; one seed alone has no deviation."
+    (shared,) = seeds
+    if len(shared) == 1:
+        return f"Seed {shared[0]} alone, n = 1: there is no standard deviation."
+    named = listed([str(seed) for seed in shared])
+    return f"Mean and sample standard deviation over n = {len(shared)} seeds ({named})."
 
 
 def replaced_sentence(found: Conditions) -> str:
     """The settings of the cells that the budget replaces."""
     return f"The budget replaces settings: {listed(list(found.replaced))}." if found.replaced else ""
+
+
+def numerics_sentence(labelled: Sequence[tuple[str, CellResults]]) -> str:
+    """Which rows were trained on which device and in which number format; empty where all are alike."""
+    rows: dict[str, list[str]] = {}
+    for label, cell in labelled:
+        numerics = [result.run.numerics for result in cell.results]
+        for kind in dict.fromkeys(f"{found.device}, {found.precision}" for found in numerics):
+            rows.setdefault(kind, []).append(label)
+    if len(rows) < 2:
+        return ""
+    where = "; ".join(f"{kind}: {escape(listed(labels))}" for kind, labels in sorted(rows.items()))
+    return f"**The trainings differ in device or number format** ({where})."

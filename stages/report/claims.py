@@ -10,23 +10,26 @@ from itertools import permutations
 from statistics import median
 from typing import NamedTuple
 
-from stages.config.params import difference
-from stages.config.settings import DATASETS, FAMILIES, AnyCell
+from stages.config.cells import changed_settings
+from stages.config.schema import DATASETS
+from stages.config.settings import OPTIMIZERS, Cell
 from stages.core.errors import StageError
+from stages.records.evaluation import Evaluation
 from stages.report.conditions import conditions
 from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import MINUS, listed
-from stages.report.results import Result
 from stages.stats.bounds import Bounded, above, below, f1, f1_above, faster, gap_below, within, worst_case
 from stages.stats.claims import Check, ClaimResult, Part
 from stages.stats.intervals import FEWEST_SEEDS
 from stages.stats.paired import mcnemar, sign_flip
 
-_OPTIMIZER = {"optimizer", "lr", "momentum"}  # the settings that make up an optimizer
+_OPTIMIZER = {name for optimizer in OPTIMIZERS.values() for name in optimizer.model_fields}
 _OF_DATASET = {"batch_size", "input_size"}  # those that the paper chooses anew for each data set
 _UNLEARNED = "not judged, since nothing was learned"
 _NO_IMAGE = "no image is of this class or named so"
 _NOWHERE = "no machine has trained both"
+_NOT_RUN = "not run"
+_NO_COMMON_SEED = "no seed in common"
 
 
 class Machine(NamedTuple):
@@ -121,7 +124,7 @@ def _against_adam(evidence: Evidence) -> Iterator[tuple[CellResults, CellResults
 def _augmentation(evidence: Evidence) -> ClaimResult:
     checks = []
     for one, other in _pairs(evidence, {"augment"}):
-        if _settings(evidence, one).augment:
+        if _settings(evidence, one).augment != "none" and _settings(evidence, other).augment == "none":
             margin = evidence.params.claims.augmentation.margin.of(one.key.dataset)
             checks.append(_compared(evidence, one, other, f"below {margin:g}", below, margin))
     part = Part(
@@ -152,20 +155,22 @@ def _overfitting(evidence: Evidence) -> ClaimResult:
 
 def _gap(evidence: Evidence, cell: CellResults, margin: float) -> Check:
     """How much better a cell does on training images than on validation images, in points."""
-    level = evidence.params.claims.level
+    level, name, asks = evidence.params.claims.level, _label(evidence, cell), f"below {margin:g}"
+    if not cell.has_run:
+        return _lacking(evidence, name, asks, "points", cell)
     if len(cell.results) < FEWEST_SEEDS:
         found = worst_case([_gap_of_images(result, margin, level) for result in cell.results])
     else:
         found = below([_gap_of(result) for result in cell.results], margin, level)
-    return _judged(Check(_label(evidence, cell), f"below {margin:g}", "points", found), cell)
+    return _judged(Check(name, asks, "points", found, seeds=len(cell.results)), cell)
 
 
-def _gap_of(result: Result) -> float:
+def _gap_of(result: Evaluation) -> float:
     last = result.history[-1]
     return 100 * (last.train_accuracy - last.validation_accuracy)
 
 
-def _gap_of_images(result: Result, margin: float, level: float) -> Bounded:
+def _gap_of_images(result: Evaluation, margin: float, level: float) -> Bounded:
     last, counts = result.history[-1], result.run.counts
     training = (round(last.train_accuracy * counts.sample), counts.sample)
     validation = (round(last.validation_accuracy * counts.validation), counts.validation)
@@ -220,7 +225,10 @@ def _f1(evidence: Evidence, dataset: str) -> Part:
 
 
 def _class_f1(evidence: Evidence, cell: CellResults, place: int, bound: float) -> Check:
-    level = evidence.params.claims.level
+    level, asks = evidence.params.claims.level, f"above {bound:g}"
+    name = f"{evidence.dataset(cell.key.dataset).classes[place]}: {_label(evidence, cell)}"
+    if not cell.has_run:
+        return _lacking(evidence, name, asks, "%", cell)
     counts = [_hits_and_wrong(result, place) for result in cell.results]
     if (0, 0) in counts:
         found = Bounded.unknown(_NO_IMAGE)
@@ -228,11 +236,10 @@ def _class_f1(evidence: Evidence, cell: CellResults, place: int, bound: float) -
         found = worst_case([f1_above(hits, wrong, bound / 100, level).scaled(100) for hits, wrong in counts])
     else:
         found = above([100 * f1(hits, wrong) for hits, wrong in counts], bound, level)
-    name = f"{cell.first.classes[place]}: {_label(evidence, cell)}"
-    return _judged(Check(name, f"above {bound:g}", "%", found), cell)
+    return _judged(Check(name, asks, "%", found, seeds=len(cell.results)), cell)
 
 
-def _hits_and_wrong(result: Result, place: int) -> tuple[int, int]:
+def _hits_and_wrong(result: Evaluation, place: int) -> tuple[int, int]:
     hits = result.confusion[place][place]
     return hits, sum(result.confusion[place]) + sum(row[place] for row in result.confusion) - 2 * hits
 
@@ -241,8 +248,12 @@ def _precision(evidence: Evidence, dataset: str) -> Part:
     level = evidence.params.claims.level
     checks = []
     for cell in _reported(evidence, dataset):
+        name = _label(evidence, cell)
+        if not cell.has_run:
+            checks.append(_lacking(evidence, name, "above 0", "points", cell))
+            continue
         found = above([_precision_over_recall(result) for result in cell.results], 0.0, level)
-        checks.append(_judged(Check(_label(evidence, cell), "above 0", "points", found), cell))
+        checks.append(_judged(Check(name, "above 0", "points", found, seeds=len(cell.results)), cell))
     return Part(
         f"On {evidence.dataset(dataset).title} precision is generally above recall.",
         "Each network whose report the paper prints: its macro-averaged precision less its macro-averaged recall is on "
@@ -253,7 +264,7 @@ def _precision(evidence: Evidence, dataset: str) -> Part:
     )
 
 
-def _precision_over_recall(result: Result) -> float:
+def _precision_over_recall(result: Evaluation) -> float:
     """Macro-averaged precision less recall in points; a class that is never named has precision 0, as in the report."""
     differences = []
     for place, row in enumerate(result.confusion):
@@ -265,10 +276,11 @@ def _precision_over_recall(result: Result) -> float:
 def _cost(evidence: Evidence) -> ClaimResult:
     claims = evidence.params.claims
     cheapest = claims.cost.cheapest
+    families = list(dict.fromkeys(table.family for table in evidence.params.tables.values()))
     checks = [
         check
         for dataset in DATASETS
-        for other in FAMILIES
+        for other in families
         if other != cheapest
         for check in _times(evidence, dataset, cheapest, other)
     ]
@@ -289,8 +301,14 @@ def _times(evidence: Evidence, dataset: str, cheapest: str, other: str) -> list[
     """A comparison for each machine that has trained both families on a data set; one that says so if none has."""
     ours, theirs = (_seconds_an_image(evidence, dataset, family) for family in (cheapest, other))
     title = evidence.dataset(dataset).title
+    lacks = tuple(
+        _label(evidence, cell)
+        for cell in _table_cells(evidence, dataset)
+        if _settings(evidence, cell).family in (cheapest, other) and not cell.has_run
+    )
     if ours.keys().isdisjoint(theirs):
-        return [Check(f"{cheapest} against {other}, {title}", "above 1", "times", Bounded.unknown(_NOWHERE))]
+        found = Bounded.unknown(_NOWHERE if ours and theirs else _NOT_RUN)
+        return [Check(f"{cheapest} against {other}, {title}", "above 1", "times", found, lacks=lacks)]
     return [
         Check(
             f"{cheapest} ({len(ours[machine])} cells) against {other} ({len(theirs[machine])}), {title}, on "
@@ -298,6 +316,7 @@ def _times(evidence: Evidence, dataset: str, cheapest: str, other: str) -> list[
             "above 1",
             "times",
             faster(ours[machine], theirs[machine]),
+            lacks=lacks,
         )
         for machine in ours
         if machine in theirs
@@ -315,11 +334,15 @@ def _seconds_an_image(evidence: Evidence, dataset: str, family: str) -> dict[Mac
 
 
 def _seconds_of_seeds(cell: CellResults) -> dict[Machine, list[float]]:
+    """By machine, but for trainings that went on elsewhere after a restart: their speed is of no one machine."""
     seconds: dict[Machine, list[float]] = {}
     for run in (result.run for result in cell.results):
-        environment = run.environment
-        machine = Machine(environment.processor, environment.cores, run.device, run.precision, run.threads)
-        seconds.setdefault(machine, []).append(1 / run.images_per_second)
+        if len({epoch.machine for epoch in run.times.epochs}) == 1:
+            environment, numerics = run.machines[run.times.epochs[0].machine], run.numerics
+            machine = Machine(
+                environment.processor, environment.cores, numerics.device, numerics.precision, numerics.threads
+            )
+            seconds.setdefault(machine, []).append(1 / run.images_per_second)
     return seconds
 
 
@@ -347,12 +370,12 @@ def _pairs(evidence: Evidence, settings: set[str]) -> Iterator[tuple[CellResults
                 yield one, other
 
 
-def _settings(evidence: Evidence, cell: CellResults) -> AnyCell:
-    return evidence.params.cells.of(cell.key.dataset)[cell.key.name]
+def _settings(evidence: Evidence, cell: CellResults) -> Cell:
+    return evidence.params.find(str(cell.key))[1]
 
 
 def _differ(evidence: Evidence, one: CellResults, other: CellResults) -> set[str]:
-    return set(difference(_settings(evidence, one), _settings(evidence, other)))
+    return set(changed_settings(*(_settings(evidence, cell).model_dump() for cell in (one, other))))
 
 
 def _label(evidence: Evidence, cell: CellResults) -> str:
@@ -368,10 +391,14 @@ def _compared(
     test: Callable[[Sequence[float], float, float], Bounded],
     bound: float,
 ) -> Check:
-    """One cell's test accuracy less another's, in points, seed by seed."""
-    differences = [a.percent - b.percent for a, b in zip(one.results, other.results, strict=True)]
+    """One cell's test accuracy less another's, in points, over the seeds that both have."""
     name = f"{_label(evidence, one)} less {_label(evidence, other)}"
-    check = Check(name, asks, "points", test(differences, bound, evidence.params.claims.level))
+    seeds = set(one.seeds) & set(other.seeds)
+    if not seeds:
+        return _lacking(evidence, name, asks, "points", one, other)
+    one, other = one.of_seeds(seeds), other.of_seeds(seeds)
+    differences = [a.percent - b.percent for a, b in zip(one.results, other.results, strict=True)]
+    check = Check(name, asks, "points", test(differences, bound, evidence.params.claims.level), seeds=len(seeds))
     return _judged(_with_exact_test(check, one, other, differences), one, other)
 
 
@@ -382,9 +409,17 @@ def _with_exact_test(check: Check, one: CellResults, other: CellResults, differe
         return replace(check, paired_p=flips.p, smallest=flips.smallest) if flips else check
     if one.key.dataset != other.key.dataset:
         return check
-    if one.first.labels != other.first.labels:
+    (first,), (second,) = one.results, other.results
+    if first.labels != second.labels:
         raise StageError(f"{one.key} and {other.key} were not tested on the same images; run dvc repro")
-    return replace(check, paired_p=mcnemar(one.first.right, other.first.right).p)
+    return replace(check, paired_p=mcnemar(first.right, second.right).p)
+
+
+def _lacking(evidence: Evidence, name: str, asks: str, unit: str, *cells: CellResults) -> Check:
+    """A comparison that cannot be made yet: of cells without results, or of two without a seed in common."""
+    missing = tuple(_label(evidence, cell) for cell in cells if not cell.has_run)
+    found = Bounded.unknown(_NOT_RUN if missing else _NO_COMMON_SEED)
+    return Check(name, asks, unit, found, lacks=missing or (name,))
 
 
 def _judged(check: Check, *cells: CellResults) -> Check:

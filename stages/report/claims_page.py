@@ -2,14 +2,16 @@
 
 from typing import NamedTuple
 
+from stages.report.captions import done_sentence
 from stages.report.claims import under_paper_conditions
 from stages.report.evidence import Evidence
-from stages.report.formats import MINUS, NOTHING
+from stages.report.formats import MINUS, NOTHING, listed
 from stages.report.markdown import document, escape, folded, table
 from stages.stats.claims import FAILS, HOLDS, Check, ClaimResult, Part, corrected
 from stages.stats.intervals import FEWEST_SEEDS
 
 _SMALLEST_SHOWN = 0.001  # p values below it are printed as such
+_FEW = 6  # names of cells that have not run, in a sentence
 
 
 def claims_page(evidence: Evidence, results: list[ClaimResult]) -> str:
@@ -47,25 +49,37 @@ def _warning(evidence: Evidence) -> str:
 
 
 def _introduction(evidence: Evidence) -> str:
-    level, seeds = evidence.params.claims.level, len(evidence.params.seeds)
+    level = evidence.params.claims.level
     sentences = (
         "What the paper says in words, as tests with thresholds that stand in `params.yaml` (`claims`) before any run.",
         f"A claim holds, or does not, when the p value of the test that could show so is at most {level:g}; with "
         "neither, it cannot be told. Where all comparisons must bear a claim out, the largest p counts; where any "
         "could decide, the smallest after Holm's correction for their number.",
-        _on_seeds(seeds),
+        _on_seeds(evidence),
+        _lacking(evidence),
     )
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def _on_seeds(seeds: int) -> str:
-    if seeds >= FEWEST_SEEDS:
-        return f"Tests are over the n = {seeds} seeds."
+def _on_seeds(evidence: Evidence) -> str:
+    counts = {len(cell.results) for number in evidence.params.tables for _, cell in evidence.rows(number)} - {0}
+    if not counts:
+        return ""
+    n = f"n = {min(counts)}" if len(counts) == 1 else f"n from {min(counts)} to {max(counts)}"
+    if min(counts) >= FEWEST_SEEDS:
+        return f"Tests are over the {n} seeds."
     return (
-        f"**n = {seeds}: how far seeds spread is unknown below {FEWEST_SEEDS} of them**, so what is said of trainings "
+        f"**{n}: how far seeds spread is unknown below {FEWEST_SEEDS} of them**, so what is said of trainings "
         "in general cannot be told. What is said to have no exception can be refuted by one training, and times need "
         "no seeds."
     )
+
+
+def _lacking(evidence: Evidence) -> str:
+    cells = [cell for number in evidence.params.tables for _, cell in evidence.rows(number)]
+    if all(cell.has_run for cell in cells):
+        return ""
+    return f"{done_sentence(cells)} A claim cannot be told while a cell that it compares has not run."
 
 
 def _section(evidence: Evidence, result: ClaimResult) -> str:
@@ -96,6 +110,11 @@ def reason(evidence: Evidence, part: Part) -> str:
     check = part.decisive
     if check is None:
         return "There is nothing to compare."
+    met = sum(one.found.as_asked for one in part.checks)
+    if part.lacking:
+        lacking = sum(bool(one.lacks) for one in part.checks)
+        made = f"{met} of the {len(part.checks) - lacking} comparisons that can be made came out as asked"
+        return f"{made}, {lacking} lack{'s' if lacking == 1 else ''} a training. Not run: {_few(part.lacking)}."
     found = NOTHING if check.found.value is None else value_text(check)
     number = f"{escape(check.name)}, {found}, where {check.asks} is asked"
     if part.outcome == HOLDS:
@@ -103,18 +122,22 @@ def reason(evidence: Evidence, part: Part) -> str:
         return f"{shown} of the comparisons that bear it out: {number}."
     if part.outcome == FAILS:
         return f"Refuted by {number}." if not part.is_of_every else f"No comparison bears it out; at best {number}."
-    met = sum(one.found.as_asked for one in part.checks)
-    doubt = f"{met} of {len(part.checks)} comparisons came out as asked, but {_missing(evidence, check)}"
+    doubt = f"{met} of {len(part.checks)} comparisons came out as asked, but {_missing(check)}"
     return f"{doubt}. {'The least clear is' if check.found.as_asked else 'In the way of an answer stands'} {number}."
 
 
-def _missing(evidence: Evidence, check: Check) -> str:
-    seeds = len(evidence.params.seeds)
+def _few(names: list[str]) -> str:
+    """The first names, and how many more there are."""
+    shown, more = [escape(name) for name in names[:_FEW]], len(names) - _FEW
+    return listed([*shown, f"{more} more"] if more > 0 else shown)
+
+
+def _missing(check: Check) -> str:
     if check.found.note:
         return f"one has no p ({check.found.note})"
-    if check.found.p_for is not None or seeds >= FEWEST_SEEDS:
+    if check.found.p_for is not None or check.seeds >= FEWEST_SEEDS:
         return "that may be luck"
-    return f"with {seeds} seed{'s' if seeds > 1 else ''} that may be luck, either way"
+    return f"with {check.seeds} seed{'s' if check.seeds > 1 else ''} that may be luck, either way"
 
 
 def value_text(check: Check) -> str:

@@ -1,9 +1,9 @@
 """The conditions a budget trains under, and where they depart from the paper's: all images, 10 epochs, no overrides."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from stages.config.params import counted
+from stages.config.params import resolve_count
 from stages.report.evidence import Evidence
 from stages.report.formats import listed
 from stages.report.markdown import code, escape
@@ -40,30 +40,40 @@ class Conditions:
         ]
 
 
-def conditions(evidence: Evidence, dataset: str, cells: list[str]) -> Conditions:
-    """The conditions of cells of one family on one data set."""
-    settings = [evidence.params.find(f"{dataset}/{cell}")[1] for cell in cells]
-    share = evidence.budget.train.of(dataset).of(settings[0].family)
+def conditions(evidence: Evidence, dataset: str, cells: Sequence[str]) -> Conditions:
+    """The conditions of cells of one family on one data set. The epochs are those of the cell that has fewest."""
+    settings = [evidence.params.settings(f"{dataset}/{cell}", evidence.budget_name) for cell in cells]
     sizes = evidence.dataset(dataset)
     return Conditions(
-        images=counted(share.images, sizes.train_images),
+        images=resolve_count(settings[0].images, sizes.train_images),
         all_images=sizes.train_images,
-        epochs=share.epochs,
+        epochs=min(one.epochs for one in settings),
         paper_epochs=evidence.paper.epochs,
         test_images=evidence.test_images(dataset),
         all_test_images=sizes.test_images,
-        replaced=tuple(_replacements(share.overrides, [cell.model_dump() for cell in settings])),
+        replaced=tuple(_replacements(evidence, dataset, cells)),
     )
 
 
-def _replacements(overrides: dict[str, Any], cells: list[dict[str, Any]]) -> list[str]:
-    """What an override changes; one that says what every cell says anyway changes nothing."""
-    lines = []
-    for name, value in overrides.items():
-        others = sorted({str(cell[name]) for cell in cells if cell[name] != value})
-        if others:
-            lines.append(f"{code(name)} {escape(str(value))} instead of {escape(listed(others, 'or'))}")
-    return lines
+def own_epochs(evidence: Evidence, cell: str) -> int | None:
+    """The epochs of a cell that trains for fewer than its budget gives; None where it does not."""
+    key, settings = evidence.params.find(cell)
+    share = evidence.params.share(evidence.budget_name, key.dataset, settings.family)
+    epochs = evidence.params.settings(cell, evidence.budget_name).epochs
+    return epochs if epochs < share.epochs else None
+
+
+def _replacements(evidence: Evidence, dataset: str, cells: Sequence[str]) -> Iterator[str]:
+    """What the budget's overrides change; one that says what every cell says anyway changes nothing."""
+    params, names = evidence.params, [f"{dataset}/{cell}" for cell in cells]
+    own = [params.find(name)[1].model_dump() for name in names]
+    run = [params.settings(name, evidence.budget_name).cell.model_dump() for name in names]
+    share = params.share(evidence.budget_name, dataset, own[0]["family"])
+    for name, value in share.overrides.items():
+        changed = [before[name] for before, after in zip(own, run, strict=True) if before[name] != after[name]]
+        if changed:
+            others = sorted({str(before) for before in changed})
+            yield f"{code(name)} {escape(str(value))} instead of {escape(listed(others, 'or'))}"
 
 
 def _of(some: int, every: int) -> str:

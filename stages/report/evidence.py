@@ -12,6 +12,7 @@ from stages.config.schema import Budget, DatasetSettings, Row, Table
 from stages.records.evaluation import Evaluation
 from stages.records.run import FINISHED
 from stages.report.paper import Paper
+from stages.report.places import as_logged_label
 from stages.report.results import expected_test_images, read_result, result_path
 from stages.stats.intervals import Interval, accuracy_interval
 
@@ -100,6 +101,11 @@ class Evidence:
         """The budget's settings."""
         return self.params.chosen_budget(self.budget_name)
 
+    @property
+    def has_results(self) -> bool:
+        """Whether any planned training has a result."""
+        return any(cell.has_run for cell in self.cells.values())
+
     def dataset(self, name: str) -> DatasetSettings:
         """A data set's settings."""
         return self.params.datasets.of(name)
@@ -122,13 +128,22 @@ class Evidence:
         table = self.params.tables[number]
         return [(row, self.cell(table.dataset, row.cell)) for row in table.rows]
 
+    def labelled(self, number: Table) -> list[tuple[str, CellResults]]:
+        """Every number of a table with its label: each row's, and behind it that of its as-logged cell."""
+        found = []
+        for row, cell in self.rows(number):
+            found.append((row.row, cell))
+            if logged := self.as_logged(number, row):
+                found.append((as_logged_label(row), logged))
+        return found
+
     def table_cells(self, number: Table) -> list[str]:
         """The names of a table's cells, in the order of its rows."""
         return [row.cell for row in self.params.tables[number].rows]
 
-    def as_logged(self, dataset: str, row: Row) -> CellResults | None:
+    def as_logged(self, number: Table, row: Row) -> CellResults | None:
         """The results of the setting that a row's printed logs suggest; None where it is the text's."""
-        return self.cell(dataset, row.as_logged) if row.as_logged else None
+        return self.cell(self.params.tables[number].dataset, row.as_logged) if row.as_logged else None
 
     def place(self, dataset: str, cell: str) -> tuple[str, str]:
         """The table and the row that a table's cell stands in."""

@@ -1,13 +1,17 @@
-"""Which figures a budget's reports have: the matrices that params.yaml lists, and the curves of each table."""
+"""Which figures a budget's reports have: the matrices that params.yaml lists, and the curves of each table.
 
-from stages.config.params import Figures, Table
+What has no result is left out.
+"""
+
+from stages.config.schema import Figures, Table
 from stages.core.errors import ParamError
 from stages.evaluate.confusion import confusion_png
+from stages.records.evaluation import Evaluation
 from stages.report.curves import Curve, curves_png
-from stages.report.evidence import Evidence
+from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import decimals, fixed
 from stages.report.outcomes import remark
-from stages.report.tables import curves_name
+from stages.report.tables import curves_name, has_curves
 
 
 def gallery(evidence: Evidence) -> dict[str, bytes]:
@@ -18,8 +22,13 @@ def gallery(evidence: Evidence) -> dict[str, bytes]:
         if name in figures:
             raise ParamError("params.yaml: figures", figure.cell, "one cell for each family and data set")
         figures[name] = figure
-    matrices = {name: _confusion(evidence, figure) for name, figure in figures.items()}
-    return matrices | {curves_name(number): _curves(evidence, number) for number in evidence.params.tables}
+    matrices = {
+        name: _confusion(evidence, figure, result)
+        for name, figure in figures.items()
+        if (result := evidence.cell(figure.dataset, figure.cell).first)
+    }
+    drawn = [number for number in evidence.params.tables if has_curves(evidence, number)]
+    return matrices | {curves_name(number): _curves(evidence, number) for number in drawn}
 
 
 def confusion_name(evidence: Evidence, figure: Figures) -> str:
@@ -28,8 +37,7 @@ def confusion_name(evidence: Evidence, figure: Figures) -> str:
     return f"confusion_{figure.dataset}_{cell.family}.png"
 
 
-def _confusion(evidence: Evidence, figure: Figures) -> bytes:
-    result = evidence.cell(figure.dataset, figure.cell).first
+def _confusion(evidence: Evidence, figure: Figures, result: Evaluation) -> bytes:
     _, row = evidence.place(figure.dataset, figure.cell)
     title = (
         f"{evidence.dataset(figure.dataset).title}, {row} (as the paper's Fig. {figure.confusion})\n"
@@ -41,12 +49,19 @@ def _confusion(evidence: Evidence, figure: Figures) -> bytes:
 
 def _curves(evidence: Evidence, number: Table) -> bytes:
     table = evidence.params.tables[number]
-    curves = []
-    for row in table.rows:
-        cell = evidence.cell(table.dataset, row.cell)
-        curves.append(Curve(row.row + remark(cell), cell.curve, cell.curves))
+    run = [(label, cell) for label, cell in evidence.labelled(number) if cell.has_run]
+    curves = [Curve(label + remark(cell), cell.curve, cell.curves) for label, cell in run]
     validation = evidence.validation_images(table.dataset, table.family)
-    seeds = evidence.params.seeds
-    shown = f"seed {seeds[0]}" if len(seeds) == 1 else f"mean of {len(seeds)} seeds (thin: each)"
+    shown = _seeds([cell for _, cell in run])
     title = f"Table {number}, {table.caption}\nbudget {evidence.budget_name}, {validation} validation images, {shown}"
     return curves_png(curves, title)
+
+
+def _seeds(cells: list[CellResults]) -> str:
+    """Which seeds the curves are of."""
+    seeds = {tuple(cell.seeds) for cell in cells}
+    counts = {len(of_cell) for of_cell in seeds}
+    if len(seeds) == 1 and counts == {1}:
+        return f"seed {cells[0].seeds[0]}"
+    number = f"{counts.pop()} seeds" if len(counts) == 1 else "each row's seeds"
+    return f"mean of {number} (thin: each)"

@@ -1,40 +1,46 @@
 """The ledger: every number of a budget with all that it comes from, as JSON by number and as CSV by number and seed.
 
-Everything in it stands in the results, which are refused when any of it is absent (`stages.report.results`); nothing is
-looked up elsewhere, and nothing is guessed. The CSV's columns are the JSON's keys, joined by `_`: `training_stage`.
+Everything in it stands in the results (`stages.records`); nothing is looked up elsewhere, and nothing is guessed. The
+CSV's columns are the JSON's keys, joined by `_`: `training_stage`. A number that has not run has no seeds: `n` is 0,
+and its line of the CSV holds nothing of a training.
 
-Hashes. `result_md5`, `data_md5` and `run_md5` are DVC's, as in dvc.lock. `code_sha256` is that of the canonical JSON
-(keys sorted, no spaces) of the md5 of each source dependency by its path, `parameters_sha256` that of the recorded
-parameters; those of weights, history, logits and labels are of the files.
+Hashes. `result_md5`, `data_md5`, `run_md5` and `spec_md5` are DVC's, as in dvc.lock. `code_sha256` is the fingerprint
+of the code that trains (tests) the cell, `settings_sha256` that of the canonical JSON (keys sorted, no spaces) of the
+training's settings, `binding` is the record's; those of weights, history, logits and labels are of the files.
 """
 
 import csv
 import io
 from typing import Any
 
-from stages.core.files import json_text
-from stages.report.evidence import Evidence
+from stages.core.files import digest, json_text
+from stages.records.evaluation import Evaluation
+from stages.records.provenance import Provenance
+from stages.records.run import NumericsRecord, Span
+from stages.report.differences import differences_text
+from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import EXACT
-from stages.report.origins import Made, Span
 from stages.report.outcomes import outcome
 from stages.report.places import Place, places
-from stages.report.results import Result
+
+_LAST = "as_logged"  # its columns stand last in the CSV
 
 
 def ledger_json(evidence: Evidence) -> str:
     """The ledger as JSON: `numbers`, each with its `seeds`; accuracies in percent, differences in points."""
-    return json_text({"schema": 1, "budget": evidence.budget_name, "numbers": numbers(evidence)})
+    return json_text({"schema": 2, "budget": evidence.budget_name, "numbers": numbers(evidence)})
 
 
 def ledger_csv(evidence: Evidence) -> str:
     """The ledger as CSV: a line for each number and seed, with what the seeds share repeated."""
-    lines = [
-        _flat({**{key: value for key, value in number.items() if key != "seeds"}, **seed})
-        for number in numbers(evidence)
-        for seed in number["seeds"]
-    ]
+    lines = []
+    for number in numbers(evidence):
+        shared = {key: value for key, value in number.items() if key not in ("seeds", _LAST)}
+        last = {_LAST: number[_LAST]} if number[_LAST] else {}
+        lines += [_flat({**shared, **seed, **last}) for seed in number["seeds"] or [{}]]
     text = io.StringIO()
     columns = list(dict.fromkeys(column for line in lines for column in line))
+    columns.sort(key=lambda column: column.startswith(_LAST))  # stable: the rest stays in its order
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(lines)
@@ -42,32 +48,56 @@ def ledger_csv(evidence: Evidence) -> str:
 
 
 def numbers(evidence: Evidence) -> list[dict[str, Any]]:
-    """The ledger's entries: the rows of the tables in their order, then the planned alternatives of the studies."""
+    """The ledger's entries: the rows of the tables in their order, then the planned alternatives of the studies.
+
+    A row with an as-logged cell names it, with its number, under `as_logged`; if it is planned, it has an entry too.
+    """
     return [_number(evidence, place) for place in places(evidence.params)]
 
 
 def _number(evidence: Evidence, place: Place) -> dict[str, Any]:
-    cell, paper = evidence.cell(place.key.dataset, place.key.name), evidence.paper.accuracy(place.table, place.row)
+    cell = evidence.cell(place.key.dataset, place.key.name)
+    paper = evidence.paper.accuracy(place.table, place.printed)
     return {
         "table": place.table,
         "row": place.row,
         "cell": str(cell.key),
         "budget": evidence.budget_name,
         "paper": paper,
-        "mean": round(cell.mean, EXACT),
-        "std": None if cell.std is None else round(cell.std, EXACT),
-        "n": len(cell.results),
-        "difference": None if paper is None else round(cell.mean - float(paper), EXACT),
-        "outcome": outcome(cell),
+        **_statistics(cell, paper),
         "seeds": [_seed(result) for result in cell.results],
+        "as_logged": _as_logged(evidence, place, paper),
     }
 
 
-def _seed(result: Result) -> dict[str, Any]:
-    run, evaluated = result.run, result.evaluated
+def _statistics(cell: CellResults, paper: str | None) -> dict[str, Any]:
+    mean = cell.mean
+    return {
+        "mean": None if mean is None else round(mean, EXACT),
+        "std": None if cell.std is None else round(cell.std, EXACT),
+        "n": len(cell.results),
+        "difference": None if paper is None or mean is None else round(mean - float(paper), EXACT),
+        "outcome": outcome(cell),
+    }
+
+
+def _as_logged(evidence: Evidence, place: Place, paper: str | None) -> dict[str, Any] | None:
+    """The second cell of a table's row, where it has one: what its printed logs suggest, and its number."""
+    params = evidence.params
+    for number, table in params.tables.items():
+        for row in table.rows:
+            if (number, row.row) == (place.table, place.row) and row.as_logged:
+                cell = evidence.cell(table.dataset, row.as_logged)
+                differs = differences_text(params, evidence.budget_name, table.dataset, row.cell, row.as_logged)
+                return {"cell": str(cell.key), "differs": differs.replace("`", ""), **_statistics(cell, paper)}
+    return None
+
+
+def _seed(result: Evaluation) -> dict[str, Any]:
+    run = result.run
     data, arrays = run.training_arrays
-    tested, test_arrays = evaluated.test_arrays
-    folder, files = evaluated.run_folder
+    tested, test_arrays = result.test_arrays
+    folder, files = result.run_folder
     return {
         "seed": result.seed,
         "value": round(result.percent, EXACT),
@@ -75,19 +105,21 @@ def _seed(result: Result) -> dict[str, Any]:
         "test_images": result.test_images,
         "ended_as": result.outcome,
         "mlflow_run": result.mlflow_run,
-        "result": {"path": result.file.path, "md5": result.file.md5},
+        "result": {**_file(result), "binding": result.binding},
         "training": {
-            "stage": result.stages.train,
-            "run_by": run.run_by,
-            **_made(run, run.times),
+            "stage": run.stage,
+            "settings_sha256": digest(run.config.model_dump(mode="json")),
+            **_made(run.provenance, run.numerics, run.times),
+            "machines": len(run.machines),
             "data": {"path": data, "md5": arrays.md5},
             "run": {"path": folder, "md5": files.md5},
             "weights_sha256": run.sha256.weights,
             "history_sha256": run.sha256.history,
+            "binding": run.binding,
         },
         "evaluation": {
-            "stage": result.stages.evaluate,
-            **_made(evaluated, evaluated.times),
+            "stage": result.stage,
+            **_made(result.provenance, result.numerics, result.times),
             "data": {"path": tested, "md5": test_arrays.md5},
             "logits_sha256": result.sha256.logits,
             "labels_sha256": result.sha256.labels,
@@ -95,17 +127,22 @@ def _seed(result: Result) -> dict[str, Any]:
     }
 
 
-def _made(made: Made, times: Span) -> dict[str, Any]:
+def _file(result: Evaluation) -> dict[str, Any]:
+    return {"path": result.file.path, "md5": result.file.md5} if result.file else {"path": None, "md5": None}
+
+
+def _made(made: Provenance, numerics: NumericsRecord, times: Span) -> dict[str, Any]:
     machine = made.environment
     return {
+        "run_by": made.run_by,
         "commit": made.git.commit,
         "dirty": made.git.dirty,
         "changed": made.git.changed,
-        "parameters_sha256": made.params_sha256,
-        "code_sha256": made.code_sha256,
-        "device": made.device,
-        "precision": made.precision,
-        "threads": made.threads,
+        "spec": {"path": made.spec.path, "md5": made.spec.md5},
+        "code_sha256": made.code.sha256,
+        "device": numerics.device,
+        "precision": numerics.precision,
+        "threads": numerics.threads,
         "processor": machine.processor,
         "platform": machine.platform,
         "python": machine.python,

@@ -1,15 +1,18 @@
 """How a cell's trainings ended: a divergence and a number at chance are results, shown with a mark.
 
-One outcome a training: `diverged` goes before `at chance`, which a diverged network mostly is too.
+One outcome a training: `diverged` goes before `at chance`, which a diverged network mostly is too. A cell without any
+result is `not run`.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 
 from stages.evaluate.chance import LEVEL
+from stages.records.evaluation import AT_CHANCE
+from stages.records.run import DIVERGED, FINISHED
 from stages.report.evidence import CellResults
-from stages.report.results import AT_CHANCE, DIVERGED, FINISHED
 
+NOT_RUN = "not run"
 _MARKS = {DIVERGED: "\N{DAGGER}", AT_CHANCE: "\N{DOUBLE DAGGER}"}
 _MEANING = {
     DIVERGED: "Diverged: the training loss was no longer finite, and the training ended there.",
@@ -19,7 +22,7 @@ _MEANING = {
 
 
 def outcome(cell: CellResults) -> str:
-    """`finished`, `at chance`, or with several seeds how many of them were not: `1 of 3 diverged;2 of 3 at chance`."""
+    """`finished`, `at chance`, `not run`, or how many of several seeds: `1 of 3 diverged;2 of 3 at chance`."""
     return ";".join(_told(cell)) or FINISHED
 
 
@@ -36,13 +39,17 @@ def mark(cell: CellResults) -> str:
 
 def legend(cells: Sequence[CellResults]) -> list[str]:
     """What the marks of these cells mean: a line for each mark that is used."""
-    used = {kind for cell in cells for kind in _shares(cell)}
-    seeds = len(cells[0].results)
-    counted = f" Beside it, with how many of the {seeds} seeds." if seeds > 1 else ""
+    marked = [cell for cell in cells if _shares(cell)]
+    used = {kind for cell in marked for kind in _shares(cell)}
+    seeds = {len(cell.results) for cell in marked}
+    several = f"the {max(seeds)} seeds" if len(seeds) == 1 else "its seeds" if seeds else ""
+    counted = f" Beside it, with how many of {several}." if max(seeds, default=0) > 1 else ""
     return [f"{_MARKS[kind]} {_MEANING[kind]} The mean counts it in.{counted}" for kind in _MARKS if kind in used]
 
 
 def _told(cell: CellResults) -> list[str]:
+    if not cell.has_run:
+        return [NOT_RUN]
     return [f"{share} {kind}".lstrip() for kind, share in _shares(cell).items()]
 
 

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from stages.config.params import Assumption, Table
-from stages.config.settings import DATASETS
+from stages.config.schema import DATASETS, Assumption, Table
+from stages.report.captions import done_sentence
 from stages.report.evidence import Evidence
 from stages.report.markdown import code, document, escape, table
 from stages.report.studies import Comparison
@@ -20,6 +20,7 @@ def overview_page(
         "Made by `aggregate-tables` from the evaluated cells. *paper* is the accuracy that the paper prints, "
         "*ours* the one that this pipeline came to, *difference* is ours less the paper's, in points. A training that "
         "diverged or came out at chance is a result too: counted in, marked, and explained below its table.",
+        done_sentence(evidence.cells.values()),
         *(_table_part(evidence, number, frame) for number, frame in frames.items()),
         "## Assumptions",
         "What the paper leaves out, what stands in for it here, and where to change it.",

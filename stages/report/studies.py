@@ -1,19 +1,20 @@
 """Studies: which of the settings that the paper leaves open comes closest to what it prints, and by how much.
 
-Held against a printed accuracy, a cell's distance is the absolute difference of its mean test accuracy, in points;
-against a printed log, it is the mean absolute difference of validation accuracy over the epochs that the log and every
-cell of the study have, so that the distances of one study can be compared.
+Only validation accuracy decides. Against a printed log, a cell's distance is the mean absolute difference over the
+epochs that the log and every cell of the study have, so that the distances of one study can be compared; without one,
+it is the absolute difference of the last validation accuracy from the accuracy that is printed for the row.
 """
 
 from dataclasses import dataclass
 from statistics import fmean
 
-from stages.config.params import Study, difference
+from stages.config.schema import Study
 from stages.core.errors import ParamError
 from stages.report.conditions import Conditions, conditions
+from stages.report.differences import differences_text
 from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import NOTHING, decimals, fixed, listed
-from stages.report.markdown import code, escape
+from stages.report.markdown import code
 from stages.report.outcomes import remark
 
 _TIE = 1e-9  # points
@@ -25,13 +26,17 @@ class Candidate:
 
     name: str
     differs: str
+    epochs: int
     results: CellResults
     distance: float
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A study's candidates, the base first, beside what the paper prints; `compared` is 0 for a single number."""
+    """A study's candidates, the base first, beside what the paper prints; `compared` is 0 for a single number.
+
+    `candidates` are the cells that have results, `not_run` names the others, the base among them if it has none.
+    """
 
     name: str
     study: Study
@@ -55,35 +60,36 @@ class Comparison:
         if tied:
             names = listed([_full_name(candidate) for candidate in (first, *tied)])
             return f"Equally close: {names}, {first.distance:.2f} points from {what}."
+        closest = f"{_full_name(first)}, {first.distance:.2f} points from {what}."
+        if not others:
+            return f"The only one with a result: {closest}"
         second = others[0]
         gap = second.distance - first.distance
         return (
-            f"Closest: {_full_name(first)}, {first.distance:.2f} points from {what}. "
-            f"Next: {_full_name(second)} at {second.distance:.2f}, {gap:.2f} points further."
+            f"Closest: {closest} Next: {_full_name(second)} at {second.distance:.2f}, {gap:.2f} points further."
+            f"{f' Not run: {len(self.not_run)} of {len(self.not_run) + len(self.candidates)}.' if self.not_run else ''}"
         )
 
 
 def compare_studies(evidence: Evidence) -> list[Comparison]:
-    """The studies that have at least one planned alternative, in the order of params.yaml."""
+    """The studies of which at least one alternative has a result, in the order of params.yaml."""
     compared = [compare(evidence, name, study) for name, study in evidence.params.studies.items()]
     return [comparison for comparison in compared if comparison]
 
 
 def compare(evidence: Evidence, name: str, study: Study) -> Comparison | None:
-    """A study's comparison, or None when none of its alternatives is planned."""
-    planned = evidence.params.study_cells.of(study.dataset)
-    chosen = [cell for cell in study.alternatives if cell in planned]
-    if not chosen:
-        return None
-    cells = [study.base, *chosen]
-    curves = [evidence.cell(study.dataset, cell).curve for cell in cells]
+    """A study's comparison, or None when none of its alternatives has a result."""
+    run = [cell for cell in (study.base, *study.alternatives) if evidence.cell(study.dataset, cell).has_run]
     printed = _printed(evidence, name, study)
+    if not set(run) & set(study.alternatives):
+        return None
+    curves = [evidence.cell(study.dataset, cell).curve for cell in run]
     compared = min(map(len, [printed, *curves])) if study.printed.log else 0
     return Comparison(
         name=name,
         study=study,
-        candidates=[_candidate(evidence, study, cell, printed, compared) for cell in cells],
-        not_run=[cell for cell in study.alternatives if cell not in planned],
+        candidates=[_candidate(evidence, study, cell, printed, compared) for cell in run],
+        not_run=[cell for cell in (study.base, *study.alternatives) if cell not in run],
         printed=printed,
         compared=compared,
         conditions=conditions(evidence, study.dataset, [study.base]),
@@ -103,32 +109,29 @@ def _printed(evidence: Evidence, name: str, study: Study) -> list[float]:
 
 def _candidate(evidence: Evidence, study: Study, cell: str, printed: list[float], compared: int) -> Candidate:
     results = evidence.cell(study.dataset, cell)
-    ours = results.curve[:compared] if compared else [results.mean]
+    ours = results.curve[:compared] if compared else [results.validation or 0.0]
     distance = fmean(abs(our - their) for our, their in zip(ours, printed, strict=False))
-    return Candidate(cell, _differs(evidence, study, cell), results, distance)
-
-
-def _differs(evidence: Evidence, study: Study, cell: str) -> str:
-    """What sets a cell apart from the study's base, as markdown; empty for the base itself."""
-    base, other = (evidence.params.find(f"{study.dataset}/{name}")[1] for name in (study.base, cell))
-    before, after = base.model_dump(), other.model_dump()
-    return ", ".join(
-        f"{code(name)} {escape(str(after[name]))} instead of {escape(str(before[name]))}"
-        for name in difference(base, other)
-    )
+    differs = differences_text(evidence.params, evidence.budget_name, study.dataset, study.base, cell)
+    epochs = evidence.params.settings(str(results.key), evidence.budget_name).epochs
+    return Candidate(cell, differs, epochs, results, distance)
 
 
 def _full_name(candidate: Candidate) -> str:
     return f"{code(candidate.name)} ({candidate.differs or 'the base'})"
 
 
+CANDIDATE_COLUMNS = ["cell", "what differs", "epochs", "validation accuracy", "test accuracy", "std", "n", "distance"]
+
+
 def candidate_rows(evidence: Evidence, comparison: Comparison) -> list[list[str]]:
-    """The rows of a study's table: cell, what differs, test accuracy, standard deviation, n, distance."""
+    """The rows of a study's table, with CANDIDATE_COLUMNS; `std` is of the test accuracy."""
     places = decimals(evidence.test_images(comparison.study.dataset))
     return [
         [
             code(candidate.name),
             candidate.differs or "the base, as in the tables",
+            str(candidate.epochs),
+            fixed(candidate.results.validation, 2),
             fixed(candidate.results.mean, places) + remark(candidate.results),
             fixed(candidate.results.std, places),
             str(len(candidate.results.results)),

@@ -1,15 +1,14 @@
 """A study's report as markdown: the question, what was compared with what, and what the comparison can decide."""
 
-from stages.report.captions import budget_sentence, replaced_sentence, seeds_sentence
+from stages.report.captions import budget_sentence, numerics_sentence, replaced_sentence, seeds_sentence
 from stages.report.evidence import Evidence
 from stages.report.formats import listed
 from stages.report.markdown import code, document, escape, folded, table
-from stages.report.studies import Comparison, candidate_rows, curve_rows
+from stages.report.studies import CANDIDATE_COLUMNS, Comparison, candidate_rows, curve_rows
 
 
 def study_page(evidence: Evidence, comparison: Comparison) -> str:
     """The report of one study."""
-    header = ["cell", "what differs", "test accuracy", "std", "n", "distance"]
     return document(
         f"# Study {code(comparison.name)}",
         f"**Question.** {escape(comparison.study.question)}",
@@ -18,7 +17,7 @@ def study_page(evidence: Evidence, comparison: Comparison) -> str:
         f"**Run.** {run_sentences(evidence, comparison)}",
         _warning(evidence, comparison),
         f"**Result.** {comparison.verdict}",
-        table(header, candidate_rows(evidence, comparison), numbers=[2, 3, 4, 5]),
+        table(CANDIDATE_COLUMNS, candidate_rows(evidence, comparison), numbers=range(2, len(CANDIDATE_COLUMNS))),
         _curves(comparison),
         _not_run(comparison),
         _provenance(comparison),
@@ -37,7 +36,10 @@ def held_against(evidence: Evidence, comparison: Comparison) -> str:
     row = f'Table {printed.table}, "{escape(printed.row)}"'
     accuracy = evidence.paper.accuracy(printed.table, printed.row)
     if not comparison.compared:
-        return f"The printed test accuracy of {row}: {accuracy} %. Distance: absolute difference in points."
+        return (
+            f"The printed test accuracy of {row}: {accuracy} %. Distance: absolute difference, in points, of the "
+            "validation accuracy after each cell's last epoch, since test accuracy decides nothing."
+        )
     epochs = "epoch 1" if comparison.compared == 1 else f"epochs 1 to {comparison.compared}"
     behind = f" ({row}: {accuracy} %)" if accuracy else ""
     return (
@@ -49,7 +51,13 @@ def held_against(evidence: Evidence, comparison: Comparison) -> str:
 def run_sentences(evidence: Evidence, comparison: Comparison) -> str:
     """Under which budget, with which seeds and replaced settings a study was run, as markdown."""
     found = comparison.conditions
-    sentences = [budget_sentence(evidence, found), seeds_sentence(evidence.params.seeds), replaced_sentence(found)]
+    cells = [candidate.results for candidate in comparison.candidates]
+    sentences = [
+        budget_sentence(evidence, found),
+        seeds_sentence(cells),
+        replaced_sentence(found),
+        numerics_sentence([(candidate.name, candidate.results) for candidate in comparison.candidates]),
+    ]
     return " ".join(sentence for sentence in sentences if sentence)
 
 
@@ -74,14 +82,14 @@ def _not_run(comparison: Comparison) -> str:
     if not comparison.not_run:
         return ""
     names = listed([code(cell) for cell in comparison.not_run])
-    return f"Not run: {names} (what `study_cells` in params.yaml names is run)."
+    return f"Not run: {names} (the tables' cells and what `study_cells` in params.yaml names are run)."
 
 
 def _provenance(comparison: Comparison) -> str:
     rows = []
     for candidate in comparison.candidates:
         for result in candidate.results.results:
-            stages = [code(result.stages.evaluate), code(result.stages.train)]
+            stages = [code(result.stage), code(result.run.stage)]
             run = code(result.mlflow_run) if result.mlflow_run else "not mirrored"
             rows.append([code(candidate.name), str(result.seed), *stages, run])
     header = ["cell", "seed", "evaluate stage", "train stage", "MLflow run"]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from stages.config.params import Table
+from stages.config.schema import Table
 from stages.report.evidence import Evidence
 
 METRICS, ACCURACY, CURVES = "metrics.json", "accuracy.csv", "curves.csv"
@@ -19,7 +19,8 @@ def view_files(evidence: Evidence) -> dict[str, str]:
     """The content of the three files, by their names; accuracies in percent.
 
     metrics.json has {table: {row: test accuracy}}, accuracy.csv the paper's number and ours as two lines of each row,
-    both means over the seeds; curves.csv has the validation accuracy after each epoch of each seed.
+    ours the mean over the seeds; curves.csv has the validation accuracy after each epoch of each seed. A row without
+    results has the paper's number alone.
     """
     return {METRICS: _metrics(evidence), ACCURACY: _accuracy(evidence), CURVES: _curves(evidence)}
 
@@ -27,7 +28,8 @@ def view_files(evidence: Evidence) -> dict[str, str]:
 def _metrics(evidence: Evidence) -> str:
     tables = evidence.params.tables
     rows = {
-        f"Table {number}": {row: round(ours, _PLACES) for row, _, ours in _rows(evidence, number)} for number in tables
+        f"Table {number}": {row: round(ours, _PLACES) for row, _, ours in _rows(evidence, number) if ours is not None}
+        for number in tables
     }
     return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
 
@@ -37,25 +39,21 @@ def _accuracy(evidence: Evidence) -> str:
     for number in evidence.params.tables:
         for row, paper, ours in _rows(evidence, number):
             lines += [] if paper is None else [(number, row, "paper", float(paper))]
-            lines.append((number, row, "ours", round(ours, _PLACES)))
+            lines += [] if ours is None else [(number, row, "ours", round(ours, _PLACES))]
     return _csv(["table", "row", "source", "accuracy"], lines)
 
 
-def _rows(evidence: Evidence, number: Table) -> list[tuple[str, str | None, float]]:
+def _rows(evidence: Evidence, number: Table) -> list[tuple[str, str | None, float | None]]:
     """Label, the paper's accuracy as printed, and ours, of every row of a table."""
-    settings = evidence.params.tables[number]
-    return [
-        (row.row, evidence.paper.accuracy(number, row.row), evidence.cell(settings.dataset, row.cell).mean)
-        for row in settings.rows
-    ]
+    return [(row.row, evidence.paper.accuracy(number, row.row), cell.mean) for row, cell in evidence.rows(number)]
 
 
 def _curves(evidence: Evidence) -> str:
     lines = [
         (number, row.row, result.seed, line.epoch, round(100 * line.validation_accuracy, _PLACES))
-        for number, settings in evidence.params.tables.items()
-        for row in settings.rows
-        for result in evidence.cell(settings.dataset, row.cell).results
+        for number in evidence.params.tables
+        for row, cell in evidence.rows(number)
+        for result in cell.results
         for line in result.history
     ]
     return _csv(["table", "row", "seed", "epoch", "validation_accuracy"], lines)

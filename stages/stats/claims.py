@@ -6,6 +6,9 @@ exception are claims that no case is like this: one training that clearly is, by
 A claim that all of its comparisons must bear out holds when the largest p is at or below the level (an intersection-
 union test, R. L. Berger, Technometrics 24, 1982: no correction); one that fails, or one that any comparison can bear
 out, is told by the smallest p after Holm's correction for their number.
+
+A claim of which a comparison lacks a training cannot be told, whatever the others show: the correction is for all of
+them, and looking before they are all there would need another one.
 """
 
 from collections.abc import Sequence
@@ -16,10 +19,10 @@ from typing import Literal
 from stages.stats.bounds import Bounded
 from stages.stats.paired import holm
 
-Outcome = Literal["holds", "does not hold", "cannot be told with these seeds"]
+Outcome = Literal["holds", "does not hold", "cannot be told"]
 HOLDS: Outcome = "holds"
 FAILS: Outcome = "does not hold"
-OPEN: Outcome = "cannot be told with these seeds"
+OPEN: Outcome = "cannot be told"
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Check:
 
     `unit` is of the value, its interval and what is asked. `paired_p` is the answer of an exact test beside: McNemar's
     on the test images of one seed, or the sign flips over several, with the `smallest` p that it could have come to.
+    `seeds` is how many of each cell are compared, and `lacks` names the cells without a training.
     """
 
     name: str
@@ -36,6 +40,8 @@ class Check:
     found: Bounded
     paired_p: float | None = None
     smallest: float | None = None
+    seeds: int = 0
+    lacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,8 @@ class Part:
     @cached_property
     def outcome(self) -> Outcome:
         """What the comparisons show."""
+        if self.lacking:
+            return OPEN
         if self.needs == "all":
             return HOLDS if self._every(self._for) else FAILS if self._some(self._against) else OPEN
         return HOLDS if self._some(self._for) else FAILS if self._every(self._against) else OPEN
@@ -70,8 +78,15 @@ class Part:
     @cached_property
     def p(self) -> float | None:
         """The p that decides, or that is too large to: Holm's where any comparison could decide."""
+        if self.lacking:
+            return None
         ps = self._ps if self.is_of_every else corrected(self._ps)
         return ps[self.checks.index(self.decisive)] if self.decisive else None
+
+    @property
+    def lacking(self) -> list[str]:
+        """The cells that have no training and are to be compared, each once."""
+        return list(dict.fromkeys(name for check in self.checks for name in check.lacks))
 
     @property
     def is_of_every(self) -> bool:

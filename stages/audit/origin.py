@@ -1,0 +1,311 @@
+"""What a stage says it started from (spec, code, data, commit), against dvc.lock, the files, git, and today's specs.
+
+A run is outdated when today's spec has other settings or other code for it, as DVC sees it; a comment that was changed
+since is only noted.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from stages.audit.findings import Finding, broken, differences, missing, note
+from stages.audit.history import md5_of
+from stages.audit.lock import LOCK_FILE
+from stages.audit.pipeline import Stage
+from stages.audit.recompute import Impossible
+from stages.audit.workspace import Workspace
+from stages.config.reading import PARAMS_FILE
+from stages.core.errors import StageError
+from stages.core.files import digest
+from stages.records.fingerprint import SCHEME, Fingerprint, Kind
+from stages.records.provenance import Dependency, Provenance, folder_md5
+from stages.records.spec import Spec
+
+HOW = "dvc repro, or dvc pull if a remote has it"
+_SOURCES = "stages/"
+_AS_STARTED = "as {} has it of its start"
+
+
+class Started(NamedTuple):
+    """A training or an evaluation as it started.
+
+    `where` is the place of the record in a result's file (its path, or `<path>, run`), `settings` what the record says
+    of the spec's settings (None: it does not say).
+    """
+
+    where: str
+    kind: Kind
+    stage: Stage
+    cell: str
+    family: str
+    provenance: Provenance
+    settings: dict[str, Any] | None
+
+    @property
+    def spec(self) -> str:
+        """The path of the spec, as dvc.yaml names it."""
+        return self.stage.option("spec").as_posix()
+
+
+def check_started(started: Started, workspace: Workspace) -> Iterator[Finding]:
+    """All that does not speak for what a stage says it started from."""
+    yield from _form_of_record(started)
+    yield from check_form(started.stage, workspace)
+    spec = _spec_then(started, workspace)
+    yield from _recorded_alike(started, spec, workspace)
+    yield from on_disk(started.provenance.inputs, workspace, started.where)
+    yield from _spec(started, spec, workspace)
+    yield from _sources(started, workspace)
+    yield from _code(started, workspace)
+    yield from _today(started, spec, workspace)
+
+
+def check_form(stage: Stage, workspace: Workspace) -> Iterator[Finding]:
+    """That dvc.lock has the stage, with the command, dependencies, parameters and outputs that dvc.yaml gives it."""
+    entry, where = workspace.lock.entry(stage.name), f"{LOCK_FILE}, {stage.name}"
+    if entry is None:
+        yield broken(where, "no entry", "the hashes of a run (dvc repro)")
+        return
+    if " ".join(entry.cmd.split()) != " ".join(stage.cmd.split()):
+        yield broken(f"{where}, cmd", entry.cmd, f"{stage.cmd}, as dvc.yaml says")
+    params = (
+        [f"{file}: {name}" for file, names in of.items() for name in names] for of in (entry.params, stage.params)
+    )
+    for kind, listed, wanted in (
+        ("deps", entry.deps, stage.deps),
+        ("params", *params),
+        ("outs", entry.outs, stage.outs),
+    ):
+        if set(listed) != set(wanted):
+            yield broken(f"{where}, {kind}", sorted(listed), f"{sorted(wanted)}, as dvc.yaml says")
+
+
+def on_disk(recorded: Mapping[str, Dependency], workspace: Workspace, said_by: str) -> Iterator[Finding]:
+    """Recorded hashes against the bytes that lie there now."""
+    for path, dependency in recorded.items():
+        found = workspace.disk.tree(Path(path))
+        if found is None:
+            yield missing(path, HOW)
+        elif found.md5 != dependency.md5:
+            yield from _which(path, dependency, found, said_by)
+
+
+def _which(path: str, recorded: Dependency, found: Dependency, said_by: str) -> Iterator[Finding]:
+    """The files in which a folder differs, where they were recorded one by one; else the folder."""
+    theirs, ours = recorded.files, found.files
+    if theirs is None or ours is None or folder_md5(theirs) != recorded.md5:
+        yield broken(path, found.md5, f"{recorded.md5} ({said_by})")
+        return
+    for name in sorted(theirs.keys() | ours.keys()):
+        if ours.get(name) == theirs.get(name):
+            continue
+        if name not in ours:
+            yield missing(f"{path}/{name}", HOW)
+        else:
+            yield broken(f"{path}/{name}", ours[name], f"{theirs.get(name, 'no such file')} ({said_by})")
+
+
+def _form_of_record(started: Started) -> Iterator[Finding]:
+    """The record names what dvc.yaml gives the stage, and its hashes are those of their parts."""
+    where, taken, stage = f"{started.where}.provenance", started.provenance, started.stage
+    if set(taken.inputs) != set(stage.deps):
+        yield broken(f"{where}.inputs", sorted(taken.inputs), f"{sorted(stage.deps)}, as dvc.yaml says")
+    for path, dependency in taken.inputs.items():
+        if dependency.files is not None and folder_md5(dependency.files) != dependency.md5:
+            expected = f"{folder_md5(dependency.files)}, the hash of its own files"
+            yield broken(f"{where}.inputs, {path}", dependency.md5, expected)
+    if taken.spec.path != started.spec:
+        yield broken(f"{where}.spec.path", taken.spec.path, f"{started.spec}, as dvc.yaml says")
+    whole = digest({"scheme": taken.code.scheme, "modules": taken.code.modules})
+    if whole != taken.code.sha256:
+        yield broken(f"{where}.code.sha256", taken.code.sha256, f"{whole}, the hash of its own modules")
+
+
+def _recorded_alike(started: Started, spec: Spec | None, workspace: Workspace) -> Iterator[Finding]:
+    """DVC hashes when a command has ended, the run when it starts: what is edited meanwhile shows as a difference."""
+    entry = workspace.lock.entry(started.stage.name)
+    if entry is None:
+        return  # said already
+    where, said_by = f"{LOCK_FILE}, {started.stage.name}", _AS_STARTED.format(started.where)
+    for path, dependency in started.provenance.inputs.items():
+        if entry.deps.get(path) != dependency.md5:
+            yield broken(f"{where}, deps, {path}", entry.deps.get(path), f"{dependency.md5}, {said_by}")
+    recorded: dict[str, Any] = {f"code.{started.kind}": started.provenance.code.sha256}
+    if started.settings is not None:
+        recorded["settings"] = started.settings
+    if started.kind == "evaluate" and spec is not None:
+        recorded["testing"] = spec.testing.model_dump(mode="json")
+    locked = entry.params.get(started.spec, {})
+    for name, value in recorded.items():
+        if name in locked:  # else said already
+            yield from differences(f"{where}, params, {name}", locked[name], value, said_by)
+
+
+def _spec_then(started: Started, workspace: Workspace) -> Spec | None:
+    """The spec that the stage was given, from git or from the disk; None where neither has it."""
+    reference = started.provenance.spec
+    disk = Path(started.spec)
+    candidates = [
+        workspace.recomputation.file(started.provenance.git, reference.path),
+        disk.read_bytes() if disk.is_file() else None,
+    ]
+    today = workspace.specs.get(started.cell)
+    candidates.append(today.text().encode() if today else None)
+    for content in candidates:
+        if isinstance(content, bytes) and md5_of(content) == reference.md5:
+            return _parsed(content, reference.path)
+    return None
+
+
+def _parsed(content: bytes, path: str) -> Spec | None:
+    try:
+        return Spec.parse(json.loads(content), path, "dvc repro resolve")
+    except (ValueError, StageError):
+        return None
+
+
+def _spec(started: Started, spec: Spec | None, workspace: Workspace) -> Iterator[Finding]:
+    """The spec that the record names: in the commit, in itself, and made once more."""
+    reference, git = started.provenance.spec, started.provenance.git
+    where, commit = f"{started.where}.provenance.spec", f"commit {git.commit[:12]}"
+    if workspace.history.files(git.commit) is not None:
+        then = workspace.recomputation.file(git, reference.path)
+        if isinstance(then, Impossible):
+            yield note(f"{reference.path} was not committed when it was used, and {then.reason}")
+        elif then is None or md5_of(then) != reference.md5:
+            found = "no such file" if then is None else md5_of(then)
+            with_changes = " with the recorded difference" if reference.path in git.changed else ""
+            yield broken(f"{where}.md5", reference.md5, f"{found} ({commit}{with_changes})")
+        yield from _recomputed_spec(started, workspace)
+    if spec is None:
+        yield missing(f"{reference.path} with md5 {reference.md5}", "git fetch, or dvc repro")
+        return
+    said_by = f"{reference.path} as it was given"
+    if started.settings is not None:
+        settings = spec.settings.model_dump(mode="json")
+        yield from differences(f"{started.where}.config", started.settings, settings, said_by)
+    code = spec.fingerprint(started.kind)
+    if code.sha256 != started.provenance.code.sha256:
+        place = f"{started.where}.provenance.code.sha256"
+        yield broken(place, started.provenance.code.sha256, f"{code.sha256} ({said_by})")
+
+
+def _recomputed_spec(started: Started, workspace: Workspace) -> Iterator[Finding]:
+    """The spec that params.yaml and the sources of the commit give."""
+    reference, git = started.provenance.spec, started.provenance.git
+    commit = f"commit {git.commit[:12]}"
+    found = workspace.recomputation.spec(git, started.cell)
+    if isinstance(found, Impossible):
+        yield note(f"{reference.path}: not made again from {commit}, since {found.reason}")
+        return
+    if found.md5() == reference.md5:
+        return
+    committed = reference.path not in git.changed
+    if committed and workspace.recomputation.same_makers(git):
+        expected = f"{found.md5()}, made again from {PARAMS_FILE} and sources of {commit}"
+        yield broken(f"{started.where}.provenance.spec.md5", reference.md5, expected)
+        if started.settings is not None:
+            settings = found.settings.model_dump(mode="json")
+            yield from differences(f"{started.where}.config", started.settings, settings, f"{PARAMS_FILE} of {commit}")
+    elif committed:
+        yield note(f"{reference.path}: today's code makes another one of {PARAMS_FILE} of {commit}")
+    else:
+        yield note(f"{reference.path} does not follow from {commit}: {PARAMS_FILE} was not committed when it was used")
+
+
+def _sources(started: Started, workspace: Workspace) -> Iterator[Finding]:
+    """The md5 of every source against the commit, and against the recorded difference to it."""
+    taken, git = started.provenance, started.provenance.git
+    known = workspace.history.files(git.commit)
+    if known is None:
+        how = "its sources are in no history here (git fetch, with --unshallow or a remote)"
+        yield missing(f"commit {git.commit}", how)
+        return
+    commit, changed = f"commit {git.commit[:12]}", workspace.recomputation.changed(git)
+    then = {path: md5 for path, md5 in known.items() if path.endswith(".py")}
+    for path in sorted(then.keys() | taken.sources.keys()):
+        recorded, where = taken.sources.get(path), f"{started.where}.provenance.sources, {path}"
+        if path not in git.changed:
+            if then.get(path) != recorded:
+                expected = f"{then.get(path, 'no such file')} ({commit})"
+                yield broken(where, recorded or "no such file", expected)
+        elif not isinstance(changed, Impossible):
+            md5 = md5_of(changed[path]) if path in changed else None
+            if md5 != recorded:
+                expected = f"{md5 or 'no such file'} ({commit} with the recorded difference)"
+                yield broken(where, recorded or "no such file", expected)
+        elif _md5_now(path, workspace) == recorded:
+            yield note(f"{started.where}: {path} was not committed when it ran; the working tree has it as it was")
+        else:
+            how = f"it was not committed, and {changed.reason}; dvc repro trains again"
+            yield missing(f"{path} as it was when {started.where} started", how)
+    uncommitted = [path for path in git.changed if path != taken.spec.path]
+    if uncommitted and not isinstance(changed, Impossible):
+        files = ", ".join(uncommitted)
+        yield note(f"{started.where}: {files} not committed when it ran; the record holds the difference to {commit}")
+
+
+def _code(started: Started, workspace: Workspace) -> Iterator[Finding]:
+    """The fingerprint of the commit's sources, with the recorded difference."""
+    recorded, git = started.provenance.code, started.provenance.git
+    if workspace.history.files(git.commit) is None:
+        return  # said already
+    where, commit = f"{started.where}.provenance.code", f"commit {git.commit[:12]}"
+    if recorded.scheme != SCHEME:
+        yield note(f"{where}: of scheme {recorded.scheme}; today's is {SCHEME}, so that it is not computed again")
+        return
+    found = workspace.recomputation.fingerprint(git, started.kind, started.family)
+    if isinstance(found, Impossible):
+        yield missing(f"the sources behind {where}", f"{found.reason}; dvc repro trains again")
+        return
+    if found == recorded:
+        return
+    said_by, common = f"computed from the sources of {commit}", found.modules.keys() & recorded.modules.keys()
+    wrong = [path for path in sorted(common) if found.modules[path] != recorded.modules[path]]
+    for path in wrong:
+        yield broken(f"{where}.modules, {path}", recorded.modules[path], f"{found.modules[path]} ({said_by})")
+    others = sorted(found.modules.keys() ^ recorded.modules.keys())
+    if others and workspace.recomputation.same_makers(git):
+        for path in others:
+            expected = f"{found.modules.get(path, 'no such module')} ({said_by})"
+            yield broken(f"{where}.modules, {path}", recorded.modules.get(path, "no such module"), expected)
+    elif others:
+        yield note(f"{where}: today's rule takes other modules into it: {', '.join(others)}")
+    elif not wrong:
+        yield broken(f"{where}.sha256", recorded.sha256, f"{found.sha256} ({said_by})")
+
+
+def _today(started: Started, spec: Spec | None, workspace: Workspace) -> Iterator[Finding]:
+    """What of the record is not today's spec: settings and code, but no comments."""
+    today = workspace.specs.get(started.cell)
+    if today is None:
+        return  # said of its identity
+    where, said_by = f"today's spec of {started.cell}", f"as {started.where} was run"
+    if started.kind == "train" and started.settings is not None:
+        now = today.settings.model_dump(mode="json")
+        yield from differences(f"{where}, settings", now, started.settings, said_by, outdated=True)
+    if started.kind == "evaluate" and spec is not None:
+        now, then = (one.testing.model_dump(mode="json") for one in (today, spec))
+        yield from differences(f"{where}, testing", now, then, said_by, outdated=True)
+    yield from _code_today(today.fingerprint(started.kind), started, workspace)
+
+
+def _code_today(now: Fingerprint, started: Started, workspace: Workspace) -> Iterator[Finding]:
+    then = started.provenance.code
+    if now.scheme != then.scheme:
+        found = f"fingerprints of scheme {now.scheme}"
+        yield broken(f"today's spec of {started.cell}, code", found, f"of scheme {then.scheme}", outdated=True)
+        return
+    for path in sorted(now.modules.keys() | then.modules.keys()):
+        ours, theirs = now.modules.get(path), then.modules.get(path)
+        if ours != theirs:
+            expected = f"{theirs or 'no such module'} (as {started.where} was run)"
+            yield broken(path, ours or "no such module", expected, outdated=True)
+        elif _md5_now(path, workspace) != started.provenance.sources.get(path):
+            yield note(f"{path} has changed since numbers were made with it, in nothing that makes a number (comments)")
+
+
+def _md5_now(path: str, workspace: Workspace) -> str | None:
+    found = workspace.disk.file(Path(path))
+    return found.md5 if found else None

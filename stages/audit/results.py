@@ -1,0 +1,59 @@
+"""A result as it lies there, read whole even where its parts do not belong together: then it is said which do not.
+
+`Evaluation.read` refuses such a file, and a reader of it needs no more. Whoever asks what is wrong with it does: the
+predictions may be false, or the weights, or the binding alone.
+"""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import model_validator
+
+from stages.audit.findings import Finding, broken
+from stages.core.errors import StageError
+from stages.core.files import read_json
+from stages.records.evaluation import Evaluation
+from stages.records.run import TrainingRun
+
+_RUN_PARTS = "cell, budget, seed, code, settings, data, weights and history"
+_RESULT_PARTS = "run, code, test data, logits, labels and predictions"
+
+
+class LooseRun(TrainingRun):
+    """A run record whose parts need not belong together."""
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        return self
+
+
+class LooseResult(Evaluation):
+    """A result whose parts need not belong together."""
+
+    run: LooseRun
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        return self
+
+
+def read_loosely(path: Path, stage: str) -> tuple[LooseResult | None, list[Finding]]:
+    """The result in a file that is there (None: it is none), and in what it is none as `stage` writes it."""
+    try:
+        result = LooseResult.parse(read_json(path, stage), path, stage)
+        content = result.text().encode()
+    except ValueError:
+        return None, [broken(path, "NaN or an infinity", "JSON, which has neither")]
+    except StageError as error:
+        return None, [broken(path, error.message, f"the result that {stage} writes")]
+    findings = []
+    if content != path.read_bytes():
+        findings.append(broken(path, "other bytes than its own content gives", f"the bytes that {stage} writes"))
+    for where, record, parts in (
+        (f"{path}, run.binding", result.run, _RUN_PARTS),
+        (f"{path}, binding", result, _RESULT_PARTS),
+    ):
+        if record.binding != record.expected_binding():
+            expected = f"{record.expected_binding()}, the one hash over {parts}: one of these was changed afterwards"
+            findings.append(broken(where, record.binding, expected))
+    return result, findings

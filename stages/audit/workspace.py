@@ -1,0 +1,63 @@
+"""All that an audit looks at: params.yaml, dvc.yaml, dvc.lock, the files, git, and the specs of today's sources."""
+
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from stages.audit.disk import Disk
+from stages.audit.findings import Finding, missing
+from stages.audit.history import History
+from stages.audit.lock import Lock
+from stages.audit.numbers import Number
+from stages.audit.pipeline import Stages
+from stages.audit.recompute import Recomputation
+from stages.audit.results import LooseResult, read_loosely
+from stages.config.params import Params, load_params
+from stages.config.reading import PARAMS_FILE, read_yaml
+from stages.records.spec import Spec, resolve_specs
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The working directory, read once."""
+
+    budget: str
+    params: Params = field(default_factory=load_params)
+    settings: Any = field(default_factory=lambda: read_yaml(PARAMS_FILE))  # as DVC reads it
+    lock: Lock = field(default_factory=lambda: Lock(required=False))
+    disk: Disk = field(default_factory=Disk)
+    history: History = field(default_factory=History)
+    data_findings: dict[str, list[Finding]] = field(default_factory=dict)  # of a data set, which its numbers share
+
+    @cached_property
+    def stages(self) -> Stages:
+        """The budget's stages, as dvc.yaml has them."""
+        return Stages(self.budget, self.params)
+
+    @cached_property
+    def specs(self) -> dict[str, Spec]:
+        """What each cell is today, by params.yaml and the sources here. Raises StageError where that is nothing."""
+        return {spec.cell: spec for spec in resolve_specs(self.params, self.budget)}
+
+    @cached_property
+    def recomputation(self) -> Recomputation:
+        """Specs and fingerprints of recorded commits."""
+        return Recomputation(self.budget, self.history)
+
+    def result(self, number: Number) -> Path:
+        """The file of a number's result."""
+        return self.stages.result(number.key, number.seed)
+
+    def read(self, number: Number) -> tuple[LooseResult | None, list[Finding]]:
+        """A number's result, or None where there is none to read, and what is wrong with the file."""
+        return self._results(number)
+
+    @cached_property
+    def _results(self) -> Any:
+        @cache
+        def read(number: Number) -> tuple[LooseResult | None, list[Finding]]:
+            path, stage = self.result(number), self.stages.evaluate(number.key, number.seed).name
+            return read_loosely(path, stage) if path.is_file() else (None, [missing(path, f"dvc repro {stage}")])
+
+        return read
