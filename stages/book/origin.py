@@ -82,9 +82,10 @@ def _steps(result: Evaluation) -> Iterator[Step]:
     yield Step("Raw data", "made by download", tuple(raw))
     yield Step("Arrays", "made by preprocess", tuple(Thing(name, at, "md5", of.md5) for name, (at, of) in parts))
     settings = Thing("settings", None, "sha256", digest(run.config.model_dump(mode="json")))
-    yield Step("Training", run.stage, (*_sources(run.provenance), settings))
+    yield Step("Training", run.stage, (_spec(run.provenance), settings, _code(run.provenance)))
     yield Step("Weights", "made by the training", kept)
-    yield Step("Evaluation", result.stage, tuple(_sources(result.provenance)))
+    tested, spec = result.provenance, result.provenance.spec != run.provenance.spec
+    yield Step("Evaluation", result.stage, (*([_spec(tested)] if spec else []), _code(tested)))
     yield Step("Predictions", "made by the evaluation", predicted)
     yield Step("Number", f"{result.correct} of {result.test_images} images", (_file(result),))
 
@@ -94,10 +95,12 @@ def _file(result: Evaluation) -> Thing:
     return Thing("result", path, "md5", md5)
 
 
-def _sources(made: Provenance) -> Iterator[Thing]:
-    """Spec and code of a training or an evaluation."""
-    yield Thing("spec", made.spec.path, "md5", made.spec.md5)
-    yield Thing(f"fingerprint of {len(made.code.modules)} modules", None, "sha256", made.code.sha256)
+def _spec(made: Provenance) -> Thing:
+    return Thing("spec", made.spec.path, "md5", made.spec.md5)
+
+
+def _code(made: Provenance) -> Thing:
+    return Thing(f"code, {len(made.code.modules)} modules", None, "sha256", made.code.sha256)
 
 
 def _facts(result: Evaluation) -> Iterator[tuple[str, str]]:

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from stages.book.page import inline, p_value
-from stages.config.params import Row, Table, flatten
+from stages.config.schema import Row, Table
 from stages.core.errors import CorruptFileError
+from stages.core.files import flatten
+from stages.records.evaluation import Evaluation
 from stages.report.claims import judge_claims
 from stages.report.claims_page import paired_column
 from stages.report.formats import decimals
@@ -28,7 +30,7 @@ def rows(made: Book) -> list[tuple[Table, Row, Element]]:
     found = []
     for number, table in made.evidence.params.tables.items():
         (part,) = made.root.all("div", id=f"/{number}")
-        shown = part.all("tbody")[0].all("tr")
+        shown = [line for line in part.all("tbody")[0].all("tr") if "class" not in line.attributes]  # not as logged
         found += [(number, row, line) for row, line in zip(table.rows, shown, strict=True)]
     return found
 
@@ -79,8 +81,8 @@ def check_scores(page: Any, result: Any) -> None:
 def check_origin(page: Any, result: Any) -> None:
     proof, command = (block.text for block in page.all("pre")[:2])
     assert "stages.audit verify" in proof
-    assert f"git checkout {result.run.git.commit}" in command
-    assert f"dvc repro {result.stages.evaluate}" in command
+    assert f"git checkout {result.run.provenance.git.commit}" in command
+    assert f"dvc repro {result.stage}" in command
     hashes = {code.attributes["title"] for code in page.all("code", class_="hash")}
     assert f"sha256 {result.run.sha256.weights}" in hashes
     assert f"sha256 {result.sha256.logits}" in hashes
@@ -92,7 +94,7 @@ def check_origin(page: Any, result: Any) -> None:
 def test_settings_that_differ_from_the_tables_first_row_or_that_the_budget_replaced_are_marked(made: Book) -> None:
     page = made.page("#/IV/vgg16-adam")
     marked = {line.all("dt")[0].text: line.text for line in page.all("div", class_="differs")}
-    assert set(marked) == {"optimizer"}
+    assert set(marked) == {"optimizer", "beta1", "beta2"}
     assert "adam (vgg16: rmsprop)" in marked["optimizer"]
     replaced = {
         line.all("dt")[0].text for line in page.all("dl", class_="settings")[0].all("div") if "instead" in line.text
@@ -154,7 +156,7 @@ def test_ledger_claims_and_trial_are_whole(made: Book) -> None:
     assert [line.text for line in ledger.all("a", class_="id")] == [line.id for line in params.assumptions]
     untried = {line.id for line in params.assumptions} - {study.assumption for study in params.studies.values()}
     assert ledger.text.count("No study tries it.") == len(untried)
-    assert ledger.text.count("Not run.") == sum(1 for _ in params.studies) - 1
+    assert ledger.text.count("Not run.") == len(params.studies) - 3  # two are between rows of the tables
     claims = made.page("#/claims")
     assert [line.text for line in claims.all("a", class_="id")] == [f"C{n}" for n in range(1, 8)]
     assert "this judges those numbers, not the paper" in claims.text
@@ -196,9 +198,9 @@ def test_a_book_of_the_papers_budget_with_five_seeds_is_under_five_megabytes(pro
     project.fill()
     images = ["A" * 3200] * 8  # base64 characters of CIFAR10 images as PNG
     for path in project.cells.rglob("*.json"):
-        result = json.loads(path.read_text())
-        result["most_confused"] = [{**result["most_confused"][0], "png": image} for image in images]
-        path.write_text(json.dumps(result))
+        result = Evaluation.read(path, "")
+        mistakes = [result.most_confused[0].model_copy(update={"png": image}) for image in images]
+        result.model_copy(update={"most_confused": mistakes}).write(path)
     html = bind(project.evidence())
     assert "verdict close" in html or "verdict far" in html
     assert "Verdict: <em>close</em>" in html
@@ -224,7 +226,7 @@ def test_results_of_other_test_images_are_refused(project: Project) -> None:
     evidence = project.fill().evidence()
     cell = evidence.cells["mnist/vgg16"]
     other = cell.first.model_copy(update={"labels": cell.first.labels[::-1]})
-    evidence.cells["mnist/vgg16"] = type(cell)(cell.key, (other,))
+    evidence.cells["mnist/vgg16"] = type(cell)(cell.key, cell.planned, (other,))
     from stages.book.page import book
 
     with pytest.raises(CorruptFileError, match="the same test images"):

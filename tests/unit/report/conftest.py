@@ -5,6 +5,7 @@ import random
 import shutil
 from base64 import b64encode
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from hashlib import md5, sha256
 from io import BytesIO
@@ -124,10 +125,8 @@ class Project:
                 section = section[part]
             section[last] = value
         if rebind:
-            try:
+            with suppress(ValidationError, LookupError, TypeError, ValueError):  # else it is refused for the change
                 content = agreed(content).content()
-            except (ValidationError, LookupError, TypeError):
-                pass  # it is refused for what was changed
         text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"  # as `json_text`, which refuses NaN
         write_text(self.path(cell, seed), text)
 

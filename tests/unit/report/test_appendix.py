@@ -47,11 +47,21 @@ def test_a_training_that_learned_nothing_is_said(filled: Any) -> None:
     assert "training images), **diverged**" in page
 
 
-def test_first_seed_is_shown(project: Any) -> None:
-    project.edit(lambda raw: raw.update(seeds=[5, 0]))
+def test_the_lowest_seed_is_shown(project: Any) -> None:
+    project.edit(lambda raw: raw.update(seeds=[7, 5]))
     page = appendix_page(project.fill().evidence(), "f")
-    assert "seed 5" in page
+    assert page.count("Seed 5, made by") == 6
     assert f"Test accuracy {project.read('mnist/resnet18-adam', 5)['correct'] / 10:.2f}%" in page
+
+
+def test_a_section_without_result_has_what_the_paper_prints(filled: Any) -> None:
+    filled.remove("cifar10/vgg16-adam")
+    page = appendix_page(filled.evidence(), "f")
+    section = page[page.index("## CIFAR10, VGG16 with ADAM") :].split("\n## ")[0]
+    assert "\n\nNot run.\n\n" in section
+    assert "What the paper prints in Fig. 8" in section
+    assert "Test accuracy 82.28%" in section
+    assert "confusion_cifar10_vgg.png" not in page
 
 
 def test_figure_without_report_and_log(project: Any) -> None:

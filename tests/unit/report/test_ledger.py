@@ -34,28 +34,29 @@ def test_every_number_of_the_tables_and_of_the_planned_studies_has_its_line(fini
 def test_a_line_has_the_number_and_all_that_it_comes_from(finished: Any) -> None:
     (line,) = [line for line in lines(finished) if line["cell"] == CELL]
     result = finished.read(CELL)
-    run, evaluated = result["run"], result["evaluated"]
+    run, made = result["run"], result["run"]["provenance"]
     assert (line["table"], line["row"], line["paper"], line["n"]) == ("IV", "VGG16 with ADAM", "82.3", "1")
     assert float(line["value"]) == float(line["mean"]) == pytest.approx(100 * result["accuracy"])
     assert float(line["difference"]) == pytest.approx(100 * result["accuracy"] - 82.3)
     assert line["training_stage"] == "train-cifar10@quick-vgg16-adam-0"
     assert line["evaluation_stage"] == "evaluate-cifar10@quick-vgg16-adam-0"
     assert line["mlflow_run"] == run["mlflow"]["run_id"]
-    assert (line["training_commit"], line["training_dirty"]) == (run["git"]["commit"], "False")
-    assert line["training_parameters_sha256"] == digest(run["params"])
-    code = {path: found["md5"] for path, found in run["deps"].items() if path.startswith("stages/")}
-    assert len(code) == 2
-    assert line["training_code_sha256"] == digest(code)
-    assert line["training_data_md5"] == run["deps"][line["training_data_path"]]["md5"]
+    assert (line["training_commit"], line["training_dirty"]) == (made["git"]["commit"], "False")
+    assert line["training_settings_sha256"] == digest(run["config"])
+    assert line["training_code_sha256"] == made["code"]["sha256"]
+    assert line["evaluation_code_sha256"] == result["provenance"]["code"]["sha256"]
+    assert (line["training_spec_path"], line["training_spec_md5"]) == (made["spec"]["path"], made["spec"]["md5"])
+    assert (line["training_binding"], line["result_binding"]) == (run["binding"], result["binding"])
+    assert line["training_data_md5"] == made["inputs"][line["training_data_path"]]["md5"]
     assert line["evaluation_data_path"] == "data/processed/quick/cifar10/test"
     assert line["training_weights_sha256"] == run["sha256"]["weights.safetensors"]
     assert line["evaluation_logits_sha256"] == result["sha256"]["logits.npy"]
     assert line["evaluation_labels_sha256"] == result["sha256"]["labels.npy"]
     assert line["result_md5"] == file_hash(finished.path(CELL))
-    assert (line["training_device"], line["training_threads"]) == ("cpu", "2")
+    assert (line["training_device"], line["training_threads"]) == ("cpu", "1")
     assert (line["training_packages_torch"], line["training_packages_mlflow"]) == ("2.14.1", "")
     assert line["training_started"] == run["times"]["started"]
-    assert float(line["evaluation_seconds"]) == evaluated["times"]["seconds"] == 2.0
+    assert float(line["evaluation_seconds"]) == result["times"]["seconds"] == 2.0
 
 
 def test_pandas_reads_the_numbers_as_numbers(finished: Any) -> None:
@@ -79,29 +80,31 @@ def test_seeds_are_lines_of_the_csv_and_lie_within_a_number_in_the_json(project:
 
 
 def test_a_dirty_commit_and_a_missing_mirror_stand_in_the_ledger(filled: Any) -> None:
-    changed = ["params.yaml", "stages/train.py"]
-    filled.change(CELL, run__git={"commit": "a" * 40, "dirty": True, "changed": changed}, run__mlflow=None)
+    changed = ["dvc.yaml", "stages/engine/loop.py"]
+    dirty = {"commit": "a" * 40, "dirty": True, "changed": changed, "difference": "a patch"}
+    filled.change(CELL, run__provenance__git=dirty, run__mlflow=None)
     (line,) = [one for one in csv.DictReader(io.StringIO(ledger_csv(filled.evidence()))) if one["cell"] == CELL]
-    assert (line["training_dirty"], line["training_changed"]) == ("True", "params.yaml;stages/train.py")
+    assert (line["training_dirty"], line["training_changed"]) == ("True", "dvc.yaml;stages/engine/loop.py")
     assert line["mlflow_run"] == ""
 
 
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("run__git", "no run.git"),
-        ("run__git__commit", "no run.git.commit"),
-        ("run__params", "no run.params"),
-        ("run__deps", "no run.deps"),
-        ("run__environment", "no run.environment"),
-        ("run__environment__processor", "no run.environment.processor"),
+        ("run__provenance", "no run.provenance"),
+        ("run__provenance__git", "no run.provenance.git"),
+        ("run__provenance__git__commit", "no run.provenance.git.commit"),
+        ("run__provenance__spec", "no run.provenance.spec"),
+        ("run__provenance__inputs", "no run.provenance.inputs"),
+        ("run__provenance__environment__processor", "no run.provenance.environment.processor"),
+        ("run__provenance__run_by", "no run.provenance.run_by"),
         ("run__data", "no run.data"),
-        ("run__run_by", "no run.run_by"),
+        ("run__binding", "no run.binding"),
         ("run__sha256__weights.safetensors", "no run.sha256.weights.safetensors"),
         ("run__times__started", "no run.times.started"),
-        ("evaluated", "no evaluated"),
-        ("evaluated__git__dirty", "no evaluated.git.dirty"),
-        ("evaluated__times", "no evaluated.times"),
+        ("provenance", "no provenance"),
+        ("provenance__git__dirty", "no provenance.git.dirty"),
+        ("times", "no times"),
         ("sha256__logits.npy", "no sha256.logits.npy"),
     ],
 )
@@ -116,35 +119,31 @@ def test_what_is_absent_fails_the_stage_with_the_file_and_the_key(filled: Any, n
     done = filled.aggregate()
     assert done.exit_code == 1
     assert done.output.count("\n") == 1
-    assert f"vgg16-adam-s0.json: {said}; expected what evaluate-cifar10@quick-vgg16-adam-0 writes" in done.output
+    wanted = "expected the record that dvc repro evaluate-cifar10@quick-vgg16-adam-0 writes"
+    assert f"vgg16-adam-s0.json: {said}; {wanted}" in done.output
     assert not (filled.folder / "out").exists()
 
 
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("run__git__commit", "", "run.git.commit: ''"),
-        ("run__git__commit", "unknown", "run.git.commit: 'unknown'"),
-        ("run__params", {}, "run.params: {}"),
-        ("run__deps", {}, "run.deps: {}"),
+        ("run__provenance__git__commit", "", "run.provenance.git.commit: ''"),
+        ("run__provenance__git__commit", "unknown", "run.provenance.git.commit: 'unknown'"),
+        ("run__provenance__sources", {}, "run.provenance.sources: {}"),
+        ("run__provenance__inputs", {}, "run.provenance.inputs: {}"),
+        ("run__provenance__environment__packages", {}, "run.provenance.environment.packages: {}"),
+        ("run__provenance__run_by", "someone", "run.provenance.run_by: 'someone'"),
         ("run__data__sha256", {}, "run.data.sha256: {}"),
-        ("run__environment__packages", {}, "run.environment.packages: {}"),
         ("run__times__started", "yesterday", "run.times.started: 'yesterday'"),
-        ("run__run_by", "someone", "run.run_by: 'someone'"),
         ("sha256__logits.npy", "abc", "sha256.logits.npy: 'abc'"),
-        ("run__deps", {"stages/train.py": {"md5": "0" * 32}}, "no one input with dataset.json"),
-        ("evaluated__deps", {"stages/evaluate.py": {"md5": "0" * 32}}, "no one input with dataset.json"),
-        ("evaluated__deps", {"data/x": {"md5": "0" * 32}}, "no source in evaluated.deps"),
-        (
-            "run__stage",
-            "train-cifar10@quick-vgg16-0",
-            "run.stage train-cifar10@quick-vgg16-0; expected train-cifar10@q",
-        ),
-        ("run__data__dataset", "mnist", "run.data.dataset mnist; expected cifar10"),
+        ("run__provenance__inputs", {"data/x": {"md5": "0" * 32, "files": None}}, "no one input with train_images.npy"),
+        ("provenance__inputs", {"data/x": {"md5": "0" * 32, "files": None}}, "no one input with dataset.json"),
+        ("run__data__dataset", "mnist", "data of mnist in a run of cifar10/vgg16-adam"),
+        ("run__binding", "0" * 64, "binding is not that of cell, budget, seed, code"),
     ],
 )
 def test_what_is_empty_or_contradicts_itself_is_refused(filled: Any, name: str, value: object, said: str) -> None:
-    filled.change(CELL, **{name: value})
+    filled.change(CELL, rebind=not name.endswith("binding"), **{name: value})
     with pytest.raises(CorruptFileError) as caught:
         filled.evidence()
     assert "vgg16-adam-s0.json" in caught.value.message
@@ -152,8 +151,8 @@ def test_what_is_empty_or_contradicts_itself_is_refused(filled: Any, name: str, 
 
 
 def test_a_test_on_other_data_than_the_training_is_refused(filled: Any) -> None:
-    deps = filled.read(CELL)["evaluated"]["deps"]
-    deps["data/processed/quick/cifar10/train/dataset.json"]["md5"] = "0" * 32
-    filled.change(CELL, evaluated__deps=deps)
-    with pytest.raises(CorruptFileError, match=r"evaluated.deps: dataset.json 0{32}; expected [0-9a-f]{32}"):
+    inputs = filled.read(CELL)["provenance"]["inputs"]
+    inputs["data/processed/quick/cifar10/train/dataset.json"]["md5"] = "0" * 32
+    filled.change(CELL, rebind=False, provenance__inputs=inputs)
+    with pytest.raises(CorruptFileError, match=r"md5 of dataset.json 0{32}; expected [0-9a-f]{32}, as the training read"):
         filled.evidence()

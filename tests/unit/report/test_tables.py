@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import binomtest, sem, t
 
 from stages.report.captions import table_caption
-from stages.report.evidence import Evidence
+from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import decimals
 from stages.report.paper import read_paper
 from stages.report.tables import COLUMNS, summary_line, table_body, table_csv, table_frame, table_page
@@ -48,7 +48,7 @@ def test_one_seed(filled: Any, number: Any, rows: int) -> None:
         assert float(line["mean"]) == pytest.approx(result["correct"] / 10)
         assert float(line["difference"]) == pytest.approx(result["correct"] / 10 - float(line["paper"]), abs=1e-6)
         assert (line["std"], line["n"]) == ("", "1")
-        assert line["stages"] == f"{result['stages']['evaluate']};{result['stages']['train']}"
+        assert line["stages"] == f"{result['stage']};{result['run']['stage']}"
         assert line["runs"] == result["run"]["mlflow"]["run_id"]
 
 
@@ -139,7 +139,7 @@ def test_a_run_that_was_not_mirrored_keeps_its_place(project: Any) -> None:
 
 def test_row_that_the_paper_does_not_have(project: Any) -> None:
     def add(raw: dict[str, Any]) -> None:
-        raw["cells"]["mnist"]["vgg11-adam"] = raw["cells"]["mnist"]["vgg16-adam"] | {"depth": 11}
+        raw["cells"]["mnist"]["vgg11-adam"] = {"network": "vgg11", "optimizer": "adam"}
         raw["tables"]["I"]["rows"].append({"row": "VGG11 | <mine>", "cell": "vgg11-adam"})
 
     project.edit(add)
@@ -172,7 +172,7 @@ def test_caption_of_a_quick_table(filled: Any) -> None:
         "1000 of 10000 test images",
         "a transformed copy of each training image on top: 1600 images",
         "Seed 0 alone, n = 1",
-        "`input_size` 32 instead of 64, `batch_size` 16 instead of 64 and `hidden_layers` [] instead of [4096, 4096]",
+        "`batch_size` 16 instead of 64 and `hidden_layers` [] instead of [4096, 4096]",
         "These are not the paper's conditions",
     ):
         assert said in caption
@@ -185,7 +185,9 @@ def test_caption_says_nothing_of_an_override_that_changes_nothing(filled: Any) -
 
 
 def test_caption_under_the_papers_conditions(project: Any) -> None:
-    caption = table_caption(Evidence(project.params, "paper", {}, read_paper()), "IV")
+    cells = {str(key): CellResults(key, (0,), ()) for key in project.params.cell_keys()}
+    caption = table_caption(Evidence(project.params, "paper", cells, read_paper()), "IV")
+    assert "**0 of 8 trainings are done.**" in caption
     assert "all 45000 training images, 10 epochs, all 10000 test images" in caption
     assert "not the paper's conditions" not in caption
     assert "replaces" not in caption
@@ -253,7 +255,7 @@ def test_page_names_stages_and_whole_runs(filled: Any) -> None:
     evidence = filled.evidence()
     page = table_page(evidence, "VI", table_frame(evidence, "VI"), "../figures")
     result = filled.read("cifar10/googlenet-sgd")
-    names = (*(result["stages"][kind] for kind in ("evaluate", "train")), result["run"]["mlflow"]["run_id"])
+    names = (result["stage"], result["run"]["stage"], result["run"]["mlflow"]["run_id"])
     assert " | ".join(f"`{name}`" for name in names) in page
-    assert "Trained on: cpu, float32, 2 threads." in page
+    assert "Trained on: cpu, float32, 1 thread." in page
     assert "(../figures/curves_table_6.png)" in page
