@@ -30,7 +30,7 @@ def _lines(planned: Campaign) -> Iterator[str]:
         yield f"  {dataset}: its arrays are made again first ({', '.join(changed)}); other ones make all of it left"
     yield _time(planned)
     yield from _rooms(planned)
-    yield f"device: {planned.machine.machine.device} on {planned.machine.machine.processor})"
+    yield f"device: {planned.machine.machine.device} on {planned.machine.machine.processor}"
     yield f"number format: {_number_formats(planned)}"
     yield f"MLflow: {said(tracking_uri())}"
     for number, counted in formats(planned).items():

@@ -1,5 +1,6 @@
 """How long each planned training takes: measured where it has run, else estimated from the trainings most like it."""
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from statistics import mean
@@ -143,7 +144,7 @@ def machine_of(run: TrainingRun) -> Machine:
 
 def processor_family(processor: str) -> str:
     """A processor's name without its stepping: `AMD EPYC (cpu family 25, model 1)`."""
-    return processor.partition(", stepping")[0].rstrip(")")
+    return re.sub(r", stepping [^,)]*", "", processor)
 
 
 def _read(path: Path, section: str | None = None) -> TrainingRun | None:
