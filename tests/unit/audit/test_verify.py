@@ -123,7 +123,7 @@ class Project:
     def lock(self, params: Params, stages: Stages) -> None:
         """dvc.lock as DVC would have written it; what is not here has the hashes that the records have."""
         results = [Evaluation.read(f"reports/quick/cells/{cell}-s0.json", "evaluate") for cell in CELLS]
-        known = {}
+        known: dict[str, str] = {}
         for result in results:
             inputs = {**result.run.provenance.inputs, **result.provenance.inputs}
             known |= {path: found.md5 for path, found in inputs.items()}
