@@ -195,7 +195,7 @@ def synthetic(params: Params, budget: str, key: CellKey, seed: int) -> Evaluatio
         most_confused=[mistake(key)],
         history=history,
         run=run,
-        sha256=PredictionHashes(logits=found.logits_sha256, labels=found.labels_sha256),
+        sha256=PredictionHashes.model_validate({"logits": found.logits_sha256, "labels": found.labels_sha256}),
     )
 
 
@@ -234,19 +234,21 @@ def trained(params: Params, budget: str, key: CellKey, seed: int) -> tuple[Train
         resumed_after=0,
         outcome="finished",
         images_per_second=round(drawn.uniform(50, 300), 1),
-        sha256=RunHashes(weights=sha(f"weights {key} {seed}"), history=_history_hash(history, "sha256")),
+        sha256=RunHashes.model_validate(
+            {"weights": sha(f"weights {key} {seed}"), "history": _history_hash(history, "sha256")}
+        ),
         mlflow=MlflowRun(run_id=sha(f"{key} {seed}")[:32], experiment="Table"),
     )
     return run, history
 
 
-def agreed(content: Mapping[str, Any]) -> Evaluation:
+def agreed(whole: Mapping[str, Any]) -> Evaluation:
     """The result of this content, with the hashes and bindings that follow from the rest of it.
 
     These are the hashes of dataset.json, history.json and run.json where they are named, and both bindings. Raises
     ValidationError for a content that no record has.
     """
-    content = json.loads(json.dumps(content))
+    content: dict[str, Any] = json.loads(json.dumps(whole))
     run, inputs = content["run"], content["provenance"]["inputs"]
     (arrays,) = (path for path, found in run["provenance"]["inputs"].items() if "train_images.npy" in found["files"])
     description = DatasetDescription.model_validate(run["data"]).md5()
