@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro launch test check bench ui lock clean
+.PHONY: help setup repro launch plan test check bench ui lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -19,12 +19,15 @@ $(READY): requirements.lock
 	$(VENV)/bin/python -m pip install --quiet --require-hashes -r requirements.lock
 	@touch $@
 
-repro: setup  ## regenerate Tables I-VI with dvc repro, at the budget that params.yaml chooses
+repro: setup  ## train and test every cell here, one training a core, and make Tables I-VI, at the budget of params.yaml
+	python -m stages.launch --weights $(OPTIONS)
 	dvc repro
-	@echo "tables: reports/$$(awk '/^budget:/ {print $$2}' params.yaml)/tables/tables.md"
 
-launch: setup  ## the same, with as many trainings at a time as there are cores; OPTIONS="--jobs 4" passes options on
+launch: setup  ## train and test what has no recorded result; OPTIONS="--jobs 4" passes options on
 	python -m stages.launch $(OPTIONS)
+
+plan: setup  ## what `make launch` would run, for how long, and what would be refused; OPTIONS="--budget paper"
+	python -m stages.plan $(OPTIONS)
 
 test: setup  ## run the tests
 	python -m pytest

@@ -50,7 +50,7 @@ def main() -> None:
     for number, rows in ROWS.items():
         with (ROOT / f"reports/{BUDGET}/tables/table_{number}.csv").open(newline="") as file:
             found = list(csv.DictReader(file))
-        complete = [row for row in found if row["paper"] and 0 <= float(row["mean"]) <= 100]
+        complete = [row for row in found if row["paper"] and 0 <= float(row["mean"] or -1) <= 100]
         if len(complete) != rows:
             sys.exit(f"table {number}: {len(complete)} complete rows of {rows}")
         listed += [run for row in found for run in row["runs"].split(";")]

@@ -13,16 +13,16 @@ same shortened stages is the cost of handing out, which does not shrink with the
 import heapq
 import time
 from pathlib import Path
-from typing import Any
 
 import click
 from distributed import LocalCluster
 
 from benchmarks.options import Names
 from stages.core.errors import MissingFileError
-from stages.core.files import read_json
 from stages.launch.cluster import Order, connected, run
 from stages.launch.work import Command, Result, Unit
+from stages.records.evaluation import Evaluation
+from stages.records.run import TrainingRun
 from stages.report.markdown import table
 
 WORKERS = ("1", "2", "4", "10", "34", "100", "340", "1000")
@@ -30,9 +30,9 @@ SEEDS = ("1", "5", "20", "50")
 THREADS = 125  # workers of one process, at most: they sleep
 
 
-def seconds_of(record: dict[str, Any]) -> float:
+def seconds_of(run: TrainingRun) -> float:
     """What the training of a cell took, by its run record."""
-    return float(record["run"]["times"]["seconds"])
+    return sum(epoch.seconds for epoch in run.times.epochs)
 
 
 def rest(unit: Unit, order: Order) -> Result:
@@ -55,7 +55,7 @@ def replay(scheduler: str, times: list[float]) -> float:
     units = [Unit(str(number), (Command("", str(seconds), ()),)) for number, seconds in enumerate(longest_first)]
     with connected(scheduler, 0, "replay", lambda _: None) as client:
         start = time.monotonic()
-        for _ in run(client, units, Order("replay", {}, {}), rest):
+        for _ in run(client, units, Order("replay", {}, []), rest):
             pass
         return time.monotonic() - start
 
@@ -68,7 +68,8 @@ def replay(scheduler: str, times: list[float]) -> float:
 def main(budget: str, seconds: float, workers: list[str], seeds: list[str]) -> None:
     """Replay every combination."""
     made_by = f"dvc repro, budget {budget}"
-    cells = [seconds_of(read_json(path, made_by)) for path in Path(f"reports/{budget}/cells").rglob("*-s0.json")]
+    paths = Path(f"reports/{budget}/cells").rglob("*-s0.json")
+    cells = [seconds_of(Evaluation.read(path, made_by).run) for path in paths]
     if not cells:
         raise MissingFileError(f"reports/{budget}/cells/*/*-s0.json", made_by)
     rows = []

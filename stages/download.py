@@ -18,10 +18,10 @@ from types import FrameType
 import click
 
 from stages.config.params import load_params
-from stages.records.canonical import CANONICAL
 from stages.fetch.catalogue import ARCHIVES, SOURCE_NAMES, sources_for
 from stages.fetch.obtain import obtain
 from stages.fetch.sources import names_of
+from stages.records.canonical import CANONICAL
 
 
 @click.command()

@@ -6,20 +6,24 @@ A cell is written as a mapping that names a network and an optimizer and sets wh
     vgg16-lr1e-2-sgd:  {base: vgg16-lr1e-2, optimizer: sgd}                 an alternative: all of its base's, but this
 
 Its settings are those of the network, of the optimizer, of `inputs` for its data set and family, and its own; the later
-win. An alternative may also name `epochs` (it then trains for no more than these) and `precision`.
+win. What a base sets for its own optimizer (network) alone does not reach an alternative that names another one. An
+alternative may also name `epochs` (it then trains for no more than these) and `precision`.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from stages.config.reading import one_line
-from stages.config.settings import Cell
+from stages.config.reading import first_key, one_line
+from stages.config.settings import OPTIMIZERS, Cell, Epochs, Precision, family_settings
 from stages.core.errors import ParamError, StageError
+from stages.engine.networks import families
 
 NETWORK, OPTIMIZER, BASE, EPOCHS, PRECISION, DEFAULT = "network", "optimizer", "base", "epochs", "precision", "default"
+REFERENCES = (NETWORK, OPTIMIZER, BASE, EPOCHS, PRECISION)
+_OWN: dict[str, TypeAdapter[Any]] = {EPOCHS: TypeAdapter(Epochs), PRECISION: TypeAdapter(Precision)}
 # Settings that mean something together only: a study that changes several of one group changes one thing.
 GROUPS = (
     {"optimizer", "lr", "momentum", "weight_decay", "alpha", "beta1", "beta2", "eps"},
@@ -63,21 +67,26 @@ def resolve_cell(key: CellKey, raw: Mapping[str, Any], dataset: Mapping[str, Map
     Raises ParamError or StageError, naming the place in params.yaml that is wrong.
     """
     own = _layers(key, dataset)
-    named = {name: value for layer in own for name, value in layer.settings.items()}
-    where = f"{key.section}.{key.dataset}.{key.name}"
-    layers = [
-        _reference(raw["networks"], "networks", NETWORK, named, where),
-        _reference(raw["optimizers"], "optimizers", OPTIMIZER, named, where),
-    ]
-    inputs, family = raw["inputs"][key.dataset], layers[0].settings.get("family")
+    network = _reference(raw["networks"], "networks", NETWORK, own)
+    optimizer = _reference(raw["optimizers"], "optimizers", OPTIMIZER, own)
+    inputs, family = raw["inputs"][key.dataset], network.settings.get("family")
+    foreign = _settings_of_others(family, optimizer.settings.get("optimizer"))
+    layers = [network, optimizer]
     layers += [Layer(f"inputs.{key.dataset}.{name}", inputs.get(name, {})) for name in (DEFAULT, str(family))]
-    layers += [Layer(layer.place, _without_references(layer.settings)) for layer in own]
+    layers += [Layer(layer.place, _without(layer.settings, {*REFERENCES, *foreign})) for layer in own[:-1]]
+    layers += [Layer(own[-1].place, _without(own[-1].settings, REFERENCES))]
+    for layer in layers[2:]:
+        for name in ("family", "optimizer"):
+            if name in layer.settings:
+                allowed = "no such key here; a cell's network and optimizer have it"
+                raise ParamError(f"params.yaml: {layer.place}.{name}", layer.settings[name], allowed)
     settings = {name: value for layer in layers for name, value in layer.settings.items()}
     try:
         cell = Cell.of(settings)
     except ValidationError as error:
         raise _placed(error, settings, layers) from None
-    return ResolvedCell(key, cell, named.get(BASE), *_of_an_alternative(key, named, where))
+    base = own[-1].settings.get(BASE)
+    return ResolvedCell(key, cell, base, *(_of_an_alternative(key, name, own) for name in (EPOCHS, PRECISION)))
 
 
 def changed_settings(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
@@ -102,10 +111,10 @@ def _layers(key: CellKey, dataset: Mapping[str, Mapping[str, Any]]) -> list[Laye
             raise ParamError(f"params.yaml: {place}", settings, "a mapping of keys to values")
         layers.insert(0, Layer(place, settings))
         seen.append(name)
-        base = settings.get(BASE)
-        if base is None:
+        if BASE not in settings:
             return layers
-        sections = [other for other in ("cells", "alternatives") if base in dataset[other]]
+        base = settings[BASE]
+        sections = [other for other in ("cells", "alternatives") if base in list(dataset[other])]
         if section == "cells" or not sections or base in seen:
             others = [other for part in dataset.values() for other in part if other not in seen]
             allowed = "no base for a table's cell" if section == "cells" else "one of " + ", ".join(others)
@@ -113,36 +122,52 @@ def _layers(key: CellKey, dataset: Mapping[str, Mapping[str, Any]]) -> list[Laye
         section, name = sections[0], base
 
 
-def _reference(entries: Mapping[str, Any], section: str, key: str, named: Mapping[str, Any], where: str) -> Layer:
-    name = named.get(key)
-    if name is None:
-        raise StageError(f"params.yaml: {where}.{key} is missing; allowed: one of {', '.join(entries)}")
-    if name not in entries:
-        raise ParamError(f"params.yaml: {where}.{key}", name, "one of " + ", ".join(entries))
+def _reference(entries: Mapping[str, Any], section: str, key: str, own: list[Layer]) -> Layer:
+    """The entry of a section that a cell, or its base, names by `key`."""
+    layer = _last_with(key, own)
+    if layer is None:
+        raise StageError(f"params.yaml: {own[-1].place}.{key} is missing; allowed: one of {', '.join(entries)}")
+    name = layer.settings[key]
+    if name not in list(entries):
+        raise ParamError(f"params.yaml: {layer.place}.{key}", name, "one of " + ", ".join(entries))
     return Layer(f"{section}.{name}", entries[name])
 
 
-def _without_references(settings: Mapping[str, Any]) -> dict[str, Any]:
-    references = (NETWORK, OPTIMIZER, BASE, EPOCHS, PRECISION)
-    return {name: value for name, value in settings.items() if name not in references}
+def _last_with(key: str, layers: list[Layer]) -> Layer | None:
+    """The layer that decides a setting: the last one that has it."""
+    return next((layer for layer in reversed(layers) if key in layer.settings), None)
 
 
-def _of_an_alternative(key: CellKey, named: Mapping[str, Any], where: str) -> tuple[int | None, str | None]:
-    epochs, precision = named.get(EPOCHS), named.get(PRECISION)
-    for name, value in ((EPOCHS, epochs), (PRECISION, precision)):
-        if value is not None and key.section == "cells":
-            raise ParamError(f"params.yaml: {where}.{name}", value, "no such key in a table's cell; its budget says it")
-    if epochs is not None and (isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1):
-        raise ParamError(f"params.yaml: {where}.{EPOCHS}", epochs, "a whole number from 1 up")
-    if precision not in (None, "auto", "bfloat16", "float32"):
-        raise ParamError(f"params.yaml: {where}.{PRECISION}", precision, "'auto', 'bfloat16' or 'float32'")
-    return epochs, precision
+def _settings_of_others(family: Any, optimizer: Any) -> set[str]:
+    """The settings that other families and optimizers have, and these two have not."""
+    networks = {name: family_settings(name).model_fields.keys() for name in families()}
+    optimizers = {name: kind.model_fields.keys() for name, kind in OPTIMIZERS.items()}
+    every = set().union(*networks.values(), *optimizers.values())
+    return every - networks.get(family, set()) - optimizers.get(optimizer, set())
+
+
+def _without(settings: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    left_out = set(names)
+    return {name: value for name, value in settings.items() if name not in left_out}
+
+
+def _of_an_alternative(key: CellKey, name: str, own: list[Layer]) -> Any:
+    """An alternative's `epochs` or `precision`, its own or its base's; None where neither has it."""
+    layer = _last_with(name, own)
+    if layer is None:
+        return None
+    value = layer.settings[name]
+    if key.section == "cells":
+        raise ParamError(
+            f"params.yaml: {layer.place}.{name}", value, "no such key in a table's cell; its budget has it"
+        )
+    try:
+        return _OWN[name].validate_python(value, strict=True)
+    except ValidationError as error:
+        raise one_line(error, value, f"params.yaml: {layer.place}.{name}") from None
 
 
 def _placed(error: ValidationError, settings: Mapping[str, Any], layers: list[Layer]) -> StageError:
     """pydantic's first finding at the place in params.yaml that the setting comes from."""
-    first = error.errors(include_url=False)[0]
-    key = first["ctx"]["key"] if first["type"] == "unknown_key" else str(first["loc"][0]) if first["loc"] else ""
-    holding = [layer.place for layer in layers if key in layer.settings]
-    place = holding[-1] if holding else layers[-1].place
-    return one_line(error, settings, f"params.yaml: {place}.")
+    layer = _last_with(first_key(error), layers) or layers[-1]
+    return one_line(error, settings, f"params.yaml: {layer.place}.")

@@ -10,7 +10,7 @@ from stages.config.params import Params, resolve_count
 from stages.config.reading import one_line
 from stages.config.schema import DATASETS, BudgetShare, Row
 from stages.config.settings import OPTIMIZERS, Cell, family_settings
-from stages.core.errors import ParamError
+from stages.core.errors import ParamError, StageError
 from stages.engine.networks import families
 
 
@@ -32,13 +32,15 @@ def _check_entries(params: Params) -> None:
         ("optimizers", params.optimizers, "optimizer", OPTIMIZERS),
     ):
         for name, entry in entries.items():
-            where = f"params.yaml: {section}.{name}"
-            if entry.get(key) not in types:
-                raise ParamError(f"{where}.{key}", entry.get(key), "one of " + ", ".join(types))
+            where = f"{section}.{name}"
+            if key not in entry:
+                raise StageError(f"params.yaml: {where}.{key} is missing; allowed: one of {', '.join(types)}")
+            if entry[key] not in list(types):
+                raise _refusal(f"{where}.{key}", entry[key], "one of " + ", ".join(types))
             try:
                 types[entry[key]].model_validate(entry)
             except ValidationError as error:
-                raise one_line(error, entry, f"{where}.") from None
+                raise one_line(error, entry, f"params.yaml: {where}.") from None
     for dataset in DATASETS:
         for name in params.inputs.of(dataset):
             _check_family(f"inputs.{dataset}.{name}", name, ("default", *families()))
@@ -48,19 +50,24 @@ def _check_entries(params: Params) -> None:
     _ = params.resolved  # raises for a cell that is none
 
 
+def _refusal(key: str, value: object, allowed: str) -> ParamError:
+    return ParamError(f"params.yaml: {key}", value, allowed)
+
+
 def _check_family(where: str, name: str, known: Iterable[str]) -> None:
     if name not in known:
-        raise ParamError(where, name, "one of " + ", ".join(known))
+        raise _refusal(where, name, "one of " + ", ".join(known))
 
 
 def _check_names(params: Params) -> None:
-    params.chosen_budget()
+    if params.budget not in params.budgets:
+        raise _refusal("budget", params.budget, "one of " + ", ".join(params.budgets))
     if len(set(params.seeds)) < len(params.seeds):
-        raise ParamError("seeds", params.seeds, "every seed once")
+        raise _refusal("seeds", params.seeds, "every seed once")
     for dataset in DATASETS:
         cells, alternatives = params.cells.of(dataset), params.alternatives.of(dataset)
-        for name in set(cells) & set(alternatives):
-            raise ParamError(f"alternatives.{dataset}.{name}", name, f"a name that cells.{dataset} does not have")
+        for name in [name for name in alternatives if name in cells]:
+            raise _refusal(f"alternatives.{dataset}.{name}", name, f"a name that cells.{dataset} does not have")
         planned = params.study_cells.of(dataset)
         rows = [row.as_logged for table in params.tables.values() if table.dataset == dataset for row in table.rows]
         studied = [cell for study in params.studies.values() if study.dataset == dataset for cell in study.alternatives]
@@ -68,15 +75,15 @@ def _check_names(params: Params) -> None:
         for name in planned:
             if name not in known or planned.count(name) > 1:
                 allowed = f"once each, the alternatives of a study or a row: {', '.join(known) or 'none'}"
-                raise ParamError(f"study_cells.{dataset}", name, allowed)
+                raise _refusal(f"study_cells.{dataset}", name, allowed)
         more = params.more_seeds.of(dataset)
         for name in more.cells:
             if name not in [*cells, *planned] or more.cells.count(name) > 1:
                 allowed = f"once each, the planned cells of {dataset}: {', '.join([*cells, *planned])}"
-                raise ParamError(f"more_seeds.{dataset}.cells", name, allowed)
+                raise _refusal(f"more_seeds.{dataset}.cells", name, allowed)
         for seed in more.seeds:
             if seed in params.seeds or more.seeds.count(seed) > 1:
-                raise ParamError(f"more_seeds.{dataset}.seeds", seed, "once each, seeds that `seeds` does not have")
+                raise _refusal(f"more_seeds.{dataset}.seeds", seed, "once each, seeds that `seeds` does not have")
 
 
 def _check_tables(params: Params) -> None:
@@ -88,21 +95,22 @@ def _check_tables(params: Params) -> None:
         for row in table.rows:
             key = f"tables.{number}, row {row.row!r}"
             if labels.count(row.row) > 1:
-                raise ParamError(key, row.row, "every row label once in a table")
+                raise _refusal(key, row.row, "every row label once in a table")
             if row.cell not in cells or cells[row.cell].family != table.family:
                 known = ", ".join(name for name, cell in cells.items() if cell.family == table.family)
-                raise ParamError(key, row.cell, f"a {table.family} cell of cells.{table.dataset}: {known}")
+                raise _refusal(key, row.cell, f"a {table.family} cell of cells.{table.dataset}: {known}")
             if (table.dataset, row.cell) in seen:
-                raise ParamError(key, row.cell, f"a cell for one row; {seen[table.dataset, row.cell]} has it already")
+                raise _refusal(key, row.cell, f"a cell for one row; {seen[table.dataset, row.cell]} has it already")
             seen[table.dataset, row.cell] = key
             _check_as_logged(params, key, table.dataset, row)
     for dataset in DATASETS:
         for name in params.cells.of(dataset):
             if (dataset, name) not in seen:
-                raise ParamError(f"cells.{dataset}.{name}", name, "a cell that a row of tables names")
-    for figure in params.figures:
+                raise _refusal(f"cells.{dataset}.{name}", name, "a cell that a row of tables names")
+    for place, figure in enumerate(params.figures):
         if figure.cell not in params.cells.of(figure.dataset):
-            raise ParamError("figures", figure.cell, f"a cell of cells.{figure.dataset}")
+            allowed = f"one of cells.{figure.dataset}: {', '.join(params.cells.of(figure.dataset))}"
+            raise _refusal(f"figures.{place}.cell", figure.cell, allowed)
 
 
 def _check_as_logged(params: Params, key: str, dataset: str, row: Row) -> None:
@@ -113,50 +121,55 @@ def _check_as_logged(params: Params, key: str, dataset: str, row: Row) -> None:
     known = [name for name in params.alternatives.of(dataset) if params.find(f"{dataset}/{name}")[1].family == family]
     if row.as_logged not in known:
         allowed = f"one of the {family} cells of alternatives.{dataset}: {', '.join(known) or 'none'}"
-        raise ParamError(f"{key}, as_logged", row.as_logged, allowed)
+        raise _refusal(f"{key}, as_logged", row.as_logged, allowed)
 
 
 def _check_verdicts(params: Params) -> None:
     for dataset in DATASETS:
         close, near = params.verdicts.close.of(dataset), params.verdicts.near.of(dataset)
         if near <= close:
-            raise ParamError(f"verdicts.near.{dataset}", near, f"more than the {close:g} of verdicts.close.{dataset}")
+            raise _refusal(f"verdicts.near.{dataset}", near, f"more than the {close:g} of verdicts.close.{dataset}")
         classes, excepted = params.datasets.of(dataset).classes, params.claims.classes.excepted.of(dataset)
+        if len(set(classes)) < len(classes):
+            raise _refusal(f"datasets.{dataset}.classes", classes, "every class once")
         for name in excepted:
             if name not in classes or excepted.count(name) > 1 or len(excepted) == len(classes):
                 allowed = f"once each, some of {', '.join(classes)}"
-                raise ParamError(f"claims.classes.excepted.{dataset}", name, allowed)
+                raise _refusal(f"claims.classes.excepted.{dataset}", name, allowed)
     claimed = params.claims.overfitting.families
     for name in claimed:
         _check_family("claims.overfitting.families", name, families())
     if len(set(claimed)) < len(claimed):
-        raise ParamError("claims.overfitting.families", claimed, "every family once")
+        raise _refusal("claims.overfitting.families", claimed, "every family once")
     _check_family("claims.cost.cheapest", params.claims.cost.cheapest, families())
 
 
 def _check_studies(params: Params) -> None:
-    known = {assumption.id for assumption in params.assumptions}
+    known = [assumption.id for assumption in params.assumptions]
     for name, study in params.studies.items():
         cells, alternatives = params.cells.of(study.dataset), params.alternatives.of(study.dataset)
         if study.assumption not in known:
-            raise ParamError(f"studies.{name}.assumption", study.assumption, "one of " + ", ".join(sorted(known)))
+            raise _refusal(f"studies.{name}.assumption", study.assumption, "one of " + ", ".join(known))
         if study.base not in cells:
-            raise ParamError(f"studies.{name}.base", study.base, "one of " + ", ".join(cells))
+            raise _refusal(f"studies.{name}.base", study.base, "one of " + ", ".join(cells))
         if study.printed.table not in params.tables:
-            raise ParamError(f"studies.{name}.printed.table", study.printed.table, "one of " + ", ".join(params.tables))
-        rows = [row.row for row in params.tables[study.printed.table].rows]
+            raise _refusal(f"studies.{name}.printed.table", study.printed.table, "one of " + ", ".join(params.tables))
+        table = params.tables[study.printed.table]
+        rows = [row.row for row in table.rows if (table.dataset, row.cell) == (study.dataset, study.base)]
         if study.printed.row not in rows:
-            raise ParamError(f"studies.{name}.printed.row", study.printed.row, "one of " + ", ".join(rows))
+            allowed = f"the row of {study.dataset}/{study.base}: {', '.join(rows) or 'none in this table'}"
+            raise _refusal(f"studies.{name}.printed.row", study.printed.row, allowed)
         for alternative in study.alternatives:
-            if alternative == study.base or alternative not in {**cells, **alternatives}:
-                allowed = "one of " + (", ".join(name for name in {**cells, **alternatives} if name != study.base))
-                raise ParamError(f"studies.{name}.alternatives", alternative, allowed)
+            others = [other for other in (*cells, *alternatives) if other != study.base]
+            if alternative not in others or study.alternatives.count(alternative) > 1:
+                allowed = "once each, some of " + ", ".join(others)
+                raise _refusal(f"studies.{name}.alternatives", alternative, allowed)
             changed = study_difference(params, study.dataset, study.base, alternative)
             if not is_one_change(changed):
                 found = ", ".join(changed) or "nothing"
                 section = "cells" if alternative in cells else "alternatives"
                 allowed = f"one changed setting beside {study.base} (study {name})"
-                raise ParamError(f"{section}.{study.dataset}.{alternative}", found, allowed)
+                raise _refusal(f"{section}.{study.dataset}.{alternative}", found, allowed)
 
 
 def study_difference(params: Params, dataset: str, base: str, other: str) -> list[str]:
@@ -174,15 +187,17 @@ def _check_assumptions(params: Params) -> None:
         for family in named:
             _check_family(f"{where}.applies.families", family, families())
         if ids.count(assumption.id) > 1:
-            raise ParamError(f"{where}.id", assumption.id, "every id once")
+            raise _refusal(f"{where}.id", assumption.id, "every id once")
         common = set.intersection(*(_setting_names(cells, family) for family in named)) - {"family"}
         allowed = f"one of the settings that {', '.join(named)} have: {', '.join(sorted(common))}"
         for name in assumption.decides:
             if name not in common:
-                raise ParamError(f"{where}.decides", name, allowed)
+                raise _refusal(f"{where}.decides", name, allowed)
         for name, value in assumption.applies.settings.items():
             if name not in common:
-                raise ParamError(f"{where}.applies.settings.{name}", value, allowed)
+                raise _refusal(f"{where}.applies.settings.{name}", value, allowed)
+            if name == "optimizer":
+                _check_optimizer(f"{where}.applies.settings.optimizer", value)
             _check_setting(f"{where}.applies.settings", [cell for cell in cells if cell.family in named], name, value)
 
 
@@ -191,15 +206,20 @@ def _setting_names(cells: list[Cell], family: str) -> set[str]:
     return {name for cell in cells if cell.family == family for name in type(cell).model_fields}
 
 
+def _check_optimizer(where: str, value: Any) -> None:
+    if value not in list(OPTIMIZERS):
+        raise _refusal(where, value, "one of " + ", ".join(OPTIMIZERS))
+
+
 def _check_setting(where: str, cells: list[Cell], name: str, value: Any) -> None:
     """Refuse a value that no cell can have, since it would choose nothing."""
     for cell in cells:
-        if name not in type(cell).model_fields:
+        if name not in type(cell).model_fields or name == "optimizer":
             continue
         try:
             cell.replaced(**{name: value})
         except ValidationError as error:
-            raise one_line(error, {**cell.model_dump(), name: value}, f"{where}.") from None
+            raise one_line(error, {**cell.model_dump(), name: value}, f"params.yaml: {where}.") from None
 
 
 def _check_budgets(params: Params) -> None:
@@ -217,20 +237,23 @@ def _check_budgets(params: Params) -> None:
 def _check_cell(params: Params, budget: str, key: CellKey) -> None:
     """A cell with its share of a budget: the sizes fit, and the overrides are settings that it has."""
     cell, dataset = params.find(str(key))[1], params.datasets.of(key.dataset)
-    share, shares = params.share(budget, key.dataset, cell.family), params.budgets[budget].train.of(key.dataset)
-    where = f"budgets.{budget}.train.{key.dataset}.{cell.family if cell.family in shares else 'default'}"
-    _check_at_most(f"{where}.images", share.images, dataset.train_images)
+    share = params.share(budget, key.dataset, cell.family)
     images = resolve_count(share.images, dataset.train_images)
-    _check_at_most(f"{where}.sample_images", share.sample_images, images)
-    _check_at_most(f"{where}.validation_images", share.validation_images, dataset.validation_images)
-    replaced = _overridden(where, cell, share)
+
+    def where(name: str) -> str:
+        return f"{params.share_place(budget, key.dataset, cell.family, name)}.{name}"
+
+    _check_at_most(where("images"), share.images, dataset.train_images)
+    _check_at_most(where("sample_images"), share.sample_images, images)
+    _check_at_most(where("validation_images"), share.validation_images, dataset.validation_images)
+    replaced = _overridden(where("overrides"), cell, share)
     copies = params.budgets[budget].augmented_images.of(key.dataset)
     if replaced.augment == "append" and images > resolve_count(copies, dataset.train_images):
-        raise ParamError(f"{where}.images", share.images, f"at most the {copies} of augmented_images, for {key}")
+        raise _refusal(where("images"), share.images, f"at most the {copies} of augmented_images, for {key}")
     images *= 2 if replaced.augment == "append" else 1
     if images % replaced.batch_size == 1:
         batches = f"{key} takes {images} images in batches of {replaced.batch_size}"
-        raise ParamError(f"{where}.images", share.images, f"a number that leaves no last batch of one image: {batches}")
+        raise _refusal(where("images"), share.images, f"a number that leaves no last batch of one image: {batches}")
 
 
 def _overridden(where: str, cell: Cell, share: BudgetShare) -> Cell:
@@ -238,26 +261,34 @@ def _overridden(where: str, cell: Cell, share: BudgetShare) -> Cell:
     known = set(type(cell).model_fields) - {"family", "optimizer"}
     for name in sorted(share.overrides.keys() - known):
         allowed = f"one of the keys {', '.join(sorted(known))}"
-        raise ParamError(f"{where}.overrides.{name}", share.overrides[name], allowed)
+        raise _refusal(f"{where}.{name}", share.overrides[name], allowed)
     try:
         return cell.replaced(**share.overrides)
     except ValidationError as error:
-        raise one_line(error, {**cell.model_dump(), **share.overrides}, f"{where}.overrides.") from None
+        raise one_line(error, {**cell.model_dump(), **share.overrides}, f"params.yaml: {where}.") from None
 
 
 def _check_at_most(key: str, value: int | str, limit: int) -> None:
     if isinstance(value, int) and value > limit:
-        raise ParamError(key, value, f"all, or a number from 1 to {limit}")
+        raise _refusal(key, value, f"at most the {limit} there are")
 
 
 def _check_alternatives_differ(params: Params) -> None:
-    """An override of the chosen budget must not undo the one setting that a study varies."""
-    for name, study in params.studies.items():
-        base = params.settings(f"{study.dataset}/{study.base}").model_dump(exclude={EPOCHS})
-        for alternative in set(study.alternatives) & set(params.study_cells.of(study.dataset)):
-            if params.settings(f"{study.dataset}/{alternative}").model_dump(exclude={EPOCHS}) == base:
-                raise ParamError(
-                    f"study_cells.{study.dataset}",
-                    alternative,
-                    f"a cell that budget {params.budget} leaves different from the base of study {name}",
-                )
+    """An override of the chosen budget must not undo what sets a planned alternative apart."""
+    asked = [
+        (study.dataset, study.base, alternative, f"the base of study {name}")
+        for name, study in params.studies.items()
+        for alternative in study.alternatives
+    ] + [
+        (table.dataset, row.cell, row.as_logged, f"the row's own cell {row.cell}")
+        for table in params.tables.values()
+        for row in table.rows
+        if row.as_logged
+    ]
+    for dataset, base, alternative, what in asked:
+        if alternative not in params.study_cells.of(dataset):
+            continue
+        one, two = (params.settings(f"{dataset}/{name}").model_dump(exclude={EPOCHS}) for name in (base, alternative))
+        if one == two:
+            allowed = f"a cell that budget {params.budget} leaves different from {what}"
+            raise _refusal(f"study_cells.{dataset}", alternative, allowed)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import Field, ValidationError
 
 from stages.config.cells import CellKey, ResolvedCell, resolve_cell
-from stages.config.reading import PARAMS_FILE, one_line, read_yaml
+from stages.config.reading import PARAMS_FILE, first_key, one_line, read_yaml
 from stages.config.schema import (
     DATASETS,
     Assumption,
@@ -76,7 +76,8 @@ class Params(Strict):
     @cached_property
     def resolved(self) -> dict[str, ResolvedCell]:
         """Every cell, by its name with its data set: those of the tables, then the alternatives."""
-        raw = self.model_dump(include={"networks", "optimizers", "inputs"})
+        inputs = {dataset: self.inputs.of(dataset) for dataset in DATASETS}
+        raw = {"networks": self.networks, "optimizers": self.optimizers, "inputs": inputs}
         found: dict[str, ResolvedCell] = {}
         for section in ("cells", "alternatives"):
             for dataset in DATASETS:
@@ -136,8 +137,13 @@ class Params(Strict):
         try:
             return BudgetShare.model_validate(whole)
         except ValidationError as error:
-            section = family if family in shares else _DEFAULT
-            raise one_line(error, whole, f"params.yaml: budgets.{name}.train.{dataset}.{section}.") from None
+            place = self.share_place(name, dataset, family, first_key(error))
+            raise one_line(error, whole, f"params.yaml: {place}.") from None
+
+    def share_place(self, budget: str, dataset: str, family: str, key: str) -> str:
+        """Where in the file a budget says `key` of a family's cells: in the family's section, or in `default`."""
+        section = family if key in self.budgets[budget].train.of(dataset).get(family, {}) else _DEFAULT
+        return f"budgets.{budget}.train.{dataset}.{section}"
 
     def settings(self, cell: str, budget: str | None = None) -> Settings:
         """What a cell is at a budget: its own settings, but for those that the budget replaces."""

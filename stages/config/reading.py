@@ -8,7 +8,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
 
-from stages.core.errors import MissingFileError, ParamError, StageError
+from stages.core.errors import MissingFileError, ParamError, StageError, dotted
 
 PARAMS_FILE = Path("params.yaml")
 
@@ -23,20 +23,20 @@ def read_yaml(path: Path | str) -> Any:
     except DuplicateKeyError as error:
         where = f"{path}, line {error.problem_mark.line + 1}" if error.problem_mark else path
         raise StageError(f"{where}: {str(error.problem).splitlines()[0]}; allowed: every key once") from error
-    except (YAMLError, UnicodeDecodeError) as error:
+    except (YAMLError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, no such date, too many digits
         raise StageError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
 
 
 def one_line(error: ValidationError, raw: Any, prefix: str) -> StageError:
-    """The first key that pydantic refuses, as one line, and how many more there are.
+    """The first key that pydantic refuses, as one line, and the names of the next few.
 
     `raw` is what was validated and `prefix` stands before the key. A union has a finding for each of its members.
     """
     places: dict[str, list[Any]] = {}
     for finding in error.errors(include_url=False):
         places.setdefault(_dotted(finding, raw), []).append(finding)
-    key, findings = next(iter(places.items()))
-    first, more = findings[0], f" (and {len(places) - 1} more findings)" if len(places) > 1 else ""
+    (key, findings), *others = places.items()
+    first, more = findings[0], _more([other for other, _ in others])
     place = f"{prefix}{key}" if key else prefix.rstrip(": ")
     if first["type"] == "missing":
         return StageError(f"{place} is missing" + more)
@@ -44,6 +44,19 @@ def one_line(error: ValidationError, raw: Any, prefix: str) -> StageError:
     if first["type"] == "unknown_key":
         value = value[first["ctx"]["key"]]
     return ParamError(place, value, " or ".join(dict.fromkeys(map(_allowed, findings))) + more)
+
+
+def first_key(error: ValidationError) -> str:
+    """The top key of the first finding; empty where it is of the whole."""
+    first = error.errors(include_url=False)[0]
+    return str(first["ctx"]["key"] if first["type"] == "unknown_key" else (*first["loc"], "")[0])
+
+
+def _more(keys: list[str]) -> str:
+    """What stands behind the first finding, so that one look at the file mends them all."""
+    if not keys:
+        return ""
+    return f" (also wrong: {', '.join(keys[:4])}{f' and {len(keys) - 4} more' if len(keys) > 4 else ''})"
 
 
 def _dotted(finding: Any, raw: Any) -> str:
@@ -58,7 +71,7 @@ def _dotted(finding: Any, raw: Any) -> str:
         parts.append(finding["loc"][-1])
     elif finding["type"] == "unknown_key":
         parts.append(finding["ctx"]["key"])
-    return ".".join(map(str, parts))
+    return dotted(parts)
 
 
 def _allowed(finding: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
 
 from pydantic import Field
 
-from stages.config.settings import Cell, Count, Fraction, Images, Precision, Seed, Strict, Threads
+from stages.config.settings import Cell, Count, Epochs, Fraction, Images, Precision, Seed, Strict, Threads
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$")]
 Dataset = Literal["mnist", "cifar10"]
@@ -31,7 +31,7 @@ class PerDataset(Strict, Generic[T]):
 
 
 class Augmentation(Strict):
-    """How the appended copy of each training image is transformed (torchvision.transforms.v2's parameters)."""
+    """How a copy of a training image is transformed (torchvision.transforms.v2's parameters)."""
 
     seed: Seed
     rotation_degrees: Annotated[float, Field(ge=0, le=180)]
@@ -48,7 +48,7 @@ class DatasetSettings(Strict):
     title: str
     channels: Literal[1, 3]
     size: Count
-    classes: Annotated[list[str], Field(min_length=2, max_length=256)]
+    classes: Annotated[list[str], Field(min_length=2, max_length=10)]  # a result holds a digit for each prediction
     train_images: Count
     validation_images: Count
     test_images: Count
@@ -69,7 +69,7 @@ class BudgetShare(Strict):
     images: Images
     validation_images: Images
     sample_images: Count
-    epochs: Annotated[int, Field(ge=1, le=10000)]
+    epochs: Epochs
     overrides: dict[str, Any]
 
 
@@ -141,8 +141,8 @@ class Study(Strict):
 class Applies(Strict):
     """Which numbers rest on an assumption: those of these families and data sets whose cell has these settings.
 
-    Of their printed row labels, one of the words in `row_names` must stand there, if there is any, and none of those in
-    `row_omits`, in large or small letters.
+    If `row_names` has words, the printed row label must contain one of them; it must contain no word of `row_omits`.
+    Case does not matter.
     """
 
     families: Annotated[list[str], Field(min_length=1)]
@@ -152,7 +152,7 @@ class Applies(Strict):
     row_omits: list[str]
 
     def to(self, dataset: str, cell: Cell, row: str) -> bool:
-        """Whether they choose the number of a cell whose row has this label."""
+        """Whether the number of this cell, in a row with this label, rests on the assumption."""
         words = row.casefold().split()
         named = not self.row_names or any(word.casefold() in words for word in self.row_names)
         omitted = not any(word.casefold() in words for word in self.row_omits)

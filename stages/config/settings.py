@@ -17,6 +17,7 @@ from stages.engine.networks import families, family_module
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Images = Count | Literal["all"]
+Epochs = Annotated[int, Field(ge=1, le=10000)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Epsilon = Annotated[float, Field(gt=0, lt=1)]  # added to a denominator
 Augment = Literal["none", "append", "fresh"]
@@ -116,7 +117,7 @@ class Cell(Network, Optimizer):
 
 
 def family_settings(family: str) -> type[Network]:
-    """The settings of a family's networks. KeyError for a family that there is not."""
+    """The settings of a family's networks. KeyError for an unknown family."""
     if family not in families():
         raise KeyError(family)
     return cast(type[Network], family_module(family).Settings)
@@ -124,21 +125,21 @@ def family_settings(family: str) -> type[Network]:
 
 @cache
 def cell_type(family: str, optimizer: str) -> type[Cell]:
-    """The type of the cells of a family and an optimizer. KeyError where there is no such family or optimizer."""
+    """The type of the cells of a family and an optimizer. KeyError for an unknown one."""
     bases = (family_settings(family), OPTIMIZERS[optimizer], Cell)
     return cast(type[Cell], create_model(f"{family}-{optimizer}", __base__=bases))
 
 
 def _typed(settings: dict[str, Any]) -> type[Cell]:
-    """The type that settings ask for; where they do not say, plain `Cell`, which then names what is missing."""
+    """The type for a family and an optimizer; without a known pair a type that refuses, naming the known ones."""
     family, optimizer = settings.get("family"), settings.get("optimizer")
-    if family in families() and optimizer in OPTIMIZERS:
+    if family in families() and optimizer in tuple(OPTIMIZERS):
         return cell_type(str(family), str(optimizer))
     return _Untyped
 
 
 class _Untyped(Cell):
-    """A cell whose family or optimizer is none: validation always fails, and says which there are."""
+    """A cell of an unknown family or optimizer: validation always fails and names the known ones."""
 
     @field_validator("family", "optimizer", mode="before")
     @classmethod
@@ -166,7 +167,7 @@ class Settings(Strict):
     images: Images
     validation_images: Images
     sample_images: Count
-    epochs: Annotated[int, Field(ge=1, le=10000)]
+    epochs: Epochs
     precision: Precision
     threads: Threads
 

@@ -1,1 +1,1 @@
-"""What every stage shares and no number depends on, but for `settings`: errors, files, parameters, provenance."""
+"""What every stage shares and no number depends on: errors, files, locks, progress."""

@@ -4,6 +4,8 @@ Every refusal that a user can cause or cure is a `StageError`: click prints its 
 standard error and exits with status 1, without a traceback. A traceback therefore always means a bug in here.
 """
 
+from collections.abc import Iterable
+
 import click
 
 
@@ -11,12 +13,27 @@ class StageError(click.ClickException):
     """A refusal with a message for the user. Subclasses build the message from the data they are given."""
 
 
+def shown(value: object, longest: int = 200) -> str:
+    """A value as a message prints it: its `repr`, cut when it is long. Every value has one, however large or deep."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of more digits than Python prints; a deep nesting
+        return f"({type(value).__name__} too large to print)"
+    return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
+def dotted(parts: Iterable[object]) -> str:
+    """A place in nested sections: its keys with dots between, on one line whatever characters they hold."""
+    words = map(str, parts)
+    return ".".join(word if word.isprintable() else ascii(word) for word in words)
+
+
 class ParamError(StageError):
     """A value in `params.yaml` (or on the command line) that is not allowed."""
 
     def __init__(self, key: str, value: object, allowed: str) -> None:
         self.key, self.value, self.allowed = key, value, allowed
-        super().__init__(f"{key}: {value!r} is not allowed; allowed: {allowed}")
+        super().__init__(f"{key}: {shown(value)} is not allowed; allowed: {allowed}")
 
 
 class CorruptFileError(StageError):

@@ -1,5 +1,6 @@
-"""The files of a run's folder, by their names, the end of its checkpoint's, which lies beside the folder, and the
-file in a training set's folder that describes it.
+"""File names in a run folder and in a data set's folder.
+
+The checkpoint lies beside the run folder, with suffix `.checkpoint`.
 """
 
 WEIGHTS, HISTORY, RECORD = "weights.safetensors", "history.json", "run.json"

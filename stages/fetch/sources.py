@@ -11,11 +11,11 @@ from typing import Protocol
 
 from stages.fetch.archives import extract_tar, gunzip
 from stages.fetch.canonical import check_digest
-from stages.records.canonical import FileSpec
 from stages.fetch.errors import SourceError
 from stages.fetch.npm import Package, pack
 from stages.fetch.progress import note
 from stages.fetch.web import Patience, fetch_url
+from stages.records.canonical import FileSpec
 
 _SLACK = 1 << 20  # bytes that an archive may hold beside the data: a readme, the names of the classes
 _NPM_LIMIT = 1 << 29  # bytes that a package may unpack to

@@ -1,32 +1,35 @@
-"""Run every pending training and evaluation, as many at a time as the machine or a Dask cluster holds, then the tables.
+"""Run the trainings and evaluations that are left, as many at a time as a machine or a Dask cluster holds, then tables.
 
-    python -m stages.launch [--jobs 8] [--cells cifar10/vgg16,mnist/resnet18] [--seeds 0,1]
+    python -m stages.launch [--jobs 8] [--cells cifar10/vgg16,mnist/resnet18] [--seeds 0,1] [--weights]
     python -m stages.launch --scheduler tcp://10.0.0.1:8786
 
-In:  what `dvc repro` has; `download` and `preprocess` run first, by DVC itself.
-Out: what `dvc repro` would have made, recorded in dvc.lock: it then finds nothing to do. A budget with `threads: auto`
-     gives each training one thread, so its bits are those of `dvc repro` with one. Logs are in .cache/launch.
+In:  what `dvc repro` has; `resolve`, `download` and `preprocess` run first, by DVC itself.
+Out: what `dvc repro` would have made, recorded in dvc.lock. A recorded result is done, whether its weights are here or
+     not; with --weights, what has none here is trained again, and `dvc repro` then finds nothing to do. The tables are
+     made from the results that are there, every so often and at the end. Logs are in .cache/launch.
 Ctrl-C ends what runs; a second start goes on from each training's last epoch. A cell that fails is named at the end,
 with exit status 1; the others run.
 """
 
-import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
 import click
 
-from stages.config.params import Params, load_params
+from stages.config.params import Params, Training, load_params
 from stages.core.errors import ParamError, StageError
+from stages.core.filenames import RECORD
 from stages.core.locks import exclusive
 from stages.core.progress import say
+from stages.launch.machine import cores, gpus
 from stages.launch.work import Result, Unit
-from stages.records.eta import Expected, Training
-from stages.records.provenance import stage_name
+from stages.records.eta import Eta, finished_runs
+from stages.records.run import TrainingRun
 
 if TYPE_CHECKING:
     from stages.launch.pipeline import Pipeline
@@ -34,99 +37,115 @@ if TYPE_CHECKING:
 RUNS = Path("data/runs")
 
 
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 @click.command()
-@click.option("--jobs", type=click.IntRange(min=1), default=cores(), help="by default one a core")
+@click.option("--jobs", type=click.IntRange(min=1), help="by default one a core, or one a GPU where GPUs are used")
 @click.option("--budget", help="the one that params.yaml chooses, named to be sure")
 @click.option("--cells", help="some of the planned cells, separated by commas; by default all")
-@click.option("--seeds", help="some of the seeds of params.yaml, separated by commas; by default all")
+@click.option("--seeds", help="some of the planned seeds, separated by commas; by default all")
+@click.option("--weights", is_flag=True, help="train again what has a recorded result and no weights here")
 @click.option("--scheduler", metavar="ADDRESS", help="of a Dask cluster that is there, instead of an embedded one")
-def main(jobs: int, budget: str | None, cells: str | None, seeds: str | None, scheduler: str | None) -> None:
-    """Run what is pending, many at a time."""
+def main(
+    jobs: int | None, budget: str | None, cells: str | None, seeds: str | None, weights: bool, scheduler: str | None
+) -> None:
+    """Run what is left, many at a time."""
     params = load_params()
     if budget not in (None, params.budget):
         raise ParamError("--budget", budget, f"{params.budget}, which params.yaml chooses; change `budget` there")
     chosen = chosen_trainings(params, cells, seeds)
-    for number in (signal.SIGTERM, signal.SIGHUP):  # end what runs then too
-        signal.signal(number, signal.default_int_handler)
+    end_on_signals()
     with exclusive(Path("dvc.yaml"), "another launch runs in this checkout"):
-        launch(params, chosen, jobs, scheduler)
+        launch(params, chosen, jobs, scheduler, weights)
+
+
+def end_on_signals() -> None:
+    """Let SIGTERM and SIGHUP end what runs, as Ctrl-C does; one that is ignored (nohup) stays so."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
 
 
 def chosen_trainings(params: Params, cells: str | None, seeds: str | None) -> list[Training]:
     """The planned trainings of those cells and seeds. Raises ParamError for one that is not planned."""
-    known = {str(key): key for key in params.cell_keys()}
-    names = cells.split(",") if cells else list(known)
-    numbers = seeds.split(",") if seeds else [str(seed) for seed in params.seeds]
-    for option, found, allowed in (("--cells", names, list(known)), ("--seeds", numbers, list(map(str, params.seeds)))):
-        for value in found:
-            if value not in allowed:
-                raise ParamError(option, value, "of those that params.yaml plans: " + ", ".join(allowed))
-    return [Training(known[name], int(number)) for name in dict.fromkeys(names) for number in dict.fromkeys(numbers)]
+    planned = params.trainings()
+    names, numbers = _listed(cells), _listed(seeds)
+    for option, asked, known in (
+        ("--cells", names, [str(training.key) for training in planned]),
+        ("--seeds", numbers, [str(training.seed) for training in planned]),
+    ):
+        for value in asked:
+            if value not in known:
+                allowed = "of those that params.yaml plans: " + ", ".join(dict.fromkeys(known))
+                raise ParamError(option, value, allowed)
+    return [
+        training
+        for training in planned
+        if (not names or str(training.key) in names) and (not numbers or str(training.seed) in numbers)
+    ]
 
 
-def launch(params: Params, chosen: list[Training], jobs: int, scheduler: str | None) -> None:
-    """Prepare the data, run what is pending of the chosen trainings, and make the tables."""
-    dvc("repro", *sorted({f"preprocess@{params.budget}-{training.key.dataset}" for training in chosen}))
+def _listed(option: str | None) -> list[str]:
+    return option.split(",") if option else []
+
+
+def launch(params: Params, chosen: list[Training], jobs: int | None, scheduler: str | None, weights: bool) -> None:
+    """Resolve the cells, run what is left of the chosen trainings, and make the tables."""
+    from stages.launch.pending import changed_data, left, preprocess, todays_specs, units
     from stages.launch.pipeline import Pipeline  # DVC takes a second to import
 
+    budget = params.budget
+    dvc("repro", "--single-item", f"resolve@{budget}")
+    datasets = sorted({training.key.dataset for training in chosen})
+    if changed := changed_data(Pipeline(), budget, datasets):
+        dvc("repro", *(preprocess(budget, dataset) for dataset in changed))
     pipeline = Pipeline()
-    units = pending(pipeline, params.budget, chosen)
-    failed = run_units(pipeline, params, units, jobs, scheduler) if units else {}
+    waiting = left(pipeline, todays_specs(params, budget), budget, chosen, weights)
+    say(f"{len(chosen) - len(waiting)} of {len(chosen)} trainings are done")
+    failed: dict[str, str] = {}
+    if waiting:
+        dvc("repro", *(preprocess(budget, dataset) for dataset in sorted({one.key.dataset for one in waiting})))
+        pipeline = Pipeline()
+        work = units(pipeline, budget, waiting)
+        failed = run_units(pipeline, params, work, jobs, scheduler) if work else {}
+    problems = list(failed.values())
+    try:
+        make_tables(budget)
+    except StageError as error:
+        problems.append(f"the tables are as they were: {error.message}")
     if failed:
-        lines = "".join(f"\n  {failure}" for failure in failed.values())
-        what = f"{len(failed)} of {len(units)} failed, the others are done; the tables are as they were"
-        raise StageError(f"{what}:{lines}")
-    every = pending(pipeline, params.budget, chosen_trainings(params, None, None))
-    if every:
-        say(f"the tables are as they were: {len(every)} of all planned cells and seeds have not run")
-    else:
-        dvc("repro", f"aggregate-tables@{params.budget}", "audit-paper")
-        say(f"tables: reports/{params.budget}/tables/tables.md")
+        raise StageError("\n  ".join([f"{len(failed)} of {len(waiting)} failed, the others are done:", *problems]))
+    if problems:
+        raise StageError(problems[0])
 
 
-def pending(pipeline: "Pipeline", budget: str, trainings: list[Training]) -> dict[Training, Unit]:
-    """What of the trainings and their evaluations is stale, once all that DVC's run-cache has is put back."""
-    trains = {training: stage_name("train", training.key, budget, training.seed) for training in trainings}
-    evaluates = {training: stage_name("evaluate", training.key, budget, training.seed) for training in trainings}
-    stale = pipeline.stale(trains.values())
-    stale -= pipeline.restore(sorted(stale))
-    tested = pipeline.stale(name for training, name in evaluates.items() if trains[training] not in stale)
-    stale |= tested - pipeline.restore(sorted(tested))
-    units = {}
-    for training in trainings:
-        names = [trains[training], evaluates[training]]
-        stages = names if names[0] in stale else [name for name in names if name in stale]
-        if stages:
-            unit = f"{training.key} seed {training.seed}"
-            trained = [name for name in names[:1] if name not in stages]
-            inputs = [f"preprocess@{budget}-{training.key.dataset}", *trained]
-            units[training] = Unit(unit, tuple(pipeline.command(name) for name in stages), tuple(inputs))
-    return units
+def make_tables(budget: str) -> None:
+    """Make the tables from the results that are there. Missing weights have no part in it: `--single-item`."""
+    from stages.launch.tables import has_results, tables_stage
+
+    if not has_results(budget):
+        say(f"no tables: there is no result in reports/{budget}/cells")
+        return
+    dvc("repro", "--single-item", tables_stage(budget), "audit-paper")
+    say(f"tables: reports/{budget}/tables/tables.md")
 
 
 def run_units(
-    pipeline: "Pipeline", params: Params, units: dict[Training, Unit], jobs: int, scheduler: str | None
+    pipeline: "Pipeline", params: Params, units: dict[Training, Unit], jobs: int | None, scheduler: str | None
 ) -> dict[str, str]:
     """Run units, the longest first, and record each as it ends; returns why some failed, by their names."""
     from stages.launch.cluster import Order, connected, run, slots
+    from stages.launch.tables import Tables
     from stages.launch.view import View
 
-    def weights() -> dict[str, float]:
-        expected = Expected(params, params.budget, RUNS / params.budget)
-        return {unit.name: expected.weight(training) for training, unit in units.items()}
-
-    view = View(weights())
+    eta = Eta(params, params.budget, finished_runs(RUNS / params.budget, Path("reports", params.budget, "cells")))
+    view = View({unit.name: eta.weight(training) for training, unit in units.items()})
     longest_first = sorted(units.values(), key=lambda unit: -view.expected[unit.name])
     inputs = sorted({name for unit in units.values() for name in unit.inputs})
     if scheduler and pipeline.has_remote():
         pipeline.push(inputs)  # for workers that share no files
-    variables = {"OMP_NUM_THREADS": "1"} if params.chosen_budget().threads == "auto" else {}
-    order = Order(token_hex(), pipeline.entries(inputs), variables)
+    devices = gpus() if params.chosen_budget().device in ("auto", "cuda") and not scheduler else []
+    jobs = jobs or len(devices) or cores()
+    order = Order(token_hex(), pipeline.entries(inputs), devices)
+    tables = Tables(pipeline, params.budget)
     with (
         pipeline.busy(command.stage for unit in units.values() for command in unit.commands),
         connected(scheduler, jobs, order.token, view.hear) as client,
@@ -135,26 +154,37 @@ def run_units(
         with view.shown(client.dashboard_link):
             for results in run(client, longest_first, order):
                 view.slots = slots(client, order.token)
-                if results:
-                    told = record(pipeline, results)
-                    view.expected = weights()
-                    for result in told:
-                        view.finished(result)
+                if not results:
+                    continue
+                recorded = record(pipeline, results)
+                learn(eta, recorded)
+                view.expected = {unit.name: eta.weight(training) for training, unit in units.items()}
+                for result in recorded:
+                    view.finished(result)
+                if view.remaining():
+                    tables.refresh()
     return view.failed
 
 
-def record(pipeline: "Pipeline", results: list[Result]) -> list[Result]:
+def record(pipeline: "Pipeline", results: Sequence[Result]) -> list[Result]:
     """Record what has ended; what was refused comes back as failed."""
-    told = []
+    received = []
     for result in results:
         try:
-            if result.parcel:
-                pipeline.receive(result.parcel)
-            told.append(result)
+            if result.outputs:
+                pipeline.receive(result.outputs)
+            received.append(result)
         except StageError as error:
-            told.append(Result(result.unit, (), f"{result.unit}: {error}"))
-    refused = pipeline.record([one for result in told for one in result.done])
-    return [result.refused(refused) for result in told]
+            received.append(Result(result.unit, (), f"{result.unit}: {error}"))
+    refused = pipeline.record([one for result in received for one in result.done])
+    return [result.refused(refused) for result in received]
+
+
+def learn(eta: Eta, results: Sequence[Result]) -> None:
+    """Estimate the rest from the trainings that have just ended, too."""
+    for path in (Path(out, RECORD) for result in results for one in result.done for out in one.outputs):
+        if path.is_file():
+            eta.add(TrainingRun.read(path, "stages.train"))
 
 
 def dvc(*arguments: str) -> None:

@@ -6,7 +6,6 @@ cluster goes on with whatever else it does, and two launches on one cluster know
 """
 
 import logging
-import math
 import signal
 import socket
 import subprocess
@@ -23,12 +22,16 @@ from typing import Any, NamedTuple
 import dask
 from distributed import Client, Future, LocalCluster, Worker, WorkerPlugin, get_worker
 
+from stages.config.params import load_params
+from stages.config.reading import PARAMS_FILE
 from stages.core.errors import StageError
-from stages.core.files import write_text
+from stages.core.files import digest, write_text
+from stages.core.locks import exclusive
 from stages.core.progress import say
 from stages.launch import work
 from stages.launch.work import FOLDER, Result, Running, Unit
 from stages.records import provenance
+from stages.records.spec import resolve_specs, write_specs
 
 _DASHBOARD = 8787
 _LOOK = 1.0  # seconds between two looks for new workers
@@ -40,6 +43,7 @@ class Checkout(NamedTuple):
 
     commit: str
     changed: list[str]
+    specs: str  # one hash over what every cell is
     python: str
     packages: dict[str, str | None]
 
@@ -47,7 +51,7 @@ class Checkout(NamedTuple):
     def here(cls) -> "Checkout":
         """Of the working directory and this process."""
         git, environment = provenance.git_state(), provenance.environment()
-        return cls(git["commit"], git["changed"], environment["python"], environment["packages"])
+        return cls(git.commit, git.changed, _specs_here(), environment.python, environment.packages)
 
     def differences(self, other: "Checkout") -> list[str]:
         """What `other` has instead, in words; empty when nothing differs."""
@@ -56,6 +60,8 @@ class Checkout(NamedTuple):
             found.append(f"commit {other.commit[:12]} for {self.commit[:12]}")
         if other.changed != self.changed:
             found.append(f"changed files {', '.join(other.changed) or 'none'} for {', '.join(self.changed) or 'none'}")
+        if other.specs != self.specs:
+            found.append("other settings or code of the cells (params.yaml, stages)")
         ours, theirs = {"python": self.python, **self.packages}, {"python": other.python, **other.packages}
         for name, version in ours.items():
             if theirs.get(name) != version:
@@ -63,10 +69,26 @@ class Checkout(NamedTuple):
         return found
 
 
+def _specs_here() -> str:
+    """One hash over what every cell is at the chosen budget. Empty where the working directory is no checkout."""
+    if not PARAMS_FILE.is_file():
+        return ""
+    params = load_params()
+    return digest({spec.cell: spec.content() for spec in resolve_specs(params, params.budget)})
+
+
+def _write_specs_here() -> None:
+    """Write what every cell is, as stage `resolve` does: trainings and evaluations read it."""
+    params = load_params()
+    folder = Path("reports", params.budget, "specs")
+    with exclusive(folder):
+        write_specs(resolve_specs(params, params.budget), folder)
+
+
 class Trainings(WorkerPlugin):
     """What makes a worker one of ours: the check, the resource, and the processes that end with it.
 
-    A worker that finds the launch's `token` in its working directory shares its files; another one is `apart`.
+    A worker that finds the launch's `token` in its working directory shares its files; another one is `remote`.
     """
 
     running: Running  # made on the worker: a plugin travels there pickled
@@ -74,22 +96,24 @@ class Trainings(WorkerPlugin):
     def __init__(self, expected: Checkout, token: str) -> None:
         self.expected, self.token = expected, token
         self.name = _named(token)
-        self.apart = True
+        self.remote = True
 
     async def setup(self, worker: Worker) -> None:
         """Offer the worker's threads, or say why not."""
         self.running = Running()
-        self.apart = not _token_file(self.token).is_file()
+        self.remote = not _token_file(self.token).is_file()
         try:
             different = self.expected.differences(Checkout.here())
         except StageError as error:
             different = [str(error)]
-        if self.apart and not different and not _has_remote():
+        if self.remote and not different and not _has_remote():
             different = ["it shares no files with the launch, and its clone has no default DVC remote"]
         if different:
             named = f"worker {worker.name} at {worker.address}"
             worker.log_event(self.name, {"refused": named, "why": "; ".join(different)})
         else:
+            if self.remote:
+                _write_specs_here()
             await worker.set_resources(**{self.name: worker.state.nthreads})
 
     async def teardown(self, worker: Worker) -> None:
@@ -100,11 +124,11 @@ class Trainings(WorkerPlugin):
 
 
 class Order(NamedTuple):
-    """What every unit of a launch is run with: entries of dvc.lock for a worker apart, variables of the environment."""
+    """What every unit of a launch is run with: entries of dvc.lock for a remote worker, GPUs for embedded ones."""
 
     token: str
     supplies: dict[str, Any]
-    variables: dict[str, str]
+    gpus: list[str]
 
 
 def perform(unit: Unit, order: Order) -> Result:
@@ -116,12 +140,18 @@ def perform(unit: Unit, order: Order) -> Result:
     def report(seen: dict[str, Any]) -> None:
         worker.log_event(trainings.name, seen)
 
-    if not trainings.apart:
-        return work.perform(unit, order.variables, report, trainings.running)
-    from stages.launch import apart  # imports DVC
+    variables = _gpu(worker.name, order.gpus)
+    if not trainings.remote:
+        return work.perform(unit, variables, report, trainings.running)
+    from stages.launch import remote_worker  # imports DVC
 
     supplies = {name: order.supplies[name] for name in unit.inputs}
-    return apart.perform(unit, supplies, order.variables, report, trainings.running)
+    return remote_worker.perform(unit, supplies, variables, report, trainings.running)
+
+
+def _gpu(worker: Any, gpus: list[str]) -> dict[str, str]:
+    """The environment variable that gives a worker its GPU. Workers of an embedded cluster are numbered."""
+    return {"CUDA_VISIBLE_DEVICES": gpus[worker % len(gpus)]} if gpus and isinstance(worker, int) else {}
 
 
 def _named(token: str) -> str:
@@ -208,6 +238,24 @@ def slots(client: Client, token: str) -> int:
     return int(sum(worker["resources"].get(_named(token), 0) for worker in workers))
 
 
+class _Attendance:
+    """Says it once when no worker takes part for a while: none yet, or none any more."""
+
+    def __init__(self) -> None:
+        self._ever, self._said = False, False
+        self._none_since: float | None = time.monotonic()
+
+    def note(self, workers: int) -> None:
+        """Take note of how many workers there are now. May be called as seldom as the caller likes."""
+        if workers:
+            self._ever, self._said, self._none_since = True, False, None
+        elif self._none_since is None:
+            self._none_since = time.monotonic()
+        elif not self._said and time.monotonic() - self._none_since > _ALONE:
+            say(f"no worker takes part {'any more' if self._ever else 'yet'}")
+            self._said = True
+
+
 def run(
     client: Client, units: list[Unit], order: Order, doing: Callable[[Unit, Order], Result] = perform
 ) -> Iterator[list[Result]]:
@@ -237,13 +285,11 @@ def run(
         with suppress(Exception):  # the loop below tries again, and says what is wrong
             hand_out()
 
-    left, since = len(units), time.monotonic()
+    left, attendance = len(units), _Attendance()
     try:
         while left:
             hand_out()  # workers may have come
-            if not running and time.monotonic() - since > _ALONE:
-                say("no worker takes part yet")
-                since = math.inf
+            attendance.note(slots(client, order.token))
             results = []
             with suppress(Empty):
                 results.append(ended.get(timeout=_LOOK))

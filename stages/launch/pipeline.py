@@ -1,9 +1,9 @@
 """DVC's side of a launch: what is stale, who holds which path, what is recorded. The one module that imports dvc.
 
 A launch runs commands itself and lets DVC record what they made, as `dvc commit --force` does. That blesses whatever
-lies in the outputs, so nothing is recorded without evidence: the run record (of train) or metrics file (of evaluate)
-must name, as taken when the command started, the parameters and hashes that DVC finds now, and the outputs must still
-be those that the command left.
+lies in the outputs, so nothing is recorded without evidence: the run record (of train) or result (of evaluate) must
+name, as taken when the command started, the settings, code and data that DVC finds now, and the outputs must still be
+those that the command left.
 """
 
 import logging
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dvc.dependency import ParamsDependency
 from dvc.dvcfile import Lockfile
@@ -23,17 +23,21 @@ from dvc.stage import PipelineStage
 from dvc.stage.cache import RunCacheNotFoundError
 from dvc.stage.loader import StageLoader
 
-from stages.config.params import read_yaml
+from stages.config.reading import read_yaml
 from stages.core.errors import StageError
 from stages.core.filenames import RECORD
-from stages.core.files import atomic_path, read_json, write_bytes
-from stages.launch.work import Command, Done, Parcel
+from stages.core.files import atomic_path, write_bytes
+from stages.launch.recorded import Locked, dependencies, tested_images, trained_with
+from stages.launch.work import Command, Done, RemoteOutputs
+from stages.records.evaluation import Evaluation
+from stages.records.run import TrainingRun
+from stages.records.spec import Spec
 
 _LOCK_FILE = Path("dvc.lock")
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _dvc_errors() -> Iterator[None]:
     """Turn DVC's errors into ours, of one line."""
     try:
         yield
@@ -46,20 +50,21 @@ class Pipeline:
 
     def __init__(self) -> None:
         logging.getLogger("dvc").setLevel(logging.WARNING)
-        with _told():
+        with _dvc_errors():
             self.repo = Repo(_wait_for_lock=True)  # another command holds it for moments: not while its stages run
         self._load()
 
     @contextmanager
     def _held(self) -> Iterator[None]:
         """Hold the repository, as every DVC command does but while a stage of its runs."""
-        with _told(), lock_repo(self.repo):
+        with _dvc_errors(), lock_repo(self.repo):
             yield
 
     def _load(self) -> None:
         """Read dvc.yaml and dvc.lock; what was saved into a stage and not recorded is forgotten."""
         with self._held():
             self._stages = {stage.addressing: stage for stage in self.repo.index.stages}
+        self._made_by = {out.def_path: stage for stage in self._stages.values() for out in stage.outs}
 
     def command(self, name: str) -> Command:
         """A stage's command and outputs."""
@@ -70,6 +75,59 @@ class Pipeline:
         """Those of the stages whose command, parameters, dependencies or outputs differ from dvc.lock."""
         with self._held():
             return {name for name in names if self._stages[name].status()}
+
+    def changed(self, name: str) -> list[str]:
+        """What of a stage differs from dvc.lock, but for files that are not here; parameters are not looked at.
+
+        Where an input is not here, dvc.lock must have it as the stage has it that makes it.
+        """
+        stage = self._stages[name]
+        found = ["its command"] if stage.changed_stage() else []
+        with self._held():
+            for dep in stage.deps:
+                if isinstance(dep, ParamsDependency):
+                    continue
+                if dep.exists:
+                    found += dep.status()
+                elif dep.def_path in self._made_by:
+                    [made] = [out for out in self._made_by[dep.def_path].outs if out.def_path == dep.def_path]
+                    found += [dep.def_path] if made.hash_info != dep.hash_info else []
+            found += [out.def_path for out in stage.outs if out.exists and out.workspace_status()]
+        return found
+
+    def parameters_changed(self, name: str) -> bool:
+        """Whether a stage's parameters differ from dvc.lock."""
+        with self._held():
+            deps = self._stages[name].deps
+            return any(dep.status() for dep in deps if isinstance(dep, ParamsDependency))
+
+    def locked(self, name: str) -> Locked:
+        """What dvc.lock has of a stage."""
+        params: dict[str, Any] = {}
+        deps: dict[str, str] = {}
+        for dep in self._stages[name].deps:
+            if isinstance(dep, ParamsDependency):
+                params |= dep.hash_info.value or {}
+            elif dep.hash_info:
+                deps[dep.def_path] = dep.hash_info.value
+        outs = {out.def_path: out.hash_info.value for out in self._stages[name].outs if out.hash_info}
+        return Locked(params, deps, outs)
+
+    @contextmanager
+    def recording(self, name: str) -> Iterator[None]:
+        """Record a stage that runs inside, unless it fails or something that it depends on changes meanwhile."""
+        stage = self._stages[name]
+        with self._held():
+            stage.save_deps()
+            before = self.locked(name)
+        yield
+        with self._held():
+            stage.save(run_cache=False)
+            after = self.locked(name)
+            if (before.params, before.deps) == (after.params, after.deps):
+                stage.commit()
+                self._write([stage])
+        self._load()
 
     def restore(self, names: Iterable[str]) -> set[str]:
         """Check out those stages whose outputs for today's inputs lie in DVC's run-cache, as `dvc repro` would."""
@@ -100,7 +158,7 @@ class Pipeline:
         hardlink = self.repo.config["core"].get("hardlink_lock", False)
         command = " ".join(sys.argv)  # as stage.commit() has it, which may then take the same paths
         with ExitStack() as held:
-            with _told():
+            with _dvc_errors():
                 paths = sorted(read - write), sorted(write)
                 held.enter_context(rwlock(self.repo.tmp_dir, self.repo.fs, command, *paths, hardlink))
             yield
@@ -129,23 +187,23 @@ class Pipeline:
             self._load()
         return refused
 
-    def receive(self, parcel: Parcel) -> None:
+    def receive(self, outputs: RemoteOutputs) -> None:
         """Put there what a worker that shares no files has made: its outputs, from DVC's remote, and small files.
 
         Nothing is recorded by that: dvc.lock is as before, and `record` then finds what to record.
         """
         with self._held():
-            for entry in parcel.entries.values():
+            for entry in outputs.entries.values():
                 made = self.repo.stage_cache._create_stage(entry)
                 for objects in made.get_used_objs().values():
                     self.repo.cloud.pull(objects)
                 for out in made.outs:
-                    if out.def_path not in parcel.files:
+                    if out.def_path not in outputs.files:
                         out.checkout(force=True)
-        for path, content in parcel.files.items():
+        for path, content in outputs.files.items():
             write_bytes(path, content)
 
-    def parcel(self, names: Sequence[str]) -> Parcel:
+    def remote_outputs(self, names: Sequence[str]) -> RemoteOutputs:
         """The other end: push what these stages made, and give what is not pushed."""
         with self._held():
             self.push(names)
@@ -155,7 +213,7 @@ class Pipeline:
                 for out in self._stages[name].outs
                 if not out.use_cache
             }
-        return Parcel(self.entries(names), files)
+        return RemoteOutputs(self.entries(names), files)
 
     def entries(self, names: Sequence[str]) -> dict[str, Any]:
         """The entries of dvc.lock of these stages."""
@@ -185,7 +243,7 @@ class Pipeline:
 
     def remote(self) -> tuple[Any, str]:
         """DVC's default remote: its file system and its root there."""
-        with _told():
+        with _dvc_errors():
             remote = self.repo.cloud.get_remote()
         return remote.fs, remote.path
 
@@ -201,6 +259,42 @@ class Pipeline:
             Lockfile(self.repo, str(temporary)).dump_stages(stages)
 
 
+class LockFile:
+    """dvc.lock alone, for a budget that params.yaml does not choose: DVC does not know its stages.
+
+    What else lies in the working directory is not looked at.
+    """
+
+    def __init__(self) -> None:
+        self._entries = read_yaml(_LOCK_FILE)["stages"] if _LOCK_FILE.is_file() else {}
+
+    def locked(self, name: str) -> Locked:
+        """What dvc.lock has of a stage."""
+        entry = self._entries.get(name, {})
+        params = {key: value for file in entry.get("params", {}).values() for key, value in file.items()}
+        deps, outs = ({one["path"]: one["md5"] for one in entry.get(kind, [])} for kind in ("deps", "outs"))
+        return Locked(params, deps, outs)
+
+    def changed(self, _: str) -> list[str]:
+        """Nothing is known to have changed."""
+        return []
+
+    def parameters_changed(self, _: str) -> bool:
+        """No parameters are known to have changed."""
+        return False
+
+    def stale(self, _: Iterable[str]) -> set[str]:
+        """No stage is known to be stale."""
+        return set()
+
+
+class _Evidence(NamedTuple):
+    """What a stage started from, by its own record: parameters by name, md5 of inputs by path."""
+
+    params: dict[str, Any]
+    deps: dict[str, str]
+
+
 def _differences(stage: PipelineStage, done: Done) -> list[str]:
     """What of DVC's hashes of a stage, taken just now, is not what the stage took at its start and left at its end."""
     evidence = _evidence(done)
@@ -208,18 +302,27 @@ def _differences(stage: PipelineStage, done: Done) -> list[str]:
     for dep in stage.deps:
         if isinstance(dep, ParamsDependency):
             found = dep.hash_info.value
-            changed += [f"parameter {name}" for name, value in found.items() if evidence["params"].get(name) != value]
-        elif evidence["deps"].get(dep.def_path, {}).get("md5") != dep.hash_info.value:
+            changed += [name for name, value in found.items() if evidence.params.get(name) != value]
+        elif evidence.deps.get(dep.def_path) != dep.hash_info.value:
             changed.append(dep.def_path)
     changed += [out.def_path for out in stage.outs if done.outputs.get(out.def_path) != out.hash_info.value]
     return changed
 
 
-def _evidence(done: Done) -> dict[str, Any]:
-    """The part of a stage's own record that says what it started from."""
+def _evidence(done: Done) -> _Evidence:
+    """What a training or an evaluation started from, by the record among its outputs. Raises StageError without one."""
     for path in map(Path, done.outputs):
         if path.suffix == ".json":
-            return read_json(path, done.stage)["evaluated"]
+            result = Evaluation.read(path, done.stage)
+            return _Evidence(_tested_with(result), dependencies(result.provenance))
         if (path / RECORD).is_file():
-            return read_json(path / RECORD, done.stage)
+            run = TrainingRun.read(path / RECORD, done.stage)
+            return _Evidence(trained_with(run), dependencies(run.provenance))
     raise StageError(f"{done.stage} left no record of what it ran with")
+
+
+def _tested_with(result: Evaluation) -> dict[str, Any]:
+    """The parameters of the evaluate stage that a result was made with, as DVC has them."""
+    spec = Spec.read(result.provenance.spec.path, "dvc repro resolve")
+    images = spec.testing.images if result.test_images == tested_images(spec, result.run) else result.test_images
+    return {"testing": {"images": images}, "code.evaluate": result.provenance.code.sha256}

@@ -75,7 +75,12 @@ class View:
         if not result.failure:
             self.took, self.foreseen = self.took + took, self.foreseen + self.expected[result.unit]
         what = f"failed: {result.failure}" if result.failure else f"done in {duration(took)}"
-        self._say(f"[{len(self.done) + len(self.failed)}/{len(self.expected)}] {result.unit} {what}{self._outlook()}")
+        self._say(f"[{len(self.done) + len(self.failed)}/{len(self.expected)}] {result.unit} {what}{self._time_left()}")
+
+    def remaining(self) -> int:
+        """How many units have not ended."""
+        with self._lock:
+            return len(self.expected) - len(self.done) - len(self.failed)
 
     def left(self) -> float | None:
         """Seconds until the last unit ends, if that is known: the rest shared among the slots, or the longest alone."""
@@ -89,7 +94,7 @@ class View:
         rest = [max(0.0, seconds - gone.get(unit, 0.0)) for unit, seconds in left.items()]
         return max(sum(rest) / max(1, self.slots), *rest) if rest else 0.0
 
-    def _outlook(self) -> str:
+    def _time_left(self) -> str:
         left = self.left()
         return "" if left is None else f", {duration(left)} left"
 
@@ -111,4 +116,4 @@ class View:
             table.add_row(shown.get("stage", unit), epoch, rate, duration(time.monotonic() - shown["since"]))
         waiting = len(self.expected) - len(self.done) - len(self.failed) - len(rows)
         counts = f"{len(self.done)} done, {len(rows)} running, {waiting} waiting, {len(self.failed)} failed"
-        return Group(table, Text(f"{counts}{self._outlook()} - {self.dashboard}"))
+        return Group(table, Text(f"{counts}{self._time_left()} - {self.dashboard}"))

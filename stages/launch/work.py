@@ -58,7 +58,7 @@ class Done(NamedTuple):
     outputs: dict[str, str]
 
 
-class Parcel(NamedTuple):
+class RemoteOutputs(NamedTuple):
     """What a worker that shares no files sends: entries of dvc.lock, and the bytes of outputs that DVC does not keep.
 
     All other outputs are in DVC's remote.
@@ -74,7 +74,7 @@ class Result(NamedTuple):
     unit: str
     done: tuple[Done, ...]
     failure: str | None
-    parcel: Parcel | None = None
+    outputs: RemoteOutputs | None = None
 
     def refused(self, why: dict[str, str]) -> "Result":
         """The same, failed if one of its commands is among those that were not recorded."""
@@ -135,7 +135,7 @@ def perform(
         try:
             failure = _run(unit.name, command, variables, report, running, look)
             if not failure:
-                hashes = {path: hash_dependency(Path(path))["md5"] for path in command.outputs}
+                hashes = {path: hash_dependency(Path(path)).md5 for path in command.outputs}
                 done.append(Done(command.stage, hashes))
                 continue
         except (OSError, StageError) as error:
@@ -181,12 +181,12 @@ def _run(
     if process.returncode == 0:
         return None
     how = f"signal {-process.returncode}" if process.returncode < 0 else f"exit status {process.returncode}"
-    return f"{command.stage}: {how}: {_last_line(log)} ({log})"
+    return f"{command.stage}: {how}: {last_line(log)} ({log})"
 
 
 def _follow(progress: Path, read: int, seen: dict[str, Any], report: Report) -> int:
     """Report the lines that were added since the first `read` of them; returns how many there are."""
-    lines = progress.read_text().splitlines() if progress.is_file() else []
+    lines = progress.read_text(encoding="utf-8").split("\n")[:-1] if progress.is_file() else []  # whole ones
     for line in lines[read:]:
         report({**seen, **json.loads(line)})
     return len(lines)
@@ -200,8 +200,9 @@ def _remove(output: Path) -> None:
         output.unlink(missing_ok=True)
 
 
-def _last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").split("\n")
+def last_line(log: Path) -> str:
+    """The last line of a log that says something."""
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
     return next((line.strip() for line in reversed(lines) if line.strip()), "no output")
 
 

@@ -1,4 +1,4 @@
-"""The canonical bytes of each data set, known to the world: what `download` may put out, and what arrays come from."""
+"""The published files of each data set, by size and hash: `download` accepts no others, and arrays come from these."""
 
 from dataclasses import dataclass
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 AT_CHANCE = "at chance"
-Digits = Annotated[str, Field(pattern=r"^[0-9]+$")]  # one class index an image
+Digits = Annotated[str, Field(pattern=r"^[0-9]+$")]  # one class index, of at most ten, for each image
 
 
 class Mistake(Section):

@@ -65,8 +65,9 @@ def fingerprint(kind: Kind, family: str, read: Read | None = None) -> Fingerprin
 def closure(kind: Kind, family: str, read: Read | None = None) -> set[str]:
     """The paths of the modules that the training (testing) of a family's cells imports, those cut off left out."""
     text = read or _on_disk
-    waiting = [*ROOTS[kind], FAMILY.format(family=family)]
-    found = set(waiting)
+    roots = [*ROOTS[kind], FAMILY.format(family=family)]
+    found = set(roots).union(*(_files(path.removesuffix(".py").replace("/", "."), text) for path in roots))
+    waiting = sorted(found)
     while waiting:
         new = _imports(waiting.pop(), text) - found - CUT.keys()
         found |= new
@@ -75,11 +76,12 @@ def closure(kind: Kind, family: str, read: Read | None = None) -> set[str]:
 
 
 def loaded_outside(kind: Kind, family: str, allowed: Iterable[str]) -> list[str]:
-    """The `stages` modules in this process that are not in the closure, nor cut off, nor below a path in `allowed`."""
-    checked = {
-        FAMILY.format(family=other) for other in families()
-    }  # params.yaml is checked with every family's settings
-    known, root = closure(kind, family) | CUT.keys() | checked, Path.cwd()
+    """The `stages` modules in this process that are not in the closure, nor cut off, nor below a path in `allowed`.
+
+    The settings of other families are loaded too: params.yaml is checked with them.
+    """
+    others = {FAMILY.format(family=other) for other in families()}
+    known, root = closure(kind, family) | CUT.keys() | others, Path.cwd()
     files = [Path(module.__file__) for name, module in list(sys.modules.items()) if _ours(name) and module.__file__]
     paths = {file.resolve().relative_to(root).as_posix() for file in files if file.resolve().is_relative_to(root)}
     return sorted(path for path in paths - known if not any(path.startswith(start) for start in allowed))
@@ -91,7 +93,10 @@ def _ours(module: str) -> bool:
 
 def _on_disk(path: str) -> str | None:
     file = Path(path)
-    return file.read_text(encoding="utf-8") if file.is_file() else None
+    try:
+        return file.read_text(encoding="utf-8") if file.is_file() else None
+    except UnicodeDecodeError as error:
+        raise StageError(f"{path}: not UTF-8 ({error})") from None
 
 
 def _imports(path: str, read: Read) -> set[str]:
@@ -104,13 +109,14 @@ def _imports(path: str, read: Read) -> set[str]:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.ImportFrom):
             raise StageError(f"{path}, line {node.lineno}: a relative import; allowed: absolute imports")
-    files = set[str]()
-    for name in filter(_ours, names):
-        parts = name.split(".")
-        for end in range(1, len(parts) + 1):
-            start = "/".join(parts[:end])
-            files |= {file for file in (f"{start}.py", f"{start}/__init__.py") if read(file) is not None}
-    return files
+    return set[str]().union(*(_files(name, read) for name in filter(_ours, names)))
+
+
+def _files(module: str, read: Read) -> set[str]:
+    """The files that importing a module runs: its own and those of the packages that it is in."""
+    parts = module.split(".")
+    starts = ["/".join(parts[:end]) for end in range(1, len(parts) + 1)]
+    return {file for start in starts for file in (f"{start}.py", f"{start}/__init__.py") if read(file) is not None}
 
 
 def _parsed(path: str, read: Read) -> ast.Module:
@@ -118,9 +124,11 @@ def _parsed(path: str, read: Read) -> ast.Module:
     if text is None:
         raise StageError(f"{path} is missing; the code of a number is incomplete (git checkout {path})")
     try:
-        return _parse(text)
+        return _parse(text.removeprefix("\ufeff"))
     except SyntaxError as error:
         raise StageError(f"{path}, line {error.lineno}: not Python ({error.msg})") from None
+    except (ValueError, RecursionError, MemoryError) as error:  # a null byte; a nesting that the parser cannot take
+        raise StageError(f"{path}: not Python ({error})") from None
 
 
 @cache
@@ -136,6 +144,7 @@ def serialised(node: object) -> str:
     """A syntax tree as text: node types and fields, without docstrings, positions and empty fields.
 
     Ours, since `ast.dump` differs between Python's versions: newer ones add fields, which are empty for older sources.
+    Constants are in ASCII: which characters `repr` escapes depends on the Unicode version.
     """
     if isinstance(node, ast.AST):
         fields = []
@@ -143,13 +152,20 @@ def serialised(node: object) -> str:
             value = getattr(node, name, None)
             if name == "body" and isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 value = _without_docstring(value)
+            elif name == "values" and isinstance(node, ast.JoinedStr):
+                value = [part for part in node.values if not _is_empty_text(part)]
             if name in ("type_comment", "kind", "ctx", "type_ignores") or value is None or value == []:
                 continue
             fields.append(f"{name}={serialised(value)}")
         return f"{type(node).__name__}({','.join(fields)})"
     if isinstance(node, list):
         return f"[{','.join(map(serialised, node))}]"
-    return f"{type(node).__name__}:{node!r}"
+    return f"{type(node).__name__}:{node!a}"
+
+
+def _is_empty_text(node: ast.expr) -> bool:
+    """Whether a part of an f-string is the empty text that Python 3.12 has behind a nested format."""
+    return isinstance(node, ast.Constant) and node.value == ""
 
 
 def _without_docstring(body: object) -> object:

@@ -6,6 +6,7 @@ wrongly there. So a stage takes a `Provenance` as it starts, and asserts as it e
 
 import hashlib
 import json
+import math
 import os
 import platform
 import subprocess
@@ -30,6 +31,8 @@ _TRACKED = ("stages", "dvc.yaml", "requirements.lock")  # and a run's spec: what
 OF_BITS = ("MKL_", "ONEDNN_", "DNNL_", "ATEN_", "CUBLAS_")  # variables that choose instructions or algorithms
 OF_SPEED = ("OMP_", "GOMP_", "MALLOC_", "GLIBC_")
 _PACKAGES = ("torch", "torchvision", "numpy", "safetensors", "scikit-learn", "pydantic", "dvc", "mlflow")
+_DIFF = ("diff", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--src-prefix=a/", "--dst-prefix=b/")
+_COARSE = 2.0  # seconds by which a file's date may be behind the clock
 _LONGEST_DIFFERENCE = 1 << 20  # characters of uncommitted changes that a record holds
 
 
@@ -112,11 +115,12 @@ def snapshot_inputs(kind: Kind, stage: str, spec: Spec, spec_path: Path, inputs:
 def assert_unchanged(taken: Provenance, kind: Kind, stage: str, spec: Spec, started: float) -> None:
     """Raise StageError when what was `taken` at the start is no longer so: DVC would record what is there now.
 
-    Code and spec are compared by what decides a number, so that a comment edited meanwhile ends no training. An input
-    whose date is later than `started` (seconds since the epoch) is compared by its bytes: a date alone is no evidence.
+    Code and spec are compared by what decides this number: neither an edited comment nor, for a training, edited code
+    of testing is a change. An input with a date later than `started` (seconds since the epoch) is compared by its
+    bytes: a date alone is no change.
     """
     changed = []
-    if not Path(taken.spec.path).is_file() or file_hash(taken.spec.path) != taken.spec.md5:
+    if not _asks_for(Path(taken.spec.path), kind, spec):
         changed.append(taken.spec.path)
     now = fingerprint(kind, spec.settings.cell.family)
     if now.sha256 != taken.code.sha256:
@@ -133,10 +137,27 @@ def assert_unchanged(taken: Provenance, kind: Kind, stage: str, spec: Spec, star
         )
 
 
+def _asks_for(path: Path, kind: Kind, spec: Spec) -> bool:
+    """Whether the file of a spec still asks for the same training (testing)."""
+    try:
+        now = Spec.read(path, "stage resolve")
+    except StageError:
+        return False
+    return now.cell == spec.cell and now.parameters(kind) == spec.parameters(kind)
+
+
 def _touched_since(path: Path, started: float) -> bool:
     """Whether a file, or anything in a folder, was written, moved in or removed since, as far as dates tell."""
     entries = [path, *(path.rglob("*") if path.is_dir() else ())]
-    return any(max(found.st_mtime, found.st_ctime) >= started for found in (entry.stat() for entry in entries))
+    return any(_last_date(entry) >= started - _COARSE for entry in entries)
+
+
+def _last_date(path: Path) -> float:
+    """When a file, or the link to it, was last written or moved; infinity where there is none."""
+    try:
+        return max(date for found in (path.lstat(), path.stat()) for date in (found.st_mtime, found.st_ctime))
+    except FileNotFoundError:
+        return math.inf
 
 
 def assert_modules(kind: Kind, family: str, allowed: Sequence[str]) -> None:
@@ -144,7 +165,7 @@ def assert_modules(kind: Kind, family: str, allowed: Sequence[str]) -> None:
 
     Only of a command of its own (`python -m stages.train`): another process may have loaded whatever it likes.
     """
-    command = sys.modules["__main__"].__spec__
+    command = getattr(sys.modules["__main__"], "__spec__", None)
     if command is None or not command.name.startswith("stages."):
         return
     if outside := loaded_outside(kind, family, allowed):
@@ -207,18 +228,19 @@ def git_state(*specs: Path) -> GitState:
     commit = _git("rev-parse", "HEAD").strip()
     status = _git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *tracked)
     entries = [(entry[:2], entry[3:]) for entry in status.split("\0") if entry]
+    changed = sorted(
+        {path for _, path in entries}
+    )  # a file that is removed in the index and new beside it stands twice
     new = [path for code, path in entries if code == "??"]
     difference = "".join(_difference(tracked, new)) if entries else None
-    return GitState(
-        commit=commit, dirty=bool(entries), changed=[path for _, path in entries], difference=_bounded(difference)
-    )
+    return GitState(commit=commit, dirty=bool(entries), changed=changed, difference=_bounded(difference))
 
 
 def _difference(tracked: Iterable[str], new_files: Iterable[str]) -> Iterable[str]:
-    """The patch from the commit to the working tree, new files included."""
-    yield _git("diff", "HEAD", "--no-ext-diff", "--no-color", "--no-renames", "--", *tracked)
+    """The patch from the commit to the working tree, new files included, whatever the user's git configuration."""
+    yield _git(*_DIFF, "HEAD", "--", *tracked)
     for path in new_files:
-        yield _git("diff", "--no-ext-diff", "--no-color", "--no-index", "--", os.devnull, path, accepted=(0, 1))
+        yield _git(*_DIFF, "--no-index", "--", os.devnull, path, accepted=(0, 1))
 
 
 def _bounded(difference: str | None) -> str | None:
@@ -234,11 +256,17 @@ def environment() -> Environment:
         platform=platform.platform(),
         processor=_processor(),
         cores=os.cpu_count() or 1,
-        variables={name: value for name, value in os.environ.items() if name.startswith(OF_BITS)},
-        speed_variables={name: value for name, value in os.environ.items() if name.startswith(OF_SPEED)},
+        variables=_variables(OF_BITS),
+        speed_variables=_variables(OF_SPEED),
         memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
         packages={name: _version(name) for name in _PACKAGES},
     )
+
+
+def _variables(prefixes: tuple[str, ...]) -> dict[str, str]:
+    """The environment variables with these prefixes; bytes that are no UTF-8 are escaped, as JSON needs it."""
+    found = {name: value for name, value in sorted(os.environ.items()) if name.startswith(prefixes)}
+    return {name: value.encode(errors="backslashreplace").decode() for name, value in found.items()}
 
 
 def _version(package: str) -> str | None:
@@ -252,7 +280,7 @@ def _processor() -> str:
     info = Path("/proc/cpuinfo")
     if info.is_file():
         found: dict[str, str] = {}
-        for line in info.read_text().splitlines():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
             if not line.strip():
                 break  # the next core is the same
             name, _, value = line.partition(":")
@@ -270,15 +298,13 @@ def _git(*arguments: str, accepted: Sequence[int] = (0,)) -> str:
     try:
         done = subprocess.run(  # noqa: S603
             ["git", *arguments],  # noqa: S607
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
+            capture_output=True,  # as bytes: text mode would take the carriage returns out of a patch
             env=variables,
             check=False,
         )
     except FileNotFoundError:
         raise StageError("git is not installed; a run is recorded with the commit it came from") from None
     if done.returncode not in accepted:
-        said = " ".join(done.stderr.split())
+        said = " ".join(done.stderr.decode(errors="replace").split())
         raise StageError(f"git {' '.join(arguments)} failed: {said}; run inside the clone")
-    return done.stdout
+    return done.stdout.decode(errors="replace")

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from stages.core.errors import CorruptFileError
+from stages.core.errors import CorruptFileError, dotted, shown
 from stages.core.files import json_hash, json_text, read_json, write_text
 
 NonEmptyStr = Annotated[str, Field(min_length=1)]
@@ -53,7 +53,7 @@ class Record(Section):
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            key, found, allowed = first_finding(error)
+            key, found, allowed = first_finding(error, content)
             if found is None:
                 raise CorruptFileError(path, f"no {key}", f"the record that {made_by} writes today") from None
             raise CorruptFileError(path, f"{key}: {found}", allowed) from None
@@ -75,14 +75,36 @@ class Record(Section):
         write_text(path, self.text())
 
 
-def first_finding(error: ValidationError) -> tuple[str, str | None, str]:
-    """The first key pydantic refuses, its value, cut to 60 characters (None: it is missing), and what is allowed."""
-    first = error.errors(include_url=False)[0]
-    key = ".".join(map(str, first["loc"])) or "the file"
-    allowed = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+def first_finding(error: ValidationError, content: Any = None) -> tuple[str, str | None, str]:
+    """The first key that pydantic refuses, its value, cut to 60 characters (None: it is missing), and what is allowed.
+
+    `content` is what was validated: pydantic names members of unions as if they were keys. Of a record whose parts do
+    not fit together, the value is what does not fit.
+    """
+    first, place = error.errors(include_url=False)[0], list[str | int]()
+    while isinstance(inner := first.get("ctx", {}).get("error"), ValidationError):  # of a validator that reads a part
+        place += first["loc"]
+        first = inner.errors(include_url=False)[0]
+    place += first["loc"]
+    value, allowed = first["input"], first["msg"].removeprefix("Input should be ")
+    if first["type"] == "unknown_key":
+        place.append(first["ctx"]["key"])
+        value = value[first["ctx"]["key"]]
     if first["type"] == "missing":
-        return key, None, allowed
+        return dotted(place), None, allowed
+    key = dotted(place if content is None else _keys_of(content, place)) or "the file"
+    if first["type"] == "value_error":
+        return key, allowed.removeprefix("Value error, "), "parts that fit together"
     if first["type"] == "extra_forbidden":
         allowed = "no such key"
-    found = repr(first["input"])
-    return key, found if len(found) <= 60 else found[:57] + "...", allowed
+    return key, shown(value, 60), allowed
+
+
+def _keys_of(content: Any, place: list[str | int]) -> list[str | int]:
+    """The parts of a place that are keys of the content, or indices in it."""
+    keys = []
+    for part in place:
+        if part in content if isinstance(content, dict) else isinstance(content, list) and isinstance(part, int):
+            keys.append(part)
+            content = content[part]
+    return keys

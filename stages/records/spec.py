@@ -8,7 +8,7 @@ of the configuration behind a number.
 
 from functools import cache, partial
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from pydantic import Field
 
@@ -50,6 +50,15 @@ class Spec(Record):
     testing: Testing
     code: Code
     modules: Modules
+
+    def parameters(self, kind: Kind) -> dict[str, Any]:
+        """What DVC takes from the file for a training (testing): the values of `PARAMETERS`, flat."""
+        flat = flatten(self.content())
+        return {
+            key: value
+            for key, value in flat.items()
+            if any(key == name or key.startswith(f"{name}.") for name in PARAMETERS[kind])
+        }
 
     def fingerprint(self, kind: Kind) -> Fingerprint:
         """The fingerprint of the code that trains (tests) the cell."""
@@ -110,9 +119,11 @@ def write_specs(specs: list[Spec], folder: Path) -> int:
 def check_spec(path: Path, today: Spec) -> Spec:
     """Read a spec; raise CorruptFileError unless it is `today`'s, naming what differs."""
     found = Spec.read(path, f"dvc repro resolve@{today.budget}")
-    ours, theirs = flatten(found.content()), flatten(today.content())
-    changed = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
-    if changed:
+    if found.text() != today.text():
+        ours, theirs = flatten(found.content()), flatten(today.content())
+        missing = object()
+        keys = sorted(ours.keys() | theirs.keys())
+        changed = [key for key in keys if ours.get(key, missing) != theirs.get(key, missing)] or ["order of keys"]
         few = ", ".join(changed[:4]) + (f" and {len(changed) - 4} more" if len(changed) > 4 else "")
         raise CorruptFileError(path, f"another {few} than today's", f"today's (run dvc repro resolve@{today.budget})")
     return found

@@ -9,10 +9,10 @@ from typing import Any
 
 from tqdm import tqdm
 
-from stages.config.params import CellKey, Params, Training
+from stages.config.params import CellKey, Params
 from stages.config.settings import Run
 from stages.core.progress import duration, say
-from stages.records.eta import Eta
+from stages.records.eta import Eta, finished_runs
 
 PROGRESS = "TRAINING_PROGRESS"  # in the environment: a file that takes one line of JSON an epoch, for whoever launched
 
@@ -23,12 +23,12 @@ class Outlook:
     def __init__(self, params: Params, budget: str, key: CellKey, run: Run, out: Path, images: int) -> None:
         self.run, self.spent, self.timed = run, 0.0, 0
         runs = out.absolute().parent.parent.parent  # <runs>/<data set>/<cell>/s<seed>, as dvc.yaml lays them out
-        expected = Eta(params, budget, runs)
-        waiting = [other for other in expected.planned if other not in expected.measured]
-        waiting = [other for other in waiting if other != Training(key, run.seed)]
-        self.total = len(expected.planned)
+        eta = Eta(params, budget, finished_runs(runs, Path("reports", budget, "cells")))
+        this = [other for other in eta.planned if (other.key, other.seed) == (key, run.seed)]
+        waiting = [other for other in eta.planned if other not in eta.measured and other not in this]
+        self.total = len(eta.planned)
         self.number = self.total - len(waiting)
-        seconds = [expected.seconds(other) for other in waiting]
+        seconds = [eta.seconds(other) for other in waiting]
         self.others = None if None in seconds else sum(value for value in seconds if value is not None)
         self.bar = tqdm(
             total=images * run.epochs, unit=" images", desc=str(key), leave=False, disable=not sys.stderr.isatty()
@@ -54,7 +54,10 @@ class Outlook:
         )
         if os.environ.get(PROGRESS):
             progress = {"epoch": metrics["epoch"], "epochs": self.run.epochs, "images_per_second": round(rate, 1)}
-            with suppress(OSError), Path(os.environ[PROGRESS]).open("a") as file:  # must not end a training
+            with (
+                suppress(OSError),
+                Path(os.environ[PROGRESS]).open("a", encoding="utf-8") as file,
+            ):  # must not end a training
                 file.write(json.dumps(progress) + "\n")
 
     def close(self) -> None:

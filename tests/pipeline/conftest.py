@@ -13,7 +13,13 @@ import pytest
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[2]
-KEPT = {"I": ["VGG11"], "II": ["ResNet18", "ResNet18 with SGD"], "VI": ["GoogLeNet with SGD"]}
+KEPT = {
+    "I": ["VGG11"],
+    "II": ["ResNet18", "ResNet18 with SGD"],
+    "V": ["ResNet18 with lr=0.01"],
+    "VI": ["GoogLeNet with SGD"],
+}
+STUDY = "resnet18-lr1e-2-optimizer"  # of Table V's row, with one alternative planned
 SHARE = {"images": 96, "validation_images": 50, "sample_images": 50, "epochs": 2}
 
 
@@ -53,9 +59,9 @@ class Repository:
     def edit_params(self, change: Callable[[Any], None]) -> None:
         """Change params.yaml as a user would."""
         path = self.folder / "params.yaml"
-        params = YAML(typ="safe").load(path.read_text())
+        params = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
         change(params)
-        with path.open("w") as file:
+        with path.open("w", encoding="utf-8") as file:
             YAML().dump(params, file)
 
 
@@ -67,31 +73,26 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 def shrink(params: Any) -> None:
-    """Keep a few rows (every family, both data sets), two short epochs on few images, and the one study; one thread."""
-    params["budgets"]["quick"]["threads"] = 1
+    """Keep a few rows (every family, both data sets), two short epochs on few images, and the one study."""
     params["tables"] = {
         number: table | {"rows": [row for row in table["rows"] if row["row"] in KEPT[number]]}
         for number, table in params["tables"].items()
         if number in KEPT
     }
-    named: dict[str, set[str]] = {"mnist": set(), "cifar10": {"resnet18-lr1e-2"}}
-    for table in params["tables"].values():
-        named[table["dataset"]] |= {row["cell"] for row in table["rows"]}
-    params["tables"]["V"] = {
-        "caption": "ResNet on CIFAR10",
-        "dataset": "cifar10",
-        "family": "resnet",
-        "rows": [{"row": "ResNet18 with lr=0.01", "cell": "resnet18-lr1e-2"}],
-    }
-    for dataset, names in named.items():
-        cells = params["cells"][dataset]
-        params["cells"][dataset] = {name: cell for name, cell in cells.items() if name in names}
-        for family, share in params["budgets"]["quick"]["train"][dataset].items():
-            params["budgets"]["quick"]["train"][dataset][family] = share | SHARE
+    studies = {STUDY: params["studies"][STUDY]}
+    params["studies"] = studies
+    for dataset in ("mnist", "cifar10"):
+        rows = [
+            row["cell"] for table in params["tables"].values() if table["dataset"] == dataset for row in table["rows"]
+        ]
+        tried = [name for study in studies.values() if study["dataset"] == dataset for name in study["alternatives"]]
+        for section, names in (("cells", rows), ("alternatives", tried)):
+            params[section][dataset] = {name: params[section][dataset][name] for name in names}
+        for share in params["budgets"]["quick"]["train"][dataset].values():
+            share |= SHARE
         params["budgets"]["quick"]["test_images"][dataset] = 100
         params["budgets"]["quick"]["augmented_images"][dataset] = SHARE["images"]
-    params["figures"] = [f for f in params["figures"] if f["cell"] in named[f["dataset"]]]
-    params["studies"] = {"resnet18-lr1e-2-optimizer": params["studies"]["resnet18-lr1e-2-optimizer"]}
+    params["figures"] = [figure for figure in params["figures"] if figure["cell"] in params["cells"][figure["dataset"]]]
 
 
 @pytest.fixture(scope="session")

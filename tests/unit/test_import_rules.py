@@ -1,97 +1,89 @@
-"""The architecture's rules 1 and 6, held against the real import graph: every `import` in every file under stages/.
+"""The architecture's rules, held against the real import graph: every `import` in every file under stages/.
 
 An import counts wherever it stands, in a function or under TYPE_CHECKING too. Importing `a.b.c` also runs the
-`__init__.py` of `a` and `a.b`.
+`__init__.py` of `a` and `a.b`. What trains and tests a cell is held against the fingerprint, by running it.
 """
 
 import ast
+import json
 import subprocess
 import sys
 from collections import defaultdict
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
+from typing import Any, get_args
 
+import numpy as np
 import pytest
 
-from stages.config.params import read_yaml
+from stages.config.reading import read_yaml
+from stages.engine.networks import families
+from stages.evaluate.__main__ import ALLOWED as EVALUATE_MAY_LOAD
+from stages.records.fingerprint import CUT, Kind, closure
+from stages.train.__main__ import ALLOWED as TRAIN_MAY_LOAD
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SOURCES = sorted(path.relative_to(REPOSITORY).as_posix() for path in (REPOSITORY / "stages").rglob("*.py"))
-STAGE_MODULES = [name for name in SOURCES if name.count("/") == 1 and name != "stages/__init__.py"]
+COMMANDS = [
+    name for name in SOURCES if name.endswith("/__main__.py") or (name.count("/") == 1 and name != "stages/__init__.py")
+]
 PACKAGES = sorted({name.split("/")[1] for name in SOURCES if name.count("/") > 1})
 
-# Rule 6: what a support package may import beside itself.
-MAY_IMPORT = {
+# Imports run one way: what a package may import beside itself.
+BASE = {"config", "core", "records"}
+MAY_IMPORT: dict[str, set[str]] = {
     "core": set(),
-    "fetch": {"core"},
-    "prepare": {"core"},
-    "learn": {"core"},
-    "score": {"core", "learn"},
-    "track": {"core", "score"},
+    "config": {"core", "engine"},  # of the engine the names and settings of families
+    "records": {"config", "core", "engine"},  # as config
+    "engine": {"config", "core"},  # of config the settings of a training
+    "fetch": {"core", "records"},
+    "preprocess": {*BASE, "engine"},
+    "train": {*BASE, "engine", "track"},
+    "evaluate": {*BASE, "engine", "track"},
+    "resolve": BASE,
+    "track": {*BASE, "evaluate"},
     "stats": {"core"},
-    "trial": {"core"},
-    "report": {"core", "score", "stats"},
-    "book": {"core", "report", "stats", "trial"},
-    "launch": {"core"},
-    "audit": {"book", "core", "learn", "report", "score", "stats", "trial"},
+    "trial": {"config", "core", "engine"},
+    "report": {*BASE, "evaluate", "stats"},
+    "book": {*BASE, "report", "stats", "trial"},
+    "launch": {*BASE, "train"},
+    "plan": {*BASE, "engine", "launch", "track"},
+    "audit": {*BASE, "book", "engine", "evaluate", "report", "stats", "trial"},
 }
+FAMILIES = {"stages/engine/__init__.py", "stages/engine/networks/__init__.py"}
 
-# Rule 1: what a stage imports and does not depend on in dvc.yaml, since no number can change with it. An entry that is
-# not needed fails a test as a missing one does.
-TOLD = "says what happens on the terminal, and returns nothing"
-FILES = "writes and reads files whole; the content is the caller's"
-CHECKED = "checks params.yaml; what it lets through is a parameter of the stage, and hashed as such"
+# What a stage imports and does not depend on in dvc.yaml, since no byte of its outputs can change with it. An entry
+# that is not needed fails a test as a missing one does.
 NOTHING = "docstrings alone"
-TRAINED = "a dependency of every training; with it the runs change, on which this stage depends"
+SAYS = "says what happens on the terminal, and returns nothing"
+WRITES = "writes and reads files whole; the content is the caller's"
+CHECKS = "checks params.yaml; what it lets through is a parameter of the stage, and hashed as such"
 COMMON = {
     "stages/__init__.py": NOTHING,
-    "stages/core/__init__.py": NOTHING,
-    "stages/core/errors.py": "messages of refusals; a refused stage makes no number",
-}
-READ_AND_SAY = {
-    **COMMON,
-    "stages/core/locks.py": "keeps a second writer out",
-    "stages/core/params.py": CHECKED,
-    "stages/core/progress.py": TOLD,
-    "stages/core/records.py": FILES,
-}
-RECORD_AND_MIRROR = {
-    **READ_AND_SAY,
-    "stages/core/imports.py": "imports sooner",
-    "stages/core/runs.py": "names files",
-    "stages/core/provenance.py": "records what the stage was made of, and takes part in nothing",
-    "stages/track": "mirrors to MLflow; nothing is computed from it",
+    "stages/core": WRITES,
+    "stages/config": CHECKS,
+    "stages/engine/__init__.py": NOTHING,
+    "stages/engine/networks": "the names and settings of families, by which params.yaml is checked",
 }
 ALLOWED: dict[str, dict[str, str]] = {
     "stages/download.py": {
         **COMMON,
-        "stages/core/records.py": FILES,
-        "stages/core/params.py": "checks params.yaml before anything runs; no byte comes from it",
-        "stages/core/settings.py": "as params.py",
+        "stages/records/__init__.py": NOTHING,
     },
-    "stages/preprocess.py": {
-        **READ_AND_SAY,
-        "stages/core/settings.py": "gives the names of the data sets; a data set's settings are in params.py",
-    },
-    "stages/train.py": {**RECORD_AND_MIRROR, "stages/train/progress.py": TOLD, "stages/records/eta.py": TOLD},
-    "stages/evaluate.py": {
-        **RECORD_AND_MIRROR,
-        "stages/core/settings.py": TRAINED,
+    "stages/preprocess/__main__.py": {
+        **COMMON,
+        "stages/records/__init__.py": NOTHING,
+        "stages/records/record.py": "the base of records; data.py, which says what is written, is a dependency",
+        "stages/records/canonical.py": "refuses other raw files; nothing is written of it",
     },
     "stages/aggregate_tables.py": {
-        **READ_AND_SAY,
-        "stages/core/settings.py": TRAINED,
-        "stages/core/imports.py": "imports sooner",
-        "stages/core/runs.py": "names files",
-        "stages/core/provenance.py": "gives the names of the stages, which dvc.yaml decides",
+        "stages/__init__.py": NOTHING,
+        "stages/core": WRITES,
+        "stages/engine/__init__.py": NOTHING,
+        "stages/engine/networks": COMMON["stages/engine/networks"],
     },
-    "stages/audit_paper.py": {
-        **COMMON,
-        "stages/core/params.py": CHECKED,
-        "stages/core/progress.py": TOLD,
-        "stages/core/records.py": FILES,
-        "stages/core/settings.py": "gives the names of the data sets and families, and checks params.yaml",
-    },
+    "stages/audit_paper.py": COMMON,
 }
 
 
@@ -136,53 +128,59 @@ def third_party(names: frozenset[str]) -> set[str]:
     return {module.split(".")[0] for name in names for module in imported(name)} - {"stages"}
 
 
-def package(name: str) -> str | None:
-    return name.split("/")[1] if name.count("/") > 1 else None
+def package(name: str) -> str:
+    return name.split("/")[1] if name.count("/") > 1 else ""
 
 
 def stage_dependencies() -> dict[str, dict[str, list[str]]]:
-    """For each stage module, the sources in `deps` of each stage of dvc.yaml that runs it."""
+    """For each stage's module, the sources in `deps` of each stage of dvc.yaml that runs it."""
     found: dict[str, dict[str, list[str]]] = defaultdict(dict)
     for stage, template in read_yaml(REPOSITORY / "dvc.yaml")["stages"].items():
         python, flag, module = template["cmd"].split()[:3]
         assert (python, flag) == ("python", "-m")
-        sources = [path for path in template["deps"] if path.startswith("stages/")]
-        found[module.replace(".", "/") + ".py"][stage] = sources
+        path = module.replace(".", "/")
+        file = f"{path}.py" if f"{path}.py" in SOURCES else f"{path}/__main__.py"
+        found[file][stage] = [path for path in template["deps"] if path.startswith("stages/")]
     return found
 
 
 STAGES = stage_dependencies()
-EACH_STAGE = [(module, stage) for module, stages in STAGES.items() for stage in stages]
+BY_SPEC = ["stages/train/__main__.py", "stages/evaluate/__main__.py"]  # they depend on fingerprints, in specs
+EACH_STAGE = [(module, stage) for module in ALLOWED for stage in STAGES[module]]
 
 
 def covered(name: str, paths: list[str]) -> bool:
     return any(name == path or name.startswith(path + "/") for path in paths)
 
 
-# Rule 6: imports run one way
+# Imports run one way
 
 
-@pytest.mark.parametrize("name", STAGE_MODULES)
-def test_stage_modules_never_import_each_other(name: str) -> None:
-    assert reached(name) & set(STAGE_MODULES) == {name}
+def test_no_module_imports_a_command() -> None:
+    assert [name for name in SOURCES if sources_of(name) & set(COMMANDS)] == []
 
 
-def test_no_support_package_imports_a_stage_module() -> None:
-    importers = [name for name in SOURCES if package(name) and sources_of(name) & set(STAGE_MODULES)]
-    assert importers == []
-
-
-def test_support_packages_import_core_alone() -> None:
+def test_packages_import_in_one_direction() -> None:
     assert sorted(MAY_IMPORT) == PACKAGES
     for name in SOURCES:
         if own := package(name):
-            others = {package(source) for source in sources_of(name)} - {own, None}
+            others = {package(source) for source in sources_of(name)} - {own, ""}
             assert others <= MAY_IMPORT[own], name
+
+
+def test_the_engine_takes_settings_from_config_and_gives_it_families() -> None:
+    for name in SOURCES:
+        found = sources_of(name)
+        if package(name) in ("config", "records", "trial"):
+            assert {source for source in found if package(source) == "engine"} <= FAMILIES, name
+        if package(name) == "engine":
+            config = {"stages/config/__init__.py", "stages/config/settings.py"}
+            assert {source for source in found if package(source) == "config"} <= config, name
 
 
 @pytest.mark.parametrize(
     "name",
-    [name for name in SOURCES if package(name) in ("report", "trial", "book")]
+    [name for name in SOURCES if package(name) in ("report", "trial", "book", "resolve")]
     + ["stages/aggregate_tables.py", "stages/audit_paper.py"],
 )
 def test_what_makes_reports_never_imports_torch(name: str) -> None:
@@ -207,28 +205,29 @@ def test_a_library_is_imported_in_one_place(library: str, importers: object) -> 
     assert elsewhere == []
 
 
-def test_only_download_reaches_the_network_and_only_evaluate_the_scores() -> None:
-    assert [name for name in STAGE_MODULES if "requests" in third_party(reached(name))] == ["stages/download.py"]
-    assert [name for name in STAGE_MODULES if "stages/score/metrics.py" in reached(name)] == ["stages/evaluate.py"]
+def test_only_download_reaches_the_network_and_only_evaluate_the_test_split() -> None:
+    assert [name for name in STAGES if "requests" in third_party(reached(name))] == ["stages/download.py"]
+    opening = "stages/evaluate/prediction.py"
+    assert [name for name in STAGES if opening in reached(name)] == ["stages/evaluate/__main__.py"]
 
 
-def test_stages_start_without_torch_and_mlflow() -> None:
+def test_commands_start_without_torch_and_mlflow() -> None:
     """A wrong parameter is refused at once; torch takes seconds to import. Preprocess alone transforms with it."""
-    modules = [name[:-3].replace("/", ".") for name in STAGE_MODULES if name != "stages/preprocess.py"]
+    modules = [name.removesuffix(".py").replace("/", ".") for name in COMMANDS if package(name) != "preprocess"]
     code = f"import sys, {', '.join(modules)}; print(sorted({{'torch', 'mlflow'}} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
-# Rule 1: a file boundary is a cache boundary
+# What can change a stage's outputs is a dependency of it
 
 
-def test_every_stage_module_has_its_stages() -> None:
-    assert sorted(STAGES) == sorted(STAGE_MODULES) == sorted(ALLOWED)
+def test_every_stage_has_its_rule() -> None:
+    assert sorted(STAGES) == sorted([*ALLOWED, *BY_SPEC, "stages/resolve/__main__.py"])
 
 
 @pytest.mark.parametrize(("module", "stage"), EACH_STAGE)
-def test_what_a_stage_imports_is_a_dependency_or_cannot_change_a_number(module: str, stage: str) -> None:
+def test_what_a_stage_imports_is_a_dependency_or_cannot_change_its_outputs(module: str, stage: str) -> None:
     dependencies, allowed = STAGES[module][stage], list(ALLOWED[module])
     left = [name for name in reached(module) if not covered(name, dependencies) and not covered(name, allowed)]
     assert left == [], f"add to the deps of {stage} in dvc.yaml, or to ALLOWED with the reason"
@@ -236,7 +235,7 @@ def test_what_a_stage_imports_is_a_dependency_or_cannot_change_a_number(module: 
 
 @pytest.mark.parametrize(("module", "stage"), EACH_STAGE)
 def test_a_stage_depends_on_no_source_that_it_does_not_import(module: str, stage: str) -> None:
-    assert module in STAGES[module][stage]
+    assert covered(module, STAGES[module][stage])
     for path in STAGES[module][stage]:
         assert any(covered(name, [path]) for name in reached(module)), path
 
@@ -250,9 +249,116 @@ def test_no_allowance_is_unused(module: str) -> None:
             assert used, f"{path} is not needed for {stage}"
 
 
-def test_what_decides_a_number_is_never_allowed_to_be_left_out() -> None:
-    for module, allowed in ALLOWED.items():
-        paths = list(allowed)
-        decisive = [name for name in SOURCES if package(name) in ("fetch", "prepare", "learn", "score", "stats")]
-        assert not [name for name in decisive if covered(name, paths)], module
-    assert "stages/core/settings.py" not in ALLOWED["stages/train.py"]
+def test_the_stage_that_resolves_depends_on_every_source_that_can_reach_a_spec() -> None:
+    [dependencies] = STAGES["stages/resolve/__main__.py"].values()
+    fingerprinted = {path for kind in get_args(Kind) for family in families() for path in closure(kind, family)}
+    outside = ("stages/__init__.py", "stages/core")  # a package's docstring; what is below core is cut off
+    assert [path for path in sorted(fingerprinted) if not covered(path, [*dependencies, *outside])] == []
+    assert [
+        name for name in reached("stages/resolve/__main__.py") if not covered(name, [*dependencies, *outside])
+    ] == []
+
+
+@pytest.mark.parametrize("module", BY_SPEC)
+def test_what_depends_on_a_spec_depends_on_no_sources(module: str) -> None:
+    assert set(map(tuple, STAGES[module].values())) == {()}
+
+
+# The fingerprint of a cell's training and testing is whole
+
+PROBE = """
+import json, sys
+from pathlib import Path
+family, kind, folder = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+from tests.unit.engine.settings import cell_of, run_of
+description = json.loads((folder / "dataset.json").read_text())
+cell = cell_of(family, augment=sys.argv[4])
+if kind == "train":
+    from stages.engine.training import Training
+    training = Training(run_of(cell), description, folder, folder / family, device="cpu", machine={},
+                        identity_of=lambda numerics: {"numerics": numerics})
+    training.train(lambda epoch: None, lambda images: None)
+    training.history()
+    from safetensors.torch import save_file
+    save_file(training.weights(), folder / f"{family}.safetensors")
+else:
+    from stages.evaluate.metrics import digits, score
+    from stages.evaluate.mistakes import most_confused
+    from stages.evaluate.prediction import predict_test
+    trained_with = {"device": "cpu", "threads": 1}
+    found = predict_test(cell, folder / f"{family}.safetensors", trained_with, description, folder, "all")
+    score(found.labels, found.classes, description["classes"], len(found.test_indices))
+    digits(found.classes)
+    most_confused(found.images, found.labels, found.logits, found.test_indices)
+loaded = [module.__file__ for name, module in sys.modules.items() if name.partition(".")[0] == "stages"]
+print(json.dumps(sorted(Path(file).relative_to(Path.cwd()).as_posix() for file in loaded)))
+"""
+
+
+@pytest.fixture(scope="module")
+def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of a few images of noise, in one folder."""
+    folder = tmp_path_factory.mktemp("data")
+    noise = np.random.default_rng(0)
+    hashes = {}
+    arrays = {"train": "train", "validation": "validation", "test": ""}
+    for part, count in (("train", 12), ("validation", 4), ("test", 6)):
+        for kind, array in (
+            ("images", noise.integers(0, 256, (count, 1, 28, 28), np.uint8)),
+            ("labels", noise.integers(0, 10, count).astype(np.uint8)),
+        ):
+            path = folder / f"{arrays[part]}_{kind}.npy".lstrip("_")
+            np.save(path, array)
+            hashes[f"{part}_{kind}"] = sha256(path.read_bytes()).hexdigest()
+    path = folder / "augmented_images.npy"
+    np.save(path, noise.integers(0, 256, (12, 1, 28, 28), np.uint8))
+    hashes["augmented_images"] = sha256(path.read_bytes()).hexdigest()
+    mnist = read_yaml(REPOSITORY / "params.yaml")["datasets"]["mnist"]
+    description: dict[str, Any] = {
+        "dataset": "mnist",
+        "channels": 1,
+        "size": 28,
+        "classes": mnist["classes"],
+        "images": {"train": 12, "validation": 4, "test": 6, "augmented": 12},
+        "mean": [0.5],
+        "std": [0.25],
+        "sha256": hashes,
+        "made_from": {"settings": mnist},
+    }
+    (folder / "dataset.json").write_text(json.dumps(description))
+    return folder
+
+
+def loaded(family: str, kind: str, folder: Path, augment: str) -> set[str]:
+    """The modules under stages/ that a process has loaded which trained (tested) a cell of a family."""
+    command = [sys.executable, "-c", PROBE, family, kind, str(folder), augment]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("family", families())
+def test_the_fingerprint_has_all_that_a_training_and_its_test_load(family: str, made_up: Path) -> None:
+    for kind in get_args(Kind):
+        found = loaded(family, kind, made_up, "fresh")
+        known = closure(kind, family)
+        assert found - known - CUT.keys() == set()
+        others = {path for path in SOURCES for other in families() if other != family and f"/networks/{other}/" in path}
+        assert known.isdisjoint(others)
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_what_is_cut_off_is_imported_and_has_a_reason(kind: Kind) -> None:
+    if kind == "train":
+        assert all(CUT.values())
+        known = {path for each in get_args(Kind) for family in families() for path in closure(each, family)}
+        assert {source for path in known for source in sources_of(path)} - known == CUT.keys()
+    assert set(SOURCES) >= CUT.keys()
+
+
+@pytest.mark.parametrize(("kind", "allowed"), [("train", TRAIN_MAY_LOAD), ("evaluate", EVALUATE_MAY_LOAD)])
+def test_nothing_that_computes_a_number_may_be_loaded_beside_the_fingerprint(kind: Kind, allowed: list[str]) -> None:
+    """At its end a training (test) refuses modules outside of fingerprint and allowances: the engine is in none."""
+    assert not any("stages/engine/networks/".startswith(start) or start == "stages/" for start in allowed)
+    assert not any(start.startswith("stages/engine/") and not start.endswith("__init__.py") for start in allowed)
+    assert not any(path.startswith(tuple(allowed)) for path in closure(kind, "vgg") if package(path) == "engine")

@@ -1,7 +1,8 @@
-"""The families of networks, one module each, imported when a cell asks for one: a new module is a new family.
+"""The families of networks, a package each, imported when a cell asks for one: a new package is a new family.
 
-A family's module has a class `Settings` (a subclass of `stages.config.settings.Network`) with its typed settings, its
-`SMALLEST_INPUT` and `build`. It imports torch inside `build` alone, since params.yaml is read without it.
+A family's package has a class `Settings` (a subclass of `stages.config.settings.Network`) with its typed settings, its
+`SMALLEST_INPUT` and `build`. It imports torch inside `build` alone, since params.yaml is read without it; what builds
+the network stands in a module beside it.
 """
 
 import pkgutil
@@ -17,5 +18,5 @@ def families() -> tuple[str, ...]:
 
 
 def family_module(family: str) -> ModuleType:
-    """The module of a family. ModuleNotFoundError when there is none."""
+    """The package of a family. ModuleNotFoundError when there is none."""
     return import_module(f"{__name__}.{family}")

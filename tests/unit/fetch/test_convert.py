@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from stages.fetch import convert
-from stages.records.canonical import CANONICAL
 from stages.fetch.errors import SourceError
+from stages.records.canonical import CANONICAL
 
 IMAGES = 3  # in each small sheet
 

@@ -24,13 +24,13 @@ import pytest
 from stages.core.errors import StageError
 from stages.fetch import catalogue
 from stages.fetch.canonical import holds
-from stages.records.canonical import CANONICAL, FileSpec
 from stages.fetch.errors import ForeignFolderError, NoSourceError
 from stages.fetch.npm import Package
 from stages.fetch.obtain import obtain
 from stages.fetch.place import staging
 from stages.fetch.sources import Archive, FolderSource, HostSource, NpmSource, Source
 from stages.fetch.web import Patience
+from stages.records.canonical import CANONICAL, FileSpec
 
 CONTENT = {"images": bytes(range(256)) * 8000, "labels": b"0123456789"}  # the first is 2 MB, more than one chunk
 PATIENCE = Patience(connect=1, answer=2, read=1, backoff=0.01)

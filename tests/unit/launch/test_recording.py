@@ -11,43 +11,54 @@ from typing import Any
 import pytest
 from dvc.dvcfile import Lockfile
 
-from stages.config.params import read_yaml
+from stages.config.reading import read_yaml
 from stages.core.errors import StageError
 from stages.launch import work
 from stages.launch.cluster import Order, connected, run
-from stages.launch.pipeline import Pipeline
+from stages.launch.pipeline import LockFile, Pipeline
 from stages.launch.work import Result, Running, Unit
+from stages.records.provenance import Dependency
+from tests.unit.report.conftest import ROOT, load_params, sha, spec, trained
 
-WORK = """
-import hashlib, json, pathlib, sys
+PLACEHOLDER = "0" * 32  # in the template of a run record: for the md5 of data.txt
+WORK = f"""
+import hashlib, pathlib, sys
 number = sys.argv[1]
 out = pathlib.Path("out", number)
 out.mkdir(parents=True)
 (out / "result.txt").write_text(number)
-deps = {name: {"md5": hashlib.md5(pathlib.Path(name).read_bytes()).hexdigest()} for name in ("work.py", "data.txt")}
-(out / "run.json").write_text(json.dumps({"params": {"size": 3}, "deps": deps}))
+md5 = hashlib.md5(pathlib.Path("data.txt").read_bytes()).hexdigest()
+(out / "run.json").write_text(pathlib.Path("template.json").read_text().replace("{PLACEHOLDER}", md5))
 """
 DVC = """
+vars: [numbers.yaml]
 stages:
   work:
     matrix: {number: "${numbers}"}
     cmd: python work.py ${item.number}
-    deps: [work.py, data.txt]
-    params: [size]
+    deps: [data.txt]
+    params: [{spec.json: [settings, code.train]}]
     outs: ["out/${item.number}"]
 """
 
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Pipeline]:
-    """A repository in the working directory, with that many stages that none has run of."""
+    """A repository in the working directory, with that many stages that none has run of. All train the same cell."""
+    params = load_params(ROOT / "params.yaml")
+    key = params.cell_keys()[0]
+    record, _ = trained(params, "quick", key, 0)
+    inputs = {"data.txt": Dependency(md5=PLACEHOLDER)}
+    template = record.model_copy(update={"provenance": record.provenance.model_copy(update={"inputs": inputs})})
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["launch"])
 
     def make(count: int) -> Pipeline:
         Path("work.py").write_text(WORK)
         Path("data.txt").write_text("data")
-        Path("params.yaml").write_text(json.dumps({"size": 3, "other": 1, "numbers": list(range(count))}))
+        template.write("template.json")
+        spec(params, "quick", key).write("spec.json")
+        Path("numbers.yaml").write_text(json.dumps({"numbers": list(range(count))}))
         Path("dvc.yaml").write_text(DVC)
         Path(".gitignore").write_text("/.cache\n/out\n")
         for command in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"], ["git", "add", "-A"]):
@@ -57,6 +68,12 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int
         return Pipeline()
 
     return make
+
+
+def edit_spec(section: str, **changes: Any) -> None:
+    content = json.loads(Path("spec.json").read_text())
+    content[section] |= changes
+    Path("spec.json").write_text(json.dumps(content))
 
 
 def names(count: int) -> list[str]:
@@ -88,31 +105,79 @@ def test_what_ran_is_recorded_as_dvc_records_it(repository: Callable[[int], Pipe
 
 
 @pytest.mark.parametrize(
-    ("path", "content", "said"),
+    ("change", "said"),
     [
-        ("work.py", WORK + "#", "work.py"),
-        ("data.txt", "other", "data.txt"),
-        ("params.yaml", json.dumps({"size": 4, "other": 1, "numbers": [0]}), "parameter size"),
-        ("out/0/result.txt", "tampered", "out/0"),
-        ("out/0/more.txt", "", "out/0"),
+        (lambda: Path("data.txt").write_text("other"), "data.txt"),
+        (lambda: edit_spec("settings", epochs=7), "settings"),
+        (lambda: edit_spec("code", train=sha("edited")), "code.train"),
+        (lambda: Path("out/0/result.txt").write_text("tampered"), "out/0"),
+        (lambda: Path("out/0/more.txt").write_text(""), "out/0"),
     ],
 )
 def test_what_changed_since_is_not_recorded(
-    repository: Callable[[int], Pipeline], path: str, content: str, said: str
+    repository: Callable[[int], Pipeline], change: Callable[[], Any], said: str
 ) -> None:
     pipeline = repository(1)
     done = perform(pipeline, "work@0").done
-    Path(path).write_text(content)
+    change()
     assert pipeline.record(done) == {"work@0": f"not recorded, since it ran with others: {said}"}
     assert recorded() == {}
 
 
-def test_a_parameter_that_is_not_the_stage_s_own_changes_nothing(repository: Callable[[int], Pipeline]) -> None:
+def test_a_record_that_does_not_hold_together_is_not_evidence(repository: Callable[[int], Pipeline]) -> None:
+    pipeline = repository(1)
+    text = Path("template.json").read_text()
+    Path("template.json").write_text(text.replace('"epochs": 2', '"epochs": 3', 1))
+    done = perform(pipeline, "work@0").done
+    said = pipeline.record(done)["work@0"]
+    assert said.startswith("not recorded: out/0/run.json: ")
+    assert recorded() == {}
+
+
+def test_another_part_of_the_spec_changes_nothing(repository: Callable[[int], Pipeline]) -> None:
     pipeline = repository(1)
     done = perform(pipeline, "work@0").done
-    Path("params.yaml").write_text(json.dumps({"size": 3, "other": 2, "numbers": [0]}))
+    edit_spec("testing", images=1)
+    edit_spec("code", evaluate=sha("edited"))
     assert pipeline.record(done) == {}
     assert set(recorded()) == {"work@0"}
+
+
+def test_what_is_not_here_has_not_changed_and_what_is_here_may_have(repository: Callable[[int], Pipeline]) -> None:
+    pipeline = repository(2)
+    assert pipeline.changed("work@0") == ["data.txt"]
+    pipeline.record(perform(pipeline, "work@0").done)
+    pipeline = Pipeline()
+    assert pipeline.changed("work@0") == []
+    Path("out/0/result.txt").write_text("tampered")
+    assert pipeline.changed("work@0") == ["out/0"]
+    shutil.rmtree("out/0")
+    assert pipeline.changed("work@0") == []
+    assert pipeline.stale(["work@0"]) == {"work@0"}
+    Path("data.txt").unlink()
+    assert Pipeline().changed("work@0") == []
+    Path("data.txt").write_text("other")
+    assert Pipeline().changed("work@0") == ["data.txt"]
+
+
+def test_dvc_lock_is_read_alike_with_and_without_dvc(repository: Callable[[int], Pipeline]) -> None:
+    pipeline = repository(2)
+    pipeline.record(perform(pipeline, "work@0").done)
+    ours, theirs = LockFile(), Pipeline()
+    assert ours.locked("work@0") == theirs.locked("work@0")
+    assert ours.locked("work@0").params["settings"] == json.loads(Path("spec.json").read_text())["settings"]
+    assert ours.locked("work@1") == theirs.locked("work@1") == ({}, {}, {})
+
+
+def test_a_stage_is_recorded_unless_its_inputs_change_meanwhile(repository: Callable[[int], Pipeline]) -> None:
+    pipeline = repository(2)
+    for number, meanwhile in ((0, "data"), (1, "other")):
+        with pipeline.recording(f"work@{number}"):
+            subprocess.run([sys.executable, "work.py", str(number)], check=True)
+            Path("data.txt").write_text(meanwhile)
+    assert set(recorded()) == {"work@0"}
+    Path("data.txt").write_text("data")
+    assert Pipeline().stale(names(2)) == {"work@1"}
 
 
 def test_nothing_is_recorded_without_a_record(repository: Callable[[int], Pipeline]) -> None:
@@ -189,7 +254,7 @@ def test_340_stages_8_at_once(repository: Callable[[int], Pipeline]) -> None:
     refused: dict[str, str] = {}
     ended: list[str] = []
     with pipeline.busy(names(count)), connected(None, 8, "token", lambda _: None) as client:
-        for results in run(client, units, Order("token", {}, {})):
+        for results in run(client, units, Order("token", {}, [])):
             assert [result.failure for result in results if result.failure] == []
             ended += [result.unit for result in results]
             refused |= pipeline.record([one for result in results for one in result.done])

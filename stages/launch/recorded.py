@@ -1,0 +1,102 @@
+"""Which trainings are done by what is recorded: a result in git that dvc.lock has, whether its weights are here or not.
+
+A clone has `reports/<budget>/` and `dvc.lock`, and neither data nor weights. That is enough to know what is done: the
+result says what it was made from (settings, code, data), `dvc.lock` says the same of both stages, and both are held
+against today's spec.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from stages.config.params import Training, resolve_count
+from stages.core.errors import MissingFileError, StageError
+from stages.records.evaluation import Evaluation
+from stages.records.provenance import Provenance
+from stages.records.run import TrainingRun
+from stages.records.spec import Spec
+
+
+class Locked(NamedTuple):
+    """What dvc.lock has of a stage: parameters by name, md5 by path. All are empty where it has no entry."""
+
+    params: Mapping[str, Any]
+    deps: Mapping[str, str]
+    outs: Mapping[str, str]
+
+
+class Entries(NamedTuple):
+    """What dvc.lock has of a training, of its evaluation, and of the outputs of its data set's preprocess stage."""
+
+    train: Locked
+    evaluate: Locked
+    data: Mapping[str, str]
+
+
+def result_path(budget: str, training: Training) -> Path:
+    """Where the result of a training lies."""
+    key = training.key
+    return Path("reports") / budget / "cells" / key.dataset / f"{key.name}-s{training.seed}.json"
+
+
+def why_left(training: Training, spec: Spec, entries: Entries, path: Path) -> str | None:
+    """Why the result at `path` is not that of today's spec, as dvc.lock has it; None where the training is done."""
+    try:
+        result = Evaluation.read(path, training.stage("evaluate", spec.budget))
+    except MissingFileError:
+        return "no result"
+    except StageError:
+        return "a result that cannot be read"
+    run = result.run
+    if (run.cell, run.budget, run.seed) != (str(training.key), spec.budget, training.seed):
+        return "a result of another training"
+    if run.config != spec.settings.seeded(training.seed):
+        return "a result of other settings"
+    if run.provenance.code.sha256 != spec.code.train or result.provenance.code.sha256 != spec.code.evaluate:
+        return "a result of other code"
+    if result.test_images != tested_images(spec, run):
+        return "a result of other test images"
+    if _data_differences(result, entries):
+        return "a result of other data"
+    return None if _is_locked(result, spec, entries, path) else "a result that dvc.lock does not have"
+
+
+def trained_with(run: TrainingRun) -> dict[str, Any]:
+    """The parameters of the train stage that a run was made with, as DVC has them."""
+    return {
+        "settings": run.config.model_dump(mode="json", exclude={"seed"}),
+        "code.train": run.provenance.code.sha256,
+    }
+
+
+def tested_images(spec: Spec, run: TrainingRun) -> int:
+    """How many images a spec tests on."""
+    return resolve_count(spec.testing.images, run.data.images.test)
+
+
+def dependencies(provenance: Provenance) -> dict[str, str]:
+    """md5 of a stage's inputs by path, as DVC has them."""
+    return {path: found.md5 for path, found in provenance.inputs.items()}
+
+
+def _data_differences(result: Evaluation, entries: Entries) -> list[str]:
+    """The inputs of training and testing that are not what dvc.lock has of the stages that made them."""
+    known = dict(entries.data) | dict(entries.train.outs)
+    for folder, found in result.run.provenance.inputs.items():
+        known |= {f"{folder}/{name}": md5 for name, md5 in (found.files or {}).items()}
+    used = dependencies(result.run.provenance) | dependencies(result.provenance)
+    return [path for path, md5 in used.items() if known.get(path) != md5]
+
+
+def _is_locked(result: Evaluation, spec: Spec, entries: Entries, path: Path) -> bool:
+    """Whether dvc.lock has both stages with what the result says of them."""
+    train, evaluate = entries.train, entries.evaluate
+    testing = {"testing": spec.testing.model_dump(mode="json"), "code.evaluate": result.provenance.code.sha256}
+    return (
+        train.params == trained_with(result.run)
+        and train.deps == dependencies(result.run.provenance)
+        and evaluate.params == testing
+        and evaluate.deps == dependencies(result.provenance)
+        and result.file is not None
+        and evaluate.outs.get(path.as_posix()) == result.file.md5
+    )

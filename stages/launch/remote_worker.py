@@ -1,0 +1,88 @@
+"""A worker that shares no files with the launch: data and results go through DVC's remote, checkpoints too.
+
+It works in a clone of its own, at the commit of the launch. A checkpoint is copied to the remote after each epoch, so
+that a worker that takes the place of a lost one finds it; the copy is removed when the unit is done.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from stages.core.filenames import CHECKPOINT
+from stages.core.progress import say
+from stages.launch import work
+from stages.launch.pipeline import Pipeline
+from stages.launch.work import Report, Result, Running, Unit
+
+FOLDER = "checkpoints"  # in the remote, beside DVC's files
+
+
+def perform(
+    unit: Unit, supplies: dict[str, Any], variables: dict[str, str], report: Report, running: Running
+) -> Result:
+    """Fetch what a unit needs, run it, and push what it made. `supplies` are the entries of dvc.lock of its inputs."""
+    pipeline = Pipeline()
+    pipeline.supply(supplies)
+    checkpoint = Copy(pipeline.remote(), _checkpoint(unit))
+    checkpoint.fetch()
+    result = work.perform(unit, variables, report, running, checkpoint.store)
+    refused = pipeline.record(result.done)
+    result = result.refused(refused)
+    names = [one.stage for one in result.done if one.stage not in refused]
+    outputs = pipeline.remote_outputs(names) if names else None
+    if not result.failure:
+        checkpoint.remove()
+    return result._replace(outputs=outputs)
+
+
+class Copy:
+    """A file's copy in a remote: its file system and its root."""
+
+    def __init__(self, remote: tuple[Any, str], path: Path | None) -> None:
+        (self.fs, root), self.path = remote, path
+        self.place = self.fs.join(root, FOLDER, *path.parts) if path else ""
+        self._stored = self._stamp()
+
+    def fetch(self) -> None:
+        """Take the copy, if there is one and no file here."""
+        if self.path and not self.path.exists() and self.fs.exists(self.place):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            fetched = self.path.with_name(f".{self.path.name}.fetched")
+            self.fs.get_file(self.place, str(fetched))
+            fetched.replace(self.path)
+        self._stored = self._stamp()
+
+    def store(self) -> None:
+        """Copy the file if it has changed; whole, or not at all."""
+        stamp = self._stamp()
+        if stamp in (None, self._stored) or self.path is None:
+            return
+        self._stored = stamp
+        try:
+            self.fs.makedirs(self.fs.parent(self.place), exist_ok=True)
+            self.fs.put_file(str(self.path), f"{self.place}.new")
+            self.fs.move(f"{self.place}.new", self.place)
+        except FileNotFoundError:
+            pass  # the run is done and the file gone
+        except Exception as error:  # whatever a remote raises: the next epoch tries again, and the training goes on
+            say(f"warning: {self.path} is not copied to DVC's remote: {error}")
+
+    def remove(self) -> None:
+        """Take the copy away."""
+        if self.path and self.fs.exists(self.place):
+            self.fs.remove(self.place)
+
+    def _stamp(self) -> tuple[int, int] | None:
+        try:
+            found = self.path.stat() if self.path else None
+        except FileNotFoundError:
+            return None
+        return (found.st_mtime_ns, found.st_ino) if found else None
+
+
+def _checkpoint(unit: Unit) -> Path | None:
+    """Where the unit's training keeps its checkpoint; None when only its evaluation runs."""
+    for command in unit.commands:
+        if command.stage.startswith("train"):
+            out = Path(command.outputs[0])
+            return out.with_name(out.name + CHECKPOINT)
+    return None

@@ -1,0 +1,42 @@
+"""Say what would run for a budget, before any of it runs: how long, in how much room, and what would be refused.
+
+    python -m stages.plan [--budget paper] [--jobs 8]
+
+In:  params.yaml, the sources, dvc.lock, the recorded results and the run folders that are here; this machine.
+Out: lines on standard output; nothing is written. What would be refused later is said at the end, with exit status 1.
+A few seconds: torch is imported only for the size of networks that no record has.
+"""
+
+import click
+
+from stages.config.params import load_params
+from stages.core.errors import StageError
+from stages.launch.machine import cores
+from stages.plan.campaign import Campaign, campaign
+from stages.plan.machine import ThisMachine, this_machine
+from stages.plan.refusals import refusals
+from stages.plan.text import plan_text
+
+
+@click.command()
+@click.option("--budget", help="one of params.yaml's budgets; by default the one chosen there")
+@click.option("--jobs", type=click.IntRange(min=1), help="trainings at a time; by default as many as a launch runs")
+def main(budget: str | None, jobs: int | None) -> None:
+    """Say what would run for a budget."""
+    params = load_params()
+    name = budget or params.budget
+    machine = this_machine(params.chosen_budget(name).device)
+    planned = campaign(params, name, machine, jobs or len(machine.gpus) or cores())
+    click.echo(plan_text(planned))
+    refused(planned, machine)
+
+
+def refused(planned: Campaign, machine: ThisMachine) -> None:
+    """Raise StageError when something would be refused later."""
+    found = refusals(planned, machine)
+    if found:
+        raise StageError("\n  ".join(["this would be refused:", *found]))
+
+
+if __name__ == "__main__":
+    main()

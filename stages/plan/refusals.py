@@ -1,0 +1,45 @@
+"""What a launch would refuse or end with, found out before it starts."""
+
+from collections.abc import Iterator
+
+from stages.config.params import Training
+from stages.core.errors import StageError
+from stages.plan.campaign import Campaign
+from stages.plan.machine import ThisMachine
+from stages.plan.text import gibibytes
+from stages.records.provenance import git_state
+
+
+def refusals(planned: Campaign, machine: ThisMachine) -> list[str]:
+    """One line for each thing that stands in the way, with its cure."""
+    return list(_refusals(planned, machine)) if planned.left else []
+
+
+def _refusals(planned: Campaign, machine: ThisMachine) -> Iterator[str]:
+    try:
+        git_state()
+    except StageError as error:
+        yield error.message
+    device = planned.params.chosen_budget(planned.budget).device
+    if device == "cuda" and not machine.gpus:
+        yield f"device: 'cuda' is not here; allowed: auto or cpu (budgets.{planned.budget}.device in params.yaml)"
+    without = [training for training in planned.left if planned.precision(training) == "bfloat16"]
+    if without and machine.bfloat16 is False:
+        yield _no_bfloat16(planned, without)
+    needed = planned.weights() + planned.data()
+    if needed > machine.disk:
+        yield (
+            f"disk: {gibibytes(needed)} are needed and {gibibytes(machine.disk)} free; "
+            "make room, or move the clone to a larger disk"
+        )
+    if planned.memory()[0] > machine.memory:
+        free = gibibytes(machine.memory)
+        yield f"memory: one training takes about {gibibytes(planned.memory()[0])}, and {free} are free"
+
+
+def _no_bfloat16(planned: Campaign, without: list[Training]) -> str:
+    name = "processor" if planned.machine.machine.device == "cpu" else planned.machine.machine.device
+    return (
+        f"precision: 'bfloat16' of {len(without)} trainings, and this {name} does not multiply it natively; "
+        f"allowed: float32 (budgets.{planned.budget}.precision in params.yaml), or another machine"
+    )
