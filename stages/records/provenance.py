@@ -26,7 +26,7 @@ from stages.records.fingerprint import Fingerprint, Kind, fingerprint, loaded_ou
 from stages.records.record import Count, Md5, NonEmptyStr, Section
 from stages.records.spec import Spec
 
-_IGNORED = ("__pycache__", "*.pyc", ".mypy_cache", ".venv", ".*.json")  # as in .dvcignore
+_IGNORED = ("__pycache__", "*.pyc", ".mypy_cache", ".venv", ".*.json", ".*.npy")  # as in .dvcignore
 _TRACKED = ("stages", "dvc.yaml", "requirements.lock")  # and a run's spec: what a commit says of a number
 OF_BITS = ("MKL_", "ONEDNN_", "DNNL_", "ATEN_", "CUBLAS_")  # variables that choose instructions or algorithms
 OF_SPEED = ("OMP_", "GOMP_", "MALLOC_", "GLIBC_")
