@@ -20,8 +20,10 @@ Images = Count | Literal["all"]
 Epochs = Annotated[int, Field(ge=1, le=10000)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Epsilon = Annotated[float, Field(gt=0, lt=1)]  # added to a denominator
+Share = Annotated[float, Field(gt=0, le=1)]  # of the newest value in a running mean
 Augment = Literal["none", "append", "fresh"]
 Precision = Literal["auto", "bfloat16", "float32"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
 Threads = Annotated[int, Field(ge=1, le=1024)]
 
 
@@ -50,6 +52,11 @@ class Network(Strict):
 
     family: str
     init: Literal["torchvision", "pytorch", "xavier"]
+
+    @property
+    def loss_weight_of_heads(self) -> float:
+        """The weight of each auxiliary head's loss, for a network that has such heads."""
+        return 0.0
 
     def build(self, *, channels: int, classes: int, input_size: int) -> Any:
         """The network as a torch module: (n, channels, input_size, input_size) -> logits (n, classes)."""

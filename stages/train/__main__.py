@@ -48,6 +48,7 @@ _INSTRUCTIONS = (
     *("avx2", "fma3", "avx512_f", "avx512_bw", "avx512_dq", "avx512_vl", "avx512_bf16", "avx512_fp16"),
     *("amx_tile", "amx_bf16", "amx_fp16", "neon", "bf16", "sve", "sve2"),
 )
+_VARIABLES = ("MKL_", "ONEDNN_", "DNNL_", "ATEN_", "TORCH_", "CUBLAS_", "CUDNN_", "NVIDIA_")
 _SOFTWARE = ("torch", "torchvision", "numpy")
 
 
@@ -70,7 +71,7 @@ def main(
     key, _ = params.find(cell)
     stage = params.stage("train", key, budget, seed)
     spec_file = spec_file or spec_path(Path(f"reports/{budget}/specs"), cell)
-    spec = check_spec(spec_file, resolve_spec(params, budget, cell))
+    spec = check_spec(spec_file, resolve_spec(params, budget, cell), "train")
     run = spec.settings.seeded(seed)
     with exclusive(out), Mirror(mirrored) as mirror:
         started = time.time()
@@ -147,20 +148,30 @@ def train(training: "Training", mirror: Mirror, progress: Outlook, stage: str) -
 def identity(start: TrainingStart, taken: provenance.Provenance, numerics: dict[str, Any]) -> dict[str, Any]:
     """All that the bits of a training depend on, by a name that says what differs when a checkpoint is refused.
 
-    Of the processor its instructions count, not its name: a checkpoint goes on on another machine that has the same.
+    Of the processor vendor, instructions and second cache count, by which libraries choose kernels and their blocks: a
+    checkpoint goes on on another machine where these are the same.
     """
     machine, backend = taken.environment, numerics["backend"]
-    instructions = [name for name in backend["instructions"] if name in _INSTRUCTIONS]
+    chosen = {
+        "instructions": [name for name in backend["instructions"] if name in _INSTRUCTIONS],
+        "processor": str(backend["processor"]).partition(" ")[0],  # its vendor, which MKL asks for
+        "l1d_cache": None,  # Zen 4 and Zen 5 differ in it, and gave the same bits
+    }
     return {
         "cell": [start.cell, start.budget],
         "settings": start.settings.model_dump(mode="json"),
         "code": taken.code.sha256,
-        "data": start.data.sha256,
+        "data": start.data.content(),
         "software": {name: machine.packages.get(name) for name in _SOFTWARE}
         | {"python": machine.python.rpartition(".")[0]},
-        "numerics": numerics | {"backend": backend | {"instructions": instructions}},
-        "variables": machine.variables,
+        "numerics": numerics | {"backend": backend | chosen},
+        "variables": {name: value for name, value in machine.variables.items() if _decides_bits(name)},
     }
+
+
+def _decides_bits(variable: str) -> bool:
+    """Whether an environment variable can change the bits of a training, which sets the number of threads itself."""
+    return variable.startswith(_VARIABLES) and not variable.endswith(("_NUM_THREADS", "_DYNAMIC"))
 
 
 def mirror_epoch(mirror: Mirror, epoch: "Epoch") -> None:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from stages.config.settings import Network
+from stages.config.settings import Epsilon, Network, Share
 
 if TYPE_CHECKING:
     from torch import nn
@@ -16,6 +16,8 @@ class Settings(Network):
     family: Literal["resnet"]
     depth: Literal[18]
     stem: Literal["7x7", "3x3"]
+    batch_norm_eps: Epsilon
+    batch_norm_momentum: Share
 
     def build(self, *, channels: int, classes: int, input_size: int) -> "nn.Module":
         """See `network.build`; the network is the same for every input size."""

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from stages.config.settings import Fraction, Network
+from stages.config.settings import Epsilon, Fraction, Network, Share
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,6 +18,8 @@ class Settings(Network):
     family: Literal["vgg"]
     depth: Literal[11, 16, 19]
     batch_norm: Literal["none", "before_relu", "after_relu"]
+    batch_norm_eps: Epsilon
+    batch_norm_momentum: Share
     hidden_layers: Annotated[list[Annotated[int, Field(ge=1, le=16384)]], Field(max_length=4)]
     dropout: Fraction
 
