@@ -159,9 +159,8 @@ class Evaluation(Record):
     @model_validator(mode="after")
     def _holds_together(self, info: ValidationInfo) -> Self:
         if not info.context and self.binding != self.expected_binding():
-            raise ValueError(
-                "binding is not that of run, code, testing, numerics, data, logits, labels and predictions"
-            )
+            parts = "run, code, testing, numerics, data, logits, labels and predictions"
+            raise ValueError(f"binding is not that of {parts}")
         return self
 
 
