@@ -42,7 +42,7 @@ class Strict(BaseModel):
         return section
 
 
-class Network(Strict):
+class NetworkSettings(Strict):
     """What every network has. Each family has a subclass `Settings` in its module in `stages.engine.networks`.
 
     `SMALLEST_INPUT` is the side length in pixels below which some layer would be left without a pixel.
@@ -63,7 +63,7 @@ class Network(Strict):
         raise NotImplementedError
 
 
-class Optimizer(Strict):
+class OptimizerSettings(Strict):
     """What every optimizer has."""
 
     optimizer: str
@@ -71,7 +71,7 @@ class Optimizer(Strict):
     weight_decay: Fraction  # L2 penalty, as torch.optim adds it to the gradient
 
 
-class Rmsprop(Optimizer):
+class Rmsprop(OptimizerSettings):
     """RMSprop (Hinton, lecture 6e, 2012), as `torch.optim.RMSprop`."""
 
     optimizer: Literal["rmsprop"]
@@ -79,14 +79,14 @@ class Rmsprop(Optimizer):
     eps: Epsilon
 
 
-class Sgd(Optimizer):
+class Sgd(OptimizerSettings):
     """Stochastic gradient descent, as `torch.optim.SGD`."""
 
     optimizer: Literal["sgd"]
     momentum: Fraction
 
 
-class Adam(Optimizer):
+class Adam(OptimizerSettings):
     """Adam (Kingma and Ba 2014, Algorithm 1), as `torch.optim.Adam`."""
 
     optimizer: Literal["adam"]
@@ -95,10 +95,10 @@ class Adam(Optimizer):
     eps: Epsilon
 
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {"rmsprop": Rmsprop, "sgd": Sgd, "adam": Adam}
+OPTIMIZERS: dict[str, type[OptimizerSettings]] = {"rmsprop": Rmsprop, "sgd": Sgd, "adam": Adam}
 
 
-class Cell(Network, Optimizer):
+class Cell(NetworkSettings, OptimizerSettings):
     """One configuration of network, optimizer and input; its other settings are those of family and optimizer."""
 
     batch_size: Annotated[int, Field(ge=2, le=4096)]
@@ -123,11 +123,11 @@ class Cell(Network, Optimizer):
         return Cell.of({**self.model_dump(), **settings})
 
 
-def family_settings(family: str) -> type[Network]:
+def family_settings(family: str) -> type[NetworkSettings]:
     """The settings of a family's networks. KeyError for an unknown family."""
     if family not in families():
         raise KeyError(family)
-    return cast(type[Network], family_module(family).Settings)
+    return cast(type[NetworkSettings], family_module(family).Settings)
 
 
 @cache

@@ -21,13 +21,13 @@ from stages.core.errors import StageError
 from stages.core.filenames import CHECKPOINT
 from stages.core.files import folder_path, sweep
 from stages.core.progress import say
-from stages.engine.loop import Epoch, Trainer
+from stages.engine.loop import EpochResult, Trainer
 
 
 class Progress(NamedTuple):
     """What a training has behind it: its epochs, and the machines that `Epoch.machine` indexes."""
 
-    epochs: list[Epoch]
+    epochs: list[EpochResult]
     machines: list[dict[str, Any]]
 
 
@@ -57,7 +57,7 @@ class Checkpoint:
         say(f"going on after epoch {len(progress.epochs)} of {trainer.run.epochs}, from {self.path}")
         return progress
 
-    def save(self, trainer: Trainer, epochs: Sequence[Epoch], machines: Sequence[Mapping[str, Any]]) -> None:
+    def save(self, trainer: Trainer, epochs: Sequence[EpochResult], machines: Sequence[Mapping[str, Any]]) -> None:
         """Write the state after `epochs`. Raises StageError when that fails; the checkpoint before it then stays."""
         state = {name: value.cpu() for name, value in trainer.state().items()}
         metadata = {
@@ -97,7 +97,7 @@ class Checkpoint:
         different = [name for name in names if identity.get(name) != plain.get(name)]
         if different:
             raise _RefusedError(f"it was written with other {', '.join(different)}")
-        return Progress([Epoch(*epoch) for epoch in epochs], machines), state
+        return Progress([EpochResult(*epoch) for epoch in epochs], machines), state
 
 
 class _RefusedError(Exception):

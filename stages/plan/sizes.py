@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from math import prod
 
 from stages.config.params import Params, resolve_count
-from stages.config.settings import OPTIMIZERS, Optimizer, Settings
+from stages.config.settings import OPTIMIZERS, OptimizerSettings, Settings
 from stages.core.imports import without_collection
 from stages.records.run import NetworkSize, RecordedSettings, TrainingRun
 from stages.records.spec import Spec
@@ -59,7 +59,7 @@ def arrays(params: Params, budget: str, dataset: str) -> int:
 def _network(settings: Settings | RecordedSettings) -> str:
     """What a network's size follows from."""
     cell = settings.cell
-    of_training = {"batch_size", "augment", "init", *OPTIMIZERS.get(cell.optimizer, Optimizer).model_fields}
+    of_training = {"batch_size", "augment", "init", *OPTIMIZERS.get(cell.optimizer, OptimizerSettings).model_fields}
     return f"{settings.dataset} {sorted(cell.model_dump(exclude=of_training).items())}"
 
 

@@ -7,7 +7,7 @@ from statistics import mean
 from typing import NamedTuple
 
 from stages.config.params import Params, Training, resolve_count
-from stages.config.settings import OPTIMIZERS, Optimizer, Run
+from stages.config.settings import OPTIMIZERS, OptimizerSettings, Run
 from stages.core.errors import StageError
 from stages.core.filenames import RECORD
 from stages.core.files import read_json
@@ -160,5 +160,5 @@ def _read(path: Path, section: str | None = None) -> TrainingRun | None:
 
 def _network(plan: AnyRun) -> dict[str, object]:
     """The settings that decide how fast a network is; those of the optimizer count little."""
-    left_out = {"init", "augment", *OPTIMIZERS.get(plan.cell.optimizer, Optimizer).model_fields}
+    left_out = {"init", "augment", *OPTIMIZERS.get(plan.cell.optimizer, OptimizerSettings).model_fields}
     return plan.cell.model_dump(exclude=left_out)

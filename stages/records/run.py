@@ -19,7 +19,7 @@ class Epoch(Section):
 
     epoch: Count
     train_loss: float | None  # mean over the epoch's steps, auxiliary heads included
-    train_accuracy: Ratio  # on the sample of the training images, after the epoch
+    train_sample_accuracy: Ratio  # on the sample of the training images, after the epoch
     train_sample_loss: float | None
     validation_accuracy: Ratio
     validation_loss: float | None

@@ -38,8 +38,8 @@ from stages.train.progress import Outlook
 if TYPE_CHECKING:
     import torch
 
-    from stages.engine.loop import Epoch
-    from stages.engine.training import Training
+    from stages.engine.loop import EpochResult
+    from stages.engine.training import TrainingSession
 
 # Modules beside those of the fingerprint that a training may load: they check, record, mirror and say.
 ALLOWED = ("stages/config/", "stages/core/", "stages/records/", "stages/track/", "stages/train/")
@@ -86,10 +86,10 @@ def main(
         )
         mirror.start(start, params)
         with without_collection():  # here, so that a wrong parameter is refused without waiting for PyTorch
-            from stages.engine.training import Training
+            from stages.engine.training import TrainingSession
 
         device = params.chosen_budget(budget).device
-        training = Training(
+        training = TrainingSession(
             run,
             described.content(),
             data,
@@ -130,12 +130,12 @@ def main(
     say(f"{stage}: {outcome} in {duration(record.times.seconds)}, {out}")
 
 
-def train(training: "Training", mirror: Mirror, progress: Outlook, stage: str) -> str:
+def train(training: "TrainingSession", mirror: Mirror, progress: Outlook, stage: str) -> str:
     """Train, mirroring each epoch and saying how far it is; returns the outcome."""
     for epoch in training.epochs:
         mirror_epoch(mirror, epoch)
 
-    def on_epoch(epoch: "Epoch") -> None:
+    def on_epoch(epoch: "EpochResult") -> None:
         mirror_epoch(mirror, epoch)
         progress.report(stage, epoch.metrics, epoch.seconds, training.images_per_epoch / epoch.train_seconds)
 
@@ -174,13 +174,13 @@ def _decides_bits(variable: str) -> bool:
     return variable.startswith(_VARIABLES) and not variable.endswith(("_NUM_THREADS", "_DYNAMIC"))
 
 
-def mirror_epoch(mirror: Mirror, epoch: "Epoch") -> None:
+def mirror_epoch(mirror: Mirror, epoch: "EpochResult") -> None:
     """Add an epoch's metrics to the MLflow run, at the time it ended."""
     metrics = EpochMetrics.model_validate(epoch.metrics)
     mirror.metrics(epoch_metrics(metrics), metrics.epoch, epoch.ended)
 
 
-def save(training: "Training", out: Path) -> None:
+def save(training: "TrainingSession", out: Path) -> None:
     """Write the weights (plain layout, float32) and the history."""
     from safetensors import SafetensorError
     from safetensors.torch import save_file
@@ -194,7 +194,7 @@ def save(training: "Training", out: Path) -> None:
     write_json(out / HISTORY, training.history())
 
 
-def times(training: "Training", started: float, ended: float) -> dict[str, Any]:
+def times(training: "TrainingSession", started: float, ended: float) -> dict[str, Any]:
     """When the training ran, and the wall times of each epoch."""
     return {
         "started": provenance.timestamp(started),

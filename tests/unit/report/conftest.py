@@ -185,6 +185,7 @@ def synthetic(params: Params, budget: str, key: CellKey, seed: int) -> Evaluatio
     return Evaluation.bound(
         stage=params.stage("evaluate", key, budget, seed),
         provenance=provenance("evaluate", params, budget, key, _tested_inputs(run, history)),
+        testing=params.testing(key.dataset, budget),
         numerics=numerics(),
         times=Span(**span(4, 13, 2)),
         classes=classes,
@@ -207,7 +208,7 @@ def trained(params: Params, budget: str, key: CellKey, seed: int) -> tuple[Train
         Epoch(
             epoch=epoch,
             train_loss=2.0,
-            train_accuracy=drawn.random(),
+            train_sample_accuracy=drawn.random(),
             train_sample_loss=2.0,
             validation_accuracy=drawn.random(),
             validation_loss=2.0,
@@ -259,7 +260,6 @@ def agreed(whole: Mapping[str, Any]) -> Evaluation:
         **run
         | {
             "provenance": Provenance.model_validate(run["provenance"]),
-            "config": Run.model_validate(run["config"]),
             "data": DatasetDescription.model_validate(run["data"]),
             "sha256": RunHashes.model_validate(run["sha256"]),
         }

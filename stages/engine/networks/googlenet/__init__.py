@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from stages.config.settings import Epsilon, Fraction, Network, Share
+from stages.config.settings import Epsilon, Fraction, NetworkSettings, Share
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class Settings(Network):
+class Settings(NetworkSettings):
     """The loss is that of the logits plus `auxiliary_weight` times that of each auxiliary head.
 
     `batch_norm_eps` and `batch_norm_momentum` have no effect without batch norm.

@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from stages.config.settings import Epsilon, Fraction, Network, Share
+from stages.config.settings import Epsilon, Fraction, NetworkSettings, Share
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class Settings(Network):
+class Settings(NetworkSettings):
     """`depth` counts the layers that have weights; dropout follows each hidden layer."""
 
     SMALLEST_INPUT: ClassVar[int] = 32  # five max-pools halve it to one pixel
