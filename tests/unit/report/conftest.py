@@ -251,7 +251,9 @@ def agreed(whole: Mapping[str, Any]) -> Evaluation:
     """
     content: dict[str, Any] = json.loads(json.dumps(whole))
     run, inputs = content["run"], content["provenance"]["inputs"]
-    (arrays,) = (path for path, found in run["provenance"]["inputs"].items() if "train_images.npy" in found["files"])
+    (arrays,) = (
+        path for path, found in run["provenance"]["inputs"].items() if "train_images.npy" in found.get("files", ())
+    )
     description = DatasetDescription.model_validate(run["data"]).md5()
     _set_file(run["provenance"]["inputs"][arrays], "dataset.json", description)
     inputs[f"{arrays}/dataset.json"]["md5"] = description
@@ -264,7 +266,7 @@ def agreed(whole: Mapping[str, Any]) -> Evaluation:
             "sha256": RunHashes.model_validate(run["sha256"]),
         }
     )
-    (folder,) = (path for path, found in inputs.items() if "run.json" in (found["files"] or ()))
+    (folder,) = (path for path, found in inputs.items() if "run.json" in found.get("files", ()))
     _set_file(inputs[folder], "history.json", json_hash(content["history"]))
     _set_file(inputs[folder], "run.json", bound.md5())
     return Evaluation.bound(
