@@ -62,6 +62,9 @@ def main() -> None:
     if "Running stage" in dvc("repro", *STAGES):
         sys.exit("a second dvc repro ran something")
     seconds = time.monotonic() - start
+    plan = subprocess.run([sys.executable, "-m", "stages.plan"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if plan.returncode or "time left: none" not in plan.stdout:
+        sys.exit(f"make plan finds something left:\n{plan.stdout}{plan.stderr}")
     if "up to date" not in dvc("status", *STAGES, TABLES):
         sys.exit("dvc status is not clean")
     print(f"six tables, {len(runs)} fresh MLflow runs, nothing to do; second dvc repro {seconds:.1f} s")

@@ -27,7 +27,7 @@ def _lines(planned: Campaign) -> Iterator[str]:
     for reason, count in Counter(planned.left.values()).most_common():
         yield f"  {count} left: {reason}"
     for dataset, changed in planned.changed.items():
-        yield f"  {dataset}: its arrays are made again first ({', '.join(changed)}); other ones make all of it left"
+        yield f"  {dataset}: its arrays are made again first ({_few(changed)} changed); if they differ, all is left"
     yield _time(planned)
     yield from _rooms(planned)
     yield f"device: {planned.machine.machine.device} on {planned.machine.machine.processor}"
@@ -59,7 +59,7 @@ def _time(planned: Campaign) -> str:
         return "time left: none, every training has a recorded result"
     seconds = planned.time_left()
     if seconds is None:
-        return "time left: not known, no training has a record here"
+        return "time left: not known, no training has a record here; one gives rates: make launch OPTIONS='--cells ...'"
     at_a_time = f"{planned.jobs} at a time"
     return f"time left: about {duration(seconds)}, {at_a_time}, by {_rates(planned)}"
 
@@ -82,6 +82,11 @@ def _rates(planned: Campaign) -> str:
         "rates of other families": scaled,
     }
     return ", ".join(f"{name} ({count})" for name, count in parts.items() if count)
+
+
+def _few(names: list[str]) -> str:
+    shown = ", ".join(names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
 
 
 def _rooms(planned: Campaign) -> Iterator[str]:

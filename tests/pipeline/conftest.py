@@ -56,6 +56,11 @@ class Repository:
         pipe = subprocess.PIPE
         return subprocess.Popen(command, cwd=self.folder, env=environment(), stdout=pipe, stderr=pipe, text=True)
 
+    def commit(self, message: str) -> None:
+        """Commit all that git does not ignore."""
+        self.run("git", "add", "-A")
+        self.run("git", "-c", "user.name=test", "-c", "user.email=test@example.org", "commit", "-qm", message)
+
     def edit_params(self, change: Callable[[Any], None]) -> None:
         """Change params.yaml as a user would."""
         path = self.folder / "params.yaml"
@@ -116,8 +121,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     project.run("dvc", "init", "-q")
     shutil.copy2(ROOT / ".dvc" / "config", folder / ".dvc" / "config")
     shutil.copytree(ROOT / ".dvc" / "plots", folder / ".dvc" / "plots")
-    project.run("git", "add", "-A")
-    project.run("git", "-c", "user.name=test", "-c", "user.email=test@example.org", "commit", "-qm", "shrunk")
+    project.commit("shrunk")
     ran = project.repro()
-    assert {"aggregate-tables@quick", "audit-paper"} <= set(ran)
+    assert {"resolve@quick", "aggregate-tables@quick", "audit-paper"} <= set(ran)
     return project

@@ -18,7 +18,14 @@ from ruamel.yaml import YAML
 
 from tests.pipeline.conftest import Repository, environment
 
-MADE = ["data/runs", "data/predictions", "reports/quick", ".dvc/cache/runs", "mlartifacts"]
+MADE = [
+    "data/runs",
+    "data/predictions",
+    "reports/quick/cells",
+    "reports/quick/tables",
+    ".dvc/cache/runs",
+    "mlartifacts",
+]
 SAME = ("weights.safetensors", "history.json", "logits.npy", "labels.npy")
 PATIENCE = 300  # seconds for something to happen, on a machine that does much else
 
@@ -98,6 +105,10 @@ def results(repository: Repository) -> dict[str, bytes]:
     return {path.relative_to(repository.folder).as_posix(): path.read_bytes() for path in files}
 
 
+def overview(repository: Repository) -> str:
+    return (repository.folder / "reports/quick/tables/tables.md").read_text()
+
+
 @pytest.fixture
 def fresh(repository: Repository, tmp_path: Path) -> Iterator[Repository]:
     """A copy of the repository with its data, before any training."""
@@ -105,7 +116,8 @@ def fresh(repository: Repository, tmp_path: Path) -> Iterator[Repository]:
     shutil.copytree(repository.folder, folder, ignore=shutil.ignore_patterns("runs", "predictions", "mlflow.db*"))
     for name in MADE:
         shutil.rmtree(folder / name, ignore_errors=True)
-    kept = {name: entry for name, entry in lock_entries(repository).items() if name.startswith(("down", "pre"))}
+    first = ("download", "preprocess", "resolve")
+    kept = {name: entry for name, entry in lock_entries(repository).items() if name.startswith(first)}
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False  # as DVC writes it
     with (folder / "dvc.lock").open("w") as file:
@@ -147,36 +159,45 @@ def test_a_launch_makes_what_dvc_repro_makes_whatever_happens_to_it(repository: 
     assert fresh.repro() == []
     tested = (json.loads(path.read_text()) for path in (fresh.folder / "reports/quick").rglob("*-s0.json"))
     assert len({found["run"]["mlflow"]["run_id"] for found in tested}) == 6
-    once_more = fresh.run(sys.executable, "-m", "stages.launch")
+    once_more = fresh.run(sys.executable, "-m", "stages.launch", "--weights")
+    assert "6 of 6 trainings are done" in once_more
     assert "Running stage" not in once_more
+    shutil.rmtree(fresh.folder / "data/runs/quick/mnist/vgg11")
+    assert "1 of 1 trainings are done" in fresh.run(sys.executable, "-m", "stages.launch", "--cells", "mnist/vgg11")
+    assert not (fresh.folder / "data/runs/quick/mnist/vgg11").exists()
+    weights = fresh.run(sys.executable, "-m", "stages.launch", "--cells", "mnist/vgg11", "--weights")
+    assert "0 of 1 trainings are done" in weights
+    assert results(fresh) == results(repository)  # out of DVC's run-cache
 
 
 def test_a_failing_cell_is_named_and_the_others_are_recorded(fresh: Repository) -> None:
-    """The folder of its runs is a file, so that it cannot write; the tables stay away, since one row is missing."""
+    """The folder of its runs is a file, so that it cannot write; the tables are made of the others."""
     blocked = fresh.folder / "data/runs/quick/mnist/vgg11"
     blocked.parent.mkdir(parents=True)
     blocked.write_bytes(b"")
     done = fresh.attempt(sys.executable, "-m", "stages.launch", "--cells", "mnist/vgg11,mnist/resnet18")
     assert done.returncode == 1
-    assert "Error: 1 of 2 failed, the others are done; the tables are as they were:\n" in done.stderr
+    assert "Error: 1 of 2 failed, the others are done:\n" in done.stderr
     assert "mnist/vgg11" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
     recorded = lock_entries(fresh)
     assert {"train-mnist@quick-resnet18-0", "evaluate-mnist@quick-resnet18-0"} <= set(recorded)
-    assert not any("vgg11" in name or "aggregate" in name for name in recorded)
+    assert not any("vgg11" in name for name in recorded)
+    assert "aggregate-tables@quick" in recorded
+    assert "**1 of 6 trainings are done.**" in overview(fresh)
     blocked.unlink()
-    mended = fresh.run(sys.executable, "-m", "stages.launch", "--cells", "mnist/vgg11")
-    assert "the tables are as they were: 4 of all planned cells and seeds have not run" in mended
+    fresh.run(sys.executable, "-m", "stages.launch", "--cells", "mnist/vgg11")
+    assert "**2 of 6 trainings are done.**" in overview(fresh)
     assert {"train-mnist@quick-vgg11-0", "evaluate-mnist@quick-vgg11-0"} <= set(lock_entries(fresh))
 
 
-def test_a_source_edited_while_a_launch_runs_keeps_its_cells_out_of_dvc_lock(fresh: Repository) -> None:
+def test_code_edited_while_a_launch_runs_keeps_its_cells_out_of_dvc_lock(fresh: Repository) -> None:
     launched = Launched(fresh, "--jobs", "1", "--cells", "mnist/resnet18")
     launched.until_said("epoch 1/2")
-    source = fresh.folder / "stages/learn/seeding.py"
-    source.write_text(source.read_text() + "# edited\n")
+    source = fresh.folder / "stages/engine/seeding.py"
+    source.write_text(source.read_text() + "\nEDITED = 1\n")
     assert launched.end() == 1
-    assert "stages/learn changed while train-mnist@quick-resnet18-0 ran" in launched.said()
+    assert "stages/engine/seeding.py changed while train-mnist@quick-resnet18-0 ran" in launched.said()
     assert not any("resnet18" in name for name in lock_entries(fresh))
 
 

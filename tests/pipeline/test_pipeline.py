@@ -25,12 +25,23 @@ def stage(kind: str, cell: str, seed: int = 0) -> str:
     return f"{kind}-{study}{dataset}@quick-{name}-{seed}"
 
 
+def both(*cells: str, seed: int = 0) -> set[str]:
+    """The train and evaluate stages of cells."""
+    return {stage(kind, cell, seed) for cell in cells for kind in ("train", "evaluate")}
+
+
 @pytest.fixture
 def restored(repository: Repository) -> Any:
-    """The repository, with params.yaml and sources put back afterwards."""
+    """The repository, with params.yaml, sources and specs put back afterwards."""
     yield repository
     repository.run("git", "checkout", "-q", "--", "params.yaml", "stages")
+    repository.repro("resolve@quick")
     assert repository.stale() == set()
+
+
+def append(repository: Repository, file: str, text: str) -> None:
+    with (repository.folder / file).open("a") as source:
+        source.write(text)
 
 
 def table(repository: Repository, number: int) -> list[dict[str, str]]:
@@ -68,19 +79,30 @@ def test_every_link_of_the_overview_leads_somewhere(repository: Repository) -> N
     assert [link for link in links if not (tables / link).is_file()] == []
 
 
-def test_a_run_record_holds_the_hashes_that_dvc_lock_holds(repository: Repository) -> None:
+def test_records_hold_what_dvc_lock_holds(repository: Repository) -> None:
     from ruamel.yaml import YAML
 
     locked = YAML(typ="safe").load((repository.folder / "dvc.lock").read_text())["stages"]
     for cell in [*CELLS, STUDY]:
-        record = metrics(repository, cell)["run"]
-        lock = locked[stage("train", cell)]
-        assert {path: found["md5"] for path, found in record["deps"].items()} == {
-            entry["path"]: entry["md5"] for entry in lock["deps"]
+        result = metrics(repository, cell)
+        run = result["run"]
+        spec = json.loads((repository.folder / f"reports/quick/specs/{cell}.json").read_text())
+        settings = {name: value for name, value in run["config"].items() if name != "seed"}
+        expected = {
+            "train": (run, {"settings": settings, "code.train": run["provenance"]["code"]["sha256"]}),
+            "evaluate": (
+                result,
+                {"testing": spec["testing"], "code.evaluate": result["provenance"]["code"]["sha256"]},
+            ),
         }
-        assert record["params"] == lock["params"]["params.yaml"]
-        assert record["git"]["dirty"] is False
-        assert record["git"]["commit"] == repository.run("git", "rev-parse", "HEAD").strip()
+        for kind, (record, params) in expected.items():
+            lock = locked[stage(kind, cell)]
+            assert {path: found["md5"] for path, found in record["provenance"]["inputs"].items()} == {
+                entry["path"]: entry["md5"] for entry in lock["deps"]
+            }
+            assert lock["params"] == {f"reports/quick/specs/{cell}.json": params}
+            assert record["provenance"]["git"]["changed"] in ([], [f"reports/quick/specs/{cell}.json"])
+            assert record["provenance"]["git"]["commit"] == repository.run("git", "rev-parse", "HEAD").strip()
 
 
 def test_mlflow_has_one_finished_run_a_cell_and_the_tables_name_it(repository: Repository) -> None:
@@ -140,13 +162,13 @@ def test_a_new_learning_rate_retrains_its_cell_and_the_tables_alone(restored: Re
         params["cells"]["mnist"]["resnet18-sgd"]["lr"] = 0.002
 
     restored.edit_params(change)
-    ran = [stage("train", "mnist/resnet18-sgd"), stage("evaluate", "mnist/resnet18-sgd"), "aggregate-tables@quick"]
+    ran = ["resolve@quick", *sorted(both("mnist/resnet18-sgd"), reverse=True), "aggregate-tables@quick"]
     assert restored.repro() == ran
     record = metrics(restored, "mnist/resnet18-sgd")["run"]
     assert record["config"]["cell"]["lr"] == 0.002
     assert record["sha256"] != before
     restored.edit_params(lambda params: params["cells"]["mnist"]["resnet18-sgd"].update(lr=0.001))
-    assert restored.repro() == ["aggregate-tables@quick"]  # the rest is in DVC's run-cache
+    assert restored.repro() == ["resolve@quick", "aggregate-tables@quick"]  # the rest is in DVC's run-cache
     assert metrics(restored, "mnist/resnet18-sgd")["run"]["sha256"] == before
 
 
@@ -157,24 +179,62 @@ def test_the_looks_of_tables_retrain_nothing(restored: Repository) -> None:
     assert restored.stale() == {"aggregate-tables@quick"}
 
 
-def test_progress_mirror_and_parameter_reading_retrain_nothing(restored: Repository) -> None:
-    for file in ("core/progress.py", "core/params.py", "core/provenance.py", "track/store.py", "track/client.py"):
-        with (restored.folder / "stages" / file).open("a") as source:
-            source.write("\n# cannot change a number\n")
+def test_progress_and_mirror_retrain_nothing(restored: Repository) -> None:
+    for file in ("core/progress.py", "train/progress.py", "track/store.py", "track/client.py"):
+        append(restored, f"stages/{file}", "\nEDITED = 1\n")
     assert restored.stale() == set()
 
 
-def test_the_engine_retrains_every_cell_and_no_data_is_made_again(restored: Repository) -> None:
-    with (restored.folder / "stages/learn/engine.py").open("a") as source:
-        source.write("\n# can change a number\n")
-    ran = {name for cell in [*CELLS, STUDY] for name in (stage("train", cell), stage("evaluate", cell))}
-    assert restored.stale() == ran  # the tables follow when an evaluation has come out differently
+def test_a_comment_in_the_engine_runs_resolve_alone(restored: Repository) -> None:
+    append(restored, "stages/engine/loop.py", "\n# cannot change a number\n")
+    assert restored.repro() == ["resolve@quick"]
+
+
+def test_a_change_in_the_engine_retrains_every_cell_and_no_data_is_made_again(restored: Repository) -> None:
+    append(restored, "stages/engine/loop.py", "\nEDITED = 1\n")
+    assert restored.repro("resolve@quick") == ["resolve@quick"]
+    assert restored.stale() == {stage("train", cell) for cell in [*CELLS, STUDY]}  # testing does not run the loop
+
+
+def test_a_change_in_a_family_s_module_retrains_its_cells_alone(restored: Repository) -> None:
+    append(restored, "stages/engine/networks/googlenet/network.py", "\nEDITED = 1\n")
+    assert restored.repro("resolve@quick") == ["resolve@quick"]
+    assert restored.stale() == both("cifar10/googlenet-sgd")
+
+
+def test_an_edit_of_a_study_s_base_reruns_base_and_alternative(restored: Repository) -> None:
+    restored.edit_params(lambda params: params["cells"]["cifar10"]["resnet18-lr1e-2"].update(lr=0.02))
+    assert restored.repro("resolve@quick") == ["resolve@quick"]
+    assert restored.stale() == both("cifar10/resnet18-lr1e-2", STUDY) | {"aggregate-tables@quick"}
+
+
+def test_an_overridden_value_retrains_nothing(restored: Repository) -> None:
+    restored.edit_params(lambda params: params["inputs"]["mnist"]["default"].update(batch_size=64))
+    assert restored.repro() == ["resolve@quick", "aggregate-tables@quick"]  # whose ledger says what is overridden
+    restored.run("git", "checkout", "-q", "--", "params.yaml")
+    restored.repro()
 
 
 def test_a_seed_adds_its_stages_alone(restored: Repository) -> None:
     restored.edit_params(lambda params: params.update(seeds=[0, 1]))
-    ran = {name for cell in [*CELLS, STUDY] for name in (stage("train", cell, 1), stage("evaluate", cell, 1))}
-    assert restored.stale() == ran | {"aggregate-tables@quick"}
+    assert restored.stale() == both(*CELLS, STUDY, seed=1) | {"resolve@quick", "aggregate-tables@quick"}
+
+
+def test_further_seeds_of_one_cell_add_their_stages_alone(restored: Repository) -> None:
+    """`make plan` counts as DVC does."""
+    restored.edit_params(lambda params: params["more_seeds"].update(mnist={"cells": ["resnet18"], "seeds": [1, 2]}))
+    added = {f"{kind}-more-mnist@quick-resnet18-{seed}" for kind in ("train", "evaluate") for seed in (1, 2)}
+    assert restored.stale() == added | {"resolve@quick", "aggregate-tables@quick"}
+    plan = restored.run("python", "-m", "stages.plan").splitlines()
+    assert "8 trainings, 6 done" in plan[0]
+    [resnets] = [line.split() for line in plan if line.startswith("  mnist resnet ")]
+    assert resnets[2:6] == ["2", "done", "2", "left"]
+    restored.repro("resolve@quick")
+    assert restored.repro("--single-item", "aggregate-tables@quick") == ["aggregate-tables@quick"]
+    overview = (restored.folder / "reports/quick/tables/tables.md").read_text()
+    assert "**6 of 8 trainings are done.**" in overview
+    restored.run("git", "checkout", "-q", "--", "params.yaml")
+    restored.repro()
 
 
 def test_a_row_adds_its_stages_alone(restored: Repository) -> None:
@@ -184,17 +244,14 @@ def test_a_row_adds_its_stages_alone(restored: Repository) -> None:
 
     restored.edit_params(change)
     cell = "mnist/resnet18-fast"
-    ran = [stage("train", cell), stage("evaluate", cell), "aggregate-tables@quick"]
+    ran = ["resolve@quick", stage("train", cell), stage("evaluate", cell), "aggregate-tables@quick"]
     assert [name for name in restored.repro() if name != "audit-paper"] == ran  # which reads `tables` too
     added = table(restored, 2)[-1]
     assert (added["row"], added["paper"], added["difference"]) == ("ResNet18 with lr=0.005", "", "")
+    for ending in ("json", "npy"):
+        (restored.folder / f"reports/quick/cells/{cell}-s0.{ending}").unlink()
     restored.run("git", "checkout", "-q", "--", "params.yaml")
     restored.repro()
-
-
-def test_threads_stale_nothing(restored: Repository) -> None:
-    restored.edit_params(lambda params: params["budgets"]["quick"].update(threads="auto"))
-    assert restored.stale() == set()
 
 
 def test_another_budget_keeps_the_entries_of_the_first(restored: Repository) -> None:
@@ -219,21 +276,74 @@ def test_bad_parameters_stop_the_pipeline_before_anything_runs(restored: Reposit
     restored.repro()
 
 
-def test_a_source_edited_while_a_training_runs_is_not_recorded(restored: Repository) -> None:
+def test_code_edited_while_a_training_runs_is_not_recorded(restored: Repository) -> None:
     locked = (restored.folder / "dvc.lock").read_text()
     name = stage("train", "mnist/resnet18-sgd")
     running = restored.start("dvc", "repro", "--single-item", "--force", name)
     for line in running.stderr or ():
         if "epoch 1/2" in line:
             break
-    with (restored.folder / "stages/learn/seeding.py").open("a") as source:
-        source.write("\n# edited meanwhile\n")
+    append(restored, "stages/engine/seeding.py", "\nEDITED = 1\n")
     _, said = running.communicate()
     assert running.returncode != 0
-    assert f"Error: stages/learn changed while {name} ran" in said
+    assert f"Error: stages/engine/seeding.py changed while {name} ran" in said
     assert (restored.folder / "dvc.lock").read_text() == locked
     restored.run("git", "checkout", "-q", "--", "stages")
     restored.repro()
+
+
+# A clone with what is committed: reports and dvc.lock, neither data nor weights
+
+
+@pytest.fixture(scope="module")
+def clone(repository: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """A clone of the repository once its results are committed."""
+    origin = Repository(tmp_path_factory.mktemp("origin") / "project")
+    ignored = shutil.ignore_patterns("data", "mlflow.db*", "mlartifacts", "cache", "tmp")
+    shutil.copytree(repository.folder, origin.folder, ignore=ignored)
+    shutil.copytree(repository.folder / "data/paper", origin.folder / "data/paper")
+    origin.commit("results")
+    folder = origin.folder.with_name("clone")
+    origin.run("git", "clone", "-q", str(origin.folder), str(folder))
+    return Repository(folder)
+
+
+def test_a_launch_without_weights_trains_nothing(clone: Repository) -> None:
+    said = clone.run("python", "-m", "stages.launch")
+    assert "6 of 6 trainings are done" in said
+    assert "Running stage" not in said
+    assert clone.repro("--allow-missing") == []
+    assert [path.name for path in (clone.folder / "data").iterdir()] == ["paper"]
+    assert clone.run("git", "status", "--porcelain") == ""
+    plan = clone.run("python", "-m", "stages.plan")
+    assert "6 trainings, 6 done" in plan
+    assert "time left: none, every training has a recorded result" in plan
+
+
+def test_the_tables_without_weights_are_the_same(clone: Repository) -> None:
+    append(clone, "stages/report/tables.py", "\n# another look\n")
+    said = clone.run("python", "-m", "stages.launch")
+    assert [line for line in said.splitlines() if line.startswith("Running stage")] == [
+        "Running stage 'aggregate-tables@quick':"
+    ]
+    clone.run("git", "checkout", "-q", "--", "stages")
+    clone.run("python", "-m", "stages.launch")
+    assert clone.run("git", "status", "--porcelain", "reports") == ""
+
+
+def test_a_plan_without_weights_says_what_is_left(clone: Repository) -> None:
+    cell = "mnist/vgg11"
+    result = clone.folder / f"reports/quick/cells/{cell}-s0.json"
+    result.unlink()
+    plan = clone.run("python", "-m", "stages.plan").splitlines()
+    assert "6 trainings, 5 done" in plan[0]
+    assert "  1 left: no result" in plan
+    assert clone.stale() >= both(cell)
+    clone.run("git", "checkout", "-q", "--", "reports")
+    clone.edit_params(lambda params: params["cells"]["mnist"]["resnet18"].update(lr=0.002))
+    plan = clone.run("python", "-m", "stages.plan").splitlines()
+    assert "  1 left: a result of other settings" in plan
+    clone.run("git", "checkout", "-q", "--", "params.yaml")
 
 
 def test_one_cell_alone_runs_without_dvc_and_without_mlflow(repository: Repository, tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ class World:
             predictions="".join(map(str, named)),
             confusion=confusion.tolist(),
         )
-        content["history"][-1].update(train_accuracy=0.5 + gap / 100, validation_accuracy=0.5)
+        content["history"][-1].update(train_sample_accuracy=0.5 + gap / 100, validation_accuracy=0.5)
         content["run"].update(images_per_second=rate)
         content["run"]["machines"][0]["processor"] = self.machine.get(family, "a processor")
         return agreed(content)
