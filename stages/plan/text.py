@@ -27,7 +27,7 @@ def _lines(planned: Campaign) -> Iterator[str]:
     for reason, count in Counter(planned.left.values()).most_common():
         yield f"  {count} left: {reason}"
     for dataset, changed in planned.changed.items():
-        yield f"  {dataset}: its arrays are made again first ({_few(changed)} changed); if they differ, all of it is left"
+        yield f"  {dataset}: its arrays are made again first ({_few(changed)} changed); if they differ, all is left"
     yield _time(planned)
     yield from _rooms(planned)
     yield f"device: {planned.machine.machine.device} on {planned.machine.machine.processor}"
