@@ -18,7 +18,7 @@ from stages.config.settings import Precision, Run
 from stages.engine import flat, layers, numerics
 from stages.engine.checkpoints import Checkpoint
 from stages.engine.images import Labelled, Standardise, load
-from stages.engine.loop import Epoch, Trainer
+from stages.engine.loop import EpochResult, Trainer
 from stages.engine.network import network_of
 from stages.engine.seeding import derive
 
@@ -106,7 +106,7 @@ def saving(family: str, threads: int, repetitions: int, seconds: float) -> dict[
     As in a training, the checkpoint before lies on the disk by then, and nothing else waits to be written.
     """
     made_ready = ready(run_of(family), threads)
-    epochs = [Epoch({"epoch": 1, "train_loss": 1.0}, 1.0, 1.0, time.time(), 0)]
+    epochs = [EpochResult({"epoch": 1, "train_loss": 1.0}, 1.0, 1.0, time.time(), 0)]
     SCRATCH.mkdir(parents=True, exist_ok=True)
     found: dict[str, list[float]] = {"images": [], "checkpoint": []}
     steps = stepping(made_ready)()

@@ -20,11 +20,11 @@ def held(uri: str, folder: Path) -> dict[str, dict[str, Any]]:
     found = {}
     for experiment in client.search_experiments(view_type=ViewType.ALL):
         for run in client.search_runs([experiment.experiment_id], run_view_type=ViewType.ALL):
-            found[run.info.run_id] = {"experiment": experiment.name, **_told(client, run, folder)}
+            found[run.info.run_id] = {"experiment": experiment.name, **_contents(client, run, folder)}
     return found
 
 
-def _told(client: MlflowClient, run: Run, folder: Path) -> dict[str, Any]:
+def _contents(client: MlflowClient, run: Run, folder: Path) -> dict[str, Any]:
     run_id = run.info.run_id
     everything = run.to_dictionary()
     (folder / run_id).mkdir(parents=True)

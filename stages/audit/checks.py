@@ -55,7 +55,7 @@ def check_number(number: Number, workspace: Workspace) -> list[Finding]:
         *_spec_file(path, result, number, workspace),
         *_predictions(path, result, number, workspace),
         *check_out(path, evaluate, workspace),
-        *check_out(logits_path(path), evaluate, workspace),
+        *(check_out(logits_path(path), evaluate, workspace) if logits_path(path).is_file() else ()),
     ]
 
 

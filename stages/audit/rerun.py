@@ -27,6 +27,7 @@ from stages.audit.findings import Finding, agrees, broken, missing, note
 from stages.audit.numbers import Number
 from stages.audit.recount import classes_of, npy_sha256
 from stages.audit.workspace import Workspace
+from stages.config.settings import Cell
 from stages.core.errors import ParamError, StageError
 from stages.core.filenames import HISTORY, RECORD, WEIGHTS
 from stages.core.files import file_hash
@@ -87,7 +88,8 @@ def _compare_predictions(
 
 def _predict(run: TrainingRun, weights: Path, result: Evaluation, test: Path) -> Predicted:
     trained_with = result.numerics.model_dump(mode="json")
-    return predict_test(run.config.cell, weights, trained_with, run.data.content(), test, len(result.labels))
+    cell = Cell.of(run.config.cell.model_dump())
+    return predict_test(cell, weights, trained_with, run.data.content(), test, len(result.labels))
 
 
 def train_again(number: Number, workspace: Workspace, changed: float, points: float) -> Iterator[Finding]:

@@ -67,7 +67,7 @@ def _seed(result: Evaluation) -> dict[str, Any]:
         "correct": result.correct,
         "predictions": result.predictions,
         "history": [
-            [line.train_accuracy, line.validation_accuracy, line.train_loss, line.validation_loss]
+            [line.train_sample_accuracy, line.validation_accuracy, line.train_loss, line.validation_loss]
             for line in result.history
         ],
     }

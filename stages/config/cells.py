@@ -27,7 +27,7 @@ _OWN: dict[str, TypeAdapter[Any]] = {EPOCHS: TypeAdapter(Epochs), PRECISION: Typ
 # Settings that mean something together only: a study that changes several of one group changes one thing.
 GROUPS = (
     {"optimizer", "lr", "momentum", "weight_decay", "alpha", "beta1", "beta2", "eps"},
-    {"batch_norm", "batch_norm_eps", "init"},
+    {"batch_norm", "batch_norm_eps", "batch_norm_momentum", "init"},
     {"stem", "input_size"},
 )
 

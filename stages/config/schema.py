@@ -8,11 +8,10 @@ from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
 
 from pydantic import Field
 
-from stages.config.settings import Cell, Count, Epochs, Fraction, Images, Precision, Seed, Strict, Threads
+from stages.config.settings import Cell, Count, Device, Epochs, Fraction, Images, Precision, Seed, Strict, Threads
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$")]
 Dataset = Literal["mnist", "cifar10"]
-Device = Literal["auto", "cpu", "cuda", "mps"]
 Table = Literal["I", "II", "III", "IV", "V", "VI"]
 Points = Annotated[float, Field(gt=0, le=100)]  # between two accuracies in percent
 DATASETS: tuple[Dataset, ...] = get_args(Dataset)

@@ -20,8 +20,10 @@ Images = Count | Literal["all"]
 Epochs = Annotated[int, Field(ge=1, le=10000)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Epsilon = Annotated[float, Field(gt=0, lt=1)]  # added to a denominator
+Share = Annotated[float, Field(gt=0, le=1)]  # of the newest value in a running mean
 Augment = Literal["none", "append", "fresh"]
 Precision = Literal["auto", "bfloat16", "float32"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
 Threads = Annotated[int, Field(ge=1, le=1024)]
 
 
@@ -40,7 +42,7 @@ class Strict(BaseModel):
         return section
 
 
-class Network(Strict):
+class NetworkSettings(Strict):
     """What every network has. Each family has a subclass `Settings` in its module in `stages.engine.networks`.
 
     `SMALLEST_INPUT` is the side length in pixels below which some layer would be left without a pixel.
@@ -51,12 +53,17 @@ class Network(Strict):
     family: str
     init: Literal["torchvision", "pytorch", "xavier"]
 
+    @property
+    def loss_weight_of_heads(self) -> float:
+        """The weight of each auxiliary head's loss, for a network that has such heads."""
+        return 0.0
+
     def build(self, *, channels: int, classes: int, input_size: int) -> Any:
         """The network as a torch module: (n, channels, input_size, input_size) -> logits (n, classes)."""
         raise NotImplementedError
 
 
-class Optimizer(Strict):
+class OptimizerSettings(Strict):
     """What every optimizer has."""
 
     optimizer: str
@@ -64,7 +71,7 @@ class Optimizer(Strict):
     weight_decay: Fraction  # L2 penalty, as torch.optim adds it to the gradient
 
 
-class Rmsprop(Optimizer):
+class Rmsprop(OptimizerSettings):
     """RMSprop (Hinton, lecture 6e, 2012), as `torch.optim.RMSprop`."""
 
     optimizer: Literal["rmsprop"]
@@ -72,14 +79,14 @@ class Rmsprop(Optimizer):
     eps: Epsilon
 
 
-class Sgd(Optimizer):
+class Sgd(OptimizerSettings):
     """Stochastic gradient descent, as `torch.optim.SGD`."""
 
     optimizer: Literal["sgd"]
     momentum: Fraction
 
 
-class Adam(Optimizer):
+class Adam(OptimizerSettings):
     """Adam (Kingma and Ba 2014, Algorithm 1), as `torch.optim.Adam`."""
 
     optimizer: Literal["adam"]
@@ -88,10 +95,10 @@ class Adam(Optimizer):
     eps: Epsilon
 
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {"rmsprop": Rmsprop, "sgd": Sgd, "adam": Adam}
+OPTIMIZERS: dict[str, type[OptimizerSettings]] = {"rmsprop": Rmsprop, "sgd": Sgd, "adam": Adam}
 
 
-class Cell(Network, Optimizer):
+class Cell(NetworkSettings, OptimizerSettings):
     """One configuration of network, optimizer and input; its other settings are those of family and optimizer."""
 
     batch_size: Annotated[int, Field(ge=2, le=4096)]
@@ -116,11 +123,11 @@ class Cell(Network, Optimizer):
         return Cell.of({**self.model_dump(), **settings})
 
 
-def family_settings(family: str) -> type[Network]:
+def family_settings(family: str) -> type[NetworkSettings]:
     """The settings of a family's networks. KeyError for an unknown family."""
     if family not in families():
         raise KeyError(family)
-    return cast(type[Network], family_module(family).Settings)
+    return cast(type[NetworkSettings], family_module(family).Settings)
 
 
 @cache

@@ -1,8 +1,9 @@
 """Transformed training images (III-B): random rotation, colour jitter and horizontal flip.
 
-Image i is transformed in epoch e with a generator seeded from (seed, i, e), so it depends neither on how the work is
-divided nor on what was drawn before. Epoch 0 is the copy that preprocess makes and an appending cell trains on; a cell
-with fresh augmentation trains on those of its epochs, from 1 on.
+Image i is transformed in epoch e of the training with seed s by a generator seeded from (augmentation's seed, i, e, s),
+so it depends neither on how the work is divided nor on what was drawn before. Epoch 0 of seed 0 is the copy that
+preprocess makes and an appending cell trains on; a cell with fresh augmentation trains on those of its own epochs, from
+1 on, and seed.
 """
 
 from collections.abc import Callable, Mapping
@@ -42,23 +43,26 @@ def transforms(augmentation: Augmentation) -> Callable[[torch.Tensor], torch.Ten
     )
 
 
-def augment(images: NDArray[np.uint8], augmentation: Augmentation, first: int = 0, epoch: int = 0) -> NDArray[np.uint8]:
+def augment(
+    images: NDArray[np.uint8], augmentation: Augmentation, first: int = 0, *, epoch: int = 0, run_seed: int = 0
+) -> NDArray[np.uint8]:
     """Transform images of shape (n, channels, height, width); the first has index `first` in the training split.
 
-    The state of PyTorch's generator on the processor is put back; no other generator is touched.
+    `epoch` and the training's seed are 0 for the copy that is made once, which all trainings share. The state of
+    PyTorch's generator on the processor is put back; no other generator is touched.
     """
     transform = transforms(augmentation)
     transformed = np.empty_like(images)
     state = torch.get_rng_state()
     try:
         for offset, image in enumerate(images):
-            torch.default_generator.manual_seed(image_seed(augmentation.seed, first + offset, epoch))
+            torch.default_generator.manual_seed(image_seed(augmentation.seed, first + offset, epoch, run_seed))
             transformed[offset] = transform(torch.from_numpy(image.copy())).numpy()
     finally:
         torch.set_rng_state(state)
     return transformed
 
 
-def image_seed(seed: int, index: int, epoch: int = 0) -> int:
-    """The seed of one image's transforms in one epoch."""
-    return int(np.random.SeedSequence([seed, index, epoch]).generate_state(1, np.uint64)[0] >> 1)
+def image_seed(seed: int, index: int, epoch: int = 0, run_seed: int = 0) -> int:
+    """The seed of one image's transforms in one epoch of one training."""
+    return int(np.random.SeedSequence([seed, index, epoch, run_seed]).generate_state(1, np.uint64)[0] >> 1)

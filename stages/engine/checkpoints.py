@@ -21,13 +21,13 @@ from stages.core.errors import StageError
 from stages.core.filenames import CHECKPOINT
 from stages.core.files import folder_path, sweep
 from stages.core.progress import say
-from stages.engine.loop import Epoch, Trainer
+from stages.engine.loop import EpochResult, Trainer
 
 
 class Progress(NamedTuple):
     """What a training has behind it: its epochs, and the machines that `Epoch.machine` indexes."""
 
-    epochs: list[Epoch]
+    epochs: list[EpochResult]
     machines: list[dict[str, Any]]
 
 
@@ -36,12 +36,13 @@ class Checkpoint:
 
     def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
         self.path = folder.with_name(folder.name + CHECKPOINT)
+        self.refused = self.path.with_name(self.path.name + ".refused")
         self.identity = identity
 
     def load(self, trainer: Trainer) -> Progress:
         """Restore the trainer and return its progress; none, and a line that says why, if the checkpoint is refused.
 
-        A refused checkpoint is removed: the run starts over.
+        The run then starts over, and the refused checkpoint stays beside it until the run is done.
         """
         sweep(self.path)
         if not self.path.is_file():
@@ -50,23 +51,23 @@ class Checkpoint:
             progress, state = self._read()
             trainer.restore(state)
         except _RefusedError as refusal:
-            say(f"{self.path} is not used, the run starts over: {refusal}")
-            self.remove()
+            self.path.replace(self.refused)
+            say(f"{self.path} is not used, the run starts over: {refusal}; it is kept as {self.refused.name}")
             return Progress([], [])
         say(f"going on after epoch {len(progress.epochs)} of {trainer.run.epochs}, from {self.path}")
         return progress
 
-    def save(self, trainer: Trainer, epochs: Sequence[Epoch], machines: Sequence[Mapping[str, Any]]) -> None:
+    def save(self, trainer: Trainer, epochs: Sequence[EpochResult], machines: Sequence[Mapping[str, Any]]) -> None:
         """Write the state after `epochs`. Raises StageError when that fails; the checkpoint before it then stays."""
         state = {name: value.cpu() for name, value in trainer.state().items()}
-        words = {
+        metadata = {
             "identity": json.dumps(self.identity, sort_keys=True),
             "epochs": json.dumps(epochs),
             "machines": json.dumps(machines),
         }
         try:
             with folder_path(self.path) as temporary:  # safetensors has temporary files of its own
-                save_file(state, temporary, words | {"sha256": _digest(words, state)})
+                save_file(state, temporary, metadata | {"sha256": _digest(metadata, state)})
         except (OSError, SafetensorError) as error:
             behind = len(epochs) - 1
             stays = f"the checkpoint after epoch {behind} stays" if self.path.is_file() else "there was none before"
@@ -76,35 +77,36 @@ class Checkpoint:
             ) from error
 
     def remove(self) -> None:
-        """Remove the checkpoint, if there is one."""
-        self.path.unlink(missing_ok=True)
+        """Remove the checkpoint, and a refused one, if there is any."""
+        for path in (self.path, self.refused):
+            path.unlink(missing_ok=True)
 
     def _read(self) -> tuple[Progress, dict[str, Tensor]]:
         try:
             with safe_open(self.path, framework="pt") as file:
-                words = file.metadata() or {}
+                metadata = file.metadata() or {}
                 state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-            expected = words.pop("sha256")
-            identity, epochs, machines = (json.loads(words[name]) for name in ("identity", "epochs", "machines"))
+            expected = metadata.pop("sha256")
+            identity, epochs, machines = (json.loads(metadata[name]) for name in ("identity", "epochs", "machines"))
         except (SafetensorError, OSError, KeyError, ValueError) as error:
             raise _RefusedError(f"it is torn ({error})") from None
-        if _digest(words, state) != expected:
+        if _digest(metadata, state) != expected:
             raise _RefusedError("it is torn (its checksum is another)")
         names = sorted(self.identity.keys() | identity.keys())
         plain = json.loads(json.dumps(self.identity))
         different = [name for name in names if identity.get(name) != plain.get(name)]
         if different:
             raise _RefusedError(f"it was written with other {', '.join(different)}")
-        return Progress([Epoch(*epoch) for epoch in epochs], machines), state
+        return Progress([EpochResult(*epoch) for epoch in epochs], machines), state
 
 
 class _RefusedError(Exception):
     """A checkpoint cannot be used; the message says why."""
 
 
-def _digest(words: dict[str, str], state: dict[str, Tensor]) -> str:
+def _digest(metadata: dict[str, str], state: dict[str, Tensor]) -> str:
     """sha256 of the metadata and of the tensors, names and shapes included."""
-    digest = hashlib.sha256(json.dumps(words, sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
     for name in sorted(state):
         digest.update(f"{name} {state[name].dtype} {tuple(state[name].shape)}\n".encode())
         digest.update(state[name].contiguous().view(-1).view(torch.uint8).numpy().data)

@@ -35,6 +35,17 @@ def materialise(model: nn.Module, init: str, torchvision_rule: Rule) -> nn.Modul
     return model
 
 
+def set_batch_norm(model: nn.Module, eps: float, momentum: float) -> nn.Module:
+    """Set the constants of every batch norm of a network; returns the same object.
+
+    `eps` is added to the variance, `momentum` is the share of a batch in the running mean and variance.
+    """
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.eps, layer.momentum = eps, momentum
+    return model
+
+
 def kaiming_fan_out(layer: Weighted) -> None:
     """Draw weights from N(0, 2 / fan_out) (He et al. 2015, 'Delving Deep into Rectifiers', section 2.2)."""
     nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")

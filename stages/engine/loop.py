@@ -24,9 +24,10 @@ from stages.engine.seeding import derive, epoch_order
 from stages.engine.splits import Splits
 
 
-class Epoch(NamedTuple):
+class EpochResult(NamedTuple):
     """One epoch: its metrics, as they enter the history, its wall times in seconds, and when it ended.
 
+    `train_seconds` are those of the steps, `seconds` those of the whole epoch, fresh images and evaluations included.
     `machine` is an index into the list of the machines that the training has run on.
     """
 
@@ -47,7 +48,7 @@ class Trainer:
         self.numerics = numerics
         self.parameters = FlatParameters(self.model, numerics.dtype)
         self.optimizer = Optimizer(run.cell, self.parameters)
-        self.auxiliary_weight = getattr(run.cell, "auxiliary_weight", 0.0)
+        self.auxiliary_weight = run.cell.loss_weight_of_heads
 
     def step(self, images: Tensor, labels: Tensor) -> Tensor:
         """Forward, backward and update on (n, channels, height, width) uint8 images; returns the loss, a scalar."""
@@ -95,8 +96,8 @@ class Trainer:
 def train(
     trainer: Trainer,
     splits: Splits,
-    finished: Sequence[Epoch],
-    on_epoch: Callable[[Epoch], None],
+    finished: Sequence[EpochResult],
+    on_epoch: Callable[[EpochResult], None],
     on_step: Callable[[int], None],
     machine: int = 0,
 ) -> str:
@@ -111,15 +112,17 @@ def train(
         if diverged:
             break
         start = time.perf_counter()
-        loss = trainer.epoch(splits.of_epoch(number), number, on_step)
+        images = splits.of_epoch(number)
+        begun = time.perf_counter()
+        loss = trainer.epoch(images, number, on_step)
         trained = time.perf_counter()
         metrics = {"epoch": number, "train_loss": finite(loss)}
-        for name, part in (("train", splits.sample), ("validation", splits.validation)):
+        for name, part in (("train_sample", splits.sample), ("validation", splits.validation)):
             predicted = predict(trainer.model, part, trainer.standardise)
             metrics[f"{name}_accuracy"] = accuracy(predicted.logits, part.labels)
-            metrics["train_sample_loss" if name == "train" else "validation_loss"] = finite(predicted.loss.item())
+            metrics[f"{name}_loss"] = finite(predicted.loss.item())
         diverged = metrics["train_loss"] is None
-        on_epoch(Epoch(metrics, trained - start, time.perf_counter() - start, time.time(), machine))
+        on_epoch(EpochResult(metrics, trained - begun, time.perf_counter() - start, time.time(), machine))
     return "diverged" if diverged else "finished"
 
 

@@ -1,16 +1,15 @@
 """Where and in which format numbers are computed: device, threads, precision, determinism."""
 
+import hashlib
 import os
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
-from stages.config.settings import Precision
+from stages.config.settings import Device, Precision
 from stages.core.errors import ParamError
 from stages.core.progress import say
 from stages.engine.memory import keep_pages
-
-Device = Literal["auto", "cpu", "cuda", "mps"]
 
 
 class Numerics(NamedTuple):
@@ -26,7 +25,10 @@ class Numerics(NamedTuple):
         return str(self.dtype).removeprefix("torch.")
 
     def describe(self) -> dict[str, Any]:
-        """What the run record says of it. Instructions decide bits, and a processor's name hides them."""
+        """What the run record says of it: caches in bytes, `build` the sha256 of how PyTorch was compiled.
+
+        Instructions and caches choose kernels and their blocks, and so bits; a processor's name hides them.
+        """
         on_cuda = self.device.type == "cuda"
         capabilities = torch.cpu.get_capabilities()
         return {
@@ -38,7 +40,11 @@ class Numerics(NamedTuple):
                 "cuda": torch.version.cuda if on_cuda else None,
                 "cudnn": torch.backends.cudnn.version() if on_cuda else None,
                 "capability": torch.backends.cpu.get_cpu_capability(),
-                "instructions": sorted(name for name, there in capabilities.items() if there is True),
+                "instructions": sorted(name for name, found in capabilities.items() if found is True),
+                "processor": capabilities.get("cpu_name"),
+                "l1d_cache": capabilities.get("l1d_cache_size"),
+                "l2_cache": capabilities.get("l2_cache_size"),
+                "build": hashlib.sha256(torch.__config__.show().encode()).hexdigest(),
             },
         }
 
@@ -61,16 +67,18 @@ def set_up(precision: Precision, threads: int, device: Device = "auto") -> Numer
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.allow_tf32 = False  # float32 is float32 on a GPU too: TF32 keeps 10 bits of its 23
     torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False  # sums of bfloat16 products in float32
+    torch.backends.cudnn.benchmark = False  # a timing must not choose the kernel
     return Numerics(chosen, dtype, torch.get_num_threads())
 
 
 def find_device(wanted: Device) -> torch.device:
     """The device of that name. Raises ParamError when this machine, or this PyTorch, has none."""
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if wanted == "auto":
-        return torch.device("cuda" if there["cuda"] else "cpu")
-    if not there[wanted]:
-        raise ParamError("device", wanted, ", ".join(["auto", *(name for name, found in there.items() if found)]))
+        return torch.device("cuda" if available["cuda"] else "cpu")
+    if not available[wanted]:
+        raise ParamError("device", wanted, ", ".join(["auto", *(name for name, found in available.items() if found)]))
     return torch.device(wanted)
 
 

@@ -10,8 +10,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from stages.config.settings import Adam, Rmsprop, Sgd
-from stages.config.settings import Optimizer as OptimizerSettings
+from stages.config.settings import Adam, OptimizerSettings, Rmsprop, Sgd
 from stages.engine.flat import FlatParameters, Part
 
 BIAS_CORRECTED_STEP = 1e9  # a step number at which Adam's bias corrections are 1

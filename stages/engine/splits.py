@@ -21,6 +21,7 @@ class Splits(NamedTuple):
     sample: Labelled
     validation: Labelled
     fresh: Augmentation | None = None
+    run_seed: int = 0
 
     @classmethod
     def of(cls, run: Run, description: Mapping[str, Any], data: Path, device: torch.device) -> "Splits":
@@ -38,13 +39,13 @@ class Splits(NamedTuple):
             data / "validation_images.npy", data / "validation_labels.npy", sha256, device, run.validation_images
         )
         fresh = Augmentation.of(description) if run.cell.augment == "fresh" else None
-        return cls(train, plain.first(run.sample_images), validation, fresh)
+        return cls(train, plain.first(run.sample_images), validation, fresh, run.seed)
 
     def of_epoch(self, number: int) -> Labelled:
         """The images that epoch `number`, from 1 on, trains on."""
         if self.fresh is None:
             return self.train
-        images = augment(self.train.images.cpu().numpy(), self.fresh, epoch=number)
+        images = augment(self.train.images.cpu().numpy(), self.fresh, epoch=number, run_seed=self.run_seed)
         return Labelled(torch.from_numpy(images).to(self.train.images.device), self.train.labels)
 
     def counts(self, run: Run) -> dict[str, int]:

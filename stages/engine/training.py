@@ -14,14 +14,14 @@ from torch import Tensor
 from stages.config.settings import Run
 from stages.engine.checkpoints import Checkpoint
 from stages.engine.images import Standardise
-from stages.engine.loop import Epoch, Trainer, train
+from stages.engine.loop import EpochResult, Trainer, train
 from stages.engine.network import multiply_adds, network_of, parameter_count
 from stages.engine.numerics import Device, set_up
 from stages.engine.seeding import derive
 from stages.engine.splits import Splits
 
 
-class Training:
+class TrainingSession:
     """A training that is ready to run: resumed after its checkpoint's last epoch, or from its first weights.
 
     `epochs` and `machines` grow while it trains; `epochs[i].machine` is an index into `machines`. `numerics`, `counts`
@@ -62,14 +62,14 @@ class Training:
             self.machines.append(here)
         self.machine = self.machines.index(here)
 
-    def train(self, on_epoch: Callable[[Epoch], None], on_step: Callable[[int], None]) -> str:
+    def train(self, on_epoch: Callable[[EpochResult], None], on_step: Callable[[int], None]) -> str:
         """Train the epochs that are left and return the outcome, `finished` or `diverged`.
 
         After each epoch the checkpoint is written, then `on_epoch` is called; `on_step` after each step, with its
         number of images. The checkpoint stays until the caller removes it.
         """
 
-        def after_epoch(epoch: Epoch) -> None:
+        def after_epoch(epoch: EpochResult) -> None:
             self.epochs.append(epoch)
             self.checkpoint.save(self.trainer, self.epochs, self.machines)
             on_epoch(epoch)

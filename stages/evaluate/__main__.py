@@ -79,7 +79,7 @@ def main(
     key, _ = params.find(cell)
     stage = params.stage("evaluate", key, budget, seed)
     spec_file = spec_file or spec_path(Path(f"reports/{budget}/specs"), cell)
-    spec = check_spec(spec_file, resolve_spec(params, budget, cell))
+    spec = check_spec(spec_file, resolve_spec(params, budget, cell), "evaluate")
     with exclusive(predictions_out), Mirror(provenance.run_by_dvc(stage)) as mirror:
         metrics_out.unlink(missing_ok=True)
         started = time.time()
@@ -107,6 +107,7 @@ def main(
         result = Evaluation.bound(
             stage=stage,
             provenance=taken,
+            testing=spec.testing,
             numerics=predicted.numerics,
             times=times(started),
             classes=data.classes,

@@ -15,28 +15,28 @@ SHOWN = 8  # images of one result
 
 
 def most_confused(
-    images: NDArray[np.uint8], labels: NDArray[np.uint8], logits: NDArray[np.float32], places: NDArray[np.int64]
+    images: NDArray[np.uint8], labels: NDArray[np.uint8], logits: NDArray[np.float32], test_indices: NDArray[np.int64]
 ) -> list[dict[str, Any]]:
     """At most `SHOWN` of the wrongly predicted images, the surest first.
 
-    `images` is of shape (n, channels, height, width), `labels` (n,), `logits` (n, classes); `places` (n,) are the
+    `images` is of shape (n, channels, height, width), `labels` (n,), `logits` (n, classes); `test_indices` (n,) are the
     images' indices in the test split. Of a network whose logits are not finite there are none: it is sure of nothing.
     """
     finite = np.asarray(np.isfinite(logits).all(axis=1))
     probabilities = softmax(np.where(finite[:, None], logits, 0.0))
     predicted = logits.argmax(1)
-    sureness = np.where(finite & (predicted != labels), probabilities.max(1), -1.0)
-    surest = np.argsort(-sureness, kind="stable")[:SHOWN]
+    confidence = np.where(finite & (predicted != labels), probabilities.max(1), -1.0)
+    surest = np.argsort(-confidence, kind="stable")[:SHOWN]
     return [
         {
-            "test_image": int(places[place]),
+            "test_image": int(test_indices[place]),
             "label": int(labels[place]),
             "predicted": int(predicted[place]),
-            "probability": round(float(sureness[place]), 6),
+            "probability": round(float(confidence[place]), 6),
             "png": b64encode(png(images[place])).decode(),
         }
         for place in surest
-        if sureness[place] >= 0
+        if confidence[place] >= 0
     ]
 
 

@@ -20,7 +20,7 @@ def checked_run(folder: Path, spec: Spec, seed: int) -> TrainingRun:
     if (run.cell, run.budget, run.seed) != (spec.cell, spec.budget, seed):
         found = f"the run of {run.cell}, budget {run.budget}, seed {run.seed}"
         raise CorruptFileError(path, found, f"{spec.cell}, budget {spec.budget}, seed {seed}")
-    if run.config != spec.settings.seeded(seed):
+    if not run.config.are_of(spec.settings.seeded(seed)):
         raise CorruptFileError(path, "a training with other settings", f"those of the spec ({again})")
     if run.provenance.code.sha256 != spec.code.train:
         raise CorruptFileError(path, "a training by other code", f"the code of the spec ({again})")

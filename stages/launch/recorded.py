@@ -50,7 +50,7 @@ def why_left(training: Training, spec: Spec, entries: Entries, path: Path) -> st
     run = result.run
     if (run.cell, run.budget, run.seed) != (str(training.key), spec.budget, training.seed):
         return "a result of another training"
-    if run.config != spec.settings.seeded(training.seed):
+    if not run.config.are_of(spec.settings.seeded(training.seed)):
         return "a result of other settings"
     if run.provenance.code.sha256 != spec.code.train or result.provenance.code.sha256 != spec.code.evaluate:
         return "a result of other code"

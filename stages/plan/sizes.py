@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from math import prod
 
 from stages.config.params import Params, resolve_count
-from stages.config.settings import OPTIMIZERS, Settings
+from stages.config.settings import OPTIMIZERS, OptimizerSettings, Settings
 from stages.core.imports import without_collection
-from stages.records.run import NetworkSize, TrainingRun
+from stages.records.run import NetworkSize, RecordedSettings, TrainingRun
 from stages.records.spec import Spec
 
 _PROCESS = 512 << 20  # bytes of a process with PyTorch before it has any data
@@ -56,11 +56,11 @@ def arrays(params: Params, budget: str, dataset: str) -> int:
     return images * prod((sizes.channels, sizes.size, sizes.size))
 
 
-def _network(settings: Settings) -> str:
+def _network(settings: Settings | RecordedSettings) -> str:
     """What a network's size follows from."""
     cell = settings.cell
-    settings_of_training = {"batch_size", "augment", "init", *OPTIMIZERS[cell.optimizer].model_fields}
-    return f"{settings.dataset} {cell.model_dump(exclude=settings_of_training)}"
+    of_training = {"batch_size", "augment", "init", *OPTIMIZERS.get(cell.optimizer, OptimizerSettings).model_fields}
+    return f"{settings.dataset} {sorted(cell.model_dump(exclude=of_training).items())}"
 
 
 def _count(settings: Settings, params: Params) -> NetworkSize:

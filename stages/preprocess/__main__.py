@@ -29,6 +29,7 @@ from stages.preprocess.copies import CHUNK, augmented_chunks
 from stages.preprocess.raw import READERS, Images
 from stages.preprocess.samples import sample_sheet
 from stages.preprocess.split import channel_statistics, split
+from stages.records.canonical import CANONICAL
 from stages.records.data import DatasetDescription
 
 
@@ -114,7 +115,7 @@ def description(
 ) -> DatasetDescription:
     """What training and evaluation need to know of the data set, and what its arrays are."""
     mean, std = channel_statistics(train_images)
-    files = [file for file in sorted(raw.iterdir()) if file.is_file()]
+    files = [raw / spec.name for spec in CANONICAL[dataset]]
     return DatasetDescription.model_validate(
         {
             "dataset": dataset,

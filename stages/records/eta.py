@@ -7,15 +7,17 @@ from statistics import mean
 from typing import NamedTuple
 
 from stages.config.params import Params, Training, resolve_count
-from stages.config.settings import OPTIMIZERS, Run
+from stages.config.settings import OPTIMIZERS, OptimizerSettings, Run
 from stages.core.errors import StageError
 from stages.core.filenames import RECORD
 from stages.core.files import read_json
-from stages.records.run import NetworkSize, TrainingRun
+from stages.records.run import NetworkSize, RecordedSettings, TrainingRun
 
 # Time per pixel, relative: measured on two cores in float32, and only used until a family has a finished run.
 _COST = {"vgg": 4.5, "resnet": 1.0, "googlenet": 1.2}
 _UPDATE = 50  # multiply-adds of a forward pass that take as long as the update of one parameter: it waits for memory
+
+AnyRun = Run | RecordedSettings
 
 
 class Machine(NamedTuple):
@@ -29,7 +31,7 @@ class Rate(NamedTuple):
     """The seconds that a finished training took for one unit of work, and what it was."""
 
     seconds: float
-    run: Run
+    run: AnyRun
     precision: str
     machine: Machine
 
@@ -95,7 +97,7 @@ class Eta:
         likeness = [self._likeness(self._plans[training], rate) for rate in self.rates]
         return [rate for rate, alike in zip(self.rates, likeness, strict=True) if alike == max(likeness)]
 
-    def _likeness(self, plan: Run, rate: Rate) -> tuple[bool, ...]:
+    def _likeness(self, plan: AnyRun, rate: Rate) -> tuple[bool, ...]:
         return (
             plan.cell.family == rate.run.cell.family,
             self._machine in (None, rate.machine),
@@ -113,7 +115,7 @@ class Eta:
         return _COST.get(family, 1.0) if self._sizes is None else 1.0
 
 
-def _per_image(plan: Run, size: NetworkSize | None) -> float:
+def _per_image(plan: AnyRun, size: NetworkSize | None) -> float:
     """The work of training on one image: in pixels, or in multiply-adds where the network's size is known."""
     if size is None:
         return float(plan.cell.input_size**2)
@@ -156,7 +158,7 @@ def _read(path: Path, section: str | None = None) -> TrainingRun | None:
     return run if run.times.epochs else None
 
 
-def _network(plan: Run) -> dict[str, object]:
+def _network(plan: AnyRun) -> dict[str, object]:
     """The settings that decide how fast a network is; those of the optimizer count little."""
-    left_out = {"init", "augment", *OPTIMIZERS[plan.cell.optimizer].model_fields}
+    left_out = {"init", "augment", *OPTIMIZERS.get(plan.cell.optimizer, OptimizerSettings).model_fields}
     return plan.cell.model_dump(exclude=left_out)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, model_validator
 
+from stages.config.settings import Testing
 from stages.core.filenames import DESCRIPTION, HISTORY, RECORD, WEIGHTS
-from stages.core.files import digest
+from stages.core.files import digest, file_hash
 from stages.records.provenance import Dependency, Provenance
 from stages.records.record import Count, Md5, Natural, NonEmptyStr, Ratio, Record, Section, Sha256
 from stages.records.run import DIVERGED, FINISHED, UNBOUND, Epoch, NumericsRecord, Span, TrainingRun
@@ -53,6 +54,7 @@ class Evaluation(Record):
     version: Literal[2] = Field(default=2, alias="schema")
     stage: NonEmptyStr
     provenance: Provenance
+    testing: Testing
     numerics: NumericsRecord
     times: Span
     classes: Annotated[list[str], Field(min_length=2)]
@@ -76,7 +78,7 @@ class Evaluation(Record):
     def read(cls, path: Path | str, made_by: str) -> Self:
         """Read a result. Raises MissingFileError or CorruptFileError."""
         found = super().read(path, made_by)
-        return found.model_copy(update={"file": File(path=Path(path).as_posix(), md5=found.md5())})
+        return found.model_copy(update={"file": File(path=Path(path).as_posix(), md5=file_hash(path))})
 
     @property
     def cell(self) -> str:
@@ -140,11 +142,13 @@ class Evaluation(Record):
         return cls.model_validate({**fields, "binding": unbound.expected_binding()})
 
     def expected_binding(self) -> str:
-        """One sha256 over the run, the testing code, the test arrays, logits, labels and predictions."""
+        """One sha256 over run, code, testing, numerics, test arrays, logits, labels and predictions."""
         return digest(
             {
                 "run": self.run.binding,
                 "code": self.provenance.code.sha256,
+                "testing": self.testing.model_dump(mode="json"),
+                "numerics": self.numerics.model_dump(mode="json", exclude_unset=True),
                 "data": {name: self.run.data.sha256.get(name) for name in ("test_images", "test_labels")},
                 "logits": self.sha256.logits,
                 "labels": self.sha256.labels,
@@ -155,7 +159,8 @@ class Evaluation(Record):
     @model_validator(mode="after")
     def _holds_together(self, info: ValidationInfo) -> Self:
         if not info.context and self.binding != self.expected_binding():
-            raise ValueError("binding is not that of run, code, data, logits, labels and predictions")
+            parts = "run, code, testing, numerics, data, logits, labels and predictions"
+            raise ValueError(f"binding is not that of {parts}")
         return self
 
 

@@ -32,7 +32,6 @@ ROOTS: dict[Kind, tuple[str, ...]] = {
         "stages/config/settings.py",
         "stages/evaluate/prediction.py",
         "stages/evaluate/metrics.py",
-        "stages/evaluate/mistakes.py",
     ),
 }
 FAMILY = "stages/engine/networks/{family}/__init__.py"
@@ -41,6 +40,8 @@ CUT = {
     "stages/core/files.py": "reads and writes files whole; what is in them is checked by hash",
     "stages/core/filenames.py": "names files",
     "stages/core/progress.py": "prints, and returns nothing that is computed with",
+    "stages/engine/memory.py": "keeps freed memory with the process; bits do not depend on it",
+    "stages/evaluate/chance.py": "judges an accuracy; that follows from labels and hits, which a result holds",
 }
 
 
@@ -81,10 +82,15 @@ def loaded_outside(kind: Kind, family: str, allowed: Iterable[str]) -> list[str]
     The settings of other families are loaded too: params.yaml is checked with them.
     """
     others = {FAMILY.format(family=other) for other in families()}
-    known, root = closure(kind, family) | CUT.keys() | others, Path.cwd()
+    known, root = closure(kind, family) | CUT.keys() | others, Path.cwd().resolve()
     files = [Path(module.__file__) for name, module in list(sys.modules.items()) if _ours(name) and module.__file__]
-    paths = {file.resolve().relative_to(root).as_posix() for file in files if file.resolve().is_relative_to(root)}
+    paths = {_below(root, file.resolve()) for file in files}
     return sorted(path for path in paths - known if not any(path.startswith(start) for start in allowed))
+
+
+def _below(root: Path, file: Path) -> str:
+    """A file's path below the root; its whole path where it is not there, as no closure has one."""
+    return file.relative_to(root).as_posix() if file.is_relative_to(root) else file.as_posix()
 
 
 def _ours(module: str) -> bool:

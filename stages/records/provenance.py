@@ -28,12 +28,15 @@ from stages.records.spec import Spec
 
 _IGNORED = ("__pycache__", "*.pyc", ".mypy_cache", ".venv", ".*.json", ".*.npy")  # as in .dvcignore
 _TRACKED = ("stages", "dvc.yaml", "requirements.lock")  # and a run's spec: what a commit says of a number
-OF_BITS = ("MKL_", "ONEDNN_", "DNNL_", "ATEN_", "CUBLAS_")  # variables that choose instructions or algorithms
+OF_BITS = (  # variables that choose instructions, algorithms or number formats
+    *("MKL_", "ONEDNN_", "DNNL_", "ATEN_", "TORCH_", "PYTORCH_", "OPENBLAS_", "KMP_", "LD_PRELOAD"),
+    *("CUBLAS_", "CUDA_", "CUDNN_", "NVIDIA_"),
+)
 OF_SPEED = ("OMP_", "GOMP_", "MALLOC_", "GLIBC_")
 _PACKAGES = ("torch", "torchvision", "numpy", "safetensors", "scikit-learn", "pydantic", "dvc", "mlflow")
 _DIFF = ("diff", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--src-prefix=a/", "--dst-prefix=b/")
 _COARSE = 2.0  # seconds by which a file's date may be behind the clock
-_LONGEST_DIFFERENCE = 1 << 20  # characters of uncommitted changes that a record holds
+_LONGEST_DIFFERENCE = 1 << 19  # characters of uncommitted changes that a record holds
 
 
 class Dependency(Section):
@@ -228,12 +231,10 @@ def git_state(*specs: Path) -> GitState:
     commit = _git("rev-parse", "HEAD").strip()
     status = _git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *tracked)
     entries = [(entry[:2], entry[3:]) for entry in status.split("\0") if entry]
-    changed = sorted(
-        {path for _, path in entries}
-    )  # a file that is removed in the index and new beside it stands twice
+    changed = sorted({path for _, path in entries})  # one that is removed in the index and there anew stands twice
     new = [path for code, path in entries if code == "??"]
     difference = "".join(_difference(tracked, new)) if entries else None
-    return GitState(commit=commit, dirty=bool(entries), changed=changed, difference=_bounded(difference))
+    return GitState(commit=commit, dirty=bool(entries), changed=changed, difference=_short(difference))
 
 
 def _difference(tracked: Iterable[str], new_files: Iterable[str]) -> Iterable[str]:
@@ -243,10 +244,12 @@ def _difference(tracked: Iterable[str], new_files: Iterable[str]) -> Iterable[st
         yield _git(*_DIFF, "--no-index", "--", os.devnull, path, accepted=(0, 1))
 
 
-def _bounded(difference: str | None) -> str | None:
-    if difference is None or len(difference) <= _LONGEST_DIFFERENCE:
-        return difference
-    return f"{difference[:_LONGEST_DIFFERENCE]}\n[cut: {len(difference)} characters in all]\n"
+def _short(difference: str | None) -> str | None:
+    """The difference. Raises StageError for one that is too long to be kept with each result."""
+    if difference is not None and len(difference) > _LONGEST_DIFFERENCE:
+        found = f"{len(difference)} characters of uncommitted changes"
+        raise StageError(f"{found} in {', '.join(_TRACKED)}; allowed: {_LONGEST_DIFFERENCE}, so commit them first")
+    return difference
 
 
 def environment() -> Environment:

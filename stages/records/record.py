@@ -37,11 +37,12 @@ class Record(Section):
     def read(cls, path: Path | str, made_by: str) -> Self:
         """Read the record that `made_by` (a stage or command) writes.
 
-        Raises MissingFileError, or CorruptFileError for a file that is not, byte for byte, what the record writes: a
-        key that stands twice would be read as either.
+        Raises MissingFileError, or CorruptFileError for a file that is not, byte for byte, what its content is written
+        as: a key that stands twice would be read as either.
         """
-        record = cls.parse(read_json(path, made_by), path, made_by)
-        if record.text().encode() != Path(path).read_bytes():
+        content = read_json(path, made_by)
+        record = cls.parse(content, path, made_by)
+        if json_text(content).encode() != Path(path).read_bytes():
             raise CorruptFileError(path, "other bytes than its own content gives", f"the bytes that {made_by} writes")
         return record
 
@@ -59,8 +60,9 @@ class Record(Section):
             raise CorruptFileError(path, f"{key}: {found}", allowed) from None
 
     def content(self) -> dict[str, Any]:
-        """The record as plain JSON data."""
-        return self.model_dump(mode="json")
+        """The record as plain JSON data: what was written into it, without fields that a later version has added."""
+        content = self.model_dump(mode="json", exclude_unset=True)
+        return {"schema": version, **content} if (version := getattr(self, "version", None)) else content
 
     def text(self) -> str:
         """The text of the record's file: reading a file and taking its text gives its bytes again."""

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationInfo, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from stages.config.settings import Run
+from stages.config.settings import Images, Run
 from stages.core.files import digest
 from stages.records.data import DatasetDescription
 from stages.records.provenance import Dependency, Environment, Provenance
@@ -19,7 +19,7 @@ class Epoch(Section):
 
     epoch: Count
     train_loss: float | None  # mean over the epoch's steps, auxiliary heads included
-    train_accuracy: Ratio  # on the sample of the training images, after the epoch
+    train_sample_accuracy: Ratio  # on the sample of the training images, after the epoch
     train_sample_loss: float | None
     validation_accuracy: Ratio
     validation_loss: float | None
@@ -58,6 +58,19 @@ class Counts(Section):
     steps_per_epoch: Count
 
 
+class RecordedCell(BaseModel):
+    """The settings of a cell, as they were recorded; beside these, those of its family and optimizer."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="allow", allow_inf_nan=False)
+
+    family: NonEmptyStr
+    optimizer: NonEmptyStr
+    lr: float
+    batch_size: Count
+    input_size: Count
+    augment: NonEmptyStr
+
+
 class NetworkSize(Section):
     """Trainable parameters, and multiply-adds of one image's forward pass."""
 
@@ -73,6 +86,10 @@ class Backend(Section):
     cudnn: int | None
     capability: NonEmptyStr
     instructions: list[str]
+    processor: str | None = None
+    l1d_cache: Natural | None = None
+    l2_cache: Natural | None = None
+    build: Sha256 | None = None
 
 
 class NumericsRecord(Section):
@@ -98,6 +115,26 @@ class MlflowRun(Section):
     experiment: str | None = None
 
 
+class RecordedSettings(BaseModel):
+    """The settings that a training had, as they were recorded: a later version may have other settings."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="allow", allow_inf_nan=False)
+
+    dataset: NonEmptyStr
+    cell: RecordedCell
+    images: Images
+    validation_images: Images
+    sample_images: Count
+    epochs: Count
+    precision: NonEmptyStr
+    threads: Count
+    seed: Natural
+
+    def are_of(self, run: Run) -> bool:
+        """Whether they are the settings of a training of today."""
+        return self.model_dump(mode="json") == run.model_dump(mode="json")
+
+
 class TrainingRun(Record):
     """One training: cell, seed and budget, what it was made from, and what came out."""
 
@@ -107,7 +144,7 @@ class TrainingRun(Record):
     seed: Natural
     stage: NonEmptyStr
     provenance: Provenance
-    config: Run
+    config: RecordedSettings
     data: DatasetDescription
     network: NetworkSize
     counts: Counts
@@ -120,6 +157,11 @@ class TrainingRun(Record):
     sha256: RunHashes
     mlflow: MlflowRun | None
     binding: Sha256
+
+    @field_validator("config", mode="before")
+    @classmethod
+    def _as_recorded(cls, settings: Any) -> Any:
+        return settings.model_dump(mode="json") if isinstance(settings, Run) else settings
 
     @property
     def dataset(self) -> str:
@@ -143,7 +185,7 @@ class TrainingRun(Record):
         return cls.model_validate({**fields, "binding": unbound.expected_binding()})
 
     def expected_binding(self) -> str:
-        """One sha256 over cell, budget, seed, code, settings, data, weights and history."""
+        """One sha256 over cell, budget, seed, code, settings, data, numerics, outcome, weights and history."""
         return digest(
             {
                 "cell": self.cell,
@@ -151,7 +193,9 @@ class TrainingRun(Record):
                 "seed": self.seed,
                 "code": self.provenance.code.sha256,
                 "settings": self.config.model_dump(mode="json"),
-                "data": self.data.sha256,
+                "data": self.data.content(),
+                "numerics": self.numerics.model_dump(mode="json", exclude_unset=True),
+                "outcome": self.outcome,
                 "weights": self.sha256.weights,
                 "history": self.sha256.history,
             }
@@ -168,5 +212,6 @@ class TrainingRun(Record):
         if any(epoch.machine >= len(self.machines) for epoch in self.times.epochs):
             raise ValueError("times.epochs names a machine that machines does not have")
         if not info.context and self.binding != self.expected_binding():
-            raise ValueError("binding is not that of cell, budget, seed, code, settings, data, weights and history")
+            parts = "cell, budget, seed, code, settings, data, numerics, outcome, weights and history"
+            raise ValueError(f"binding is not that of {parts}")
         return self

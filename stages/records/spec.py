@@ -116,14 +116,14 @@ def write_specs(specs: list[Spec], folder: Path) -> int:
     return len(changed)
 
 
-def check_spec(path: Path, today: Spec) -> Spec:
-    """Read a spec; raise CorruptFileError unless it is `today`'s, naming what differs."""
+def check_spec(path: Path, today: Spec, kind: Kind) -> Spec:
+    """Read a spec; raise CorruptFileError unless it asks for the training (testing) that `today`'s asks for."""
     found = Spec.read(path, f"dvc repro resolve@{today.budget}")
-    if found.text() != today.text():
-        ours, theirs = flatten(found.content()), flatten(today.content())
+    ours, theirs = ({"cell": one.cell, "budget": one.budget, **one.parameters(kind)} for one in (found, today))
+    if ours != theirs:
         missing = object()
         keys = sorted(ours.keys() | theirs.keys())
-        changed = [key for key in keys if ours.get(key, missing) != theirs.get(key, missing)] or ["order of keys"]
+        changed = [key for key in keys if ours.get(key, missing) != theirs.get(key, missing)]
         few = ", ".join(changed[:4]) + (f" and {len(changed) - 4} more" if len(changed) > 4 else "")
         raise CorruptFileError(path, f"another {few} than today's", f"today's (run dvc repro resolve@{today.budget})")
     return found

@@ -29,7 +29,7 @@ def training_log(result: Evaluation) -> Log:
     """A result's history as the paper's log. An epoch's time counts its evaluations, as the paper's does."""
     minutes = [seconds / 60 for seconds in accumulate(epoch.seconds for epoch in result.run.times.epochs)]
     lines = [
-        LogLine(100 * epoch.train_accuracy, 100 * epoch.validation_accuracy, elapsed)
+        LogLine(100 * epoch.train_sample_accuracy, 100 * epoch.validation_accuracy, elapsed)
         for epoch, elapsed in zip(result.history, minutes, strict=True)
     ]
     return Log(result.run.counts.steps_per_epoch, result.run.config.epochs, lines, result.percent)

@@ -167,12 +167,12 @@ def _gap(evidence: Evidence, cell: CellResults, margin: float) -> Check:
 
 def _gap_of(result: Evaluation) -> float:
     last = result.history[-1]
-    return 100 * (last.train_accuracy - last.validation_accuracy)
+    return 100 * (last.train_sample_accuracy - last.validation_accuracy)
 
 
 def _gap_of_images(result: Evaluation, margin: float, level: float) -> Bounded:
     last, counts = result.history[-1], result.run.counts
-    training = (round(last.train_accuracy * counts.sample), counts.sample)
+    training = (round(last.train_sample_accuracy * counts.sample), counts.sample)
     validation = (round(last.validation_accuracy * counts.validation), counts.validation)
     return gap_below(training, validation, margin / 100, level).scaled(100)
 

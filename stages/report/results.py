@@ -18,7 +18,7 @@ from stages.core.errors import CorruptFileError
 from stages.core.filenames import DESCRIPTION
 from stages.core.files import flatten
 from stages.records.evaluation import Evaluation, digits_array
-from stages.records.run import FINISHED
+from stages.records.run import FINISHED, RecordedSettings
 
 _SAME = 1e-9  # fractions of whole images differ by 1e-5 or more
 
@@ -53,14 +53,14 @@ def check_result(path: Path, result: Evaluation, params: Params) -> None:
     _check_history(path, result)
 
 
-def changed_settings(found: Run, today: Run) -> tuple[str, str] | None:
+def changed_settings(found: RecordedSettings, today: Run) -> tuple[str, str] | None:
     """The settings in which a result's training is not today's, as found and as of today; None if in none.
 
     A table's caption prints today's settings, so a result of other settings must not stand under it.
     """
-    if found == today:
+    if found.are_of(today):
         return None
-    ours, theirs = flatten(found.model_dump()), flatten(today.model_dump())
+    ours, theirs = flatten(found.model_dump(mode="json")), flatten(today.model_dump(mode="json"))
     changed = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
     of_file, of_params = (", ".join(f"{name} {of.get(name)}" for name in changed) for of in (ours, theirs))
     return of_file, of_params

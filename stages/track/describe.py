@@ -11,7 +11,7 @@ from stages.core.files import flatten, json_hash
 from stages.records.data import DatasetDescription
 from stages.records.evaluation import Evaluation
 from stages.records.provenance import GitState
-from stages.records.run import Epoch, TrainingRun
+from stages.records.run import Epoch, RecordedSettings, TrainingRun
 
 # Petroff's eight colours (arXiv:2107.02270), distinct to colour-blind readers too; MLflow's own may be given twice.
 _COLOURS = ("#1845fb", "#ff5e02", "#c91f16", "#c849a9", "#adad7d", "#86c8dd", "#578dff", "#656364")
@@ -24,7 +24,7 @@ class TrainingStart(NamedTuple):
     budget: str
     seed: int
     stage: str
-    settings: Run
+    settings: Run | RecordedSettings
     git: GitState
     data: DatasetDescription
     folder: str
@@ -103,7 +103,7 @@ def dataset_input(start: TrainingStart) -> dict[str, str]:
     }
 
 
-def parameters(settings: Run) -> dict[str, str]:
+def parameters(settings: Run | RecordedSettings) -> dict[str, str]:
     """A run's settings under dotted names, as MLflow prints them: those that its family and its optimizer have."""
     return {name: str(value) for name, value in flatten(settings.model_dump(mode="json")).items()}
 

@@ -38,8 +38,8 @@ from stages.train.progress import Outlook
 if TYPE_CHECKING:
     import torch
 
-    from stages.engine.loop import Epoch
-    from stages.engine.training import Training
+    from stages.engine.loop import EpochResult
+    from stages.engine.training import TrainingSession
 
 # Modules beside those of the fingerprint that a training may load: they check, record, mirror and say.
 ALLOWED = ("stages/config/", "stages/core/", "stages/records/", "stages/track/", "stages/train/")
@@ -48,6 +48,7 @@ _INSTRUCTIONS = (
     *("avx2", "fma3", "avx512_f", "avx512_bw", "avx512_dq", "avx512_vl", "avx512_bf16", "avx512_fp16"),
     *("amx_tile", "amx_bf16", "amx_fp16", "neon", "bf16", "sve", "sve2"),
 )
+_VARIABLES = ("MKL_", "ONEDNN_", "DNNL_", "ATEN_", "TORCH_", "CUBLAS_", "CUDNN_", "NVIDIA_")
 _SOFTWARE = ("torch", "torchvision", "numpy")
 
 
@@ -70,7 +71,7 @@ def main(
     key, _ = params.find(cell)
     stage = params.stage("train", key, budget, seed)
     spec_file = spec_file or spec_path(Path(f"reports/{budget}/specs"), cell)
-    spec = check_spec(spec_file, resolve_spec(params, budget, cell))
+    spec = check_spec(spec_file, resolve_spec(params, budget, cell), "train")
     run = spec.settings.seeded(seed)
     with exclusive(out), Mirror(mirrored) as mirror:
         started = time.time()
@@ -85,10 +86,10 @@ def main(
         )
         mirror.start(start, params)
         with without_collection():  # here, so that a wrong parameter is refused without waiting for PyTorch
-            from stages.engine.training import Training
+            from stages.engine.training import TrainingSession
 
         device = params.chosen_budget(budget).device
-        training = Training(
+        training = TrainingSession(
             run,
             described.content(),
             data,
@@ -129,12 +130,12 @@ def main(
     say(f"{stage}: {outcome} in {duration(record.times.seconds)}, {out}")
 
 
-def train(training: "Training", mirror: Mirror, progress: Outlook, stage: str) -> str:
+def train(training: "TrainingSession", mirror: Mirror, progress: Outlook, stage: str) -> str:
     """Train, mirroring each epoch and saying how far it is; returns the outcome."""
     for epoch in training.epochs:
         mirror_epoch(mirror, epoch)
 
-    def on_epoch(epoch: "Epoch") -> None:
+    def on_epoch(epoch: "EpochResult") -> None:
         mirror_epoch(mirror, epoch)
         progress.report(stage, epoch.metrics, epoch.seconds, training.images_per_epoch / epoch.train_seconds)
 
@@ -147,29 +148,39 @@ def train(training: "Training", mirror: Mirror, progress: Outlook, stage: str) -
 def identity(start: TrainingStart, taken: provenance.Provenance, numerics: dict[str, Any]) -> dict[str, Any]:
     """All that the bits of a training depend on, by a name that says what differs when a checkpoint is refused.
 
-    Of the processor its instructions count, not its name: a checkpoint goes on on another machine that has the same.
+    Of the processor vendor, instructions and second cache count, by which libraries choose kernels and their blocks: a
+    checkpoint goes on on another machine where these are the same.
     """
     machine, backend = taken.environment, numerics["backend"]
-    instructions = [name for name in backend["instructions"] if name in _INSTRUCTIONS]
+    chosen = {
+        "instructions": [name for name in backend["instructions"] if name in _INSTRUCTIONS],
+        "processor": str(backend["processor"]).partition(" ")[0],  # its vendor, which MKL asks for
+        "l1d_cache": None,  # Zen 4 and Zen 5 differ in it, and gave the same bits
+    }
     return {
         "cell": [start.cell, start.budget],
         "settings": start.settings.model_dump(mode="json"),
         "code": taken.code.sha256,
-        "data": start.data.sha256,
+        "data": start.data.content(),
         "software": {name: machine.packages.get(name) for name in _SOFTWARE}
         | {"python": machine.python.rpartition(".")[0]},
-        "numerics": numerics | {"backend": backend | {"instructions": instructions}},
-        "variables": machine.variables,
+        "numerics": numerics | {"backend": backend | chosen},
+        "variables": {name: value for name, value in machine.variables.items() if _decides_bits(name)},
     }
 
 
-def mirror_epoch(mirror: Mirror, epoch: "Epoch") -> None:
+def _decides_bits(variable: str) -> bool:
+    """Whether an environment variable can change the bits of a training, which sets the number of threads itself."""
+    return variable.startswith(_VARIABLES) and not variable.endswith(("_NUM_THREADS", "_DYNAMIC"))
+
+
+def mirror_epoch(mirror: Mirror, epoch: "EpochResult") -> None:
     """Add an epoch's metrics to the MLflow run, at the time it ended."""
     metrics = EpochMetrics.model_validate(epoch.metrics)
     mirror.metrics(epoch_metrics(metrics), metrics.epoch, epoch.ended)
 
 
-def save(training: "Training", out: Path) -> None:
+def save(training: "TrainingSession", out: Path) -> None:
     """Write the weights (plain layout, float32) and the history."""
     from safetensors import SafetensorError
     from safetensors.torch import save_file
@@ -183,7 +194,7 @@ def save(training: "Training", out: Path) -> None:
     write_json(out / HISTORY, training.history())
 
 
-def times(training: "Training", started: float, ended: float) -> dict[str, Any]:
+def times(training: "TrainingSession", started: float, ended: float) -> dict[str, Any]:
     """When the training ran, and the wall times of each epoch."""
     return {
         "started": provenance.timestamp(started),

@@ -49,7 +49,7 @@ class Outlook:
             outlook += f", {duration(left + self.others)} for all trainings"
         say(
             f"[{self.number}/{self.total}] {stage} epoch {metrics['epoch']}/{self.run.epochs}: loss {loss}, "
-            f"train {metrics['train_accuracy']:.1%}, validation {metrics['validation_accuracy']:.1%}, "
+            f"train {metrics['train_sample_accuracy']:.1%}, validation {metrics['validation_accuracy']:.1%}, "
             f"{rate:.0f} images/s, {outlook}"
         )
         if os.environ.get(PROGRESS):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stages.config.params import read_yaml
+from stages.config.reading import read_yaml
 from tests.pipeline.conftest import Repository
 
 CELLS = ["mnist/vgg11", "mnist/resnet18-sgd", "cifar10/googlenet-sgd", "cifar10/resnet18-lr1e-2-sgd"]

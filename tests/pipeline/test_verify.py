@@ -13,14 +13,18 @@ import pytest
 from click.testing import CliRunner
 from ruamel.yaml import YAML
 
+from stages.audit.recount import classes_of
+from stages.audit.results import LooseResult, LooseRun
 from stages.audit.verify import main
 from stages.core.files import write_json
+from stages.evaluate.metrics import score
 from stages.records.provenance import hash_dependency
 from tests.pipeline.conftest import Repository
 
 CELL = "mnist/resnet18-sgd"
 ROW = ("II", "ResNet18 with SGD")
 RESULT = f"reports/quick/cells/{CELL}-s0.json"
+LOGITS, SPEC = f"reports/quick/cells/{CELL}-s0.npy", f"reports/quick/specs/{CELL}.json"
 RUN, PREDICTIONS = f"data/runs/quick/{CELL}/s0", f"data/predictions/quick/{CELL}-s0"
 TRAIN, EVALUATE, TABLES = (
     "train-mnist@quick-resnet18-sgd-0",
@@ -91,6 +95,12 @@ class Copied(Repository):
         return Broken([finding for finding in findings if finding["kind"] == "broken"])
 
 
+def rebind(result: Any) -> None:
+    """Make a result's bindings those of its parts, as somebody would who forges it throughout."""
+    for where, kind in ((result["run"], LooseRun), (result, LooseResult)):
+        where["binding"] = kind.model_validate(where).expected_binding()
+
+
 class Broken:
     """What is broken."""
 
@@ -150,7 +160,7 @@ def test_a_commit_that_is_not_in_this_clone_is_missing_and_not_broken(copied: Co
     assert all(finding["where"].startswith("commit ") for finding in number["findings"])
 
 
-# The nine things that are tampered with, one at a time
+# What is tampered with, one thing at a time
 
 
 @pytest.mark.parametrize("file", ["table_2.md", "tables.md"])
@@ -205,36 +215,35 @@ def test_a_metrics_file_forged_throughout(copied: Copied) -> None:
     """Predictions, report, matrix and accuracy agree with each other: the logits and dvc.lock do not."""
 
     def forge(result: Any) -> None:
-        from stages.audit.recount import _classes
-        from stages.evaluate.metrics import score
-
         wrong = next(n for n, label in enumerate(result["labels"]) if label != result["predictions"][n])
         result["predictions"] = (
             result["predictions"][:wrong] + result["labels"][wrong] + result["predictions"][wrong + 1 :]
         )
-        result.update(score(_classes(result["labels"]), _classes(result["predictions"]), result["classes"], 100))
+        result.update(score(classes_of(result["labels"]), classes_of(result["predictions"]), result["classes"], 100))
+        rebind(result)
 
     copied.edit(RESULT, forge)
     broken = copied.broken(*ROW)
-    assert broken.at(f"{RESULT}, predictions", PREDICTIONS)
+    assert broken.at(f"{RESULT}, predictions", LOGITS)
     assert broken.at(RESULT, EVALUATE)
-    shutil.rmtree(copied.folder / PREDICTIONS)  # a clone without predictions still has dvc.lock
-    assert copied.broken(*ROW).at(RESULT, EVALUATE)
+    shutil.rmtree(copied.folder / PREDICTIONS)  # a clone without data still has the logits, and dvc.lock
+    broken = copied.broken(*ROW)
+    assert broken.at(f"{RESULT}, predictions", LOGITS)
+    assert broken.at(RESULT, EVALUATE)
 
 
 def test_results_that_contradict_each_other(copied: Copied) -> None:
     """Of one result a label is another, and all that is counted from it: the pages cannot be made of both."""
 
     def forge(result: Any) -> None:
-        from stages.audit.recount import _classes
-        from stages.evaluate.metrics import score
-
         result["labels"] = str((int(result["labels"][0]) + 1) % 10) + result["labels"][1:]
-        result.update(score(_classes(result["labels"]), _classes(result["predictions"]), result["classes"], 100))
+        result.update(score(classes_of(result["labels"]), classes_of(result["predictions"]), result["classes"], 100))
+        rebind(result)
 
     copied.edit(RESULT, forge)
     broken = copied.broken(*ROW)
     assert broken.at(f"{RESULT}, labels", PREDICTIONS)
+    assert broken.at(f"{RESULT}, labels", "sha256, labels.npy")
     assert "labels of other test images than those of" in broken.at(TABLES, "pages can be made of")["found"]
 
 
@@ -253,12 +262,20 @@ def test_the_book(copied: Copied) -> None:
     assert "numbers: 5 proved, 0 incomplete, 1 broken; the pages: broken" in output
 
 
-def test_a_prediction(copied: Copied) -> None:
-    copied.flip(f"{PREDICTIONS}/logits.npy")
+def test_a_logit(copied: Copied) -> None:
+    copied.flip(LOGITS)
     broken = copied.broken(*ROW)
-    assert broken.at(f"{PREDICTIONS}/logits.npy")["found"].startswith("sha256 ")
     expected = json.loads((copied.folder / RESULT).read_text())["sha256"]["logits.npy"]
-    assert broken.at(f"{PREDICTIONS}/logits.npy")["expected"] == f"{expected} ({RESULT}, sha256)"
+    said = broken.at(LOGITS, f"{expected} ({RESULT}, sha256, logits.npy)")
+    assert said["found"].startswith("sha256 ")
+    assert broken.at(LOGITS, EVALUATE)
+
+
+def test_a_label(copied: Copied) -> None:
+    copied.flip(f"{PREDICTIONS}/labels.npy")
+    broken = copied.broken(*ROW)
+    expected = json.loads((copied.folder / RESULT).read_text())["sha256"]["labels.npy"]
+    assert broken.at(f"{PREDICTIONS}/labels.npy", f"{expected} ({RESULT}, sha256, labels.npy)")
     assert broken.at(PREDICTIONS, EVALUATE)
 
 
@@ -272,15 +289,15 @@ def test_a_weight_file(copied: Copied, name: str) -> None:
 
 
 def test_a_run_record(copied: Copied) -> None:
-    copied.edit(f"{RUN}/run.json", lambda record: record.update(threads=2))
+    copied.edit(f"{RUN}/run.json", lambda record: record["numerics"].update(threads=2))
     said = copied.broken(*ROW).at(f"{RUN}/run.json")
-    taken = json.loads((copied.folder / RESULT).read_text())["evaluated"]["deps"][RUN]["files"]["run.json"]
-    assert said["found"] == hash_dependency(copied.folder / RUN / "run.json")["md5"]
-    assert said["expected"] == f"{taken} ({RESULT}, evaluated)"
+    taken = json.loads((copied.folder / RESULT).read_text())["provenance"]["inputs"][RUN]["files"]["run.json"]
+    assert said["found"] == hash_dependency(copied.folder / RUN / "run.json").md5
+    assert said["expected"] == f"{taken} ({RESULT})"
 
 
 def test_a_run_record_inside_a_result(copied: Copied) -> None:
-    copied.edit(RESULT, lambda result: result["run"]["environment"].update(processor="another"))
+    copied.edit(RESULT, lambda result: result["run"]["provenance"]["environment"].update(processor="another"))
     shutil.rmtree(copied.folder / RUN)  # as on a clone without data
     broken = copied.broken(*ROW)
     assert broken.at(f"{RESULT}, run", "run.json")
@@ -291,12 +308,14 @@ def test_a_run_record_inside_a_result(copied: Copied) -> None:
     ("stage", "kind", "path"),
     [
         ("download@mnist", "outs", "data/raw/mnist"),
-        ("preprocess@quick-mnist", "deps", "stages/prepare"),
+        ("preprocess@quick-mnist", "deps", "stages/preprocess"),
         ("preprocess@quick-mnist", "outs", "data/processed/quick/mnist/test"),
-        (TRAIN, "deps", "stages/learn"),
+        (TRAIN, "deps", "data/processed/quick/mnist/train"),
+        ("resolve@quick", "outs", "reports/quick/specs"),
         (TRAIN, "outs", RUN),
         (EVALUATE, "deps", RUN),
         (EVALUATE, "outs", RESULT),
+        (EVALUATE, "outs", LOGITS),
         (EVALUATE, "outs", PREDICTIONS),
         (TABLES, "outs", "reports/quick/tables"),
         (TABLES, "deps", "reports/quick/cells"),
@@ -314,13 +333,15 @@ def test_dvc_lock(copied: Copied, stage: str, kind: str, path: str) -> None:
 def test_a_command_and_a_parameter_in_dvc_lock(copied: Copied) -> None:
     def change(lock: Any) -> None:
         lock[TRAIN]["cmd"] += " --no-mlflow"
-        lock[TRAIN]["params"]["params.yaml"]["cells.mnist.resnet18-sgd"]["lr"] = 0.5
+        lock[TRAIN]["params"][SPEC]["settings"]["cell"]["lr"] = 0.5
+        lock[TRAIN]["params"][SPEC]["code.train"] = "0" * 64
 
     copied.edit_lock(change)
     broken = copied.broken(*ROW)
     assert broken.at(f"dvc.lock, {TRAIN}, cmd")["found"].endswith("--no-mlflow")
-    said = broken.at(f"dvc.lock, {TRAIN}, params, cells.mnist.resnet18-sgd.lr")
+    said = broken.at(f"dvc.lock, {TRAIN}, params, settings, cell.lr")
     assert (said["found"], said["expected"].split()[0]) == ("0.5", "0.001")
+    assert broken.at(f"dvc.lock, {TRAIN}, params, code.train")["found"] == repr("0" * 64)
 
 
 def test_an_entry_that_is_gone_from_dvc_lock(copied: Copied) -> None:
@@ -330,7 +351,7 @@ def test_an_entry_that_is_gone_from_dvc_lock(copied: Copied) -> None:
 
 def test_a_parameter_after_the_fact(copied: Copied) -> None:
     copied.edit_params(lambda params: params["cells"]["mnist"]["resnet18-sgd"].update(lr=0.002))
-    said = copied.broken(*ROW).at("params.yaml, cells.mnist.resnet18-sgd, lr")
+    said = copied.broken(*ROW).at(f"today's spec of {CELL}, settings, cell.lr")
     assert (said["found"], said["expected"].split()[0], said["outdated"]) == ("0.002", "0.001", True)
     status, output = copied.verify()
     assert status == 1
@@ -339,41 +360,51 @@ def test_a_parameter_after_the_fact(copied: Copied) -> None:
     assert line.endswith("(outdated)")
 
 
+ENGINE = "stages/engine/loop.py"
+
+
 def test_a_source_after_the_fact(copied: Copied) -> None:
-    text = (copied.folder / "stages/learn/engine.py").read_text()
-    copied.write("stages/learn/engine.py", text + "\n# another engine\n")
-    said = copied.broken(*ROW).at("stages/learn/engine.py", f"({RESULT}, run)")
-    assert said["found"] == hash_dependency(copied.folder / "stages/learn/engine.py")["md5"]
-    assert said["expected"].split()[0] == hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+    copied.write(ENGINE, (copied.folder / ENGINE).read_text() + "\nEDITED = 1\n")
+    said = copied.broken(*ROW).at(ENGINE, f"{RESULT}, run was run")
+    code = json.loads((copied.folder / RESULT).read_text())["run"]["provenance"]["code"]["modules"]
+    assert said["expected"].split()[0] == code[ENGINE] != said["found"]
     assert said["outdated"]
     assert "(outdated)" in copied.verify(*ROW)[1]
 
 
+def test_a_comment_after_the_fact_is_a_note(copied: Copied) -> None:
+    copied.write(ENGINE, (copied.folder / ENGINE).read_text() + "\n# another comment\n")
+    status, output = copied.verify(*ROW)
+    assert status == 0, output
+    assert f"{ENGINE} has changed since numbers were made with it, in nothing that makes a number" in output
+
+
 def test_a_source_file_during_training(copied: Copied) -> None:
     """The stage refuses that itself (test_pipeline); here DVC is made to record what was edited meanwhile."""
-    engine = copied.folder / "stages/learn/engine.py"
-    copied.write("stages/learn/engine.py", engine.read_text() + "\n# edited while it ran\n")
+    copied.write(ENGINE, (copied.folder / ENGINE).read_text() + "\nEDITED = 1\n")
     for path in ("dvc.lock", ".gitignore"):  # DVC writes these in place
         copied.write(path, (copied.folder / path).read_bytes())
+    copied.write(SPEC, (copied.folder / SPEC).read_bytes())
+    copied.run("python", "-m", "stages.resolve", "--budget", "quick", "--out", "reports/quick/specs")
     copied.run("dvc", "commit", "-f", TRAIN)
-    said = copied.broken(*ROW).at(f"dvc.lock, {TRAIN}, deps, stages/learn")
-    assert said["found"] == hash_dependency(copied.folder / "stages/learn")["md5"]
-    assert "when the run started" in said["expected"]
+    said = copied.broken(*ROW).at(f"dvc.lock, {TRAIN}, params, code.train")
+    assert f"as {RESULT}, run has it of its start" in said["expected"]
 
 
 def test_a_record_of_sources_that_the_commit_does_not_have(copied: Copied) -> None:
-    """Committed under the hashes of other code: files, record and dvc.lock agree, the commit does not."""
-    copied.write("stages/learn/seeding.py", (copied.folder / "stages/learn/seeding.py").read_text() + "\n# else\n")
-    learn = hash_dependency(copied.folder / "stages/learn")
+    """Committed under the hashes of other code: files and record agree, the commit does not."""
+    seeding = "stages/engine/seeding.py"
+    copied.write(seeding, (copied.folder / seeding).read_text() + "\n# else\n")
+    found = hash_dependency(copied.folder / seeding).md5
 
     def forge(result: Any) -> None:
-        for taken in (result["run"], result["evaluated"]):
-            taken["deps"]["stages/learn"] = learn
+        for taken in (result["run"]["provenance"], result["provenance"]):
+            taken["sources"][seeding] = found
 
     copied.edit(RESULT, forge)
     broken = copied.broken(*ROW)
-    commit = json.loads((copied.folder / RESULT).read_text())["run"]["git"]["commit"]
-    assert broken.at(f"{RESULT}, run.deps, stages/learn/seeding.py", f"commit {commit[:12]}")
+    commit = json.loads((copied.folder / RESULT).read_text())["run"]["provenance"]["git"]["commit"]
+    assert broken.at(f"{RESULT}, run.provenance.sources, {seeding}", f"commit {commit[:12]}")
 
 
 def test_raw_data_and_arrays(copied: Copied) -> None:
@@ -382,9 +413,10 @@ def test_raw_data_and_arrays(copied: Copied) -> None:
     copied.flip("data/processed/quick/mnist/test/labels.npy")
     broken = copied.broken(*ROW)
     for file in ("raw/mnist/train-images-idx3-ubyte", "processed/quick/mnist/train/train_labels.npy"):
-        md5 = hash_dependency(copied.folder / "data" / file)["md5"]
-        assert broken.at(f"data/{file}")["found"] == md5
-    assert broken.at("data/processed/quick/mnist/test/labels.npy")
+        md5 = hash_dependency(copied.folder / "data" / file).md5
+        assert md5 in [said["found"] for said in broken.findings if said["where"] == f"data/{file}"]
+    for array in ("train/train_labels.npy", "test/labels.npy"):
+        assert broken.at(f"data/processed/quick/mnist/{array}", "run.data.sha256")
     assert broken.at("data/raw/mnist", "download@mnist")
 
 
@@ -396,23 +428,29 @@ def put_other_weights(copied: Copied) -> None:
     weights = f"{RUN}/weights.safetensors"
     copied.write(weights, (copied.folder / "data/runs/quick/mnist/resnet18/s0/weights.safetensors").read_bytes())
     sha256 = hashlib.sha256((copied.folder / weights).read_bytes()).hexdigest()
-    copied.edit(f"{RUN}/run.json", lambda record: record["sha256"].update({"weights.safetensors": sha256}))
+
+    def forge_run(record: Any) -> None:
+        record["sha256"]["weights.safetensors"] = sha256
+        record["binding"] = LooseRun.model_validate(record).expected_binding()
+
+    copied.edit(f"{RUN}/run.json", forge_run)
     run = hash_dependency(copied.folder / RUN)
 
     def forge(result: Any) -> None:
-        result["run"]["sha256"]["weights.safetensors"] = sha256
-        result["evaluated"]["deps"][RUN] = run
+        forge_run(result["run"])
+        result["provenance"]["inputs"][RUN] = run.model_dump(mode="json")
+        rebind(result)
 
     copied.edit(RESULT, forge)
     stages = YAML(typ="safe").load((copied.folder / "dvc.lock").read_text())["stages"]
     copied.run(*shlex.split(stages[TABLES]["cmd"]))
 
     def forge_lock(lock: Any) -> None:
-        entry(lock, TRAIN, "outs", RUN).update(md5=run["md5"])
-        entry(lock, EVALUATE, "deps", RUN).update(md5=run["md5"])
+        entry(lock, TRAIN, "outs", RUN).update(md5=run.md5)
+        entry(lock, EVALUATE, "deps", RUN).update(md5=run.md5)
         for stage, kind in ((EVALUATE, "outs"), (TABLES, "deps"), (TABLES, "outs")):
             for item in lock[stage][kind]:
-                item["md5"] = hash_dependency(copied.folder / item["path"])["md5"]
+                item["md5"] = hash_dependency(copied.folder / item["path"]).md5
 
     copied.edit_lock(forge_lock)
 
@@ -437,10 +475,10 @@ def test_training_again_gives_the_same_bytes_and_other_code_is_refused(copied: C
     assert "trained again: the same weights and history, byte for byte" in done.stdout
     assert "trained again: the same logits, byte for byte" in done.stdout
     assert {path: path.stat().st_mtime_ns for path in (copied.folder / "data").rglob("*")} == before
-    copied.write("stages/learn/seeding.py", (copied.folder / "stages/learn/seeding.py").read_text() + "\n# else\n")
+    copied.write(ENGINE, (copied.folder / ENGINE).read_text() + "\nEDITED = 1\n")
     done = copied.attempt("python", "-m", "stages.audit", "verify", "--retrain", CELL)
     assert done.returncode == 1
-    assert f"Error: --retrain {CELL}: stages/learn is not what it was trained with" in done.stderr
+    assert f"Error: --retrain {CELL}: {ENGINE} not as it was trained with" in done.stderr
 
 
 def test_what_is_not_there_is_refused_in_one_line(copied: Copied) -> None:

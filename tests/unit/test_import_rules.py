@@ -274,7 +274,7 @@ from tests.unit.engine.settings import cell_of, run_of
 description = json.loads((folder / "dataset.json").read_text())
 cell = cell_of(family, augment=sys.argv[4])
 if kind == "train":
-    from stages.engine.training import Training
+    from stages.engine.training import TrainingSession
     training = Training(run_of(cell), description, folder, folder / family, device="cpu", machine={},
                         identity_of=lambda numerics: {"numerics": numerics})
     training.train(lambda epoch: None, lambda images: None)

@@ -233,7 +233,7 @@ def test_a_whole_chain_has_no_note_but_that_its_commit_is_elsewhere(audited: Any
 
 DIRTY = {"commit": "a" * 40, "dirty": True, "changed": ["stages/x.py"], "difference": "x"}
 MODULES = {"stages/engine/training.py": "1" * 64}
-CODE = {"scheme": 1, "sha256": digest({"scheme": 1, "modules": MODULES}), "modules": MODULES}
+CODE: dict[str, Any] = {"scheme": 1, "sha256": digest({"scheme": 1, "modules": MODULES}), "modules": MODULES}
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,8 @@ def test_the_tables_stand_as_the_paper_prints_them_with_ours_beside(made: Book) 
         name, paper, value, _, difference = [cell.text for cell in line.children if not isinstance(cell, str)][1:]
         assert name == row.row
         assert paper == made.evidence.paper.accuracy(number, row.row)
-        assert value.startswith(f"{ours.mean:.{decimals(ours.first.test_images)}f}")
+        assert value.startswith(f"{ours.mean:.{decimals(ours.results[0].test_images)}f}")
+        assert ours.mean is not None
         assert float(difference.replace("\N{MINUS SIGN}", "-")) == pytest.approx(ours.mean - float(paper), abs=0.051)
 
 
@@ -52,7 +53,7 @@ def test_every_number_leads_to_configuration_curve_matrix_report_mistakes_chain_
     for number, row, line in rows(made):
         (link,) = line.all("a", class_="value")
         page = made.page(link.attributes["href"])
-        result = made.evidence.cell(made.evidence.params.tables[number].dataset, row.cell).first
+        result = made.evidence.cell(made.evidence.params.tables[number].dataset, row.cell).results[0]
         assert page.all("h1")[0].text == row.row
         assert page.all("figure", class_="chart")[0].attributes["data-id"] == page.attributes["id"].removeprefix("/")
         check_settings(page, result)
@@ -225,7 +226,7 @@ def test_what_params_say_is_text_and_never_markup(project: Project) -> None:
 def test_results_of_other_test_images_are_refused(project: Project) -> None:
     evidence = project.fill().evidence()
     cell = evidence.cells["mnist/vgg16"]
-    other = cell.first.model_copy(update={"labels": cell.first.labels[::-1]})
+    other = cell.results[0].model_copy(update={"labels": cell.results[0].labels[::-1]})
     evidence.cells["mnist/vgg16"] = type(cell)(cell.key, cell.planned, (other,))
     from stages.book.page import book
 

@@ -223,7 +223,7 @@ params = load_params()
 spec = resolve_spec(params, "quick", "mnist/vgg16")
 os.chdir(sys.argv[2])
 write_specs([spec], Path("specs"))
-check_spec(Path("specs/mnist/vgg16.json"), spec)
+check_spec(Path("specs/mnist/vgg16.json"), spec, "train")
 print(locale.getpreferredencoding(False))
 """
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from stages.config.settings import Cell, Network, Run, family_settings
+from stages.config.settings import Cell, NetworkSettings, Run, family_settings
 from stages.engine.networks import families
 from stages.engine.numerics import Numerics, find_format, set_up
 
@@ -41,7 +41,7 @@ DEFAULT_OPTIMIZER = {"vgg": "rmsprop", "resnet": "rmsprop", "googlenet": "adam"}
 IMAGES = 11  # two batches of four and one of three
 
 
-def network_settings(family: str, **changes: Any) -> Network:
+def network_settings(family: str, **changes: Any) -> NetworkSettings:
     return family_settings(family).model_validate({**NETWORKS[family], **changes})
 
 

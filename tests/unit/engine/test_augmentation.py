@@ -55,12 +55,15 @@ def test_the_copies_do_not_depend_on_random_state_and_leave_it() -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_each_epoch_has_other_copies_and_depends_on_nothing_before() -> None:
+def test_each_epoch_and_each_seed_has_other_copies_and_depends_on_nothing_before() -> None:
     images = pictures(6)
     epochs = [augment(images, AUGMENTATION, epoch=epoch) for epoch in (0, 1, 2, 10)]
     assert len({copies.tobytes() for copies in epochs}) == 4
     assert np.array_equal(augment(images, AUGMENTATION, epoch=2), epochs[2])
-    assert np.array_equal(augment(images[4:], AUGMENTATION, 4, 2), epochs[2][4:])
+    assert np.array_equal(augment(images[4:], AUGMENTATION, 4, epoch=2), epochs[2][4:])
+    seeds = [augment(images, AUGMENTATION, epoch=2, run_seed=seed) for seed in (0, 1)]
+    assert np.array_equal(seeds[0], epochs[2])
+    assert not np.array_equal(seeds[1], epochs[2])
 
 
 def test_the_strength_is_read_from_the_description() -> None:

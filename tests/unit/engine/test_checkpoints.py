@@ -24,7 +24,7 @@ from stages.config.settings import Run
 from stages.core.errors import StageError
 from stages.engine.checkpoints import Checkpoint
 from stages.engine.images import Standardise
-from stages.engine.loop import Epoch, Trainer, train
+from stages.engine.loop import EpochResult, Trainer, train
 from stages.engine.memory import keep_pages
 from stages.engine.numerics import Numerics
 from stages.engine.splits import Splits
@@ -72,15 +72,15 @@ def bits(state: dict[str, Tensor]) -> dict[str, bytes]:
     return {name: value.numpy().tobytes() for name, value in state.items()}
 
 
-def history(epochs: list[Epoch]) -> bytes:
+def history(epochs: list[EpochResult]) -> bytes:
     return json.dumps([epoch.metrics for epoch in epochs]).encode()
 
 
-def trained(trainer: Trainer, splits: Splits, checkpoint: Checkpoint | None = None, kept: int = 0) -> list[Epoch]:
+def trained(trainer: Trainer, splits: Splits, checkpoint: Checkpoint | None = None, kept: int = 0) -> list[EpochResult]:
     """Train to the end, from `checkpoint` if there is one; its file is copied as <name>.<epoch> after `kept` epochs."""
     epochs = checkpoint.load(trainer).epochs if checkpoint else []
 
-    def on_epoch(epoch: Epoch) -> None:
+    def on_epoch(epoch: EpochResult) -> None:
         epochs.append(epoch)
         if checkpoint and len(epochs) <= kept:
             checkpoint.save(trainer, epochs, MACHINES)
@@ -149,7 +149,7 @@ def test_a_diverged_training_stays_diverged(checkpoint: Checkpoint) -> None:
     with torch.no_grad():
         trainer.parameters.master.fill_(torch.nan)
     trainer.parameters.refresh()
-    epochs: list[Epoch] = []
+    epochs: list[EpochResult] = []
     assert train(trainer, splits, [], epochs.append, lambda images: None) == "diverged"
     checkpoint.save(trainer, epochs, MACHINES)
     resumed = tiny()
@@ -170,7 +170,7 @@ def test_the_line_says_where_it_goes_on(checkpoint: Checkpoint, capsys: pytest.C
 
 def test_a_resumed_training_knows_the_machines_before(checkpoint: Checkpoint) -> None:
     trainer = tiny(epochs=3)
-    epochs: list[Epoch] = []
+    epochs: list[EpochResult] = []
     train(trainer, random_splits(), [], epochs.append, lambda images: None, machine=1)
     assert [epoch.machine for epoch in epochs] == [1, 1, 1]
     checkpoint.save(trainer, epochs, MACHINES)
@@ -345,7 +345,7 @@ def sizes(folder: Path) -> list[int]:
 def test_a_writer_killed_at_any_moment_leaves_nothing_that_stays(checkpoint: Checkpoint, tmp_path: Path) -> None:
     """A child that writes one checkpoint after the other is killed, every other time while it fills the file."""
     trainer = large()
-    epochs = [Epoch({"epoch": 1, "train_loss": 1.0}, 1.0, 1.0, 1.0, 0)]
+    epochs = [EpochResult({"epoch": 1, "train_loss": 1.0}, 1.0, 1.0, 1.0, 0)]
     checkpoint.save(trainer, epochs, MACHINES)
     torn, draw = [], random.Random(0)  # noqa: S311 - no secret
     for attempt in range(6):
@@ -404,7 +404,7 @@ def test_a_full_disk_is_said_and_the_checkpoint_before_stays(stored: Checkpoint,
 def test_a_full_disk_at_the_first_checkpoint_leaves_none(checkpoint: Checkpoint, tmp_path: Path) -> None:
     found = r"the state after epoch 1 cannot be written .*; there was none before\. Make"
     with no_room(), pytest.raises(StageError, match=found):
-        checkpoint.save(tiny(), [Epoch({"epoch": 1}, 1.0, 1.0, 1.0, 0)], MACHINES)
+        checkpoint.save(tiny(), [EpochResult({"epoch": 1}, 1.0, 1.0, 1.0, 0)], MACHINES)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -412,4 +412,5 @@ def test_a_folder_that_refuses_files_is_said(tmp_path: Path) -> None:
     """Another failure to write than a full disk: here a file stands where the folder should be."""
     (tmp_path / "cell").write_bytes(b"")
     with pytest.raises(StageError, match=r"the state after epoch 1 cannot be written .*there was none before"):
-        Checkpoint(tmp_path / "cell" / "s0", IDENTITY).save(tiny(), [Epoch({"epoch": 1}, 1.0, 1.0, 1.0, 0)], MACHINES)
+        epoch = EpochResult({"epoch": 1}, 1.0, 1.0, 1.0, 0)
+        Checkpoint(tmp_path / "cell" / "s0", IDENTITY).save(tiny(), [epoch], MACHINES)

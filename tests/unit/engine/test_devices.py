@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_leaves
 from stages.core.errors import ParamError
 from stages.engine import flat
 from stages.engine.images import Labelled, Standardise
-from stages.engine.loop import Epoch, Trainer, train
+from stages.engine.loop import EpochResult, Trainer, train
 from stages.engine.numerics import Numerics, find_device, find_format, multiplies_bfloat16, set_up
 from stages.engine.optimizers import Optimizer
 from stages.engine.prediction import predict
@@ -93,7 +93,7 @@ def test_a_training_stays_on_its_device(family: str) -> None:
     """A step of each optimizer, and an epoch with its evaluations; only the order of the images comes over."""
     with Watch() as watch:
         trainer = trainer_on(ELSEWHERE, family)
-        epochs: list[Epoch] = []
+        epochs: list[EpochResult] = []
         splits = Splits(labelled(4), labelled(3), labelled(2))
         assert train(trainer, splits, [], epochs.append, lambda images: None) == "finished"
         for changes in OPTIMIZERS.values():

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from stages.config.settings import Run
 from stages.engine.augmentation import augment
 from stages.engine.images import Labelled, Standardise
-from stages.engine.loop import Epoch, Trainer, total_loss, train
+from stages.engine.loop import EpochResult, Trainer, total_loss, train
 from stages.engine.numerics import Numerics, set_up
 from stages.engine.prediction import accuracy, finite, predict
 from stages.engine.seeding import derive
@@ -66,7 +66,7 @@ def engine(
     numerics = numerics_of(run, threads)
     if double:
         numerics = numerics._replace(dtype=torch.float64)
-    epochs: list[Epoch] = []
+    epochs: list[EpochResult] = []
     model = new_model(run).double() if double else new_model(run)
     trainer = Trainer(model, run, Standardise.of(statistics, run.cell.input_size, numerics), numerics)
     outcome = train(trainer, splits, [], epochs.append, lambda images: None)
@@ -224,7 +224,7 @@ def test_an_epoch_from_xavier_without_batch_norm_is_that_of_a_plain_loop(family:
 
 
 def test_fresh_epochs_are_those_of_a_plain_loop_on_images_transformed_by_hand() -> None:
-    """Epoch by epoch, other images with the same labels in the same order; evaluated are the plain ones."""
+    """EpochResult by epoch, other images with the same labels in the same order; evaluated are the plain ones."""
     plain, run = some_images(), conditioned("resnet", augment="fresh", epochs=2, **OPTIMIZERS["sgd"])
     fresh = plain._replace(fresh=AUGMENTATION)
     trainer, history, _ = engine(run, fresh)
@@ -235,7 +235,7 @@ def test_fresh_epochs_are_those_of_a_plain_loop_on_images_transformed_by_hand() 
         assert stepwise.epoch(given, number, lambda count: None) == history[number - 1]["train_loss"]
     assert save(stepwise.weights()) == save(trainer.weights())
     found = predict(trainer.model, plain.sample, trainer.standardise)
-    assert history[-1]["train_accuracy"] == accuracy(found.logits, plain.sample.labels)
+    assert history[-1]["train_sample_accuracy"] == accuracy(found.logits, plain.sample.labels)
 
 
 @pytest.mark.parametrize("changes", [{"stem": "3x3", "input_size": 16}, {"stem": "7x7", "input_size": 40}])
@@ -284,7 +284,7 @@ def test_watching_does_not_change_a_training() -> None:
     history: list[dict[str, Any]] = []
     steps: list[int] = []
 
-    def on_epoch(epoch: Epoch) -> None:
+    def on_epoch(epoch: EpochResult) -> None:
         torch.manual_seed(3)
         predict(trainer.model, splits.validation, standardise)
         history.append(epoch.metrics)
@@ -327,7 +327,7 @@ def test_a_training_learns_what_can_be_learnt(precision: str) -> None:
     _, history, outcome = engine(run, splits)
     assert outcome == "finished"
     assert history[-1]["train_loss"] < history[0]["train_loss"] / 5
-    assert history[-1]["train_accuracy"] > 0.9
+    assert history[-1]["train_sample_accuracy"] > 0.9
     assert history[-1]["validation_accuracy"] > 0.9
     assert history[-1]["validation_loss"] < 0.5
 

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from stages.config.settings import OPTIMIZERS as SETTINGS
-from stages.config.settings import Optimizer as OptimizerSettings
+from stages.config.settings import OptimizerSettings
 from stages.engine import flat as flat_module
 from stages.engine.flat import FlatParameters
 from stages.engine.layers import swap_layers

@@ -12,10 +12,10 @@ from safetensors.torch import save
 from stages.config.settings import Run
 from stages.core.errors import CorruptFileError
 from stages.engine.images import Standardise
-from stages.engine.loop import Epoch, Trainer, train
+from stages.engine.loop import EpochResult, Trainer, train
 from stages.engine.network import parameter_count
 from stages.engine.splits import Splits
-from stages.engine.training import Training, network_size
+from stages.engine.training import TrainingSession, network_size
 from tests.unit.engine.settings import FAMILIES, cell_of, numerics_of, run_of
 from tests.unit.engine.test_augmentation import AUGMENTATION
 from tests.unit.engine.test_loop import new_model
@@ -48,8 +48,8 @@ def described(data: Path) -> dict[str, Any]:
     }
 
 
-def training_of(run: Run, data: Path, machine: dict[str, Any] = HERE, settings: Any = "same") -> Training:
-    return Training(
+def training_of(run: Run, data: Path, machine: dict[str, Any] = HERE, settings: Any = "same") -> TrainingSession:
+    return TrainingSession(
         run,
         described(data),
         data,
@@ -60,10 +60,10 @@ def training_of(run: Run, data: Path, machine: dict[str, Any] = HERE, settings: 
     )
 
 
-def finish(training: Training, epochs: int | None = None) -> str:
+def finish(training: TrainingSession, epochs: int | None = None) -> str:
     """Train to the end, or break off after some epochs."""
 
-    def on_epoch(epoch: Epoch) -> None:
+    def on_epoch(epoch: EpochResult) -> None:
         if len(training.epochs) == epochs:
             raise KeyboardInterrupt
 
@@ -81,13 +81,13 @@ def resnet(epochs: int = 1, **changes: Any) -> Run:
 def test_it_is_the_loop_on_the_splits_from_the_seeds_weights(augment: str, data: Path) -> None:
     run, description = resnet(2, augment=augment), described(data)
     training = training_of(run, data)
-    seen: list[Epoch] = []
+    seen: list[EpochResult] = []
     steps: list[int] = []
     assert training.train(seen.append, steps.append) == "finished"
     numerics = numerics_of(run)
     splits = Splits.of(run, description, data, numerics.device)
     trainer = Trainer(new_model(run), run, Standardise.of(description, 16, numerics), numerics)
-    epochs: list[Epoch] = []
+    epochs: list[EpochResult] = []
     assert train(trainer, splits, [], epochs.append, lambda images: None) == "finished"
     assert save(training.weights()) == save(trainer.weights())
     assert training.history() == [epoch.metrics for epoch in epochs]
@@ -143,7 +143,7 @@ def test_arrays_that_the_description_does_not_name_are_refused(data: Path) -> No
     description = described(data)
     np.save(data / "train_labels.npy", np.zeros(11, np.uint8))
     with pytest.raises(CorruptFileError, match=r"train_labels\.npy: sha256"):
-        Training(
+        TrainingSession(
             resnet(), description, data, data.with_name("s0"), device="cpu", machine=HERE, identity_of=lambda found: {}
         )
 

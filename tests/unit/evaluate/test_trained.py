@@ -34,7 +34,9 @@ def write(tmp_path: Path) -> Callable[..., Path]:
         run, history = trained(PARAMS, BUDGET, KEY, 0)
         (tmp_path / "weights.safetensors").write_bytes(b"weights")
         (tmp_path / "history.json").write_text(json_text([epoch.model_dump(mode="json") for epoch in history]))
-        hashes = RunHashes(weights=sha256(b"weights").hexdigest(), history=run.sha256.history)
+        hashes = RunHashes.model_validate(
+            {"weights.safetensors": sha256(b"weights").hexdigest(), "history.json": run.sha256.history}
+        )
         fields = {name: getattr(run, name) for name in type(run).model_fields if name not in ("version", "binding")}
         TrainingRun.bound(**fields | {"sha256": hashes} | changed).write(tmp_path / "run.json")
         return tmp_path
@@ -58,7 +60,7 @@ def test_another_seed_is_refused(write: Callable[..., Path], spec: Spec) -> None
 
 
 def test_other_settings_are_refused(write: Callable[..., Path], spec: Spec) -> None:
-    config = spec.settings.seeded(0).model_copy(update={"epochs": spec.settings.epochs + 1})
+    config = spec.settings.model_copy(update={"epochs": spec.settings.epochs + 1}).seeded(0)
     with pytest.raises(CorruptFileError, match=r"other settings; .* \(dvc repro -f train-mnist@quick-vgg16-0\)"):
         checked_run(write(config=config), spec, 0)
 

@@ -114,7 +114,7 @@ def run(run_fields: dict[str, Any]) -> TrainingRun:
 
 @pytest.fixture
 def evaluation_fields(run: TrainingRun) -> dict[str, Any]:
-    epoch = {"epoch": 1, "train_loss": 0.5, "train_accuracy": 0.5, "train_sample_loss": None}
+    epoch = {"epoch": 1, "train_loss": 0.5, "train_sample_accuracy": 0.5, "train_sample_loss": None}
     inputs = {
         "data/train/dataset.json": [],
         "data/test": ["images.npy", "labels.npy"],

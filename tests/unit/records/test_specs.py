@@ -90,7 +90,7 @@ def test_other_bytes_of_the_same_content_are_written_anew(today: Spec, tmp_path:
     path = spec_path(tmp_path, CELL)
     path.write_text(json.dumps(today.content()))
     assert write_specs([today], tmp_path) == 1
-    assert check_spec(path, today) == today
+    assert check_spec(path, today, "train") == today
 
 
 # Checking
@@ -98,12 +98,12 @@ def test_other_bytes_of_the_same_content_are_written_anew(today: Spec, tmp_path:
 
 def test_today_s_file_is_accepted(today: Spec, tmp_path: Path) -> None:
     today.write(tmp_path / "a.json")
-    assert check_spec(tmp_path / "a.json", today) == today
+    assert check_spec(tmp_path / "a.json", today, "train") == today
 
 
 def refusal(path: Path, today: Spec) -> str:
     with pytest.raises(CorruptFileError) as caught:
-        check_spec(path, today)
+        check_spec(path, today, "train")
     assert "\n" not in caught.value.message
     return caught.value.message
 
@@ -186,7 +186,7 @@ def test_a_file_that_is_no_spec_is_refused_by_its_key(
 
 def test_a_missing_file_names_its_stage(today: Spec, tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match="it is made by: dvc repro resolve@quick"):
-        check_spec(tmp_path / "a.json", today)
+        check_spec(tmp_path / "a.json", today, "train")
 
 
 def test_an_unknown_cell_or_budget_is_refused(shipped: Params) -> None:

@@ -185,6 +185,7 @@ def synthetic(params: Params, budget: str, key: CellKey, seed: int) -> Evaluatio
     return Evaluation.bound(
         stage=params.stage("evaluate", key, budget, seed),
         provenance=provenance("evaluate", params, budget, key, _tested_inputs(run, history)),
+        testing=params.testing(key.dataset, budget),
         numerics=numerics(),
         times=Span(**span(4, 13, 2)),
         classes=classes,
@@ -195,7 +196,7 @@ def synthetic(params: Params, budget: str, key: CellKey, seed: int) -> Evaluatio
         most_confused=[mistake(key)],
         history=history,
         run=run,
-        sha256=PredictionHashes(logits=found.logits_sha256, labels=found.labels_sha256),
+        sha256=PredictionHashes.model_validate({"logits": found.logits_sha256, "labels": found.labels_sha256}),
     )
 
 
@@ -207,7 +208,7 @@ def trained(params: Params, budget: str, key: CellKey, seed: int) -> tuple[Train
         Epoch(
             epoch=epoch,
             train_loss=2.0,
-            train_accuracy=drawn.random(),
+            train_sample_accuracy=drawn.random(),
             train_sample_loss=2.0,
             validation_accuracy=drawn.random(),
             validation_loss=2.0,
@@ -234,21 +235,25 @@ def trained(params: Params, budget: str, key: CellKey, seed: int) -> tuple[Train
         resumed_after=0,
         outcome="finished",
         images_per_second=round(drawn.uniform(50, 300), 1),
-        sha256=RunHashes(weights=sha(f"weights {key} {seed}"), history=_history_hash(history, "sha256")),
+        sha256=RunHashes.model_validate(
+            {"weights": sha(f"weights {key} {seed}"), "history": _history_hash(history, "sha256")}
+        ),
         mlflow=MlflowRun(run_id=sha(f"{key} {seed}")[:32], experiment="Table"),
     )
     return run, history
 
 
-def agreed(content: Mapping[str, Any]) -> Evaluation:
+def agreed(whole: Mapping[str, Any]) -> Evaluation:
     """The result of this content, with the hashes and bindings that follow from the rest of it.
 
     These are the hashes of dataset.json, history.json and run.json where they are named, and both bindings. Raises
     ValidationError for a content that no record has.
     """
-    content = json.loads(json.dumps(content))
+    content: dict[str, Any] = json.loads(json.dumps(whole))
     run, inputs = content["run"], content["provenance"]["inputs"]
-    (arrays,) = (path for path, found in run["provenance"]["inputs"].items() if "train_images.npy" in found["files"])
+    (arrays,) = (
+        path for path, found in run["provenance"]["inputs"].items() if "train_images.npy" in found.get("files", ())
+    )
     description = DatasetDescription.model_validate(run["data"]).md5()
     _set_file(run["provenance"]["inputs"][arrays], "dataset.json", description)
     inputs[f"{arrays}/dataset.json"]["md5"] = description
@@ -257,12 +262,11 @@ def agreed(content: Mapping[str, Any]) -> Evaluation:
         **run
         | {
             "provenance": Provenance.model_validate(run["provenance"]),
-            "config": Run.model_validate(run["config"]),
             "data": DatasetDescription.model_validate(run["data"]),
             "sha256": RunHashes.model_validate(run["sha256"]),
         }
     )
-    (folder,) = (path for path, found in inputs.items() if "run.json" in (found["files"] or ()))
+    (folder,) = (path for path, found in inputs.items() if "run.json" in found.get("files", ()))
     _set_file(inputs[folder], "history.json", json_hash(content["history"]))
     _set_file(inputs[folder], "run.json", bound.md5())
     return Evaluation.bound(

@@ -13,7 +13,7 @@ def test_log_of_a_result(filled: Any) -> None:
     log = training_log(filled.evidence().cells["cifar10/vgg16-adam"].first)
     result = filled.read("cifar10/vgg16-adam")
     assert [line.minutes for line in log.lines] == pytest.approx([0.1, 0.2])
-    assert [line.train for line in log.lines] == [100 * epoch["train_accuracy"] for epoch in result["history"]]
+    assert [line.train for line in log.lines] == [100 * epoch["train_sample_accuracy"] for epoch in result["history"]]
     assert (log.steps, log.planned, log.test_accuracy) == (50, 2, pytest.approx(result["correct"] / 10))
 
 

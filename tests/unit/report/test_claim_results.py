@@ -66,7 +66,7 @@ class World:
             predictions="".join(map(str, named)),
             confusion=confusion.tolist(),
         )
-        content["history"][-1].update(train_accuracy=0.5 + gap / 100, validation_accuracy=0.5)
+        content["history"][-1].update(train_sample_accuracy=0.5 + gap / 100, validation_accuracy=0.5)
         content["run"].update(images_per_second=rate)
         content["run"]["machines"][0]["processor"] = self.machine.get(family, "a processor")
         return agreed(content)
@@ -184,7 +184,7 @@ def test_a_class_without_images_that_is_never_named_has_no_f1(project: Any, seed
     cell = evidence.cells["cifar10/vgg16-adam"]
     confusion = [
         [0 if 0 in (row, column) else images for column, images in enumerate(line)]
-        for row, line in enumerate(cell.first.confusion)
+        for row, line in enumerate(cell.results[0].confusion)
     ]
     without = tuple(result.model_copy(update={"confusion": confusion}) for result in cell.results)
     evidence.cells["cifar10/vgg16-adam"] = replace(cell, results=without)
@@ -241,7 +241,7 @@ def test_over_seeds_the_sign_flip_stands_beside(project: Any) -> None:
 def test_two_cells_tested_on_different_images_are_refused(project: Any) -> None:
     evidence = World().evidence(project, [0])
     cell = evidence.cells["mnist/vgg11"]
-    turned = cell.first.model_copy(update={"labels": cell.first.labels[::-1]})
+    turned = cell.results[0].model_copy(update={"labels": cell.results[0].labels[::-1]})
     evidence.cells["mnist/vgg11"] = replace(cell, results=(turned,))
     with pytest.raises(StageError, match=r"mnist/vgg11 and mnist/.* were not tested on the same images"):
         judge_claims(evidence)

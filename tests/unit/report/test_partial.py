@@ -18,6 +18,8 @@ from stages.stats.claims import OPEN
 
 KEPT = ("cifar10/resnet18", "cifar10/resnet18-adam", "mnist/vgg16", "mnist/vgg11")
 ALTERNATIVE = "cifar10/resnet18-lr1e-2-sgd"
+LACKING = [("I", "VGG19"), ("IV", "VGG16"), ("IV", "VGG19"), ("IV", "VGG11")]  # of depth, in the order of the pairs
+PAIR = ("resnet18-adam", "resnet18")
 
 
 def csv_lines(text: str) -> dict[str, dict[str, str]]:
@@ -116,9 +118,6 @@ def test_a_claim_that_lacks_cells_cannot_be_told_and_names_them(partial: Any) ->
     assert "A claim cannot be told while a cell that it compares has not run." in page
 
 
-LACKING = [("I", "VGG19"), ("IV", "VGG16"), ("IV", "VGG19"), ("IV", "VGG11")]
-
-
 def test_the_book_says_what_has_not_run(partial: Any) -> None:
     from tests.unit.book.conftest import Tree
 
@@ -203,9 +202,6 @@ def test_a_pair_without_a_common_seed_cannot_be_told(project: Any) -> None:
     checks = [check for claim in judge_claims(project.evidence()) for part in claim.parts for check in part.checks]
     notes = {check.name: check.found.note for check in checks}
     assert notes["ResNet18 with Adam (Table V) less ResNet18 (Table V)"] == "no seed in common"
-
-
-PAIR = ("resnet18-adam", "resnet18")
 
 
 def test_captions_say_where_devices_or_formats_differ(filled: Any) -> None:

@@ -163,8 +163,7 @@ def test_what_changes_together_is_one_change(project: Any) -> None:
     assert several == "`optimizer` adam instead of rmsprop; `hidden_layers` [] instead of [4096, 4096]"
 
 
-def test_the_settled_epochs_of_the_others_do_not_count_against_a_short_one(project: Any) -> None:
-    """Three epochs of ten: distances are over these three alone, so a late part of a curve weighs nothing."""
+def test_a_cell_with_fewer_epochs_is_compared_over_these_alone(project: Any) -> None:
     evidence = plan(project, ["resnet18-adam-64"], "paper").evidence()
     comparison = the_study(evidence)
     for candidate in comparison.candidates:

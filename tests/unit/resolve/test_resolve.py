@@ -86,5 +86,5 @@ def test_resolving_one_cell_gives_the_stage_s_file(clone: Path) -> None:
     resolve("--budget", "paper")
     params = load_params()
     for cell in ("mnist/vgg16", "cifar10/googlenet-sgd-224"):
-        check_spec(spec_path(Path("specs"), cell), resolve_spec(params, "paper", cell))
+        check_spec(spec_path(Path("specs"), cell), resolve_spec(params, "paper", cell), "train")
     assert len(resolve_specs(params, "paper")) == len(params.resolved)

@@ -55,9 +55,9 @@ def test_round_trip(store: Path, start: Start, params: Params, capfd: pytest.Cap
     before = int(time.time() * 1000)
     with Mirror() as mirror:
         mirror.start(start(), params)
-        mirror.metrics({"train_loss": 2.5, "train_accuracy": 0.25}, 1, at=1767323050.125)
-        mirror.metrics({"train_loss": None, "train_accuracy": 0.5}, 2)
-        mirror.metrics({"train_loss": float("nan"), "train_accuracy": float("inf")}, 3)
+        mirror.metrics({"train_loss": 2.5, "train_sample_accuracy": 0.25}, 1, at=1767323050.125)
+        mirror.metrics({"train_loss": None, "train_sample_accuracy": 0.5}, 2)
+        mirror.metrics({"train_loss": float("nan"), "train_sample_accuracy": float("inf")}, 3)
         opened = mirror.run()
         file = store.parent / "run.json"
         file.write_text("{}")
@@ -77,7 +77,7 @@ def test_round_trip(store: Path, start: Start, params: Params, capfd: pytest.Cap
     expected |= {"cell": "mnist/vgg16", "git_commit": "0123456789" * 4, "git_dirty": "true", "outcome": "trained"}
     assert expected.items() <= run.data.tags.items()
     assert series(uri, run.info.run_id, "train_loss") == [(1, 1767323050125, 2.5)]
-    [first, (step, taken, value)] = series(uri, run.info.run_id, "train_accuracy")
+    [first, (step, taken, value)] = series(uri, run.info.run_id, "train_sample_accuracy")
     assert first == (1, 1767323050125, 0.25)
     assert (step, value) == (2, 0.5)
     assert before <= taken <= after

@@ -13,7 +13,7 @@ from stages.records.run import EpochTime, NetworkSize, TrainingRun
 from stages.train.progress import Outlook
 from tests.unit.report.conftest import ROOT, load_params, synthetic, time, trained
 
-METRICS = {"train_loss": 1.23456, "train_accuracy": 0.5, "validation_accuracy": 0.25}
+METRICS = {"train_loss": 1.23456, "train_sample_accuracy": 0.5, "validation_accuracy": 0.25}
 BUDGET = "paper"
 
 

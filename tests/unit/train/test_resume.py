@@ -355,7 +355,7 @@ NUMERICS: dict[str, Any] = {
     "device": "cpu",
     "precision": "bfloat16",
     "threads": 1,
-    "backend": {"torch": "2.14.1", "instructions": ["avx2", "sha"]},
+    "backend": {"torch": "2.14.1", "instructions": ["avx2", "sha"], "processor": "AMD EPYC", "l1d_cache": 32768},
 }
 
 
@@ -392,7 +392,7 @@ def differing(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     ],
 )
 def test_what_is_trained_is_in_the_identity_of_a_checkpoint(
-    start: TrainingStart, taken: Provenance, changed: dict[str, str], name: str | None
+    start: TrainingStart, taken: Provenance, changed: dict[str, Any], name: str | None
 ) -> None:
     after = found(start._replace(**changed), taken)
     assert differing(found(start, taken), after) == ([name] if name else [])
@@ -413,6 +413,7 @@ def test_settings_and_data_are_in_the_identity_of_a_checkpoint(start: TrainingSt
         ({"python": "3.12.7"}, "software"),
         ({"python": "3.11.9"}, None),  # a patch of Python changes no bit
         ({"variables": {"ONEDNN_MAX_CPU_ISA": "AVX2"}}, "variables"),  # other kernels, other bits
+        ({"variables": {"MKL_NUM_THREADS": "2"}}, None),  # a training sets its number of threads itself
         ({"speed_variables": {"OMP_WAIT_POLICY": "PASSIVE"}}, None),
         ({"processor": "another with the same instructions"}, None),
         ({"memory_gib": 1.0}, None),
@@ -441,9 +442,11 @@ def test_the_code_is_in_the_identity_of_a_checkpoint(start: TrainingStart, taken
         ({"device": "cuda: another"}, False),
         ({"precision": "float32"}, False),
         ({"threads": 2}, False),
-        ({"backend": {"torch": "2.15", "instructions": ["avx2", "sha"]}}, False),
-        ({"backend": {"torch": "2.14.1", "instructions": ["avx2", "avx512_f", "sha"]}}, False),
-        ({"backend": {"torch": "2.14.1", "instructions": ["avx2"]}}, True),  # no product depends on sha
+        ({"backend": NUMERICS["backend"] | {"torch": "2.15"}}, False),
+        ({"backend": NUMERICS["backend"] | {"instructions": ["avx2", "avx512_f", "sha"]}}, False),
+        ({"backend": NUMERICS["backend"] | {"instructions": ["avx2"]}}, True),  # no product depends on sha
+        ({"backend": NUMERICS["backend"] | {"processor": "Intel Xeon"}}, False),  # MKL asks for the vendor
+        ({"backend": NUMERICS["backend"] | {"processor": "AMD Ryzen", "l1d_cache": 49152}}, True),
     ],
 )
 def test_numerics_are_in_the_identity_of_a_checkpoint(

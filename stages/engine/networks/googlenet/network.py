@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models.googlenet import BasicConv2d, GoogLeNet, Inception, InceptionAux
 
-from stages.engine.construction import Weighted, default_bias, materialise
+from stages.engine.construction import Weighted, default_bias, materialise, set_batch_norm
 from stages.engine.networks.googlenet import Settings
 
 AUXILIARY_CHANNELS, AUXILIARY_UNITS = 128, 1024
@@ -46,15 +46,8 @@ def build(settings: Settings, channels: int, classes: int, input_size: int) -> n
             if isinstance(module, Inception):
                 found = module.branch3[1].conv
                 module.branch3[1] = convolution(found.in_channels, found.out_channels, kernel_size=5, padding=2)
+    set_batch_norm(model, settings.batch_norm_eps, settings.batch_norm_momentum)
     return materialise(model, settings.init, _torchvision_rule)
-
-
-class NormalisedConvolution(BasicConv2d):
-    """Convolution without a bias, batch norm, ReLU."""
-
-    def __init__(self, in_channels: int, out_channels: int, *, eps: float, **geometry: Any) -> None:
-        super().__init__(in_channels, out_channels, **geometry)
-        self.bn.eps = eps
 
 
 class PlainConvolution(nn.Module):
@@ -92,9 +85,7 @@ class AuxiliaryHead(InceptionAux):
 
 def _convolution_block(settings: Settings) -> Callable[..., nn.Module]:
     """What makes each convolution of the network together with what follows it."""
-    if settings.batch_norm == "none":
-        return PlainConvolution
-    return partial(NormalisedConvolution, eps=settings.batch_norm_eps)
+    return PlainConvolution if settings.batch_norm == "none" else BasicConv2d
 
 
 def _side_at_4a(input_size: int) -> int:

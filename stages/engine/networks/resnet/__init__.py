@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from stages.config.settings import Network
+from stages.config.settings import Epsilon, NetworkSettings, Share
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class Settings(Network):
+class Settings(NetworkSettings):
     """`stem` is a 7x7/2 convolution and a 3x3/2 max-pool, or a 3x3/1 convolution and no max-pool."""
 
     SMALLEST_INPUT: ClassVar[int] = 1  # every strided layer is padded, so one pixel stays one pixel
@@ -16,6 +16,8 @@ class Settings(Network):
     family: Literal["resnet"]
     depth: Literal[18]
     stem: Literal["7x7", "3x3"]
+    batch_norm_eps: Epsilon
+    batch_norm_momentum: Share
 
     def build(self, *, channels: int, classes: int, input_size: int) -> "nn.Module":
         """See `network.build`; the network is the same for every input size."""

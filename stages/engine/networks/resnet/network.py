@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torchvision.models import resnet18
 
-from stages.engine.construction import Weighted, kaiming_fan_out, materialise
+from stages.engine.construction import Weighted, kaiming_fan_out, materialise, set_batch_norm
 from stages.engine.networks.resnet import Settings
 
 
@@ -22,6 +22,7 @@ def build(settings: Settings, channels: int, classes: int) -> nn.Module:
         else:
             model.conv1 = nn.Conv2d(channels, width, kernel_size=3, padding=1, bias=False)
             model.maxpool = nn.Identity()
+    set_batch_norm(model, settings.batch_norm_eps, settings.batch_norm_momentum)
     return materialise(model, settings.init, _torchvision_rule)
 
 

@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from stages.config.settings import Fraction, Network
+from stages.config.settings import Epsilon, Fraction, NetworkSettings, Share
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class Settings(Network):
+class Settings(NetworkSettings):
     """`depth` counts the layers that have weights; dropout follows each hidden layer."""
 
     SMALLEST_INPUT: ClassVar[int] = 32  # five max-pools halve it to one pixel
@@ -18,6 +18,8 @@ class Settings(Network):
     family: Literal["vgg"]
     depth: Literal[11, 16, 19]
     batch_norm: Literal["none", "before_relu", "after_relu"]
+    batch_norm_eps: Epsilon
+    batch_norm_momentum: Share
     hidden_layers: Annotated[list[Annotated[int, Field(ge=1, le=16384)]], Field(max_length=4)]
     dropout: Fraction
 

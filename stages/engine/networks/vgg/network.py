@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torchvision.models.vgg import VGG, cfgs, make_layers
 
-from stages.engine.construction import Weighted, kaiming_fan_out, materialise, zero_bias
+from stages.engine.construction import Weighted, kaiming_fan_out, materialise, set_batch_norm, zero_bias
 from stages.engine.networks.vgg import Settings
 
 CONFIGURATIONS = {11: "A", 16: "D", 19: "E"}
@@ -34,6 +34,7 @@ def build(settings: Settings, channels: int, classes: int, input_size: int) -> n
         model.avgpool = nn.Identity()
         inputs = TOP_CHANNELS * (input_size // 32) ** 2
         model.classifier = _head(inputs, settings.hidden_layers, settings.dropout, classes)
+    set_batch_norm(model, settings.batch_norm_eps, settings.batch_norm_momentum)
     return materialise(model, settings.init, _torchvision_rule)
 
 

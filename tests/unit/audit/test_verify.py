@@ -1,0 +1,641 @@
+"""`verify` on a project in git whose records are of its real sources, specs and pages; nothing is trained for it.
+
+Data and weights are not there, as on a fresh clone, so that what holds is `incomplete`. tests/pipeline/test_verify.py
+has the same with real trainings.
+"""
+
+import json
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable
+from hashlib import md5
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from stages.aggregate_tables import main as aggregate_tables
+from stages.audit.checks import check_number
+from stages.audit.findings import Finding
+from stages.audit.numbers import Number
+from stages.audit.pipeline import Stage, Stages
+from stages.audit.recount import classes_of
+from stages.audit.verify import main
+from stages.audit.workspace import Workspace
+from stages.audit_paper import main as audit_paper
+from stages.config.params import Params, load_params
+from stages.config.reading import read_yaml
+from stages.core.files import digest, file_hash, json_text, write_bytes
+from stages.evaluate.metrics import score
+from stages.evaluate.mistakes import most_confused
+from stages.records.evaluation import Evaluation, logits_path
+from stages.records.provenance import SpecReference, folder_md5, git_state, hash_dependency, source_hashes
+from stages.records.spec import Spec, resolve_specs, spec_path, write_specs
+from tests.unit.audit.conftest import lock_text
+from tests.unit.report.conftest import LOADED, ROOT, _tested, agreed, npy, pinned, scored, short, synthetic
+
+CELLS = ("mnist/resnet18-sgd", "mnist/resnet18", "cifar10/resnet18-lr1e-2-sgd")
+CELL = CELLS[0]
+ROW = ("II", "ResNet18 with SGD")
+RESULT, LOGITS = f"reports/quick/cells/{CELL}-s0.json", f"reports/quick/cells/{CELL}-s0.npy"
+SPEC = f"reports/quick/specs/{CELL}.json"
+TRAIN, EVALUATE = "train-mnist@quick-resnet18-sgd-0", "evaluate-mnist@quick-resnet18-sgd-0"
+TAKEN = f"{RESULT}.provenance"
+SPECS = Path("reports/quick/specs")
+ENGINE = "stages/engine/seeding.py"
+IDENTITY = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+
+
+def git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def commit(*paths: str) -> str:
+    git("add", "-A", *paths)
+    git(*IDENTITY, "commit", "-qm", "x")
+    return git("rev-parse", "HEAD")
+
+
+class Project:
+    """The working folder: a repository with results of three cells."""
+
+    @property
+    def params(self) -> Params:
+        text = Path("params.yaml").read_text()
+        if text not in LOADED:
+            LOADED[text] = load_params()
+        return LOADED[text]
+
+    def build(self) -> "Project":
+        """Sources and params.yaml, committed; then what the stages would have made of them."""
+        shutil.copytree(ROOT / "stages", "stages", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / "data" / "paper", "data/paper")
+        for name in ("dvc.yaml", "requirements.lock", "pyproject.toml"):
+            shutil.copy(ROOT / name, name)
+        Path("params.yaml").write_text(pinned())
+        git("init", "-q")
+        commit("stages", "data", "dvc.yaml", "requirements.lock", "pyproject.toml", "params.yaml")
+        return self.make()
+
+    def make(self) -> "Project":
+        """Everything that the stages make, of what the working folder has now."""
+        params = self.params
+        specs = {spec.cell: spec for spec in resolve_specs(params, "quick")}
+        write_specs(list(specs.values()), SPECS)
+        for cell in CELLS:
+            self.put(params, specs[cell])
+        for dataset in ("mnist", "cifar10"):
+            write_bytes(f"reports/quick/samples/{dataset}/none.png", b"")
+        stages = Stages("quick", params)
+        for stage, command in ((stages.paper(), audit_paper), (stages.tables(), aggregate_tables)):
+            done = CliRunner().invoke(command, shlex.split(stage.cmd)[3:])
+            assert done.exit_code == 0, done.output
+        self.lock(params, stages)
+        return self
+
+    def put(self, params: Params, spec: Spec) -> None:
+        """A result whose records are of the sources, the spec and the commit that are here."""
+        key = params.find(spec.cell)[0]
+        found = scored(*_tested(params, "quick", key, 0))
+        content = synthetic(params, "quick", key, 0).content()
+        content["provenance"] |= self.taken(spec, "evaluate")
+        content["run"]["provenance"] |= self.taken(spec, "train")
+        total = params.datasets.of(key.dataset).test_images
+        places = np.arange(len(found.labels)) * total // len(found.labels)
+        images = np.zeros((len(found.labels), 1, 1, 1), np.uint8)
+        content["most_confused"] = most_confused(images, found.labels, found.logits, places)
+        path = Path(f"reports/quick/cells/{spec.cell}-s0.json")
+        write_bytes(path, agreed(content).text().encode())
+        write_bytes(logits_path(path), npy(found.logits))
+
+    def taken(self, spec: Spec, kind: Any) -> dict[str, Any]:
+        path = spec_path(SPECS, spec.cell)
+        return {
+            "spec": SpecReference(path=path.as_posix(), md5=file_hash(path)).model_dump(mode="json"),
+            "code": spec.fingerprint(kind).model_dump(mode="json"),
+            "sources": source_hashes(),
+            "git": git_state(path).model_dump(mode="json"),
+        }
+
+    def lock(self, params: Params, stages: Stages) -> None:
+        """dvc.lock as DVC would have written it; what is not here has the hashes that the records have."""
+        results = [Evaluation.read(f"reports/quick/cells/{cell}-s0.json", "evaluate") for cell in CELLS]
+        known: dict[str, str] = {}
+        for result in results:
+            inputs = {**result.run.provenance.inputs, **result.provenance.inputs}
+            known |= {path: found.md5 for path, found in inputs.items()}
+            known[f"data/raw/{result.dataset}"] = folder_md5(result.run.data.made_from.raw_md5)
+        keys = [params.find(cell)[0] for cell in CELLS]
+        listed = [stages.resolve(), stages.tables(), stages.paper()]
+        listed += [
+            getattr(stages, kind)(dataset) for kind in ("download", "preprocess") for dataset in ("mnist", "cifar10")
+        ]
+        listed += [getattr(stages, kind)(key, 0) for kind in ("train", "evaluate") for key in keys]
+        Path("dvc.lock").write_text(lock_text({stage.name: self.entry(stage, known) for stage in listed}))
+
+    def entry(self, stage: Stage, known: dict[str, str]) -> dict[str, Any]:
+        def md5_of(path: str) -> str:
+            return known.get(path) or (hash_dependency(Path(path)).md5 if Path(path).exists() else short(path) + ".dir")
+
+        found: dict[str, Any] = {"cmd": stage.cmd}
+        for kind, paths in (("deps", stage.deps), ("outs", stage.outs)):
+            found[kind] = [{"path": path, "hash": "md5", "md5": md5_of(path)} for path in paths]
+        if stage.params:
+            found["params"] = {
+                file: {name: look_up(read_yaml(file), name) for name in names} for file, names in stage.params.items()
+            }
+        return found
+
+    def number(self) -> Number:
+        return Number(*ROW, self.params.find(CELL)[0], 0)
+
+    def findings(self) -> list[Finding]:
+        """What is said of the one number."""
+        return check_number(self.number(), Workspace("quick", self.params))
+
+    def broken(self) -> "Broken":
+        return Broken([finding for finding in self.findings() if finding.kind == "broken"])
+
+    def notes(self) -> list[str]:
+        return [finding.where for finding in self.findings() if finding.kind == "note"]
+
+    def edit(self, change: Callable[[dict[str, Any]], None], rebind: bool = True) -> None:
+        """Change the result; with `rebind`, its hashes and bindings too, as somebody would who wants to deceive."""
+        content = json.loads(Path(RESULT).read_text())
+        change(content)
+        if rebind:
+            content = agreed(content).content()
+        Path(RESULT).write_text(json_text(content))
+
+    def forge_lock(self) -> None:
+        """dvc.lock made to agree with the results."""
+        self.lock(self.params, Stages("quick", self.params))
+
+    def edit_params(self, change: Callable[[dict[str, Any]], None]) -> None:
+        raw = json.loads(Path("params.yaml").read_text())
+        change(raw)
+        Path("params.yaml").write_text(json.dumps(raw))
+
+    def append(self, path: str, text: str) -> None:
+        Path(path).write_text(Path(path).read_text() + text)
+
+    def verify(self, *words: str) -> tuple[int, Any]:
+        done = CliRunner().invoke(main, [*words, "--json"])
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        return done.exit_code, json.loads(done.output) if done.output.startswith("{") else done.output
+
+
+class Broken:
+    def __init__(self, findings: list[Finding]) -> None:
+        self.findings = findings
+        self.places = {finding.where for finding in findings}
+
+    def at(self, where: str, expected: str = "") -> Finding:
+        """The one finding about a place that expects something with this piece in it."""
+        found = {one for one in self.findings if one.where == where and expected in one.expected}
+        assert len(found) == 1, self.places
+        return found.pop()
+
+
+def look_up(tree: Any, name: str) -> Any:
+    for part in name.split("."):
+        tree = tree[part]
+    return tree
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("verified")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        Project().build()
+    return folder
+
+
+@pytest.fixture
+def project(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    folder = tmp_path / "project"
+    shutil.copytree(template, folder)
+    monkeypatch.chdir(folder)
+    return Project()
+
+
+# What holds
+
+
+def test_a_clone_without_data_lacks_that_and_nothing_is_broken(project: Project) -> None:
+    status, said = project.verify()
+    findings = [finding for number in said["numbers"] for finding in number["findings"]] + said["pages"]["findings"]
+    assert [finding for finding in findings if finding["kind"] == "broken"] == []
+    assert status == 3
+    found = {number["cell"]: number for number in said["numbers"]}
+    assert len(found) == 35
+    missing = {finding["where"] for finding in found[CELL]["findings"]}
+    assert {"data/raw/mnist", "data/processed/quick/mnist/train", f"data/predictions/quick/{CELL}-s0"} <= missing
+    assert all(place.startswith("data/") for place in missing)
+    assert said["pages"]["status"] == "proved"
+
+
+def test_a_planned_number_without_a_result_is_incomplete_with_the_command_that_makes_it(project: Project) -> None:
+    status, said = project.verify("I", "VGG11")
+    (number,) = said["numbers"]
+    assert (status, number["status"], number["percent"]) == (3, "incomplete", None)
+    (finding,) = number["findings"]
+    assert finding["where"] == "reports/quick/cells/mnist/vgg11-s0.json"
+    assert finding["expected"] == "dvc repro evaluate-mnist@quick-vgg11-0"
+
+
+def test_specs_that_were_not_committed_follow_from_the_commit(project: Project) -> None:
+    """As after the first run: they are made of params.yaml and sources, which the commit has."""
+    git_of = json.loads(Path(RESULT).read_text())["run"]["provenance"]["git"]
+    assert (git_of["dirty"], git_of["changed"]) == (True, [SPEC])
+    assert project.broken().findings == []
+    assert project.notes() == []
+
+
+def test_a_spec_that_is_committed_is_held_against_its_commit(project: Project) -> None:
+    commit("reports/quick/specs")
+    project.make()
+    assert json.loads(Path(RESULT).read_text())["run"]["provenance"]["git"]["changed"] == []
+    assert project.broken().findings == []
+
+    def forge(result: Any) -> None:
+        result["run"]["config"]["cell"]["lr"] = 0.5
+        result["run"]["provenance"]["spec"]["md5"] = forged_spec()
+
+    project.edit(forge)
+    broken = project.broken()
+    assert broken.at(f"{RESULT}, run.provenance.spec.md5", "(commit ")
+    assert broken.at(f"{RESULT}, run.config, cell.lr", "params.yaml of commit")
+
+
+def forged_spec() -> str:
+    """A spec with another learning rate in its place; its md5."""
+    Path(SPEC).write_text(Path(SPEC).read_text().replace('"lr": 0.001', '"lr": 0.5'))
+    return file_hash(SPEC)
+
+
+def test_sources_that_were_not_committed_are_in_the_record(project: Project) -> None:
+    """Code, spec and md5 of sources are computed from the commit and the difference, on a tree that is clean now."""
+    project.append(ENGINE, "\nEDITED = 1\n")
+    project.make()
+    recorded = json.loads(Path(RESULT).read_text())["run"]["provenance"]["git"]
+    assert sorted(recorded["changed"]) == [SPEC, ENGINE]
+    assert project.broken().findings == []
+    assert any(
+        f"{ENGINE} not committed when it ran; the record holds the difference" in note for note in project.notes()
+    )
+    git("checkout", "-q", ENGINE)
+    broken = project.broken()
+    assert {finding.outdated for finding in broken.findings} == {True}
+    assert broken.at(ENGINE, f"{RESULT}, run was run")
+
+
+def test_a_difference_that_does_not_apply_makes_nothing_false_and_says_so(project: Project) -> None:
+    project.append(ENGINE, "\nEDITED = 1\n")
+    project.make()
+    project.edit(lambda result: result["run"]["provenance"]["git"].update(difference="[cut]"))
+    project.forge_lock()
+    assert project.broken().findings == []
+    assert any(f"{ENGINE} was not committed when it ran; the working tree has it" in note for note in project.notes())
+    missing = [finding for finding in project.findings() if finding.kind == "incomplete"]
+    assert any("the recorded difference does not apply" in finding.expected for finding in missing)
+
+
+# What is outdated
+
+
+def test_a_comment_after_the_fact_is_a_note(project: Project) -> None:
+    project.append(ENGINE, "\n# another comment\n")
+    assert project.broken().findings == []
+    assert any(note.startswith(f"{ENGINE} has changed since numbers were made with it") for note in project.notes())
+    assert {finding.kind for finding in project.findings()} == {"incomplete", "note"}
+
+
+def test_code_after_the_fact_is_outdated(project: Project) -> None:
+    project.append(ENGINE, "\nEDITED = 1\n")
+    broken = project.broken()
+    assert broken.places == {ENGINE}
+    assert {finding.outdated for finding in broken.findings} == {True}
+
+
+def test_code_of_another_family_after_the_fact_says_nothing(project: Project) -> None:
+    project.append("stages/engine/networks/googlenet/network.py", "\nEDITED = 1\n")
+    assert project.broken().findings == []
+
+
+def test_a_parameter_after_the_fact_is_outdated_and_names_the_setting(project: Project) -> None:
+    project.edit_params(lambda raw: raw["cells"]["mnist"]["resnet18-sgd"].update(lr=0.002))
+    broken = project.broken()
+    said = broken.at(f"today's spec of {CELL}, settings, cell.lr")
+    assert (said.found, said.expected, said.outdated) == ("0.002", f"0.001 (as {RESULT}, run was run)", True)
+    assert broken.places == {said.where}
+    project.edit_params(lambda raw: raw["cells"]["mnist"]["resnet18-sgd"].update(lr=0.001, momentum=0.0))
+    assert project.broken().findings == []  # the same settings, otherwise written
+    project.edit_params(lambda raw: raw["budgets"]["quick"]["test_images"].update(mnist=100))
+    assert project.broken().at(f"today's spec of {CELL}, testing, images").outdated
+
+
+def test_an_outdated_number_says_so_in_its_line(project: Project) -> None:
+    project.edit_params(lambda raw: raw["cells"]["mnist"]["resnet18-sgd"].update(lr=0.002))
+    done = CliRunner().invoke(main, list(ROW))
+    assert done.exit_code == 1
+    (line,) = (line for line in done.output.splitlines() if line.startswith("broken") and ROW[1] in line)
+    assert line.endswith("(outdated)")
+
+
+def test_specs_that_were_resolved_since_are_noted(project: Project) -> None:
+    project.edit_params(lambda raw: raw["cells"]["mnist"]["resnet18"].update(lr=0.002))
+    write_specs(resolve_specs(project.params, "quick"), SPECS)
+    _, said = project.verify(*ROW)
+    notes = [finding["where"] for finding in said["pages"]["findings"] if finding["kind"] == "note"]
+    assert any(note.startswith("reports/quick/specs holds today's specs") for note in notes)
+    assert not any("specs" in one["where"] for one in said["pages"]["findings"] if one["kind"] == "broken")
+
+
+# What is tampered with: the record
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        (lambda result: result["run"].update(seed=1), f"{RESULT}, run, seed"),
+        (lambda result: result["run"].update(budget="paper"), f"{RESULT}, run, budget"),
+        (lambda result: result["run"].update(stage="train-mnist@quick-resnet18-0"), f"{RESULT}, run, stage"),
+        (lambda result: result.update(stage="evaluate-mnist@quick-resnet18-0"), f"{RESULT}, stage"),
+        (lambda result: result["run"]["config"].update(seed=1), f"{RESULT}, run, config.seed"),
+        (lambda result: result["run"]["config"]["cell"].update(lr=0.5), f"{RESULT}, run.config, cell.lr"),
+        (lambda result: result["run"]["config"].update(epochs=3), f"{RESULT}, run.config, epochs"),
+        (lambda result: result["run"].update(binding="0" * 64), f"{RESULT}, run.binding"),
+        (lambda result: result.update(binding="0" * 64), f"{RESULT}, binding"),
+        (lambda result: result["run"]["sha256"].update({"weights.safetensors": "0" * 64}), f"{RESULT}, run.binding"),
+        (lambda result: result["run"]["machines"][0].update(processor="another"), f"{RESULT}, run"),
+        (lambda result: result["history"][0].update(validation_accuracy=0.99), f"{RESULT}, history"),
+        (lambda result: result["run"]["data"]["mean"].__setitem__(0, 0.4), f"{RESULT}, run.data"),
+        (lambda result: result.update(accuracy=0.999), f"{RESULT}, accuracy"),
+        (lambda result: result.update(correct=999), f"{RESULT}, correct"),
+        (lambda result: result.update(loss=0.001), f"{RESULT}, loss"),
+        (lambda result: result.update(at_chance=True), f"{RESULT}, at_chance"),
+        (lambda result: result["report"]["macro avg"].update(precision=0.99), f"{RESULT}, report.macro avg.precision"),
+        (lambda result: result["confusion"][0].__setitem__(0, 0), f"{RESULT}, confusion"),
+        (lambda result: result["most_confused"].pop(), f"{RESULT}, most_confused"),
+        (lambda result: result["provenance"]["spec"].update(md5="0" * 32), f"{RESULT}.provenance.spec.md5"),
+        (lambda result: result["provenance"]["spec"].update(path="x.json"), f"{RESULT}.provenance.spec.path"),
+        (lambda result: result["provenance"]["code"].update(sha256="0" * 64), f"{RESULT}.provenance.code.sha256"),
+        (lambda result: result["provenance"]["sources"].update({ENGINE: "0" * 32}), f"{TAKEN}.sources, {ENGINE}"),
+        (lambda result: result["provenance"]["sources"].pop(ENGINE), f"{TAKEN}.sources, {ENGINE}"),
+        (lambda result: result["provenance"]["inputs"].pop("data/processed/quick/mnist/test"), f"{TAKEN}.inputs"),
+    ],
+)  # fmt: skip
+def test_a_changed_record_is_named(project: Project, change: Callable[[Any], None], where: str) -> None:
+    project.edit(change, rebind=False)
+    broken = project.broken()
+    assert where in broken.places, sorted(broken.places)
+    assert RESULT in broken.places  # dvc.lock has another hash of it
+
+
+def test_a_record_of_settings_forged_throughout(project: Project) -> None:
+    """Bindings, hashes, spec and dvc.lock agree with another learning rate: the commit does not."""
+
+    def forge(result: Any) -> None:
+        result["run"]["config"]["cell"]["lr"] = 0.5
+        for taken in (result["run"]["provenance"], result["provenance"]):
+            taken["spec"]["md5"] = of_spec
+
+    of_spec = forged_spec()
+    project.edit(forge)
+    project.forge_lock()
+    broken = project.broken()
+    assert broken.at(f"{RESULT}, run.provenance.spec.md5", "with the recorded difference")
+    assert broken.at(f"today's spec of {CELL}, settings, cell.lr")
+
+
+def test_a_record_of_other_code_forged_throughout(project: Project) -> None:
+    """The sources that are here and their hashes agree everywhere but in the commit that the record names."""
+    named = json.loads(Path(RESULT).read_text())["run"]["provenance"]["git"]
+    project.append(ENGINE, "\nEDITED = 1\n")
+    project.make()
+
+    def forge(result: Any) -> None:
+        for taken in (result["run"]["provenance"], result["provenance"]):
+            taken["git"] = named
+
+    project.edit(forge)
+    project.forge_lock()
+    broken = project.broken()
+    found = md5(Path(ENGINE).read_bytes(), usedforsecurity=False).hexdigest()
+    said = broken.at(f"{RESULT}, run.provenance.sources, {ENGINE}")
+    assert said.found == found
+    assert said.expected.endswith(f"(commit {named['commit'][:12]})")
+    assert broken.at(f"{RESULT}, run.provenance.code.modules, {ENGINE}", "computed from the sources of commit")
+
+
+def test_fingerprints_forged_without_their_sources(project: Project) -> None:
+    def forge(result: Any) -> None:
+        code = result["run"]["provenance"]["code"]
+        code["modules"][ENGINE] = "0" * 64
+        code["sha256"] = digest({"scheme": code["scheme"], "modules": code["modules"]})
+
+    project.edit(forge)
+    broken = project.broken()
+    assert broken.at(f"{RESULT}, run.provenance.code.modules, {ENGINE}", "computed from the sources")
+    assert broken.at(f"{RESULT}, run.provenance.code.sha256", "as it was given")
+    assert broken.at(f"dvc.lock, {TRAIN}, params, code.train")
+
+
+def test_data_that_is_not_the_canonical(project: Project) -> None:
+    """Test labels replaced by predictions: everything agrees, but the raw files are not those that all know."""
+
+    def forge(result: Any) -> None:
+        result["run"]["data"]["made_from"]["raw_sha256"]["t10k-labels-idx1-ubyte"] = "0" * 64
+        result["run"]["data"]["made_from"]["raw_md5"]["t10k-labels-idx1-ubyte"] = "0" * 32
+
+    project.edit(forge)
+    project.forge_lock()
+    assert "another t10k-labels-idx1-ubyte" in project.broken().at(f"{RESULT}, run.data", "canonical").found
+
+
+# What is tampered with: predictions
+
+
+def test_logits(project: Project) -> None:
+    content = bytearray(Path(LOGITS).read_bytes())
+    content[-1] ^= 1
+    Path(LOGITS).write_bytes(bytes(content))
+    broken = project.broken()
+    expected = json.loads(Path(RESULT).read_text())["sha256"]["logits.npy"]
+    assert broken.at(LOGITS, f"{expected} ({RESULT}, sha256, logits.npy)")
+    assert broken.at(LOGITS, EVALUATE)
+
+
+def test_logits_that_are_gone_are_missing(project: Project) -> None:
+    Path(LOGITS).unlink()
+    assert project.broken().findings == []
+    missing = {finding.where: finding.expected for finding in project.findings() if finding.kind == "incomplete"}
+    assert EVALUATE in missing[LOGITS]
+
+
+def test_logits_that_are_no_logits(project: Project) -> None:
+    Path(LOGITS).write_bytes(npy(np.zeros((3, 10), np.float32)))
+    assert project.broken().at(LOGITS, "float32 logits of 1000 images").found == "another array"
+
+
+def better(result: Any) -> None:
+    """One image more is predicted rightly, and all that is counted from it."""
+    labels, predictions = result["labels"], result["predictions"]
+    wrong = next(n for n, label in enumerate(labels) if label != predictions[n])
+    result["predictions"] = predictions[:wrong] + labels[wrong] + predictions[wrong + 1 :]
+    counted = score(classes_of(labels), classes_of(result["predictions"]), result["classes"], len(labels))
+    result.update(counted)
+
+
+def test_a_prediction_forged_throughout(project: Project) -> None:
+    """Binding, report, matrix, accuracy and dvc.lock agree with it: the logits beside it do not, on any clone."""
+    project.edit(better)
+    project.forge_lock()
+    said = project.broken().at(f"{RESULT}, predictions", LOGITS)
+    assert "(image " in said.found
+
+
+def test_labels_forged_throughout(project: Project) -> None:
+    """The labels' own hash, and dvc.lock of the test arrays, stand against it; on a clone without data the former."""
+
+    def forge(result: Any) -> None:
+        result["labels"] = result["predictions"]
+        everything = score(classes_of(result["labels"]), classes_of(result["predictions"]), result["classes"], 1000)
+        result.update(everything)
+
+    project.edit(forge)
+    project.forge_lock()
+    broken = project.broken()
+    assert broken.at(f"{RESULT}, labels", "sha256, labels.npy")
+    assert f"{RESULT}, loss" in broken.places
+
+
+# What is tampered with: dvc.lock, specs, pages
+
+
+def edit_lock(change: Callable[[Any], None]) -> None:
+    stages = read_yaml("dvc.lock")["stages"]
+    change(stages)
+    Path("dvc.lock").write_text(lock_text(stages))
+
+
+def test_settings_and_code_in_dvc_lock(project: Project) -> None:
+    def change(lock: Any) -> None:
+        lock[TRAIN]["cmd"] += " --no-mlflow"
+        lock[TRAIN]["params"][SPEC]["settings"]["cell"]["lr"] = 0.5
+        lock[TRAIN]["params"][SPEC]["code.train"] = "0" * 64
+        lock[EVALUATE]["params"][SPEC]["testing"]["images"] = 10
+
+    edit_lock(change)
+    broken = project.broken()
+    assert broken.at(f"dvc.lock, {TRAIN}, cmd").found.endswith("--no-mlflow")
+    said = broken.at(f"dvc.lock, {TRAIN}, params, settings, cell.lr")
+    assert (said.found, said.expected.split()[0]) == ("0.5", "0.001")
+    assert broken.at(f"dvc.lock, {TRAIN}, params, code.train").found == repr("0" * 64)
+    assert broken.at(f"dvc.lock, {EVALUATE}, params, testing, images")
+
+
+def test_parameters_that_dvc_lock_does_not_have(project: Project) -> None:
+    edit_lock(lambda lock: lock[TRAIN]["params"][SPEC].pop("code.train"))
+    assert f"{SPEC}: code.train" in project.broken().at(f"dvc.lock, {TRAIN}, params").expected
+
+
+def test_an_entry_that_is_gone_from_dvc_lock(project: Project) -> None:
+    edit_lock(lambda lock: lock.pop(TRAIN))
+    assert project.broken().at(f"dvc.lock, {TRAIN}").found == "no entry"
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_line_ends_of_dvc_lock_do_not_matter(project: Project, ends: str) -> None:
+    Path("dvc.lock").write_bytes(Path("dvc.lock").read_text().replace("\n", ends).encode())
+    assert project.broken().findings == []
+
+
+@pytest.mark.parametrize(
+    ("stage", "kind", "path"),
+    [
+        ("download@mnist", "outs", "data/raw/mnist"),
+        ("preprocess@quick-mnist", "deps", "stages/preprocess"),
+        ("preprocess@quick-mnist", "outs", "data/processed/quick/mnist/test"),
+        (TRAIN, "deps", "data/processed/quick/mnist/train"),
+        (TRAIN, "outs", f"data/runs/quick/{CELL}/s0"),
+        (EVALUATE, "deps", f"data/runs/quick/{CELL}/s0"),
+        (EVALUATE, "outs", RESULT),
+        (EVALUATE, "outs", LOGITS),
+    ],
+)
+def test_a_hash_in_dvc_lock(project: Project, stage: str, kind: str, path: str) -> None:
+    false = "0" * 32 + ("" if Path(path).suffix else ".dir")
+
+    def change(lock: Any) -> None:
+        next(item for item in lock[stage][kind] if item["path"] == path)["md5"] = false
+
+    edit_lock(change)
+    named = [said for said in project.broken().findings if false in said.found + said.expected]
+    assert any(stage in said.where + said.expected and path in said.where for said in named)
+
+
+def test_a_source_of_a_data_stage_that_changed_since_is_noted(project: Project) -> None:
+    """What it made is held by its hashes; a hash that no commit has is broken (above)."""
+    project.append("stages/preprocess/split.py", "\n# a comment\n")
+    assert project.broken().findings == []
+    note = "stages/preprocess has changed since preprocess@quick-mnist ran (dvc repro runs it again)"
+    assert note in project.notes()
+
+
+def test_a_spec_that_lies_there(project: Project) -> None:
+    honest, found = file_hash(SPEC), forged_spec()
+    said = project.broken().at(SPEC)
+    assert said.found == found
+    assert said.expected.startswith(f"{honest} ({RESULT}, run.provenance.spe")
+    _, everything = project.verify(*ROW)
+    assert "reports/quick/specs" in [one["where"] for one in everything["pages"]["findings"] if one["kind"] == "broken"]
+
+
+@pytest.mark.parametrize("name", ["tables/table_2.md", "tables/table_2.csv", "ledger.csv", "ledger.json", "index.html"])
+def test_a_page(project: Project, name: str) -> None:
+    path = Path("reports/quick") / name
+    result = Evaluation.read(RESULT, "evaluate")
+    honest = result.run.sha256.weights if "ledger" in name else f"{result.percent:.1f}"
+    text = path.read_text()
+    place = text.index(f'id="/II/{CELL.partition("/")[2]}"') if name == "index.html" else text.index(ROW[1])
+    assert honest in text[place:]
+    path.write_text(text[:place] + text[place:].replace(honest, honest.replace(honest[:2], "99"), 1))
+    status, said = project.verify(*ROW)
+    assert status == 1
+    findings = said["numbers"][0]["findings"] + said["pages"]["findings"]
+    assert any(one["kind"] == "broken" and one["where"].startswith(str(path)) for one in findings), findings
+
+
+def test_a_page_that_says_of_a_number_that_has_not_run_that_it_has(project: Project) -> None:
+    path = Path("reports/quick/tables/table_1.csv")
+    rows = path.read_text().splitlines()
+    place = next(n for n, row in enumerate(rows) if row.startswith("VGG11,"))
+    cells = rows[place].split(",")
+    cells[cells.index("")] = "99.9"
+    rows[place] = ",".join(cells)
+    path.write_text("\n".join(rows) + "\n")
+    status, said = project.verify("I", "VGG11")
+    assert status == 1
+    assert any(finding["where"].startswith(f"{path}, VGG11") for finding in said["numbers"][0]["findings"])
+
+
+def test_a_result_that_cannot_be_read_leaves_the_other_numbers_as_they_are(project: Project) -> None:
+    project.edit(lambda result: result.pop("loss"), rebind=False)
+    _, said = project.verify("II", "ResNet18")
+    (number,) = said["numbers"]
+    assert number["status"] == "incomplete"
+    _, said = project.verify(*ROW)
+    assert any(one["found"].startswith(f"{RESULT}: no loss") for one in said["numbers"][0]["findings"])
+
+
+def test_without_git_the_commit_is_missing_and_nothing_broken(project: Project) -> None:
+    shutil.rmtree(".git")
+    findings = project.findings()
+    assert {finding.kind for finding in findings} == {"incomplete"}
+    assert any(finding.where.startswith("commit ") for finding in findings)
