@@ -66,7 +66,7 @@ class Eta:
         """Take a finished training into account."""
         seconds = sum(epoch.seconds for epoch in run.times.epochs)
         training = self._by_cell.get((run.cell, run.seed))
-        if training and self._plans[training] == run.config:
+        if training and run.config.are_of(self._plans[training]):
             self.measured[training] = seconds
         images = (run.counts.train + run.counts.augmented) * len(run.times.epochs)
         work = images * _per_image(run.config, run.network if self._sizes is not None else None)

@@ -33,7 +33,7 @@ from stages.records.run import TrainingRun
 from stages.records.spec import check_spec, resolve_spec, spec_path
 from stages.track.client import Mirror
 from stages.track.describe import TrainingStart, end_tags, epoch_metrics, run_metrics
-from stages.train.progress import Outlook
+from stages.train.progress import TrainingProgress
 
 if TYPE_CHECKING:
     import torch
@@ -98,7 +98,7 @@ def main(
             machine=taken.environment.model_dump(mode="json"),
             identity_of=partial(identity, start, taken),
         )
-        progress = Outlook(params, budget, key, run, out, training.images_per_epoch)
+        progress = TrainingProgress(params, budget, key, run, out, training.images_per_epoch)
         outcome = train(training, mirror, progress, stage)
         save(training, out)
         provenance.assert_unchanged(taken, "train", stage, spec, started)
@@ -130,7 +130,7 @@ def main(
     say(f"{stage}: {outcome} in {duration(record.times.seconds)}, {out}")
 
 
-def train(training: "TrainingSession", mirror: Mirror, progress: Outlook, stage: str) -> str:
+def train(training: "TrainingSession", mirror: Mirror, progress: TrainingProgress, stage: str) -> str:
     """Train, mirroring each epoch and saying how far it is; returns the outcome."""
     for epoch in training.epochs:
         mirror_epoch(mirror, epoch)

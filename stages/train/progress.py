@@ -17,7 +17,7 @@ from stages.records.eta import Eta, finished_runs
 PROGRESS = "TRAINING_PROGRESS"  # in the environment: a file that takes one line of JSON an epoch, for whoever launched
 
 
-class Outlook:
+class TrainingProgress:
     """Lines, and on a terminal a bar, for one training among the planned ones."""
 
     def __init__(self, params: Params, budget: str, key: CellKey, run: Run, out: Path, images: int) -> None:
@@ -44,13 +44,13 @@ class Outlook:
         self.spent += seconds
         left = self.spent / self.timed * (self.run.epochs - metrics["epoch"])
         loss = "not finite" if metrics["train_loss"] is None else f"{metrics['train_loss']:.3f}"
-        outlook = f"{duration(left)} left"
+        time_left = f"{duration(left)} left"
         if self.others is not None:
-            outlook += f", {duration(left + self.others)} for all trainings"
+            time_left += f", {duration(left + self.others)} for all trainings"
         say(
             f"[{self.number}/{self.total}] {stage} epoch {metrics['epoch']}/{self.run.epochs}: loss {loss}, "
             f"train {metrics['train_sample_accuracy']:.1%}, validation {metrics['validation_accuracy']:.1%}, "
-            f"{rate:.0f} images/s, {outlook}"
+            f"{rate:.0f} images/s, {time_left}"
         )
         if os.environ.get(PROGRESS):
             progress = {"epoch": metrics["epoch"], "epochs": self.run.epochs, "images_per_second": round(rate, 1)}

@@ -10,7 +10,7 @@ from stages.config.params import Params, Training
 from stages.core.files import write_text
 from stages.records.eta import Eta, Machine, finished_runs, processor_family
 from stages.records.run import EpochTime, NetworkSize, TrainingRun
-from stages.train.progress import Outlook
+from stages.train.progress import TrainingProgress
 from tests.unit.report.conftest import ROOT, load_params, synthetic, time, trained
 
 METRICS = {"train_loss": 1.23456, "train_sample_accuracy": 0.5, "validation_accuracy": 0.25}
@@ -51,9 +51,11 @@ def finish(runs: Path, run: TrainingRun) -> None:
     run.write(runs / run.cell / f"s{run.seed}" / "run.json")
 
 
-def outlook(params: Params, runs: Path) -> Outlook:
+def progress_of(params: Params, runs: Path) -> TrainingProgress:
     key, _ = params.find("mnist/vgg16")
-    return Outlook(params, BUDGET, key, params.run(str(key), BUDGET, 0), runs / "mnist" / "vgg16" / "s0", images=800)
+    return TrainingProgress(
+        params, BUDGET, key, params.run(str(key), BUDGET, 0), runs / "mnist" / "vgg16" / "s0", images=800
+    )
 
 
 def others(params: Params, *known: str) -> list[str]:
@@ -61,7 +63,7 @@ def others(params: Params, *known: str) -> list[str]:
 
 
 def test_nothing_is_promised_before_a_training_has_finished(params: Params, tmp_path: Path) -> None:
-    fresh = outlook(params, tmp_path)
+    fresh = progress_of(params, tmp_path)
     assert (fresh.number, fresh.total, fresh.others) == (1, len(params.trainings()), None)
 
 
@@ -70,7 +72,7 @@ def test_a_family_s_time_is_that_of_its_finished_runs_by_pixels(params: Params, 
     known = {"vgg": "cifar10/vgg11", "resnet": "mnist/resnet18", "googlenet": "mnist/googlenet-augmented"}
     for family, cell in known.items():
         finish(tmp_path, finished(params, cell, rates[family] * pixels(params, cell)))
-    found = outlook(params, tmp_path)
+    found = progress_of(params, tmp_path)
     waiting = others(params, "mnist/vgg16", *known.values())
     expected = sum(rates[params.find(cell)[1].family] * pixels(params, cell) for cell in waiting)
     assert found.number == 4
@@ -131,14 +133,14 @@ def test_recorded_results_count_without_run_folders(params: Params, tmp_path: Pa
 def test_the_results_of_the_working_directory_count(params: Params, tmp_path: Path) -> None:
     key, _ = params.find("mnist/resnet18")
     synthetic(params, BUDGET, key, 0).write(f"reports/{BUDGET}/cells/mnist/resnet18-s0.json")
-    assert outlook(params, tmp_path).number == 2
+    assert progress_of(params, tmp_path).number == 2
 
 
 @pytest.mark.parametrize("content", ["", "{", '"text"', "{}", "[]", '{"run": 1}', '{"run": {"cell": "mnist/vgg16"}}'])
 def test_a_record_that_cannot_be_read_does_not_count(params: Params, tmp_path: Path, content: str) -> None:
     for path in (tmp_path / "mnist/vgg11/s0/run.json", Path(f"reports/{BUDGET}/cells/mnist/vgg11-s0.json")):
         write_text(path, content)
-    assert outlook(params, tmp_path).number == 1
+    assert progress_of(params, tmp_path).number == 1
 
 
 def test_a_run_of_other_settings_gives_a_rate_and_is_not_measured(params: Params) -> None:
@@ -152,7 +154,7 @@ def test_a_run_of_other_settings_gives_a_rate_and_is_not_measured(params: Params
 def test_the_last_training_waits_for_no_other(params: Params, tmp_path: Path) -> None:
     for cell in others(params):  # its own record is of an earlier run
         finish(tmp_path, finished(params, cell, 10.0))
-    last = outlook(params, tmp_path)
+    last = progress_of(params, tmp_path)
     assert (last.number, last.others) == (last.total, 0.0)
 
 
@@ -160,7 +162,7 @@ def test_every_seed_is_a_training(params: Params, tmp_path: Path) -> None:
     more = json.loads(params.model_dump_json())["more_seeds"] | {"mnist": {"cells": ["resnet18"], "seeds": [1, 2]}}
     two = Params.model_validate(params.model_dump() | {"seeds": [0, 3], "more_seeds": more})
     finish(tmp_path, finished(params, "mnist/vgg16", 10.0, seed=3))
-    found = outlook(two, tmp_path)
+    found = progress_of(two, tmp_path)
     assert (found.number, found.total) == (2, 2 * len(params.cell_keys()) + 2)
 
 
@@ -171,7 +173,7 @@ def test_a_processor_s_stepping_is_no_other_machine() -> None:
 def test_an_epoch_is_one_line(params: Params, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     key, _ = params.find("mnist/vgg16")
     run = params.run(str(key), "quick", 0).model_copy(update={"epochs": 2})
-    first = Outlook(params, "quick", key, run, tmp_path, images=800)
+    first = TrainingProgress(params, "quick", key, run, tmp_path, images=800)
     first.step(800)
     first.report("train-mnist@quick-vgg16-0", METRICS | {"epoch": 1}, seconds=30.0, rate=100.0)
     assert capsys.readouterr().err == (
