@@ -194,7 +194,7 @@ class _Links:
         path, run = self.result.run_folder
         folder = self.folder("weights", "run", path, run, "provenance", self.result.stage)
         of_training = self.result.run.sha256
-        epochs = [epoch.model_dump(mode="json") for epoch in self.result.history]
+        epochs = [epoch.model_dump(mode="json", exclude_unset=True) for epoch in self.result.history]
 
         def md5(name: str) -> Witness:
             return self.said(f"provenance.inputs.{path}.files.{name}", (run.files or {})[name])

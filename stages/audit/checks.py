@@ -168,7 +168,8 @@ def _training(path: Path, result: LooseResult, number: Number, workspace: Worksp
     """The run record against its spec, dvc.lock, the files and the commit."""
     run, stage = result.run, workspace.stages.train(number.key, number.seed)
     settings = run.config.model_dump(mode="json", exclude={"seed"})
-    started = Started(f"{path}, run", "train", stage, run.cell, run.config.cell.family, run.provenance, settings)
+    family, where = run.config.cell.family, f"{path}, run"
+    started = Started(where, "train", stage, run.cell, family, run.provenance, "config", settings)
     yield from check_started(started, workspace)
     if run.provenance.run_by == "hand":
         yield note(f"{stage.name} was run by hand, and committed to DVC afterwards")
@@ -215,7 +216,7 @@ def _run_folder(path: Path, result: LooseResult, number: Number, workspace: Work
     if entry and entry.outs.get(out) != read.md5:
         where = f"{LOCK_FILE}, {stage.name}, outs, {out}"
         yield broken(where, entry.outs.get(out), f"{read.md5}, as {path} has it of the tested run")
-    history = [epoch.model_dump(mode="json") for epoch in result.history]
+    history = [epoch.model_dump(mode="json", exclude_unset=True) for epoch in result.history]
     for name, key, md5 in ((RECORD, "run", result.run.md5()), (HISTORY, "history", json_hash(history))):
         if md5 != read.files.get(name):
             expected = f"{read.files.get(name)} (provenance.inputs, {out}, {name})"
@@ -234,7 +235,8 @@ def _run_folder(path: Path, result: LooseResult, number: Number, workspace: Work
 def _evaluation(path: Path, result: LooseResult, number: Number, workspace: Workspace) -> Iterator[Finding]:
     """What the evaluation took, against its spec, dvc.lock, the files, the commit, and the training's own hashes."""
     stage, run = workspace.stages.evaluate(number.key, number.seed), result.run
-    started = Started(str(path), "evaluate", stage, run.cell, run.config.cell.family, result.provenance, None)
+    family, testing = run.config.cell.family, result.testing.model_dump(mode="json")
+    started = Started(str(path), "evaluate", stage, run.cell, family, result.provenance, "testing", testing)
     yield from check_started(started, workspace)
     description = stage.option("description")
     made = run.provenance.inputs.get(description.parent.as_posix())
@@ -279,18 +281,10 @@ def _predictions(path: Path, result: LooseResult, number: Number, workspace: Wor
     labels = npy_sha256(classes_of(result.labels).astype(np.uint8))
     if labels != result.sha256.labels:
         yield broken(f"{path}, labels", f"sha256 {labels} as an array", f"{result.sha256.labels} (sha256, labels.npy)")
-    images = workspace.params.chosen_budget(workspace.budget).test_images.of(dataset)
     total = workspace.params.datasets.of(dataset).test_images
-    yield from recount(path, result, _tested(result, images, total, stage, workspace))
+    yield from recount(path, result, resolve_count(result.testing.images, total))
     yield from follow(path, result, folder, stage.option("test"), total, HOW)
     yield from check_out(folder, stage, workspace)
-
-
-def _tested(result: LooseResult, images: Any, total: int, stage: Stage, workspace: Workspace) -> int:
-    """How many images were to be tested: by dvc.lock as the stage ran, or else by params.yaml now."""
-    testing = workspace.lock.param(stage.name, stage.option("spec").as_posix(), "testing")
-    recorded = testing.get("images") if isinstance(testing, dict) else None
-    return resolve_count(recorded if recorded == "all" or isinstance(recorded, int) else images, total)
 
 
 def _parameters_today(recorded: dict[str, Any], workspace: Workspace, said_by: str) -> Iterator[Finding]:

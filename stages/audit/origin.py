@@ -30,8 +30,8 @@ _AS_STARTED = "as {} has it of its start"
 class Started(NamedTuple):
     """A training or an evaluation as it started.
 
-    `where` is the place of the record in a result's file (its path, or `<path>, run`), `settings` what the record says
-    of the spec's settings (None: it does not say).
+    `where` is the place of the record in a result's file (its path, or `<path>, run`); `settings`, at `key` there, are
+    those that the spec gave: `settings` of a training, `testing` of an evaluation.
     """
 
     where: str
@@ -40,12 +40,22 @@ class Started(NamedTuple):
     cell: str
     family: str
     provenance: Provenance
-    settings: dict[str, Any] | None
+    key: str
+    settings: dict[str, Any]
 
     @property
     def spec(self) -> str:
         """The path of the spec, as dvc.yaml names it."""
         return self.stage.option("spec").as_posix()
+
+    @property
+    def section(self) -> str:
+        """The section of the spec that has the settings."""
+        return "settings" if self.kind == "train" else "testing"
+
+    def of(self, spec: Spec) -> dict[str, Any]:
+        """What a spec has there."""
+        return getattr(spec, self.section).model_dump(mode="json")
 
 
 def check_started(started: Started, workspace: Workspace) -> Iterator[Finding]:
@@ -53,12 +63,12 @@ def check_started(started: Started, workspace: Workspace) -> Iterator[Finding]:
     yield from _form_of_record(started)
     yield from check_form(started.stage, workspace)
     spec = _spec_then(started, workspace)
-    yield from _recorded_alike(started, spec, workspace)
+    yield from _recorded_alike(started, workspace)
     yield from on_disk(started.provenance.inputs, workspace, started.where)
     yield from _spec(started, spec, workspace)
     yield from _sources(started, workspace)
     yield from _code(started, workspace)
-    yield from _today(started, spec, workspace)
+    yield from _today(started, workspace)
 
 
 def check_form(stage: Stage, workspace: Workspace) -> Iterator[Finding]:
@@ -122,7 +132,7 @@ def _form_of_record(started: Started) -> Iterator[Finding]:
         yield broken(f"{where}.code.sha256", taken.code.sha256, f"{whole}, the hash of its own modules")
 
 
-def _recorded_alike(started: Started, spec: Spec | None, workspace: Workspace) -> Iterator[Finding]:
+def _recorded_alike(started: Started, workspace: Workspace) -> Iterator[Finding]:
     """DVC hashes when a command has ended, the run when it starts: what is edited meanwhile shows as a difference."""
     entry = workspace.lock.entry(started.stage.name)
     if entry is None:
@@ -131,11 +141,8 @@ def _recorded_alike(started: Started, spec: Spec | None, workspace: Workspace) -
     for path, dependency in started.provenance.inputs.items():
         if entry.deps.get(path) != dependency.md5:
             yield broken(f"{where}, deps, {path}", entry.deps.get(path), f"{dependency.md5}, {said_by}")
-    recorded: dict[str, Any] = {f"code.{started.kind}": started.provenance.code.sha256}
-    if started.settings is not None:
-        recorded["settings"] = started.settings
-    if started.kind == "evaluate" and spec is not None:
-        recorded["testing"] = spec.testing.model_dump(mode="json")
+    code = {f"code.{started.kind}": started.provenance.code.sha256}
+    recorded: dict[str, Any] = {started.section: started.settings, **code}
     locked = entry.params.get(started.spec, {})
     for name, value in recorded.items():
         if name in locked:  # else said already
@@ -182,9 +189,7 @@ def _spec(started: Started, spec: Spec | None, workspace: Workspace) -> Iterator
         yield missing(f"{reference.path} with md5 {reference.md5}", "git fetch, or dvc repro")
         return
     said_by = f"{reference.path} as it was given"
-    if started.settings is not None:
-        settings = spec.settings.model_dump(mode="json")
-        yield from differences(f"{started.where}.config", started.settings, settings, said_by)
+    yield from differences(f"{started.where}.{started.key}", started.settings, started.of(spec), said_by)
     code = spec.fingerprint(started.kind)
     if code.sha256 != started.provenance.code.sha256:
         place = f"{started.where}.provenance.code.sha256"
@@ -205,9 +210,8 @@ def _recomputed_spec(started: Started, workspace: Workspace) -> Iterator[Finding
     if committed and workspace.recomputation.same_makers(git):
         expected = f"{found.md5()}, made again from {PARAMS_FILE} and sources of {commit}"
         yield broken(f"{started.where}.provenance.spec.md5", reference.md5, expected)
-        if started.settings is not None:
-            settings = found.settings.model_dump(mode="json")
-            yield from differences(f"{started.where}.config", started.settings, settings, f"{PARAMS_FILE} of {commit}")
+        said_by = f"{PARAMS_FILE} of {commit}"
+        yield from differences(f"{started.where}.{started.key}", started.settings, started.of(found), said_by)
     elif committed:
         yield note(f"{reference.path}: today's code makes another one of {PARAMS_FILE} of {commit}")
     else:
@@ -276,18 +280,14 @@ def _code(started: Started, workspace: Workspace) -> Iterator[Finding]:
         yield broken(f"{where}.sha256", recorded.sha256, f"{found.sha256} ({said_by})")
 
 
-def _today(started: Started, spec: Spec | None, workspace: Workspace) -> Iterator[Finding]:
+def _today(started: Started, workspace: Workspace) -> Iterator[Finding]:
     """What of the record is not today's spec: settings and code, but no comments."""
     today = workspace.specs.get(started.cell)
     if today is None:
         return  # said of its identity
     where, said_by = f"today's spec of {started.cell}", f"as {started.where} was run"
-    if started.kind == "train" and started.settings is not None:
-        now = today.settings.model_dump(mode="json")
-        yield from differences(f"{where}, settings", now, started.settings, said_by, outdated=True)
-    if started.kind == "evaluate" and spec is not None:
-        now, then = (one.testing.model_dump(mode="json") for one in (today, spec))
-        yield from differences(f"{where}, testing", now, then, said_by, outdated=True)
+    place = f"{where}, {started.section}"
+    yield from differences(place, started.of(today), started.settings, said_by, outdated=True)
     yield from _code_today(today.fingerprint(started.kind), started, workspace)
 
 

@@ -148,7 +148,7 @@ def differing(
     """What bits depend on and is not as it was: `threads 1, was 2`. `machine` is that of this process by default."""
     machine = machine or provenance.environment()
     pairs = [(name, numerics[name], getattr(recorded, name)) for name in ("device", "precision", "threads")]
-    backend = recorded.backend.model_dump(mode="json")
+    backend = recorded.backend.model_dump(mode="json", exclude_unset=True)
     pairs += [(name, numerics["backend"].get(name), was) for name, was in backend.items()]
     pairs += [("processor", machine.processor, then.processor)]
     pairs += [(name, machine.packages.get(name), then.packages.get(name)) for name in _OF_BITS]
@@ -181,7 +181,7 @@ def _refuse_another(result: Evaluation, workspace: Workspace) -> None:
             state = "is not here" if found is None else "is not what it was trained with"
             raise StageError(f"{asked}: {path} {state}; {commit}, and dvc repro")
     today = workspace.specs[run.cell]
-    if today.settings.seeded(run.seed) != run.config:
+    if not run.config.are_of(today.settings.seeded(run.seed)):
         raise StageError(f"{asked}: params.yaml has other settings than it was trained with; {commit} -- params.yaml")
     then, now = run.provenance.code.modules, today.modules.train
     changed = sorted(path for path in then.keys() | now.keys() if then.get(path) != now.get(path))

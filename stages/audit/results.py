@@ -15,8 +15,8 @@ from stages.core.files import read_json
 from stages.records.evaluation import Evaluation
 from stages.records.run import TrainingRun
 
-_RUN_PARTS = "cell, budget, seed, code, settings, data, weights and history"
-_RESULT_PARTS = "run, code, test data, logits, labels and predictions"
+_RUN_PARTS = "cell, budget, seed, code, settings, data, numerics, outcome, weights and history"
+_RESULT_PARTS = "run, code, testing, numerics, test data, logits, labels and predictions"
 
 
 class LooseRun(TrainingRun):

