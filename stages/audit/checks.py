@@ -93,14 +93,15 @@ def check_out(out: Path, stage: Stage, workspace: Workspace) -> Iterator[Finding
 
 
 def check_specs(workspace: Workspace) -> Iterator[Finding]:
-    """dvc.lock of the specs. Specs that were resolved since without DVC are those of today, which is noted."""
+    """dvc.lock of the specs. Specs that were resolved without DVC after an edit are those of today, which is noted."""
     stage = workspace.stages.resolve()
     folder = stage.option("out")
     yield from check_entry(stage, workspace, but=folder)
     found = workspace.disk.tree(folder)
     today = folder_md5({f"{spec.cell}.json": spec.md5() for spec in workspace.specs.values()})
-    locked = workspace.lock.md5(stage.name, "outs", folder.as_posix())
-    if found is not None and found.md5 == today != locked:
+    trees = {path: workspace.disk.tree(Path(path)) for path in stage.deps}
+    edited = any(tree and tree.md5 != workspace.lock.md5(stage.name, "deps", path) for path, tree in trees.items())
+    if edited and found is not None and found.md5 == today:
         yield note(f"{folder} holds today's specs, which dvc.lock does not have yet (dvc repro {stage.name})")
     else:
         yield from check_out(folder, stage, workspace)

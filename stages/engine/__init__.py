@@ -1,1 +1,1 @@
-"""The training engine. What is in this folder can change a number, and every train stage depends on all of it."""
+"""The training engine: networks, layers, optimizers, the loop, numerics. What is in this folder can change a number."""

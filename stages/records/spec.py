@@ -119,11 +119,16 @@ def write_specs(specs: list[Spec], folder: Path) -> int:
 def check_spec(path: Path, today: Spec, kind: Kind) -> Spec:
     """Read a spec; raise CorruptFileError unless it asks for the training (testing) that `today`'s asks for."""
     found = Spec.read(path, f"dvc repro resolve@{today.budget}")
-    ours, theirs = ({"cell": one.cell, "budget": one.budget, **one.parameters(kind)} for one in (found, today))
-    if ours != theirs:
-        missing = object()
-        keys = sorted(ours.keys() | theirs.keys())
-        changed = [key for key in keys if ours.get(key, missing) != theirs.get(key, missing)]
+    ours, theirs = (_asked(one, kind) for one in (found, today))
+    missing = object()
+    keys = sorted(ours.keys() | theirs.keys())
+    if changed := [key for key in keys if ours.get(key, missing) != theirs.get(key, missing)]:
         few = ", ".join(changed[:4]) + (f" and {len(changed) - 4} more" if len(changed) > 4 else "")
         raise CorruptFileError(path, f"another {few} than today's", f"today's (run dvc repro resolve@{today.budget})")
     return found
+
+
+def _asked(spec: Spec, kind: Kind) -> dict[str, Any]:
+    """What a spec asks for in a training (testing), flat; the modules are there to be named."""
+    modules = {f"modules.{kind}.{path}": sha256 for path, sha256 in getattr(spec.modules, kind).items()}
+    return {"cell": spec.cell, "budget": spec.budget, **spec.parameters(kind), **modules}

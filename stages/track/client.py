@@ -3,16 +3,14 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from stages.config.params import Params
 from stages.core.progress import say
-from stages.records.evaluation import Evaluation
 from stages.records.provenance import timestamp
-from stages.track.describe import TrainingStart, description, finite, milliseconds, tested_metrics, tested_tags
+from stages.track.describe import TrainingStart, description, finite, milliseconds
 from stages.track.process import MirrorProcess
 from stages.track.uri import said, tracking_uri
 
@@ -115,16 +113,6 @@ class Mirror:
             yield
         except Exception as error:
             self._fail(f"{type(error).__name__}: {error}")
-
-
-def mirror_evaluation(mirror: Mirror, result: Evaluation, artifacts: Sequence[Path]) -> None:
-    """Add a result and its files to the run that `mirror` resumed: that of its training, if there is one."""
-    if result.run.mlflow is None:
-        say("warning: the training has no MLflow run, so its test metrics are in files only")
-        return
-    ended = datetime.fromisoformat(result.times.ended).timestamp()
-    mirror.metrics(tested_metrics(result), step=0, at=ended)  # at a later step MLflow draws a lone dot, not a bar
-    mirror.close(artifacts, tested_tags(result), None)
 
 
 def _milliseconds(seconds: float | None) -> int:

@@ -16,6 +16,7 @@ from rocrate.rocrate import ROCrate
 
 from stages.audit.export import main
 from stages.core.files import json_text
+from tests.unit.audit.conftest import lock_text
 from tests.unit.report.conftest import ROOT, Project, sha, short, spec, time
 
 COMMIT = sha("commit")[:40]
@@ -29,8 +30,9 @@ class Clone(Project):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.cells = folder / "reports" / "quick" / "cells"
-        for name in ("dvc.yaml", "dvc.lock", "requirements.lock", "pyproject.toml"):
+        for name in ("dvc.yaml", "requirements.lock", "pyproject.toml"):
             shutil.copy2(ROOT / name, folder / name)
+        (folder / "dvc.lock").write_text(lock_text({}))
 
     def fill(self, budget: str | None = None) -> "Clone":
         super().fill(budget)

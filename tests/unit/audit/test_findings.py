@@ -203,7 +203,7 @@ def test_hashes_are_those_of_the_bytes_even_when_size_and_time_are_the_same(tmp_
         ("{", "result.json", "not JSON"),
         ("{}", "result.json", "no stage"),
         ("[]", "result.json", "a list"),
-        ('{"stage": NaN}', "result.json", "stage: nan"),
+        ('{"stage": NaN}', "result.json", "NaN is not finite"),
     ],
 )
 def test_a_file_that_is_no_result_is_broken_and_says_where(

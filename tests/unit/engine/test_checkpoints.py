@@ -411,6 +411,6 @@ def test_a_full_disk_at_the_first_checkpoint_leaves_none(checkpoint: Checkpoint,
 def test_a_folder_that_refuses_files_is_said(tmp_path: Path) -> None:
     """Another failure to write than a full disk: here a file stands where the folder should be."""
     (tmp_path / "cell").write_bytes(b"")
+    epoch = EpochResult({"epoch": 1}, 1.0, 1.0, 1.0, 0)
     with pytest.raises(StageError, match=r"the state after epoch 1 cannot be written .*there was none before"):
-        epoch = EpochResult({"epoch": 1}, 1.0, 1.0, 1.0, 0)
         Checkpoint(tmp_path / "cell" / "s0", IDENTITY).save(tiny(), [epoch], MACHINES)

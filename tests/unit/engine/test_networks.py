@@ -560,3 +560,12 @@ def test_the_earliest_auxiliary_head_comes_first() -> None:
     logits, (first, second) = split_outputs(model(images(model, 1, 32)))
     assert logits is seen["main"]
     assert (first is seen["first"], second is seen["second"]) == (True, True)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_batch_norm_has_the_constants_of_the_settings(family: str) -> None:
+    changed = network_settings(family, batch_norm_eps=0.25, batch_norm_momentum=0.5)
+    for settings, expected in ((changed, (0.25, 0.5)), (network_settings(family), None)):
+        model = settings.build(channels=3, classes=10, input_size=32)
+        found = {(layer.eps, layer.momentum) for layer in model.modules() if isinstance(layer, nn.BatchNorm2d)}
+        assert found == {expected or (0.001 if family == "googlenet" else 1e-5, 0.1)}

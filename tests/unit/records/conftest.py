@@ -124,6 +124,7 @@ def evaluation_fields(run: TrainingRun) -> dict[str, Any]:
     return {
         "stage": "evaluate-mnist@quick-resnet18-3",
         "provenance": provenance_of(inputs),
+        "testing": {"images": 3},
         "numerics": NUMERICS,
         "times": {"started": NOW, "ended": NOW, "seconds": 1.0},
         "classes": list("0123456789"),

@@ -10,8 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from stages.config.params import Params
+from stages.evaluate.__main__ import mirror_metrics
 from stages.records.evaluation import logits_path
-from stages.track.client import Mirror, mirror_evaluation
+from stages.track.client import Mirror
 from stages.track.describe import TrainingStart, end_tags, epoch_metrics, run_metrics
 from stages.track.sync import _ENVIRONMENT, sync
 from tests.unit.track.evaluated import put_result, put_run, sealed, typed
@@ -65,7 +66,7 @@ def evaluate(made: dict[str, Any], folder: Path) -> None:
     with Mirror() as mirror:
         if result.run.mlflow:
             mirror.resume(result.run.mlflow.run_id)
-        mirror_evaluation(mirror, result, [file, logits_path(file), out / "report.txt", out / "confusion.png"])
+        mirror_metrics(mirror, result, [file, logits_path(file), out / "report.txt", out / "confusion.png"])
 
 
 def sync_here(*options: str) -> Result:
