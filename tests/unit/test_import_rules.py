@@ -17,6 +17,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
+from stages.config.params import Params, load_params
 from stages.config.reading import read_yaml
 from stages.engine.networks import families
 from stages.evaluate.__main__ import ALLOWED as EVALUATE_MAY_LOAD
@@ -270,26 +271,24 @@ PROBE = """
 import json, sys
 from pathlib import Path
 family, kind, folder = sys.argv[1], sys.argv[2], Path(sys.argv[3])
-from tests.unit.engine.settings import cell_of, run_of
+from stages.config.settings import Run
 description = json.loads((folder / "dataset.json").read_text())
-cell = cell_of(family, augment=sys.argv[4])
+run = Run.model_validate(json.loads(sys.argv[4]))
 if kind == "train":
     from stages.engine.training import TrainingSession
-    training = Training(run_of(cell), description, folder, folder / family, device="cpu", machine={},
-                        identity_of=lambda numerics: {"numerics": numerics})
+    training = TrainingSession(run, description, folder, folder / family, device="cpu", machine={},
+                               identity_of=lambda numerics: {"numerics": numerics})
     training.train(lambda epoch: None, lambda images: None)
     training.history()
     from safetensors.torch import save_file
     save_file(training.weights(), folder / f"{family}.safetensors")
 else:
     from stages.evaluate.metrics import digits, score
-    from stages.evaluate.mistakes import most_confused
     from stages.evaluate.prediction import predict_test
     trained_with = {"device": "cpu", "threads": 1}
-    found = predict_test(cell, folder / f"{family}.safetensors", trained_with, description, folder, "all")
+    found = predict_test(run.cell, folder / f"{family}.safetensors", trained_with, description, folder, "all")
     score(found.labels, found.classes, description["classes"], len(found.test_indices))
     digits(found.classes)
-    most_confused(found.images, found.labels, found.logits, found.test_indices)
 loaded = [module.__file__ for name, module in sys.modules.items() if name.partition(".")[0] == "stages"]
 print(json.dumps(sorted(Path(file).relative_to(Path.cwd()).as_posix() for file in loaded)))
 """
@@ -329,9 +328,18 @@ def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def loaded(family: str, kind: str, folder: Path, augment: str) -> set[str]:
+def tiny(params: Params, family: str) -> str:
+    """A training of a few images with a cell of a family, as JSON; the images are transformed anew."""
+    key = next(key for key in params.cell_keys() if params.find(str(key))[1].family == family)
+    run = params.run(str(key), "quick", 0).model_dump(mode="json")
+    run |= {"dataset": "mnist", "images": 12, "validation_images": 4, "sample_images": 6, "epochs": 1}
+    run["cell"] |= {"batch_size": 4, "augment": "fresh"}
+    return json.dumps(run | {"precision": "float32"})
+
+
+def loaded(family: str, kind: str, folder: Path, run: str) -> set[str]:
     """The modules under stages/ that a process has loaded which trained (tested) a cell of a family."""
-    command = [sys.executable, "-c", PROBE, family, kind, str(folder), augment]
+    command = [sys.executable, "-c", PROBE, family, kind, str(folder), run]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return set(json.loads(done.stdout.splitlines()[-1]))
@@ -339,10 +347,10 @@ def loaded(family: str, kind: str, folder: Path, augment: str) -> set[str]:
 
 @pytest.mark.parametrize("family", families())
 def test_the_fingerprint_has_all_that_a_training_and_its_test_load(family: str, made_up: Path) -> None:
+    run = tiny(load_params(REPOSITORY / "params.yaml"), family)
     for kind in get_args(Kind):
-        found = loaded(family, kind, made_up, "fresh")
         known = closure(kind, family)
-        assert found - known - CUT.keys() == set()
+        assert loaded(family, kind, made_up, run) - known - CUT.keys() == set()
         others = {path for path in SOURCES for other in families() if other != family and f"/networks/{other}/" in path}
         assert known.isdisjoint(others)
 
