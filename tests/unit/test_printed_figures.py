@@ -34,15 +34,15 @@ FAMILIES = {"vgg16": "VGG16", "resnet18": "ResNet18", "googlenet": "GoogLeNet"}
 @pytest.mark.parametrize("found", list(LINE.finditer(README)), ids=lambda found: found[1])
 def test_the_readme_prints_what_came_out(found: re.Match[str]) -> None:
     _, rows, _, ours, at_chance, best, _ = (cell.strip() for cell in found[0].split("|")[1:])
-    lines = csv.DictReader(committed(f"{TABLES}/table_{found[2]}.csv").splitlines())
-    numbers = {line["row"]: float(line["mean"]) for line in lines}
+    lines = list(csv.DictReader(committed(f"{TABLES}/table_{found[2]}.csv").splitlines()))
+    numbers = {line["row"]: float(line["mean"]) for line in lines if line["mean"]}
     marked = {
         line.split(" | ")[0].removeprefix("| ")
         for line in committed(f"{TABLES}/table_{found[2]}.md").splitlines()
         if line.startswith("| ") and "‡ |" in line
     }
     low, high = (min(numbers, key=numbers.__getitem__), max(numbers, key=numbers.__getitem__))
-    assert int(rows) == len(numbers)
+    assert rows == (str(len(lines)) if len(numbers) == len(lines) else f"{len(numbers)} of {len(lines)}")
     assert ours == f"{numbers[low]:.1f}{' ‡' if low in marked else ''} to {numbers[high]:.1f}"
     assert int(at_chance) == len(marked)
     assert best == high
