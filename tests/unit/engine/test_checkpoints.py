@@ -188,16 +188,18 @@ def stored(checkpoint: Checkpoint) -> Checkpoint:
 
 
 def refused(checkpoint: Checkpoint, capsys: pytest.CaptureFixture[str]) -> str:
-    """Why the checkpoint is refused; checks that the file goes and that the run starts over, untouched."""
+    """Why the checkpoint is refused; checks that the file is kept aside and that the run starts over, untouched."""
     capsys.readouterr()
-    trainer = tiny()
+    trainer, content = tiny(), checkpoint.path.read_bytes()
     start = bits(trainer.state())
     assert checkpoint.load(trainer) == ([], [])
     assert not checkpoint.path.exists()
+    assert checkpoint.refused.read_bytes() == content
     assert bits(trainer.state()) == start
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    return said.removeprefix(f"{checkpoint.path} is not used, the run starts over: ").rstrip()
+    said = capsys.readouterr().err.rstrip()
+    assert "\n" not in said
+    said = said.removeprefix(f"{checkpoint.path} is not used, the run starts over: ")
+    return said.removesuffix(f"; it is kept as {checkpoint.refused.name}")
 
 
 @pytest.mark.parametrize("share", [0.0, 0.0001, 0.001, 0.1, 0.5, 0.9, 0.9999])
