@@ -67,10 +67,20 @@ def _seed(result: Evaluation) -> dict[str, Any]:
         "correct": result.correct,
         "predictions": result.predictions,
         "history": [
-            [line.train_sample_accuracy, line.validation_accuracy, line.train_loss, line.validation_loss]
+            list(
+                map(
+                    _drawn,
+                    (line.train_sample_accuracy, line.validation_accuracy, line.train_loss, line.validation_loss),
+                )
+            )
             for line in result.history
         ],
     }
+
+
+def _drawn(value: float | None) -> float | None:
+    """A value as precise as a curve needs it."""
+    return None if value is None else round(value, 6)
 
 
 def _log(evidence: Evidence, figure: str) -> dict[str, Any]:

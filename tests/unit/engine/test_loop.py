@@ -200,9 +200,9 @@ def check_against_plain(run: Run) -> None:
     np.testing.assert_allclose([line["train_loss"] for line in single.history], exact.losses, atol=5 * off + 1e-4)
     exact.model.eval()
     with torch.no_grad():
-        for name, part in (("train", splits.sample), ("validation", splits.validation)):
+        for name, part in (("train_sample", splits.sample), ("validation", splits.validation)):
             logits = exact.model(plain_input(part.images, run.cell.input_size).double())
-            loss = history[-1]["train_sample_loss" if name == "train" else "validation_loss"]
+            loss = history[-1][f"{name}_loss"]
             assert loss == pytest.approx(F.cross_entropy(logits, part.labels).item(), rel=1e-5)
             hits = (logits.argmax(1) == part.labels).float().mean().item()
             assert history[-1][f"{name}_accuracy"] == pytest.approx(hits)
