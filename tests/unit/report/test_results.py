@@ -54,7 +54,7 @@ def test_what_is_not_planned_is_not_read(filled: Any) -> None:
 
 def test_a_binding_of_other_content_is_refused(filled: Any) -> None:
     filled.change(CELL, rebind=False, predictions=filled.read(CELL)["predictions"][::-1])
-    assert "binding is not that of run, code, data, logits, labels and predictions" in refusal(filled)
+    assert "binding is not that of run, code, testing, numerics, data, logits" in refusal(filled)
 
 
 def test_other_code_than_todays_is_no_matter_here(filled: Any) -> None:
@@ -77,7 +77,7 @@ def test_half_a_file(filled: Any) -> None:
         ("run__budget", "paper", "run.budget paper; expected quick"),
         ("run__seed", 1, "config of cifar10, seed 0 in a run of cifar10/vgg16-adam, 1"),
         ("accuracy", 0.5001, "correct of 1000 make"),
-        ("accuracy", float("nan"), "accuracy: nan"),
+        ("accuracy", float("nan"), "NaN is not finite"),
         ("test_images", 999, "test_images 999; expected 1000, as budget quick asks for"),
         ("predictions", "01234", "number of predictions 5; expected 1000"),
         ("labels", "xyz", "labels: 'xyz'"),
@@ -90,7 +90,7 @@ def test_half_a_file(filled: Any) -> None:
         ("run__mlflow", {"run_id": "not an id"}, "run.mlflow.run_id"),
         ("run__config__cell__lr", 0.5, "trained with cell.lr 0.5; expected cell.lr 0.001, as params.yaml says now"),
         ("run__config__images", 801, "trained with images 801; expected images 800"),
-        ("run__config__cell__depth", 12, "run.config.cell"),
+        ("run__config__cell__depth", 12, "trained with cell.depth 12; expected cell.depth 16"),
     ],
 )
 def test_entry_that_is_wrong(filled: Any, name: str, value: object, said: str) -> None:
