@@ -138,8 +138,8 @@ class Evaluation(Record):
     @classmethod
     def bound(cls, **fields: Any) -> Self:
         """A result whose `binding` is computed from its other fields."""
-        unbound = cls.model_validate({**fields, "binding": UNBOUND}, context={"unbound": True})
-        return cls.model_validate({**fields, "binding": unbound.expected_binding()})
+        unbound = cls.model_validate({"schema": 2, **fields, "binding": UNBOUND}, context={"unbound": True})
+        return cls.model_validate({"schema": 2, **fields, "binding": unbound.expected_binding()})
 
     def expected_binding(self) -> str:
         """One sha256 over run, code, testing, numerics, test arrays, logits, labels and predictions."""

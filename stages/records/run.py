@@ -181,8 +181,8 @@ class TrainingRun(Record):
     @classmethod
     def bound(cls, **fields: Any) -> Self:
         """A record whose `binding` is computed from its other fields."""
-        unbound = cls.model_validate({**fields, "binding": UNBOUND}, context={"unbound": True})
-        return cls.model_validate({**fields, "binding": unbound.expected_binding()})
+        unbound = cls.model_validate({"schema": 2, **fields, "binding": UNBOUND}, context={"unbound": True})
+        return cls.model_validate({"schema": 2, **fields, "binding": unbound.expected_binding()})
 
     def expected_binding(self) -> str:
         """One sha256 over cell, budget, seed, code, settings, data, numerics, outcome, weights and history."""
