@@ -5,7 +5,7 @@ beside it in git, so a clone without weights can count everything again.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, model_validator
 
@@ -13,8 +13,8 @@ from stages.config.settings import Testing
 from stages.core.filenames import DESCRIPTION, HISTORY, RECORD, WEIGHTS
 from stages.core.files import digest, file_hash
 from stages.records.provenance import Dependency, Provenance
-from stages.records.record import Count, Md5, Natural, NonEmptyStr, Ratio, Record, Section, Sha256
-from stages.records.run import DIVERGED, FINISHED, UNBOUND, Epoch, NumericsRecord, Span, TrainingRun
+from stages.records.record import BoundRecord, Count, Md5, Natural, NonEmptyStr, Ratio, Section, Sha256
+from stages.records.run import DIVERGED, FINISHED, Epoch, NumericsRecord, Span, TrainingRun
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,7 +48,7 @@ class File(Section):
     md5: Md5
 
 
-class Evaluation(Record):
+class Evaluation(BoundRecord):
     """One trained network on the test split. `file` is where it was read from, and is not part of it."""
 
     version: Literal[2] = Field(default=2, alias="schema")
@@ -134,12 +134,6 @@ class Evaluation(Record):
     def test_arrays(self) -> tuple[str, Dependency]:
         """Path and hashes of the folder of test arrays. KeyError without."""
         return self.provenance.input("images.npy", "labels.npy")
-
-    @classmethod
-    def bound(cls, **fields: Any) -> Self:
-        """A result whose `binding` is computed from its other fields."""
-        unbound = cls.model_validate({"schema": 2, **fields, "binding": UNBOUND}, context={"unbound": True})
-        return cls.model_validate({"schema": 2, **fields, "binding": unbound.expected_binding()})
 
     def expected_binding(self) -> str:
         """One sha256 over run, code, testing, numerics, test arrays, logits, labels and predictions."""

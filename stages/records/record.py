@@ -21,6 +21,8 @@ Count = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
 Ratio = Annotated[float, Field(ge=0, le=1)]
 
+_UNBOUND = "0" * 64  # in place of a binding, until it is computed
+
 
 class Section(BaseModel):
     """A part of a record."""
@@ -75,6 +77,21 @@ class Record(Section):
     def write(self, path: Path | str) -> None:
         """Write the record, whole or not at all."""
         write_text(path, self.text())
+
+
+class BoundRecord(Record):
+    """A record with a `binding`: one hash over what must not be exchanged in it."""
+
+    @classmethod
+    def bound(cls, **fields: Any) -> Self:
+        """A record whose `binding` is computed from its other fields."""
+        whole = {"schema": 2, **fields}
+        unbound = cls.model_validate({**whole, "binding": _UNBOUND}, context={"unbound": True})
+        return cls.model_validate({**whole, "binding": unbound.expected_binding()})
+
+    def expected_binding(self) -> str:
+        """The binding of the other fields."""
+        raise NotImplementedError
 
 
 def first_finding(error: ValidationError, content: Any = None) -> tuple[str, str | None, str]:

@@ -8,10 +8,9 @@ from stages.config.settings import Images, Run
 from stages.core.files import digest
 from stages.records.data import DatasetDescription
 from stages.records.provenance import Dependency, Environment, Provenance
-from stages.records.record import Count, Natural, NonEmptyStr, Ratio, Record, Seconds, Section, Sha256, Time
+from stages.records.record import BoundRecord, Count, Natural, NonEmptyStr, Ratio, Seconds, Section, Sha256, Time
 
 FINISHED, DIVERGED = "finished", "diverged"
-UNBOUND = "0" * 64  # in place of a binding, until it is computed
 
 
 class Epoch(Section):
@@ -135,7 +134,7 @@ class RecordedSettings(BaseModel):
         return self.model_dump(mode="json") == run.model_dump(mode="json")
 
 
-class TrainingRun(Record):
+class TrainingRun(BoundRecord):
     """One training: cell, seed and budget, what it was made from, and what came out."""
 
     version: Literal[2] = Field(default=2, alias="schema")
@@ -177,12 +176,6 @@ class TrainingRun(Record):
     def training_arrays(self) -> tuple[str, Dependency]:
         """Path and hashes of the folder of training arrays. KeyError without."""
         return self.provenance.input("train_images.npy", "train_labels.npy")
-
-    @classmethod
-    def bound(cls, **fields: Any) -> Self:
-        """A record whose `binding` is computed from its other fields."""
-        unbound = cls.model_validate({"schema": 2, **fields, "binding": UNBOUND}, context={"unbound": True})
-        return cls.model_validate({"schema": 2, **fields, "binding": unbound.expected_binding()})
 
     def expected_binding(self) -> str:
         """One sha256 over cell, budget, seed, code, settings, data, numerics, outcome, weights and history."""
