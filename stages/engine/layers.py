@@ -21,6 +21,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from stages.engine import products
+
 PRODUCT_PIXELS = 16  # output maps of at most 4x4: forward and both gradients are products
 WEIGHT_GRADIENT_PIXELS = 64  # output maps of at most 8x8: the weights' gradient is one, the rest a convolution
 IMAGE_CHANNELS = 3  # at most; a first layer's windows are too narrow for a product
@@ -71,7 +73,7 @@ class Windows(NamedTuple):
         """
         if self.taps > 1 or self.before + self.after:
             matrix = _col2im_matrix(self, rows.dtype)
-            images = torch.bmm(matrix.expand(n, -1, -1), rows.view(n, matrix.shape[1], -1))
+            images = products.bmm(matrix.expand(n, -1, -1), rows.view(n, matrix.shape[1], -1))
             return images.view(n, self.side, self.side, -1).permute(0, 3, 1, 2)
         images = rows.view(n, self.out, self.out, -1)  # windows of one pixel each
         if self.stride > 1:
@@ -102,7 +104,7 @@ class _ConvolutionFunction(torch.autograd.Function):
         ctx.images_shape = images.shape
         if not by_product:
             ctx.save_for_backward(images, weight)
-            return F.conv2d(images, weight, bias, stride, padding)
+            return products.conv2d(images, weight, bias, stride, padding)
         columns = windows.im2col(images)
         ctx.save_for_backward(columns, weight)
         shape = (len(images), len(weight), windows.out, windows.out)
@@ -111,9 +113,9 @@ class _ConvolutionFunction(torch.autograd.Function):
         )  # not a view of the product: a ReLU in place may follow
         rows, kernels = output.permute(0, 2, 3, 1).view(-1, len(weight)), windows.crop(weight).flatten(1).t()
         if bias is None:
-            torch.mm(columns, kernels, out=rows)
+            products.mm(columns, kernels, out=rows)
         else:
-            torch.addmm(bias, columns, kernels, out=rows)
+            products.addmm(bias, columns, kernels, out=rows)
         return output
 
     @staticmethod
@@ -129,18 +131,18 @@ class _ConvolutionFunction(torch.autograd.Function):
             columns = images if by_product else windows.im2col(images)
             kept = windows.crop(weight.grad)
             if kept.is_contiguous():
-                torch.mm(rows.t(), columns, out=kept.flatten(1))
+                products.mm(rows.t(), columns, out=kept.flatten(1))
             else:
-                kept.copy_(torch.mm(rows.t(), columns).view(kept.shape))
+                kept.copy_(products.mm(rows.t(), columns).view(kept.shape))
         images_gradient = None
         if by_product:
             if ctx.needs_input_grad[0]:
-                products = torch.mm(rows, windows.crop(weight).flatten(1))
-                images_gradient = windows.col2im(products, ctx.images_shape[0])
+                of_windows = products.mm(rows, windows.crop(weight).flatten(1))
+                images_gradient = windows.col2im(of_windows, ctx.images_shape[0])
         else:
             mask = (ctx.needs_input_grad[0], not weights_by_product, False)
-            images_gradient, weight_gradient, _ = torch.ops.aten.convolution_backward(
-                gradient, images, weight, None, (ctx.stride,) * 2, (ctx.padding,) * 2, (1, 1), False, (0, 0), 1, mask
+            images_gradient, weight_gradient, _ = products.convolution_backward(
+                gradient, images, weight, ctx.stride, ctx.padding, mask
             )
             if weight_gradient is not None:
                 weight.grad.copy_(weight_gradient)
@@ -154,15 +156,15 @@ class _LinearFunction(torch.autograd.Function):
     def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         ctx.save_for_backward(inputs, weight)
         ctx.bias = bias
-        return F.linear(inputs, weight, bias)
+        return products.linear(inputs, weight, bias)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         inputs, weight = ctx.saved_tensors
-        torch.mm(gradient.t(), inputs, out=weight.grad)
+        products.mm(gradient.t(), inputs, out=weight.grad)
         torch.sum(gradient, 0, out=ctx.bias.grad)
-        return torch.mm(gradient, weight) if ctx.needs_input_grad[0] else None, None, None
+        return products.mm(gradient, weight) if ctx.needs_input_grad[0] else None, None, None
 
 
 class Convolution(nn.Conv2d):

@@ -10,6 +10,7 @@ from stages.config.settings import Device, Precision
 from stages.core.errors import ParamError
 from stages.core.progress import say
 from stages.engine.memory import keep_pages
+from stages.engine.products import multiplies_bfloat16
 
 
 class Numerics(NamedTuple):
@@ -21,8 +22,10 @@ class Numerics(NamedTuple):
 
     @property
     def precision(self) -> str:
-        """The format of matrix products, as it stands in the run record."""
-        return str(self.dtype).removeprefix("torch.")
+        """The format of matrix products, as it stands in the run record: float32, bfloat16 or emulated bfloat16."""
+        name = str(self.dtype).removeprefix("torch.")
+        native = self.dtype != torch.bfloat16 or multiplies_bfloat16(self.device.type)
+        return name if native else f"emulated {name}"
 
     def describe(self) -> dict[str, Any]:
         """What the run record says of it: caches in bytes, `build` the sha256 of how PyTorch was compiled.
@@ -52,9 +55,9 @@ class Numerics(NamedTuple):
 def set_up(precision: Precision, threads: int, device: Device = "auto") -> Numerics:
     """Fix how this process computes.
 
-    `auto` precision is bfloat16 where the device multiplies it natively, else float32, which is said. `auto` device is
-    a CUDA GPU if PyTorch finds one, else the processor. Raises ParamError for a device that is not there, and for
-    bfloat16 on a device without it.
+    `auto` precision is bfloat16 where the device multiplies it natively, else float32; `bfloat16` is emulated on a
+    processor without it (`stages.engine.products`). Both are said. `auto` device is a CUDA GPU if PyTorch finds one,
+    else the processor. Raises ParamError for a device that is not there, and for bfloat16 on another device without it.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic products; read when CUDA starts
     chosen = find_device(device)
@@ -83,24 +86,17 @@ def find_device(wanted: Device) -> torch.device:
 
 
 def find_format(precision: Precision, device: torch.device) -> torch.dtype:
-    """The format of matrix products on a device. Raises ParamError for bfloat16 that the device does not multiply."""
+    """The format of matrix products on a device. Raises ParamError for bfloat16 that the device has no way to."""
     if precision == "float32":
         return torch.float32
-    if multiplies_bfloat16(device):
+    if multiplies_bfloat16(device.type):
         return torch.bfloat16
     name = "processor" if device.type == "cpu" else f"{device.type} device"
-    if precision == "bfloat16":
+    if precision == "auto":
+        say(f"this {name} has no native bfloat16: float32, slower and with other bits")
+        return torch.float32
+    if device.type != "cpu":
         hint = f"float32 (`precision` of the budget in params.yaml), since this {name} has no native bfloat16"
         raise ParamError("precision", precision, hint)
-    say(f"this {name} has no native bfloat16: float32, slower and with other bits")
-    return torch.float32
-
-
-def multiplies_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 products are native there; emulated ones are several times slower than float32."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type == "mps":
-        return False  # not measured
-    capabilities = torch.cpu.get_capabilities()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))
+    say(f"this {name} has no native bfloat16: it is emulated, as slow as float32 and with other bits")
+    return torch.bfloat16

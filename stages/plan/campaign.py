@@ -53,6 +53,8 @@ class Campaign:
     def precision(self, training: Training) -> str:
         """The number format of a training that runs here."""
         wanted = self.specs[str(training.key)].settings.precision
+        if wanted == "bfloat16" and self.machine.machine.device == "cpu" and self.machine.bfloat16 is False:
+            return "emulated bfloat16"
         return wanted if wanted != "auto" else "bfloat16" if self.machine.bfloat16 else "float32"
 
     def memory(self) -> list[int]:

@@ -24,7 +24,7 @@ def _refusals(planned: Campaign, machine: ThisMachine) -> Iterator[str]:
     if device == "cuda" and not machine.gpus:
         yield f"device: 'cuda' is not here; allowed: auto or cpu (budgets.{planned.budget}.device in params.yaml)"
     without = [training for training in planned.left if planned.precision(training) == "bfloat16"]
-    if without and machine.bfloat16 is False:
+    if without and machine.bfloat16 is False:  # emulated bfloat16, as on a processor, has another name
         yield _no_bfloat16(planned, without)
     needed = planned.weights() + planned.data()
     if needed > machine.disk:
@@ -38,8 +38,8 @@ def _refusals(planned: Campaign, machine: ThisMachine) -> Iterator[str]:
 
 
 def _no_bfloat16(planned: Campaign, without: list[Training]) -> str:
-    name = "processor" if planned.machine.machine.device == "cpu" else planned.machine.machine.device
+    device = planned.machine.machine.device
     return (
-        f"precision: 'bfloat16' of {len(without)} trainings, and this {name} does not multiply it natively; "
+        f"precision: 'bfloat16' of {len(without)} trainings, and this {device} does not multiply it natively; "
         f"allowed: float32 (budgets.{planned.budget}.precision in params.yaml), or another machine"
     )

@@ -101,7 +101,7 @@ class Eta:
         return (
             plan.cell.family == rate.run.cell.family,
             self._machine in (None, rate.machine),
-            plan.precision in ("auto", rate.precision),
+            plan.precision in ("auto", *rate.precision.split()),  # emulated or not: what matters of that is the machine
             _network(plan) == _network(rate.run),
         )
 

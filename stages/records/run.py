@@ -95,7 +95,7 @@ class NumericsRecord(Section):
     """What bits depend on beside settings, code and data."""
 
     device: NonEmptyStr
-    precision: Literal["bfloat16", "float32"]
+    precision: Literal["bfloat16", "emulated bfloat16", "float32"]  # emulated: `stages.engine.products`
     threads: Count
     backend: Backend
 

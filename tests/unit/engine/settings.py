@@ -2,11 +2,9 @@
 
 from typing import Any
 
-import torch
-
 from stages.config.settings import Cell, NetworkSettings, Run, family_settings
 from stages.engine.networks import families
-from stages.engine.numerics import Numerics, find_format, set_up
+from stages.engine.numerics import Numerics, set_up
 
 FAMILIES = families()
 NETWORKS: dict[str, dict[str, Any]] = {
@@ -79,8 +77,5 @@ def run_of(cell: Cell, **changes: Any) -> Run:
 
 
 def numerics_of(run: Run, threads: int = 1) -> Numerics:
-    """Set up for the run's format on the processor; bfloat16 even where it is emulated."""
-    numerics = set_up("float32", threads, "cpu")
-    if run.precision == "bfloat16":
-        return numerics._replace(dtype=torch.bfloat16)
-    return numerics._replace(dtype=find_format(run.precision, numerics.device))
+    """Set up for the run's format on the processor."""
+    return set_up(run.precision, threads, "cpu")

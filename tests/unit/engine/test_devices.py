@@ -20,9 +20,10 @@ from stages.core.errors import ParamError
 from stages.engine import flat
 from stages.engine.images import Labelled, Standardise
 from stages.engine.loop import EpochResult, Trainer, train
-from stages.engine.numerics import Numerics, find_device, find_format, multiplies_bfloat16, set_up
+from stages.engine.numerics import Numerics, find_device, find_format, set_up
 from stages.engine.optimizers import Optimizer
 from stages.engine.prediction import predict
+from stages.engine.products import multiplies_bfloat16
 from stages.engine.splits import Splits
 from tests.unit.engine.settings import FAMILIES, OPTIMIZERS
 from tests.unit.engine.test_loop import CLASSES, STATISTICS, shrunk
@@ -133,7 +134,9 @@ def test_products_and_chunks_are_for_the_processor(monkeypatch: pytest.MonkeyPat
         windows = {"as_strided"} & watch.formats.keys()
         assert windows == ({"as_strided"} if device.type == "cpu" else set())
         dtype = getattr(torch, precision)
-        assert watch.formats["convolution"] == watch.formats["convolution_backward"] == {dtype}
+        emulated = device.type == "cpu" and trainer.numerics.precision.startswith("emulated")
+        multiplied = torch.float32 if emulated else dtype
+        assert watch.formats["convolution"] == watch.formats["convolution_backward"] == {multiplied}
         assert watch.formats["native_batch_norm_backward"] <= {dtype, torch.float32}
         assert watch.formats["_log_softmax"] == {torch.float32}
         rounded = precision == "bfloat16"
@@ -214,21 +217,17 @@ def test_falling_back_to_float32_is_said(
 
 @pytest.mark.parametrize("native", [True, False])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_named_format_is_taken_without_a_word_or_refused(
+def test_a_named_format_is_taken_and_emulation_is_said(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], precision: Any, native: bool
 ) -> None:
     machine(monkeypatch, cuda=False, mps=False)
     monkeypatch.setattr("stages.engine.numerics.multiplies_bfloat16", lambda device: native)
-    if precision == "bfloat16" and not native:
-        with pytest.raises(ParamError) as raised:
-            set_up(precision, 1)
-        assert str(raised.value) == (
-            "precision: 'bfloat16' is not allowed; allowed: float32 (`precision` of the budget in params.yaml), "
-            "since this processor has no native bfloat16"
-        )
-    else:
-        assert set_up(precision, 1).precision == precision
-    assert capsys.readouterr().err == ""
+    emulated = precision == "bfloat16" and not native
+    found = set_up(precision, 1)
+    assert found.precision == found.describe()["precision"] == (f"emulated {precision}" if emulated else precision)
+    said = "this processor has no native bfloat16: it is emulated, as slow as float32 and with other bits\n"
+    assert capsys.readouterr().err.endswith(said if emulated else "")
+    assert (found.dtype == torch.bfloat16) == (precision == "bfloat16")
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "auto"])
@@ -246,5 +245,9 @@ def test_a_device_without_bfloat16_is_named(capsys: pytest.CaptureFixture[str], 
 def test_a_gpu_is_asked_whether_it_multiplies_bfloat16_itself(monkeypatch: pytest.MonkeyPatch, native: bool) -> None:
     """PyTorch counts emulation as support unless it is told not to."""
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or native)
-    assert multiplies_bfloat16(torch.device("cuda")) is native
-    assert multiplies_bfloat16(torch.device("mps")) is False
+    multiplies_bfloat16.cache_clear()
+    try:
+        assert multiplies_bfloat16("cuda") is native
+        assert multiplies_bfloat16("mps") is False
+    finally:
+        multiplies_bfloat16.cache_clear()

@@ -24,17 +24,14 @@ from stages.engine.layers import (
     swap_layers,
 )
 from stages.engine.network import split_outputs
-from stages.engine.numerics import multiplies_bfloat16
 from tests.unit.engine.settings import network_settings
 
 pytestmark = pytest.mark.usefixtures("torch_settings")
 
 KERNELS, STRIDES, PADDINGS, SIDES = (1, 3, 5, 7), (1, 2), (0, 1, 2, 3), (1, 2, 3, 4, 5, 7, 8, 9, 16)
 GEOMETRIES = list(itertools.product(KERNELS, STRIDES, PADDINGS))
-# of float32 a few last bits of a long sum; of bfloat16 one rounding (2^-8) of each product and one of their sum, and
-# one more where the library emulates it
-NATIVE = multiplies_bfloat16(torch.device("cpu"))
-ROUNDING = {torch.float32: 2.0**-19, torch.bfloat16: 2.0**-7 if NATIVE else 2.0**-7 + 2.0**-8}
+# of float32 a few last bits of a long sum; of bfloat16 one rounding (2^-8) of each product and one of their sum
+ROUNDING = {torch.float32: 2.0**-19, torch.bfloat16: 2.0**-7}
 FORMATS = list(ROUNDING)
 
 

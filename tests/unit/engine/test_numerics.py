@@ -3,11 +3,10 @@
 import pytest
 import torch
 
-from stages.engine.numerics import multiplies_bfloat16, set_up
+from stages.engine.numerics import set_up
+from stages.engine.products import multiplies_bfloat16
 
 pytestmark = pytest.mark.usefixtures("torch_settings")
-
-CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
@@ -37,11 +36,15 @@ def test_a_processor_multiplies_bfloat16_where_it_says_so(
     monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], native: bool
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
-    assert multiplies_bfloat16(CPU) is native
+    multiplies_bfloat16.cache_clear()
+    try:
+        assert multiplies_bfloat16("cpu") is native
+    finally:
+        multiplies_bfloat16.cache_clear()
 
 
 def test_this_processor_answers() -> None:
-    assert multiplies_bfloat16(CPU) in (True, False)
+    assert multiplies_bfloat16("cpu") in (True, False)
 
 
 @pytest.mark.parametrize("threads", [1, 2])

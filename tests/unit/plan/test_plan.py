@@ -21,6 +21,7 @@ from tests.unit.report.conftest import ROOT, load_params, spec, trained
 
 HERE = ThisMachine(Machine("cpu", "A processor"), [], False, 8 << 30, 40 << 30)
 SIZE = NetworkSize(parameters=10**7, multiply_adds=10**8)
+OLD_GPU = Machine("cuda: Old GPU", "AMD EPYC (cpu family 25, model 17)")
 BUDGET = "paper"
 
 
@@ -98,12 +99,13 @@ def test_an_estimate_takes_as_long_as_the_recorded_trainings_like_it(params: Par
 def test_a_table_of_two_formats_is_said(params: Params) -> None:
     """Recorded in float32, and what is left would run in bfloat16."""
     found = planned(params, without(params, "mnist/resnet18"), [run_of(params, "mnist/resnet18")])
-    assert formats(found)["II"] == {"cpu, bfloat16": 5, "cpu, float32": 1}
+    assert formats(found)["II"] == {"cpu, emulated bfloat16": 5, "cpu, float32": 1}
+    assert f"number format: emulated bfloat16 ({len(found.left)} left)" in plan_text(found)
     lines = [line for line in plan_text(found).splitlines() if line.startswith("warning: ")]
-    expected = (
-        "warning: the trainings of Table II differ in device or number format: 5 of cpu, bfloat16; 1 of cpu, float32"
-    )
-    assert lines == [expected]
+    differing = "5 of cpu, emulated bfloat16; 1 of cpu, float32"
+    assert lines == [f"warning: the trainings of Table II differ in device or number format: {differing}"]
+    native = planned(params, without(params), [], HERE._replace(bfloat16=True))
+    assert formats(native)["II"] == {"cpu, bfloat16": 6}
 
 
 Change = Callable[[ThisMachine], ThisMachine]
@@ -112,7 +114,8 @@ Change = Callable[[ThisMachine], ThisMachine]
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda machine: machine, "precision: 'bfloat16' of "),
+        (lambda machine: machine, None),
+        (lambda machine: machine._replace(machine=OLD_GPU), "precision: 'bfloat16' of "),
         (lambda machine: machine._replace(bfloat16=True, disk=10**6), "disk: "),
         (lambda machine: machine._replace(bfloat16=True, memory=10**6), "memory: one training takes about "),
         (lambda machine: machine._replace(bfloat16=None), None),
@@ -125,7 +128,8 @@ def test_what_would_be_refused_is_said_with_its_cure(params: Params, change: Cha
     assert len(refused) == (said is not None)
     assert all(line.startswith(str(said)) for line in refused)
     if said and "bfloat16" in said:
-        assert "does not multiply it natively; allowed: float32 (budgets.paper.precision in params.yaml)" in refused[0]
+        allowed = "allowed: float32 (budgets.paper.precision in params.yaml)"
+        assert f"this cuda: Old GPU does not multiply it natively; {allowed}" in refused[0]
 
 
 def test_a_pinned_gpu_that_is_not_here_is_refused(params: Params) -> None:
@@ -147,9 +151,10 @@ def test_without_a_commit_a_campaign_is_refused(
 
 
 def test_refusals_end_with_status_1(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = planned(params, without(params), [])
+    machine = HERE._replace(machine=OLD_GPU)
+    found = planned(params, without(params), [], machine)
     monkeypatch.setattr(command, "load_params", lambda: params)
-    monkeypatch.setattr(command, "this_machine", lambda device: HERE)
+    monkeypatch.setattr(command, "this_machine", lambda device: machine)
     monkeypatch.setattr(command, "campaign", lambda *_: found)
     done = CliRunner().invoke(command.main, ["--budget", BUDGET])
     assert done.exit_code == 1
