@@ -106,7 +106,7 @@ def saving(family: str, threads: int, repetitions: int, seconds: float) -> dict[
     As in a training, the checkpoint before lies on the disk by then, and nothing else waits to be written.
     """
     made_ready = ready(run_of(family), threads)
-    epochs = [EpochResult({"epoch": 1, "train_loss": 1.0}, 1.0, 1.0, time.time(), 0)]
+    epochs = [EpochResult({"epoch": 1, "train_loss": 1.0}, 1.0, 1.0, 1.0, time.time(), 0, "")]
     SCRATCH.mkdir(parents=True, exist_ok=True)
     found: dict[str, list[float]] = {"images": [], "checkpoint": []}
     steps = stepping(made_ready)()

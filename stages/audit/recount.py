@@ -18,9 +18,10 @@ from PIL import Image, UnidentifiedImageError
 
 from stages.audit.findings import Finding, broken, differences, missing
 from stages.core.errors import StageError
-from stages.evaluate.metrics import digits, score
+from stages.evaluate.metrics import score
 from stages.evaluate.mistakes import most_confused
 from stages.evaluate.report import report_text
+from stages.records.digits import digits
 from stages.records.evaluation import Evaluation, logits_path
 
 _LOSS = 1e-5  # relative: it was summed in float32

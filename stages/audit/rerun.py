@@ -32,7 +32,7 @@ from stages.core.errors import ParamError, StageError
 from stages.core.filenames import HISTORY, RECORD, WEIGHTS
 from stages.core.files import file_hash
 from stages.core.progress import say
-from stages.evaluate.prediction import Predicted, predict_test
+from stages.evaluate.prediction import LabelledPredictions, predict_test
 from stages.records import provenance
 from stages.records.evaluation import Evaluation
 from stages.records.provenance import Environment
@@ -86,7 +86,7 @@ def _compare_predictions(
         yield _within(where, share, changed, "% of the images changed class", differs)
 
 
-def _predict(run: TrainingRun, weights: Path, result: Evaluation, test: Path) -> Predicted:
+def _predict(run: TrainingRun, weights: Path, result: Evaluation, test: Path) -> LabelledPredictions:
     trained_with = result.numerics.model_dump(mode="json")
     cell = Cell.of(run.config.cell.model_dump())
     return predict_test(cell, weights, trained_with, run.data.content(), test, len(result.labels))
@@ -165,7 +165,7 @@ def _within(where: str, found: float, allowed: float, what: str, differs: list[s
     return broken(where, f"{found:.2f} {what}", f"at most {allowed:g} ({others or 'the same processor and software'})")
 
 
-def _share_changed(predicted: Predicted, result: Evaluation) -> float:
+def _share_changed(predicted: LabelledPredictions, result: Evaluation) -> float:
     """Percent of the images that are taken for another class than the result says."""
     stored = classes_of(result.predictions)
     return 100 * float((predicted.classes != stored).mean()) if len(predicted.classes) == len(stored) else 100.0

@@ -15,7 +15,7 @@ from stages.core.files import read_json
 from stages.records.evaluation import Evaluation
 from stages.records.run import TrainingRun
 
-_RUN_PARTS = "cell, budget, seed, code, settings, data, numerics, outcome, weights and history"
+_RUN_PARTS = "cell, budget, seed, code, settings, data, numerics, outcome, weights, history and validation"
 _RESULT_PARTS = "run, code, testing, numerics, test data, logits, labels and predictions"
 
 

@@ -28,7 +28,7 @@ from stages.config.schema import (
     TableSettings,
     Verdicts,
 )
-from stages.config.settings import Cell, Images, Run, Seed, Settings, Strict, Testing
+from stages.config.settings import Cell, Images, Run, Seed, Strict, Testing, TrainingSettings
 from stages.core.errors import ParamError
 
 _DEFAULT = "default"
@@ -145,12 +145,12 @@ class Params(Strict):
         section = family if key in self.budgets[budget].train.of(dataset).get(family, {}) else _DEFAULT
         return f"budgets.{budget}.train.{dataset}.{section}"
 
-    def settings(self, cell: str, budget: str | None = None) -> Settings:
+    def settings(self, cell: str, budget: str | None = None) -> TrainingSettings:
         """What a cell is at a budget: its own settings, but for those that the budget replaces."""
         key, own = self.find(cell)
         found, chosen = self.resolved[cell], self.chosen_budget(budget)
         share = self.share(budget, key.dataset, own.family)
-        return Settings(
+        return TrainingSettings(
             dataset=key.dataset,
             cell=own.replaced(**share.overrides),
             images=share.images,

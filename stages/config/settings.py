@@ -1,9 +1,9 @@
 """The settings that decide a number: their types and ranges, whatever file they are written in.
 
 A cell's settings are flat: those of its network's family, those of its optimizer, and those of its input. Which
-settings a cell has depends on family and optimizer, so `cell_type` joins the three. `Settings` adds what a budget gives
-each cell: this is what a spec holds (`stages.resolve`) and what a training is run with. This module is part of the
-fingerprint of every training.
+settings a cell has depends on family and optimizer, so `cell_type` joins the three. `TrainingSettings` adds what a
+budget gives each cell: this is what a spec holds (`stages.resolve`) and what a training is run with. This module is
+part of the fingerprint of every training.
 """
 
 from functools import cache
@@ -20,7 +20,7 @@ Images = Count | Literal["all"]
 Epochs = Annotated[int, Field(ge=1, le=10000)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Epsilon = Annotated[float, Field(gt=0, lt=1)]  # added to a denominator
-Share = Annotated[float, Field(gt=0, le=1)]  # of the newest value in a running mean
+Momentum = Annotated[float, Field(gt=0, le=1)]  # of the newest value in a running mean
 Augment = Literal["none", "append", "fresh"]
 Precision = Literal["auto", "bfloat16", "float32"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -162,7 +162,7 @@ class _Untyped(Cell):
         return {key: value for key, value in section.items() if key in cls.model_fields}
 
 
-class Settings(Strict):
+class TrainingSettings(Strict):
     """One training but for its seed: nothing that decides its bits is decided anywhere else, but by the machine.
 
     Images are counted in the training and the validation split; `sample_images` of the training images are evaluated
@@ -188,7 +188,7 @@ class Settings(Strict):
         return Run.model_validate({**self.model_dump(), "seed": seed})
 
 
-class Run(Settings):
+class Run(TrainingSettings):
     """One training."""
 
     seed: Seed

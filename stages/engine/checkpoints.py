@@ -24,8 +24,8 @@ from stages.core.progress import say
 from stages.engine.loop import EpochResult, Trainer
 
 
-class Progress(NamedTuple):
-    """What a training has behind it: its epochs, and the machines that `Epoch.machine` indexes."""
+class Finished(NamedTuple):
+    """What a training has behind it: its epochs, and the machines that `EpochResult.machine` indexes."""
 
     epochs: list[EpochResult]
     machines: list[dict[str, Any]]
@@ -39,23 +39,23 @@ class Checkpoint:
         self.refused = self.path.with_name(self.path.name + ".refused")
         self.identity = identity
 
-    def load(self, trainer: Trainer) -> Progress:
-        """Restore the trainer and return its progress; none, and a line that says why, if the checkpoint is refused.
+    def load(self, trainer: Trainer) -> Finished:
+        """Restore the trainer and return what is finished: nothing, and a line that says why, if it is refused.
 
         The run then starts over, and the refused checkpoint stays beside it until the run is done.
         """
         sweep(self.path)
         if not self.path.is_file():
-            return Progress([], [])
+            return Finished([], [])
         try:
-            progress, state = self._read()
+            finished, state = self._read()
             trainer.restore(state)
         except _RefusedError as refusal:
             self.path.replace(self.refused)
             say(f"{self.path} is not used, the run starts over: {refusal}; it is kept as {self.refused.name}")
-            return Progress([], [])
-        say(f"going on after epoch {len(progress.epochs)} of {trainer.run.epochs}, from {self.path}")
-        return progress
+            return Finished([], [])
+        say(f"going on after epoch {len(finished.epochs)} of {trainer.run.epochs}, from {self.path}")
+        return finished
 
     def save(self, trainer: Trainer, epochs: Sequence[EpochResult], machines: Sequence[Mapping[str, Any]]) -> None:
         """Write the state after `epochs`. Raises StageError when that fails; the checkpoint before it then stays."""
@@ -81,7 +81,7 @@ class Checkpoint:
         for path in (self.path, self.refused):
             path.unlink(missing_ok=True)
 
-    def _read(self) -> tuple[Progress, dict[str, Tensor]]:
+    def _read(self) -> tuple[Finished, dict[str, Tensor]]:
         try:
             with safe_open(self.path, framework="pt") as file:
                 metadata = file.metadata() or {}
@@ -97,7 +97,7 @@ class Checkpoint:
         different = [name for name in names if identity.get(name) != plain.get(name)]
         if different:
             raise _RefusedError(f"it was written with other {', '.join(different)}")
-        return Progress([EpochResult(*epoch) for epoch in epochs], machines), state
+        return Finished([EpochResult(*epoch) for epoch in epochs], machines), state
 
 
 class _RefusedError(Exception):

@@ -4,7 +4,8 @@ A convolution over a small map is a matrix product (im2col): its windows, (N * s
 weights, (kernels, kh * kw * channels). In channels-last order the weights need no copy. On the small maps of deep
 networks this is faster than the library's (oneDNN's) convolution; BENCHMARKS.md has the figures. Which of the two runs
 depends on shapes alone, never on a timing, so that bits repeat. Taps of a kernel that meet only padding (eight of nine
-over a map of one pixel) are left out, and their gradient stays zero.
+over a map of one pixel) are left out, and their gradient stays zero. A convolution that is not square, or has groups or
+dilation, is the library's.
 
 A backward pass overwrites the `.grad` of each weight and bias. It must exist, with zeros, before the first backward
 pass (see `flat.FlatParameters`): allocating 4096 x 4096 gradients costs more than computing them. So a layer must be
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from stages.engine import products
+from stages.engine.products import Geometry
 
 PRODUCT_PIXELS = 16  # output maps of at most 4x4: forward and both gradients are products
 WEIGHT_GRADIENT_PIXELS = 64  # output maps of at most 8x8: the weights' gradient is one, the rest a convolution
@@ -38,6 +40,14 @@ class Windows(NamedTuple):
     taps: int  # that meet a pixel
     before: int  # padding pixels before the first pixel
     after: int  # and after the last one
+
+    @classmethod
+    def square(cls, images: Tensor, weight: Tensor, geometry: Geometry) -> "Windows | None":
+        """The geometry for images and weights, (kernels, channels, kh, kw); None where not all of it is square."""
+        pairs = (images.shape[2:], weight.shape[2:], geometry.stride, geometry.padding)
+        if any(one != other for one, other in pairs) or geometry.dilation != (1, 1) or geometry.groups > 1:
+            return None
+        return cls.of(*(one for one, _ in pairs))
 
     @classmethod
     def of(cls, side: int, kernel: int, stride: int, padding: int) -> "Windows":
@@ -94,17 +104,17 @@ class _ConvolutionFunction(torch.autograd.Function):
     """Convolution by matrix products or by the library, as the shapes decide."""
 
     @staticmethod
-    def forward(ctx: Any, images: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int) -> Tensor:
-        windows = Windows.of(images.shape[-1], weight.shape[-1], stride, padding)
-        on_cpu, pixels = images.device.type == "cpu", windows.out**2
-        by_product = on_cpu and (pixels <= PRODUCT_PIXELS or weight.shape[-1] == 1)
+    def forward(ctx: Any, images: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+        windows = Windows.square(images, weight, geometry) if images.device.type == "cpu" else None
+        pixels = windows.out**2 if windows else 0
         narrow = weight.shape[1] <= IMAGE_CHANNELS
-        ctx.weights_by_product = by_product or (on_cpu and pixels <= WEIGHT_GRADIENT_PIXELS and not narrow)
-        ctx.windows, ctx.stride, ctx.padding, ctx.by_product, ctx.bias = windows, stride, padding, by_product, bias
-        ctx.images_shape = images.shape
-        if not by_product:
+        ctx.windows, ctx.geometry, ctx.bias, ctx.images_shape = windows, geometry, bias, images.shape
+        ctx.by_product = windows is not None and (pixels <= PRODUCT_PIXELS or weight.shape[-1] == 1)
+        small = windows is not None and pixels <= WEIGHT_GRADIENT_PIXELS
+        ctx.weights_by_product = ctx.by_product or (small and not narrow)
+        if windows is None or not ctx.by_product:
             ctx.save_for_backward(images, weight)
-            return products.conv2d(images, weight, bias, stride, padding)
+            return products.conv2d(images, weight, bias, geometry)
         columns = windows.im2col(images)
         ctx.save_for_backward(columns, weight)
         shape = (len(images), len(weight), windows.out, windows.out)
@@ -122,7 +132,7 @@ class _ConvolutionFunction(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         images, weight = ctx.saved_tensors
-        windows: Windows = ctx.windows
+        windows: Windows = ctx.windows  # where there are products
         by_product, weights_by_product = ctx.by_product, ctx.weights_by_product
         rows = gradient.permute(0, 2, 3, 1).reshape(-1, weight.shape[0])
         if ctx.bias is not None:
@@ -140,20 +150,20 @@ class _ConvolutionFunction(torch.autograd.Function):
                 of_windows = products.mm(rows, windows.crop(weight).flatten(1))
                 images_gradient = windows.col2im(of_windows, ctx.images_shape[0])
         else:
-            mask = (ctx.needs_input_grad[0], not weights_by_product, False)
-            images_gradient, weight_gradient, _ = products.convolution_backward(
-                gradient, images, weight, ctx.stride, ctx.padding, mask
+            mask = (ctx.needs_input_grad[0], not weights_by_product)
+            images_gradient, weight_gradient = products.convolution_backward(
+                gradient, images, weight, ctx.geometry, mask
             )
             if weight_gradient is not None:
                 weight.grad.copy_(weight_gradient)
-        return images_gradient, None, None, None, None
+        return images_gradient, None, None, None
 
 
 class _LinearFunction(torch.autograd.Function):
     """A linear layer that writes its parameters' gradients in place."""
 
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(inputs, weight)
         ctx.bias = bias
         return products.linear(inputs, weight, bias)
@@ -163,20 +173,22 @@ class _LinearFunction(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         inputs, weight = ctx.saved_tensors
         products.mm(gradient.t(), inputs, out=weight.grad)
-        torch.sum(gradient, 0, out=ctx.bias.grad)
+        if ctx.bias is not None:
+            torch.sum(gradient, 0, out=ctx.bias.grad)
         return products.mm(gradient, weight) if ctx.needs_input_grad[0] else None, None, None
 
 
 class Convolution(nn.Conv2d):
-    """A square convolution without groups or dilation: (n, channels, side, side) -> (n, kernels, out, out)."""
+    """A convolution with zeros around it: (n, channels, height, width) -> (n, kernels, rows, columns)."""
 
     def forward(self, images: Tensor) -> Tensor:
         """Convolve; images channels-last."""
-        return _ConvolutionFunction.apply(images, self.weight, self.bias, self.stride[0], self.padding[0])
+        geometry = Geometry(self.stride, self.padding, self.dilation, self.groups)  # type: ignore[arg-type]
+        return _ConvolutionFunction.apply(images, self.weight, self.bias, geometry)
 
 
 class Linear(nn.Linear):
-    """A linear layer with a bias: (n, inputs) -> (n, outputs)."""
+    """A linear layer: (n, inputs) -> (n, outputs)."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Multiply and add."""
@@ -198,7 +210,15 @@ LAYERS: dict[type[nn.Module], type[nn.Module]] = {nn.Conv2d: Convolution, nn.Lin
 
 
 def swap_layers(model: nn.Module) -> nn.Module:
-    """Replace the class of each layer that `LAYERS` has a faster one for, in place; same names, same parameters."""
+    """Replace the class of each layer that `LAYERS` has a faster one for, in place; same names, same parameters.
+
+    Raises TypeError for a convolution or linear layer of another class, or with another padding than zeros by number.
+    """
     for module in model.modules():
         module.__class__ = LAYERS.get(type(module), type(module))
+        if isinstance(module, nn.Conv2d | nn.Linear) and not isinstance(module, Convolution | Linear):
+            raise TypeError(f"no layer of the engine stands for {type(module).__name__}; allowed: Conv2d and Linear")
+        if isinstance(module, Convolution) and (module.padding_mode != "zeros" or isinstance(module.padding, str)):
+            found = f"{module.padding_mode} {module.padding}"
+            raise TypeError(f"padding: {found} is not allowed; allowed: zeros, by number")
     return model

@@ -4,8 +4,9 @@ The loss is computed in float32. Losses are summed on the device and read once a
 (seed, purpose, epoch), so an epoch does not depend on how the earlier ones were run.
 """
 
+import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -25,17 +26,20 @@ from stages.engine.splits import Splits
 
 
 class EpochResult(NamedTuple):
-    """One epoch: its metrics, as they enter the history, its wall times in seconds, and when it ended.
+    """One epoch: its metrics, as they enter the history, its times in seconds, and when it ended.
 
-    `train_seconds` are those of the steps, `seconds` those of the whole epoch, fresh images and evaluations included.
-    `machine` is an index into the list of the machines that the training has run on.
+    `train_seconds` are those of the steps, `seconds` those of the whole epoch, fresh images and evaluations included,
+    `cpu_seconds` what the process computed meanwhile. `machine` is an index into the list of the machines that the
+    training has run on, `parameters_sha256` the hash of the parameters that the epoch left (float32, in flat memory).
     """
 
     metrics: dict[str, Any]
     train_seconds: float
     seconds: float
+    cpu_seconds: float
     ended: float
     machine: int
+    parameters_sha256: str
 
 
 class Trainer:
@@ -79,6 +83,14 @@ class Trainer:
         state = self.parameters.state_dict()
         return {name: value.contiguous(memory_format=torch.contiguous_format).cpu() for name, value in state.items()}
 
+    def parameters_sha256(self) -> str:
+        """The hash of the parameters, float32 in the order of flat memory."""
+        return hashlib.sha256(self.parameters.master.cpu().numpy().data).hexdigest()
+
+    def is_finite(self) -> bool:
+        """Whether all parameters are finite."""
+        return bool(self.parameters.master.isfinite().all())
+
     def state(self) -> dict[str, Tensor]:
         """The tensors that later epochs depend on, besides the run's settings; not copies, but those in use."""
         optimizer = {f"optimizer.{name}": value for name, value in self.optimizer.state.items()}
@@ -103,15 +115,15 @@ def train(
 ) -> str:
     """Train for the run's epochs, after those already `finished`, and return the outcome: `finished` or `diverged`.
 
-    A run has diverged when its training loss is no longer finite; it stops after that epoch, since no later step can
-    bring the weights back. `on_epoch` is called after each epoch, `on_step` after each step with its number of
-    images. `machine` is noted in each epoch.
+    A run has diverged when its training loss or a parameter is no longer finite; it stops after that epoch, since no
+    later step can bring the parameters back. `on_epoch` is called after each epoch, `on_step` after each step with its
+    number of images. `machine` is noted in each epoch.
     """
-    diverged = any(epoch.metrics["train_loss"] is None for epoch in finished)
+    diverged = bool(finished) and _has_diverged(trainer, finished[-1].metrics)
     for number in range(len(finished) + 1, trainer.run.epochs + 1):
         if diverged:
             break
-        start = time.perf_counter()
+        start, computed = time.perf_counter(), time.process_time()
         images = splits.of_epoch(number)
         begun = time.perf_counter()
         loss = trainer.epoch(images, number, on_step)
@@ -121,9 +133,23 @@ def train(
             predicted = predict(trainer.model, part, trainer.standardise)
             metrics[f"{name}_accuracy"] = accuracy(predicted.logits, part.labels)
             metrics[f"{name}_loss"] = finite(predicted.loss.item())
-        diverged = metrics["train_loss"] is None
-        on_epoch(EpochResult(metrics, trained - begun, time.perf_counter() - start, time.time(), machine))
+        diverged = _has_diverged(trainer, metrics)
+        on_epoch(
+            EpochResult(
+                metrics=metrics,
+                train_seconds=trained - begun,
+                seconds=time.perf_counter() - start,
+                cpu_seconds=time.process_time() - computed,
+                ended=time.time(),
+                machine=machine,
+                parameters_sha256=trainer.parameters_sha256(),
+            )
+        )
     return "diverged" if diverged else "finished"
+
+
+def _has_diverged(trainer: Trainer, metrics: Mapping[str, Any]) -> bool:
+    return metrics["train_loss"] is None or not trainer.is_finite()
 
 
 def total_loss(outputs: Any, labels: Tensor, auxiliary_weight: float) -> Tensor:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -10,7 +11,6 @@ from stages.config.settings import Device, Precision
 from stages.core.errors import ParamError
 from stages.core.progress import say
 from stages.engine.memory import keep_pages
-from stages.engine.products import multiplies_bfloat16
 
 
 class Numerics(NamedTuple):
@@ -100,3 +100,14 @@ def find_format(precision: Precision, device: torch.device) -> torch.dtype:
         raise ParamError("precision", precision, hint)
     say(f"this {name} has no native bfloat16: it is emulated, as slow as float32 and with other bits")
     return torch.bfloat16
+
+
+@cache
+def multiplies_bfloat16(device_type: str) -> bool:
+    """Whether the device that PyTorch calls cpu, cuda or mps multiplies bfloat16 natively."""
+    if device_type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device_type == "mps":
+        return False  # not measured
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))

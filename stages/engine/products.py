@@ -6,12 +6,22 @@ is rounded to bfloat16. A product of two bfloat16 numbers is exact in float32, s
 instruction, with its sums in another order, and so with other bits.
 """
 
-from functools import cache
-from typing import Any
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from stages.engine.numerics import multiplies_bfloat16
+
+
+class Geometry(NamedTuple):
+    """How a convolution's windows lie: pairs are (rows, columns); in the order of PyTorch's arguments."""
+
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
 
 
 def mm(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
@@ -33,34 +43,36 @@ def bmm(left: Tensor, right: Tensor) -> Tensor:
     """(b, n, k) times (b, k, m) -> (b, n, m)."""
     if not emulated(left):
         return torch.bmm(left, right)
-    return torch.bmm(left.float(), right.float()).to(left.dtype)
+    wide = left[:1].float().expand_as(left) if left.stride(0) == 0 else left.float()  # one matrix for all is one copy
+    return torch.bmm(wide, right.float()).to(left.dtype)
 
 
-def linear(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """(n, k) times the transpose of `weight`, (m, k), plus `bias`, (m,) -> (n, m)."""
     if not emulated(inputs):
         return F.linear(inputs, weight, bias)
-    return F.linear(inputs.float(), weight.float(), bias.float()).to(inputs.dtype)
+    return F.linear(inputs.float(), weight.float(), _wide(bias)).to(inputs.dtype)
 
 
-def conv2d(images: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int) -> Tensor:
-    """The library's convolution: (n, channels, side, side) -> (n, kernels, out, out)."""
+def conv2d(images: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+    """The library's convolution: (n, channels, height, width) -> (n, kernels, rows, columns)."""
     if not emulated(images):
-        return F.conv2d(images, weight, bias, stride, padding)
-    wide = None if bias is None else bias.float()
-    return F.conv2d(images.float(), weight.float(), wide, stride, padding).to(images.dtype)
+        return F.conv2d(images, weight, bias, *geometry)
+    return F.conv2d(images.float(), weight.float(), _wide(bias), *geometry).to(images.dtype)
 
 
 def convolution_backward(
-    gradient: Tensor, images: Tensor, weight: Tensor, stride: int, padding: int, mask: tuple[bool, bool, bool]
-) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """The library's gradients of images, weights and bias, where `mask` asks for them."""
-    geometry: tuple[Any, ...] = (None, (stride,) * 2, (padding,) * 2, (1, 1), False, (0, 0), 1, mask)
+    gradient: Tensor, images: Tensor, weight: Tensor, geometry: Geometry, mask: tuple[bool, bool]
+) -> tuple[Tensor | None, Tensor | None]:
+    """The library's gradients of images and weights, where `mask` asks for them."""
+    stride, padding, dilation, groups = geometry
+    described = (None, stride, padding, dilation, False, (0, 0), groups, (*mask, False))
     if not emulated(gradient):
-        return torch.ops.aten.convolution_backward(gradient, images, weight, *geometry)
-    wide = torch.ops.aten.convolution_backward(gradient.float(), images.float(), weight.float(), *geometry)
-    images_gradient, weight_gradient, bias_gradient = (None if one is None else one.to(gradient.dtype) for one in wide)
-    return images_gradient, weight_gradient, bias_gradient
+        of_images, of_weight, _ = torch.ops.aten.convolution_backward(gradient, images, weight, *described)
+        return of_images, of_weight
+    wide = (gradient.float(), images.float(), weight.float())
+    of_images, of_weight, _ = torch.ops.aten.convolution_backward(*wide, *described)
+    return tuple(None if one is None else one.to(gradient.dtype) for one in (of_images, of_weight))  # type: ignore[return-value]
 
 
 def emulated(operand: Tensor) -> bool:
@@ -68,12 +80,5 @@ def emulated(operand: Tensor) -> bool:
     return operand.dtype == torch.bfloat16 and operand.device.type == "cpu" and not multiplies_bfloat16("cpu")
 
 
-@cache
-def multiplies_bfloat16(device_type: str) -> bool:
-    """Whether the device that PyTorch calls cpu, cuda or mps multiplies bfloat16 natively."""
-    if device_type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device_type == "mps":
-        return False  # not measured
-    capabilities = torch.cpu.get_capabilities()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))
+def _wide(bias: Tensor | None) -> Tensor | None:
+    return None if bias is None else bias.float()

@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from stages.config.settings import Run
@@ -17,6 +19,7 @@ from stages.engine.images import Standardise
 from stages.engine.loop import EpochResult, Trainer, train
 from stages.engine.network import multiply_adds, network_of, parameter_count
 from stages.engine.numerics import Device, set_up
+from stages.engine.prediction import predict
 from stages.engine.seeding import derive
 from stages.engine.splits import Splits
 
@@ -79,6 +82,11 @@ class TrainingSession:
     def weights(self) -> dict[str, Tensor]:
         """The network's parameters and buffers by name, float32, in PyTorch's order of dimensions, on the processor."""
         return self.trainer.weights()
+
+    def predict_validation(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The classes that the network, as it is now, predicts for the validation images, and their labels; (n,)."""
+        predicted = predict(self.trainer.model, self.splits.validation, self.trainer.standardise)
+        return predicted.logits.cpu().numpy().argmax(1), self.splits.validation.labels.cpu().numpy()
 
     def history(self) -> list[dict[str, Any]]:
         """The metrics of each epoch."""

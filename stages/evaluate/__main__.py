@@ -35,6 +35,7 @@ from stages.core.progress import say
 from stages.evaluate.trained import checked_run
 from stages.records import provenance
 from stages.records.data import DatasetDescription
+from stages.records.digits import digits
 from stages.records.evaluation import Evaluation
 from stages.records.run import TrainingRun
 from stages.records.spec import check_spec, resolve_spec, spec_path
@@ -42,7 +43,7 @@ from stages.track.client import Mirror
 from stages.track.describe import tested_metrics, tested_tags
 
 if TYPE_CHECKING:
-    from stages.evaluate.prediction import Predicted
+    from stages.evaluate.prediction import LabelledPredictions
 
 # Modules beside those of the fingerprint that a test may load: they check, record, mirror and draw.
 ALLOWED = ("stages/config/", "stages/core/", "stages/records/", "stages/track/", "stages/evaluate/")
@@ -127,10 +128,10 @@ def main(
     say(f"{stage}: {result.accuracy:.2%} of {result.test_images} test images{chance}")
 
 
-def scored(predicted: "Predicted", classes: list[str]) -> dict[str, Any]:
+def scored(predicted: "LabelledPredictions", classes: list[str]) -> dict[str, Any]:
     """What the result says of the predictions: numbers, and the predictions themselves as digits."""
     with without_collection():
-        from stages.evaluate.metrics import digits, score
+        from stages.evaluate.metrics import score
         from stages.evaluate.mistakes import most_confused
 
     return {
@@ -142,7 +143,7 @@ def scored(predicted: "Predicted", classes: list[str]) -> dict[str, Any]:
 
 
 def write_predictions(
-    predicted: "Predicted", found: dict[str, Any], run: TrainingRun, logits_out: Path, out: Path
+    predicted: "LabelledPredictions", found: dict[str, Any], run: TrainingRun, logits_out: Path, out: Path
 ) -> None:
     """Write logits and labels as arrays, the report as text and the confusion matrix as a figure."""
     from stages.evaluate.confusion import save_confusion

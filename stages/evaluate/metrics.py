@@ -39,10 +39,3 @@ def score(
         "report": report,
         "confusion": confusion.tolist(),
     }
-
-
-def digits(classes: NDArray[np.uint8]) -> str:
-    """Class indices below ten as a string, one digit an image: short, readable, and comparable in a diff."""
-    if classes.max(initial=0) > 9:
-        raise StageError(f"class {classes.max()} does not fit one digit; allowed: 0 to 9")
-    return "".join(map(str, classes.tolist()))

@@ -21,7 +21,7 @@ from stages.engine.numerics import set_up
 from stages.engine.prediction import finite, predict
 
 
-class Predicted(NamedTuple):
+class LabelledPredictions(NamedTuple):
     """Logits of shape (n, classes), labels of shape (n,), the mean loss (None: not finite), and how it was computed.
 
     `images` (n, channels, height, width) are what was predicted, `test_indices` (n,) their indices in the test split.
@@ -50,7 +50,7 @@ def predict_test(
     description: Mapping[str, Any],
     test: Path,
     count: int | Literal["all"],
-) -> Predicted:
+) -> LabelledPredictions:
     """Predict `count` test images, spread evenly over the split.
 
     `weights` is the cell's trained safetensors file, `trained_with` the `numerics` of its run record: testing takes its
@@ -64,7 +64,7 @@ def predict_test(
     part = load_test(test, description["sha256"], total, numerics.device).take(test_indices)
     standardise = Standardise.of(description, cell.input_size, numerics)
     predicted = predict(trained_network(cell, description, weights, numerics.device), part, standardise)
-    return Predicted(
+    return LabelledPredictions(
         predicted.logits.cpu().numpy(),
         part.labels.cpu().numpy().astype(np.uint8),
         finite(predicted.loss.item()),

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from math import prod
 
 from stages.config.params import Params, resolve_count
-from stages.config.settings import OPTIMIZERS, OptimizerSettings, Settings
+from stages.config.settings import OPTIMIZERS, OptimizerSettings, TrainingSettings
 from stages.core.imports import without_collection
 from stages.records.run import NetworkSize, RecordedSettings, TrainingRun
 from stages.records.spec import Spec
@@ -56,14 +56,14 @@ def arrays(params: Params, budget: str, dataset: str) -> int:
     return images * prod((sizes.channels, sizes.size, sizes.size))
 
 
-def _network(settings: Settings | RecordedSettings) -> str:
+def _network(settings: TrainingSettings | RecordedSettings) -> str:
     """What a network's size follows from."""
     cell = settings.cell
     of_training = {"batch_size", "augment", "init", *OPTIMIZERS.get(cell.optimizer, OptimizerSettings).model_fields}
     return f"{settings.dataset} {sorted(cell.model_dump(exclude=of_training).items())}"
 
 
-def _count(settings: Settings, params: Params) -> NetworkSize:
+def _count(settings: TrainingSettings, params: Params) -> NetworkSize:
     with without_collection():
         import torch
 

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationInfo, model_validator
 from stages.config.settings import Testing
 from stages.core.filenames import DESCRIPTION, HISTORY, RECORD, WEIGHTS
 from stages.core.files import digest, file_hash
+from stages.records.digits import Digits, digits_array
 from stages.records.provenance import Dependency, Provenance
 from stages.records.record import BoundRecord, Count, Md5, Natural, NonEmptyStr, Ratio, Section, Sha256
 from stages.records.run import DIVERGED, FINISHED, Epoch, NumericsRecord, Span, TrainingRun
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 AT_CHANCE = "at chance"
-Digits = Annotated[str, Field(pattern=r"^[0-9]+$")]  # one class index, of at most ten, for each image
 
 
 class Mistake(Section):
@@ -161,10 +161,3 @@ class Evaluation(BoundRecord):
 def logits_path(result: Path) -> Path:
     """Where the logits of a result lie: beside its JSON file, float32 of shape (test images, classes)."""
     return result.with_suffix(".npy")
-
-
-def digits_array(text: str) -> "NDArray[np.int64]":
-    """A string of digits as an array, one number a digit."""
-    import numpy as np  # here: MLflow's mirror reads records and does without
-
-    return np.frombuffer(text.encode(), np.uint8).astype(np.int64) - ord("0")

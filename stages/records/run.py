@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from stages.config.settings import Images, Run
 from stages.core.files import digest
 from stages.records.data import DatasetDescription
+from stages.records.digits import Digits
 from stages.records.provenance import Dependency, Environment, Provenance
 from stages.records.record import BoundRecord, Count, Natural, NonEmptyStr, Ratio, Seconds, Section, Sha256, Time
 
@@ -25,12 +26,18 @@ class Epoch(Section):
 
 
 class EpochTime(Section):
-    """Wall time of one epoch (`seconds` includes its evaluations), and the index of its machine in `machines`."""
+    """What one epoch took: wall time (`seconds` includes its evaluations), the processor time of its process.
+
+    `machine` is the index of its machine in `machines`, `parameters_sha256` the hash of the parameters that it left,
+    so that a training can be repeated and compared epoch by epoch.
+    """
 
     train_seconds: Seconds
     seconds: Seconds
+    cpu_seconds: Seconds
     ended: Time
     machine: Natural
+    parameters_sha256: Sha256
 
 
 class Span(Section):
@@ -55,6 +62,13 @@ class Counts(Section):
     validation: Count
     sample: Count
     steps_per_epoch: Count
+
+
+class Validated(Section):
+    """The class that the trained network predicts for each validation image, in their order, and its label."""
+
+    predictions: Digits
+    labels: Digits
 
 
 class RecordedCell(BaseModel):
@@ -153,6 +167,8 @@ class TrainingRun(BoundRecord):
     resumed_after: Natural  # epochs behind the checkpoint that the last start went on from
     outcome: Literal["finished", "diverged"]
     images_per_second: Annotated[float, Field(gt=0)]
+    peak_memory: Count  # of the process, in bytes
+    validated: Validated
     sha256: RunHashes
     mlflow: MlflowRun | None
     binding: Sha256
@@ -178,7 +194,7 @@ class TrainingRun(BoundRecord):
         return self.provenance.input("train_images.npy", "train_labels.npy")
 
     def expected_binding(self) -> str:
-        """One sha256 over cell, budget, seed, code, settings, data, numerics, outcome, weights and history."""
+        """One sha256 over cell, budget, seed, code, settings, data, numerics, outcome and all that came out."""
         return digest(
             {
                 "cell": self.cell,
@@ -191,6 +207,8 @@ class TrainingRun(BoundRecord):
                 "outcome": self.outcome,
                 "weights": self.sha256.weights,
                 "history": self.sha256.history,
+                "epochs": [epoch.parameters_sha256 for epoch in self.times.epochs],
+                "validated": [self.validated.predictions, self.validated.labels],
             }
         )
 
@@ -204,7 +222,9 @@ class TrainingRun(BoundRecord):
             raise ValueError(f"data of {self.data.dataset} in a run of {self.cell}")
         if any(epoch.machine >= len(self.machines) for epoch in self.times.epochs):
             raise ValueError("times.epochs names a machine that machines does not have")
+        if len(self.validated.predictions) != len(self.validated.labels):
+            raise ValueError("validated has not as many predictions as labels")
         if not info.context and self.binding != self.expected_binding():
-            parts = "cell, budget, seed, code, settings, data, numerics, outcome, weights and history"
+            parts = "cell, budget, seed, code, settings, data, numerics, outcome, weights, history and validation"
             raise ValueError(f"binding is not that of {parts}")
         return self

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 from pydantic import Field
 
 from stages.config.params import Params
-from stages.config.settings import Settings, Testing
+from stages.config.settings import Testing, TrainingSettings
 from stages.core.errors import CorruptFileError
 from stages.core.files import flatten, write_text
 from stages.records.fingerprint import SCHEME, Fingerprint, Kind, Read, fingerprint
@@ -46,7 +46,7 @@ class Spec(Record):
     version: Literal[1] = Field(default=1, alias="schema")
     cell: NonEmptyStr
     budget: NonEmptyStr
-    settings: Settings
+    settings: TrainingSettings
     testing: Testing
     code: Code
     modules: Modules

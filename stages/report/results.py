@@ -17,7 +17,8 @@ from stages.config.settings import Run
 from stages.core.errors import CorruptFileError
 from stages.core.filenames import DESCRIPTION
 from stages.core.files import flatten
-from stages.records.evaluation import Evaluation, digits_array
+from stages.records.digits import digits_array
+from stages.records.evaluation import Evaluation
 from stages.records.run import FINISHED, RecordedSettings
 
 _SAME = 1e-9  # fractions of whole images differ by 1e-5 or more

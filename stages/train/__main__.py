@@ -12,6 +12,8 @@ Out: <out>/ weights.safetensors (after the last epoch), history.json (metrics by
 Runs without DVC and without MLflow too: --no-mlflow keeps a trial out of the tables' experiments.
 """
 
+import resource
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -28,6 +30,7 @@ from stages.core.locks import exclusive
 from stages.core.progress import duration, say
 from stages.records import provenance
 from stages.records.data import DatasetDescription
+from stages.records.digits import digits
 from stages.records.run import Epoch as EpochMetrics
 from stages.records.run import TrainingRun
 from stages.records.spec import check_spec, resolve_spec, spec_path
@@ -101,6 +104,7 @@ def main(
         progress = TrainingProgress(params, budget, key, run, out, training.images_per_epoch)
         outcome = train(training, mirror, progress, stage)
         save(training, out)
+        predictions, labels = training.predict_validation()
         provenance.assert_unchanged(taken, "train", stage, spec, started)
         provenance.assert_modules("train", spec.settings.cell.family, ALLOWED)
         ended = time.time()
@@ -120,6 +124,8 @@ def main(
             resumed_after=training.resumed_after,
             outcome=outcome,
             images_per_second=round(training.images_per_second(), 1),
+            peak_memory=peak_memory(),
+            validated={"predictions": digits(predictions), "labels": digits(labels)},
             sha256={name: file_hash(out / name, "sha256") for name in (WEIGHTS, HISTORY)},
             mlflow=mirror.run(),
         )
@@ -195,7 +201,7 @@ def save(training: "TrainingSession", out: Path) -> None:
 
 
 def times(training: "TrainingSession", started: float, ended: float) -> dict[str, Any]:
-    """When the training ran, and the wall times of each epoch."""
+    """When the training ran, and what each epoch took and left."""
     return {
         "started": provenance.timestamp(started),
         "ended": provenance.timestamp(ended),
@@ -204,12 +210,20 @@ def times(training: "TrainingSession", started: float, ended: float) -> dict[str
             {
                 "train_seconds": round(epoch.train_seconds, 3),
                 "seconds": round(epoch.seconds, 3),
+                "cpu_seconds": round(epoch.cpu_seconds, 3),
                 "ended": provenance.timestamp(epoch.ended),
                 "machine": epoch.machine,
+                "parameters_sha256": epoch.parameters_sha256,
             }
             for epoch in training.epochs
         ],
     }
+
+
+def peak_memory() -> int:
+    """The most memory that this process has held, in bytes."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 if __name__ == "__main__":

@@ -283,12 +283,11 @@ if kind == "train":
     from safetensors.torch import save_file
     save_file(training.weights(), folder / f"{family}.safetensors")
 else:
-    from stages.evaluate.metrics import digits, score
+    from stages.evaluate.metrics import score
     from stages.evaluate.prediction import predict_test
     trained_with = {"device": "cpu", "threads": 1}
     found = predict_test(run.cell, folder / f"{family}.safetensors", trained_with, description, folder, "all")
     score(found.labels, found.classes, description["classes"], len(found.test_indices))
-    digits(found.classes)
 loaded = [module.__file__ for name, module in sys.modules.items() if name.partition(".")[0] == "stages"]
 print(json.dumps(sorted(Path(file).relative_to(Path.cwd()).as_posix() for file in loaded)))
 """

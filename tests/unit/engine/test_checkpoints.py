@@ -347,7 +347,7 @@ def sizes(folder: Path) -> list[int]:
 def test_a_writer_killed_at_any_moment_leaves_nothing_that_stays(checkpoint: Checkpoint, tmp_path: Path) -> None:
     """A child that writes one checkpoint after the other is killed, every other time while it fills the file."""
     trainer = large()
-    epochs = [EpochResult({"epoch": 1, "train_loss": 1.0}, 1.0, 1.0, 1.0, 0)]
+    epochs = [EpochResult({"epoch": 1, "train_loss": 1.0}, 1.0, 1.0, 1.0, 1.0, 0, "0" * 64)]
     checkpoint.save(trainer, epochs, MACHINES)
     torn, draw = [], random.Random(0)  # noqa: S311 - no secret
     for attempt in range(6):
@@ -406,13 +406,13 @@ def test_a_full_disk_is_said_and_the_checkpoint_before_stays(stored: Checkpoint,
 def test_a_full_disk_at_the_first_checkpoint_leaves_none(checkpoint: Checkpoint, tmp_path: Path) -> None:
     found = r"the state after epoch 1 cannot be written .*; there was none before\. Make"
     with no_room(), pytest.raises(StageError, match=found):
-        checkpoint.save(tiny(), [EpochResult({"epoch": 1}, 1.0, 1.0, 1.0, 0)], MACHINES)
+        checkpoint.save(tiny(), [EpochResult({"epoch": 1}, 1.0, 1.0, 1.0, 1.0, 0, "0" * 64)], MACHINES)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_refuses_files_is_said(tmp_path: Path) -> None:
     """Another failure to write than a full disk: here a file stands where the folder should be."""
     (tmp_path / "cell").write_bytes(b"")
-    epoch = EpochResult({"epoch": 1}, 1.0, 1.0, 1.0, 0)
+    epoch = EpochResult({"epoch": 1}, 1.0, 1.0, 1.0, 1.0, 0, "0" * 64)
     with pytest.raises(StageError, match=r"the state after epoch 1 cannot be written .*there was none before"):
         Checkpoint(tmp_path / "cell" / "s0", IDENTITY).save(tiny(), [epoch], MACHINES)

@@ -5,6 +5,7 @@ products' sizes, and that sum is computed as well.
 """
 
 import itertools
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -114,7 +115,7 @@ def convolution(geometry: tuple[int, int, int], channels: int, bias: bool, dtype
 
 def by_pytorch(layer: nn.Conv2d) -> Callable[..., Tensor]:
     def function(images: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        return F.conv2d(images, weight, bias, layer.stride, layer.padding)
+        return F.conv2d(images, weight, bias, layer.stride, layer.padding, layer.dilation, layer.groups)
 
     return function
 
@@ -218,6 +219,30 @@ def test_a_second_step_overwrites_the_gradients_of_the_first(
         images = drawn((2, 5, side, side), seed, dtype)
         check(passed(layer, images, True, seed), reference(by_pytorch(layer), layer, images, seed), dtype)
     assert [parameter.grad.data_ptr() for parameter in layer.parameters()] == places  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"kernel_size": (1, 7), "padding": (0, 3)},  # Inception's
+        {"kernel_size": (7, 1)},
+        {"kernel_size": 3, "stride": (2, 1), "padding": 1},
+        {"kernel_size": 3, "padding": (1, 0)},
+        {"kernel_size": 3, "padding": 2, "dilation": 2},
+        {"kernel_size": 3, "padding": 1, "groups": 2},  # AlexNet's
+        {"kernel_size": 1, "groups": 4},
+    ],
+)
+def test_a_convolution_that_is_not_square_or_is_grouped_is_pytorchs(
+    settings: dict[str, Any], bias: bool, dtype: torch.dtype
+) -> None:
+    layer = Convolution(4, 8, **settings, bias=bias, dtype=dtype)
+    with_gradients(layer)
+    for seed, (height, width) in enumerate([(9, 9), (7, 8)]):
+        images = drawn((3, 4, height, width), seed, dtype)
+        check(passed(layer, images, True, seed), reference(by_pytorch(layer), layer, images, seed), dtype)
 
 
 class Recorded(TorchDispatchMode):
@@ -326,6 +351,14 @@ def test_a_linear_layer_is_pytorchs(count: int, inputs: int, outputs: int, towar
         check(found, reference(F.linear, layer, rows, seed), dtype)
 
 
+@pytest.mark.parametrize("dtype", FORMATS)
+def test_a_linear_layer_may_have_no_bias(dtype: torch.dtype) -> None:
+    layer = Linear(33, 17, bias=False, dtype=dtype)
+    with_gradients(layer)
+    rows = drawn((4, 33), 0, dtype)
+    check(passed(layer, rows, towards=True), reference(F.linear, layer, rows), dtype)
+
+
 def test_a_linear_layer_takes_the_gradient_of_a_sum() -> None:
     layer = Linear(4, 3)
     with_gradients(layer)
@@ -387,6 +420,23 @@ NETWORKS: list[tuple[str, dict[str, Any], int, int]] = [
     ("googlenet", {"dropout": 0.4}, 1, 15),
     ("googlenet", {"batch_norm": "none"}, 3, 32),
 ]
+
+
+class OtherConvolution(nn.Conv2d):
+    """As libraries have them, with padding of their own."""
+
+
+@pytest.mark.parametrize(
+    ("layer", "said"),
+    [
+        (OtherConvolution(1, 1, 3), "no layer of the engine stands for OtherConvolution; allowed: Conv2d and Linear"),
+        (nn.Conv2d(1, 1, 3, padding="same"), "padding: zeros same is not allowed; allowed: zeros, by number"),
+        (nn.Conv2d(1, 1, 3, padding=1, padding_mode="reflect"), "padding: reflect (1, 1) is not allowed; allowed: z"),
+    ],
+)
+def test_a_layer_that_would_compute_something_else_is_refused(layer: nn.Module, said: str) -> None:
+    with pytest.raises(TypeError, match=re.escape(said)):
+        swap_layers(nn.Sequential(layer))
 
 
 @pytest.mark.parametrize(("family", "architecture", "channels", "size"), NETWORKS)

@@ -20,6 +20,7 @@ from stages.engine.augmentation import augment
 from stages.engine.images import Labelled, Standardise
 from stages.engine.loop import EpochResult, Trainer, total_loss, train
 from stages.engine.numerics import Numerics, set_up
+from stages.engine.optimizers import Optimizer
 from stages.engine.prediction import accuracy, finite, predict
 from stages.engine.seeding import derive
 from stages.engine.splits import Splits
@@ -341,6 +342,20 @@ def test_a_training_that_diverges_stops_and_says_so() -> None:
     assert all(line["train_loss"] is not None for line in history[:-1])
     assert not weights(trainer).isfinite().all()
     assert json.loads(json.dumps(history, allow_nan=False)) == history
+
+
+def test_a_training_whose_last_step_makes_a_parameter_infinite_has_diverged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its loss was taken before that step, and is finite."""
+
+    def step(optimizer: Optimizer) -> None:
+        optimizer.parameters.master[0] = torch.inf
+
+    monkeypatch.setattr(Optimizer, "step", step)
+    run = shrunk("resnet", epochs=3, batch_size=IMAGES)
+    trainer, history, outcome = engine(run, random_splits())
+    assert outcome == "diverged"
+    assert [line["train_loss"] is None for line in history] == [False]
+    assert not weights(trainer).isfinite().all()
 
 
 def test_predictions_are_those_of_the_network_in_evaluation_mode() -> None:

@@ -60,6 +60,9 @@ def weighted_layers(model: nn.Module, kind: type[nn.Module]) -> list[Any]:
         ("vgg", {"depth": 16, "batch_norm": "none"}, 138_357_544),
         ("vgg", {"depth": 16, "batch_norm": "after_relu"}, 138_365_992),
         ("resnet", {}, 11_689_512),
+        ("resnet", {"depth": 34}, 21_797_672),
+        ("resnet", {"depth": 50}, 25_557_032),
+        ("resnet", {"depth": 101}, 44_549_160),
     ],
 )
 def test_parameter_counts_are_the_published_ones(family: str, changes: dict[str, Any], published: int) -> None:
@@ -145,6 +148,8 @@ def test_vgg_at_224_is_torchvisions_name_for_name(batch_norm: str) -> None:
         ("vgg", {"depth": 16, "batch_norm": "none", **PUBLISHED_HEAD}, 15.47),
         ("vgg", {"depth": 19, **PUBLISHED_HEAD}, 19.63),
         ("resnet", {}, 1.81),
+        ("resnet", {"depth": 34}, 3.66),
+        ("resnet", {"depth": 50}, 4.09),
         ("googlenet", {}, 1.58),
         ("googlenet", NO_NORM, 1.58),
     ],

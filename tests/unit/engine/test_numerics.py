@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from stages.engine.numerics import set_up
-from stages.engine.products import multiplies_bfloat16
+from stages.engine.numerics import multiplies_bfloat16, set_up
 
 pytestmark = pytest.mark.usefixtures("torch_settings")
 

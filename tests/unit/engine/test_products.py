@@ -1,6 +1,7 @@
 """Products in bfloat16: native and emulated, each the exact product but for float32 sums and one rounding."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stages.engine import products
+from stages.engine.products import Geometry
 
 pytestmark = pytest.mark.usefixtures("torch_settings")
 
@@ -24,14 +26,19 @@ def drawn(*shape: int) -> Tensor:
 
 LEFT, RIGHT, BIAS, WEIGHT = drawn(7, 300), drawn(300, 5), drawn(5), drawn(5, 300)
 BATCH, OTHERS = drawn(3, 4, 50), drawn(3, 50, 6)
-IMAGES, KERNELS, GRADIENT = drawn(2, 4, 9, 9), drawn(5, 4, 3, 3), drawn(2, 5, 5, 5)
-STRIDE, PADDING = 2, 1
+IMAGES = drawn(2, 4, 9, 9)
+# What convolutions there are: their kernels, the gradient that arrives, and where the windows lie.
+CONVOLUTIONS = {
+    "strided": (drawn(5, 4, 3, 3), drawn(2, 5, 5, 5), Geometry((2, 2), (1, 1))),
+    "flat": (drawn(5, 4, 1, 7), drawn(2, 5, 9, 9), Geometry(padding=(0, 3))),
+    "grouped": (drawn(6, 2, 3, 3), drawn(2, 6, 5, 5), Geometry(dilation=(2, 2), groups=2)),
+}
 
 
-def backward(gradient: Tensor, images: Tensor, kernels: Tensor) -> tuple[Tensor, Tensor]:
+def backward(gradient: Tensor, images: Tensor, kernels: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor]:
     """The gradients of images and kernels, by autograd."""
     images, kernels = images.clone().requires_grad_(), kernels.clone().requires_grad_()
-    F.conv2d(images, kernels, None, STRIDE, PADDING).backward(gradient)
+    F.conv2d(images, kernels, None, *geometry).backward(gradient)
     return images.grad, kernels.grad  # type: ignore[return-value]
 
 
@@ -47,22 +54,29 @@ CASES: dict[str, tuple[Callable[..., Any], Callable[..., Any], tuple[Tensor, ...
     "addmm": (lambda c, a, b: products.addmm(c, a, b, empty()), torch.addmm, (BIAS, LEFT, RIGHT)),
     "bmm": (products.bmm, torch.bmm, (BATCH, OTHERS)),
     "linear": (products.linear, F.linear, (LEFT, WEIGHT, BIAS)),
-    "conv2d": (
-        lambda i, k, b: products.conv2d(i, k, b, STRIDE, PADDING),
-        lambda i, k, b: F.conv2d(i, k, b, STRIDE, PADDING),
-        (IMAGES, KERNELS, BIAS),
-    ),
-    "conv2d without bias": (
-        lambda i, k: products.conv2d(i, k, None, STRIDE, PADDING),
-        lambda i, k: F.conv2d(i, k, None, STRIDE, PADDING),
-        (IMAGES, KERNELS),
-    ),
-    "convolution_backward": (
-        lambda g, i, k: products.convolution_backward(g, i, k, STRIDE, PADDING, (True, True, False))[:2],
-        backward,
-        (GRADIENT, IMAGES, KERNELS),
+    "linear without bias": (lambda a, b: products.linear(a, b, None), F.linear, (LEFT, WEIGHT)),
+    "bmm with one matrix": (
+        lambda a, b: products.bmm(a.expand(3, -1, -1), b),
+        lambda a, b: torch.bmm(a.expand(3, -1, -1), b),
+        (BATCH[:1], OTHERS),
     ),
 }
+for kind, (kernels, arriving, geometry) in CONVOLUTIONS.items():
+    CASES[f"{kind} convolution"] = (
+        partial(products.conv2d, geometry=geometry),
+        partial(lambda i, k, b, geometry: F.conv2d(i, k, b, *geometry), geometry=geometry),
+        (IMAGES, kernels, drawn(len(kernels))),
+    )
+    CASES[f"{kind} convolution without bias"] = (
+        partial(lambda i, k, geometry: products.conv2d(i, k, None, geometry), geometry=geometry),
+        partial(lambda i, k, geometry: F.conv2d(i, k, None, *geometry), geometry=geometry),
+        (IMAGES, kernels),
+    )
+    CASES[f"{kind} convolution's gradients"] = (
+        partial(products.convolution_backward, geometry=geometry, mask=(True, True)),
+        partial(backward, geometry=geometry),
+        (arriving, IMAGES, kernels),
+    )
 
 
 @pytest.fixture(params=[True, False], ids=["native", "emulated"])

@@ -97,6 +97,11 @@ def test_it_is_the_loop_on_the_splits_from_the_seeds_weights(augment: str, data:
     assert training.counts == splits.counts(run)
     assert training.network == network_size(run, description)
     assert training.numerics == numerics.describe()
+    assert all(0 < epoch.cpu_seconds < 2 * epoch.seconds + 1 for epoch in seen)
+    assert seen[-1].parameters_sha256 == trainer.parameters_sha256()
+    predictions, labels = training.predict_validation()
+    assert labels.tolist() == splits.validation.labels.tolist()
+    assert (predictions == labels).mean() == training.history()[-1]["validation_accuracy"]
     assert training.images_per_second() == 2 * images / sum(epoch.train_seconds for epoch in seen)
 
 
@@ -128,6 +133,9 @@ def test_a_broken_training_goes_on_to_the_same_bits_on_another_machine(augment: 
     assert (third.resumed_after, third.machines) == (2, [HERE, THERE])
     assert finish(third) == "finished"
     assert [epoch.machine for epoch in third.epochs] == [0, 1, 0]
+    hashes = [[epoch.parameters_sha256 for epoch in training.epochs] for training in (unbroken, third)]
+    assert hashes[0] == hashes[1]
+    assert len(set(hashes[0])) == 3
     assert save(third.weights()) == save(unbroken.weights())
     assert third.history() == unbroken.history()
 

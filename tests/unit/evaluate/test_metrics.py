@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
 from stages.core.errors import StageError
-from stages.evaluate.metrics import digits, score
+from stages.evaluate.metrics import score
+from stages.records.digits import digits
 
 CLASSES = ["cat", "dog", "owl"]
 

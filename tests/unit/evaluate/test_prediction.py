@@ -17,8 +17,9 @@ from torchvision import models
 
 from stages.core.errors import CorruptFileError
 from stages.engine.network import network_of
-from stages.evaluate.metrics import digits, score
-from stages.evaluate.prediction import Predicted, predict_test
+from stages.evaluate.metrics import score
+from stages.evaluate.prediction import LabelledPredictions, predict_test
+from stages.records.digits import digits
 from tests.unit.engine.settings import FAMILIES, cell_of
 
 pytestmark = pytest.mark.usefixtures("torch_settings")
@@ -69,7 +70,9 @@ def written(folder: Path, family: str, value: float | None = None) -> Path:
     return path
 
 
-def predicted(folder: Path, test: Path, family: str = "resnet", value: float | None = None, **how: Any) -> Predicted:
+def predicted(
+    folder: Path, test: Path, family: str = "resnet", value: float | None = None, **how: Any
+) -> LabelledPredictions:
     weights = written(folder, family, value)
     return predict_test(cell_of(family), weights, trained_with(**how), described(test), test, COUNT)
 
@@ -146,7 +149,7 @@ def test_a_diverged_network_is_counted_like_any_other(tmp_path: Path, test_split
 def test_one_nan_is_taken_for_the_largest() -> None:
     """As torch.argmax takes it, by which the history's accuracies are counted."""
     logits = np.array([[0.1, np.nan, 9.0], [0.1, 0.2, 9.0], [np.nan, np.nan, 0.0]], np.float32)
-    found = Predicted(logits, np.zeros(3, np.uint8), None, {}, np.zeros((3, 1, 2, 2), np.uint8), np.arange(3))
+    found = LabelledPredictions(logits, np.zeros(3, np.uint8), None, {}, np.zeros((3, 1, 2, 2), np.uint8), np.arange(3))
     assert found.classes.tolist() == [1, 2, 0] == torch.from_numpy(logits).argmax(1).tolist()
 
 

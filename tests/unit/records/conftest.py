@@ -85,7 +85,14 @@ def description() -> DatasetDescription:
 
 @pytest.fixture
 def run_fields(shipped: Params, description: DatasetDescription) -> dict[str, Any]:
-    epoch = {"train_seconds": 1.0, "seconds": 1.5, "ended": NOW, "machine": 0}
+    epoch = {
+        "train_seconds": 1.0,
+        "seconds": 1.5,
+        "cpu_seconds": 1.4,
+        "ended": NOW,
+        "machine": 0,
+        "parameters_sha256": SHA256,
+    }
     return {
         "cell": CELL,
         "budget": "quick",
@@ -102,6 +109,8 @@ def run_fields(shipped: Params, description: DatasetDescription) -> dict[str, An
         "resumed_after": 0,
         "outcome": "finished",
         "images_per_second": 3.5,
+        "peak_memory": 1 << 30,
+        "validated": {"predictions": "01", "labels": "02"},
         "sha256": {"weights.safetensors": SHA256, "history.json": SHA256},
         "mlflow": {"run_id": MD5, "experiment": "é"},
     }

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from stages.core.errors import CorruptFileError, MissingFileError
 from stages.core.files import file_hash, write_json
 from stages.records.data import TEST_ARRAYS, TRAIN_ARRAYS, DatasetDescription
-from stages.records.evaluation import Evaluation, digits_array, logits_path
+from stages.records.digits import digits_array
+from stages.records.evaluation import Evaluation, logits_path
 from stages.records.record import Record
 from stages.records.run import TrainingRun
 

@@ -25,9 +25,10 @@ from stages.config.params import Params, load_params, resolve_count
 from stages.config.reading import read_yaml
 from stages.config.settings import Run
 from stages.core.files import digest, json_hash, write_bytes, write_text
-from stages.evaluate.metrics import digits, score
+from stages.evaluate.metrics import score
 from stages.records.canonical import CANONICAL
 from stages.records.data import TEST_ARRAYS, TRAIN_ARRAYS, DatasetDescription, ImageCounts, MadeFrom
+from stages.records.digits import digits
 from stages.records.evaluation import Evaluation, Mistake, PredictionHashes, logits_path
 from stages.records.fingerprint import SCHEME, Fingerprint, Kind
 from stages.records.provenance import Dependency, Environment, GitState, Provenance, SpecReference, folder_md5
@@ -43,6 +44,7 @@ from stages.records.run import (
     Span,
     TrainingRun,
     TrainingTimes,
+    Validated,
 )
 from stages.records.spec import Code, Modules, Spec, spec_path
 from stages.report.evidence import Evidence, gather
@@ -229,12 +231,14 @@ def trained(params: Params, budget: str, key: CellKey, seed: int) -> tuple[Train
         numerics=numerics(),
         times=TrainingTimes(
             **span(4, 12, 30),
-            epochs=[EpochTime(train_seconds=5.0, seconds=6.0, ended=time(4, 12, 40), machine=0)] * config.epochs,
+            epochs=[epoch_time(6.0)] * config.epochs,
         ),
         machines=[environment()],
         resumed_after=0,
         outcome="finished",
         images_per_second=round(drawn.uniform(50, 300), 1),
+        peak_memory=1 << 30,
+        validated=Validated(predictions="0123", labels="0120"),
         sha256=RunHashes.model_validate(
             {"weights": sha(f"weights {key} {seed}"), "history": _history_hash(history, "sha256")}
         ),
@@ -434,6 +438,18 @@ def mistake(key: CellKey) -> Mistake:
 
 def time(hour: int, minute: int, second: int) -> str:
     return f"2026-11-24T{hour:02}:{minute:02}:{second:02}.250+00:00"
+
+
+def epoch_time(seconds: float) -> EpochTime:
+    """That of an epoch on the only machine."""
+    return EpochTime(
+        train_seconds=seconds,
+        seconds=seconds,
+        cpu_seconds=seconds,
+        ended=time(4, 12, 40),
+        machine=0,
+        parameters_sha256=sha("parameters"),
+    )
 
 
 def span(hour: int, minute: int, seconds: int) -> dict[str, Any]:

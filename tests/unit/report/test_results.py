@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from stages.core.errors import CorruptFileError
+from tests.unit.report.conftest import epoch_time
 
 CELL = "cifar10/vgg16-adam"
-EPOCH_TIMES = [{"train_seconds": 5.0, "seconds": 6.0, "ended": "2026-11-24T04:12:40+00:00", "machine": 0}]
+EPOCH_TIMES = [epoch_time(6.0).model_dump(mode="json")]
 
 
 def refusal(project: Any) -> str:

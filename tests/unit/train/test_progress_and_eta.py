@@ -9,9 +9,9 @@ import pytest
 from stages.config.params import Params, Training
 from stages.core.files import write_text
 from stages.records.eta import Eta, Machine, finished_runs, processor_family
-from stages.records.run import EpochTime, NetworkSize, TrainingRun
+from stages.records.run import NetworkSize, TrainingRun
 from stages.train.progress import TrainingProgress
-from tests.unit.report.conftest import ROOT, load_params, synthetic, time, trained
+from tests.unit.report.conftest import ROOT, epoch_time, load_params, synthetic, trained
 
 METRICS = {"train_loss": 1.23456, "train_sample_accuracy": 0.5, "validation_accuracy": 0.25}
 BUDGET = "paper"
@@ -42,7 +42,7 @@ def finished(params: Params, cell: str, seconds: float, seed: int = 0, **changes
     key, _ = params.find(cell)
     run, _ = trained(params, BUDGET, key, seed)
     share = seconds / run.config.epochs
-    epoch = EpochTime(train_seconds=share, seconds=share, ended=time(4, 12, 40), machine=0)
+    epoch = epoch_time(share)
     times = run.times.model_copy(update={"epochs": [epoch] * run.config.epochs})
     return run.model_copy(update={"times": times, **changes})
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from stages.config.settings import Epsilon, Fraction, NetworkSettings, Share
+from stages.config.settings import Epsilon, Fraction, Momentum, NetworkSettings
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,7 +21,7 @@ class Settings(NetworkSettings):
     family: Literal["googlenet"]
     batch_norm: Literal["none", "before_relu"]
     batch_norm_eps: Epsilon
-    batch_norm_momentum: Share
+    batch_norm_momentum: Momentum
     dropout: Fraction
     auxiliary_dropout: Fraction
     auxiliary_weight: Annotated[float, Field(ge=0, le=1)]

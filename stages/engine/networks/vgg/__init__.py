@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from stages.config.settings import Epsilon, Fraction, NetworkSettings, Share
+from stages.config.settings import Epsilon, Fraction, Momentum, NetworkSettings
 
 if TYPE_CHECKING:
     from torch import nn
@@ -19,7 +19,7 @@ class Settings(NetworkSettings):
     depth: Literal[11, 16, 19]
     batch_norm: Literal["none", "before_relu", "after_relu"]
     batch_norm_eps: Epsilon
-    batch_norm_momentum: Share
+    batch_norm_momentum: Momentum
     hidden_layers: Annotated[list[Annotated[int, Field(ge=1, le=16384)]], Field(max_length=4)]
     dropout: Fraction
 
