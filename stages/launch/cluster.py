@@ -179,6 +179,10 @@ def connected(scheduler: str | None, jobs: int, token: str, hear: Callable[[dict
         "distributed.worker.daemon": True,
         "distributed.scheduler.allowed-failures": 5,
         "distributed.nanny.pre-spawn-environ": {},  # what decides bits is set by the launch alone
+        # Dask watches itself up to 100 times a second, which took a ninth of a core from the trainings of two.
+        "distributed.worker.profile.enabled": False,
+        "distributed.admin.tick.interval": "500ms",
+        "distributed.admin.system-monitor.interval": "10s",
     }
     with dask.config.set(settings), ExitStack() as open_ones:
         if scheduler is None:
