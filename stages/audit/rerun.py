@@ -136,6 +136,11 @@ def _compare_training(
         percent = 100 * float((predicted.classes == predicted.labels).mean())
         what = f"points of accuracy apart ({percent:.2f} %)"
         yield _within(where, abs(percent - 100 * result.accuracy), points, what, differs)
+    if found[WEIGHTS] != expected[WEIGHTS] and not differs:
+        pairs = zip(first.times.epochs, second.times.epochs, strict=False)
+        same = [one.parameters_sha256 == other.parameters_sha256 for one, other in pairs]
+        if False in same:
+            yield note(f"{where}: the parameters differ from epoch {same.index(False) + 1} on")
     for name in expected if not differs else ():
         if found[name] != expected[name]:
             why = f"{expected[name]}, on the same processor and software"

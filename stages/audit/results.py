@@ -13,9 +13,8 @@ from stages.audit.findings import Finding, broken
 from stages.core.errors import StageError
 from stages.core.files import read_json
 from stages.records.evaluation import Evaluation
-from stages.records.run import TrainingRun
+from stages.records.run import BOUND, TrainingRun
 
-_RUN_PARTS = "cell, budget, seed, code, settings, data, numerics, outcome, weights, history and validation"
 _RESULT_PARTS = "run, code, testing, numerics, test data, logits, labels and predictions"
 
 
@@ -48,7 +47,7 @@ def read_loosely(path: Path, stage: str) -> tuple[LooseResult | None, list[Findi
     if content != path.read_bytes():
         findings.append(broken(path, "other bytes than its own content gives", f"the bytes that {stage} writes"))
     for where, record, parts in (
-        (f"{path}, run.binding", result.run, _RUN_PARTS),
+        (f"{path}, run.binding", result.run, BOUND),
         (f"{path}, binding", result, _RESULT_PARTS),
     ):
         if record.binding != record.expected_binding():

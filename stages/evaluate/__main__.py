@@ -32,7 +32,7 @@ from stages.core.files import atomic_path, file_hash, read_json, write_text
 from stages.core.imports import without_collection
 from stages.core.locks import exclusive
 from stages.core.progress import say
-from stages.evaluate.trained import checked_run
+from stages.evaluate.trained import check_trained_on, checked_run
 from stages.records import provenance
 from stages.records.data import DatasetDescription
 from stages.records.digits import digits
@@ -89,7 +89,8 @@ def main(
             mirror.resume(run.mlflow.run_id)
         taken = provenance.snapshot_inputs("evaluate", stage, spec, spec_file, [description, test, run_folder])
         data = DatasetDescription.read(description, "dvc repro preprocess")
-        data.check_canonical(description)
+        data.check(description, key.dataset)
+        check_trained_on(data, run, description)
         with without_collection():  # here, so that a wrong parameter is refused without waiting for PyTorch
             from stages.evaluate.prediction import predict_test
 

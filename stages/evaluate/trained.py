@@ -5,6 +5,7 @@ from pathlib import Path
 from stages.core.errors import CorruptFileError, MissingFileError
 from stages.core.filenames import RECORD
 from stages.core.files import file_hash
+from stages.records.data import DatasetDescription
 from stages.records.run import TrainingRun
 from stages.records.spec import Spec
 
@@ -31,3 +32,12 @@ def checked_run(folder: Path, spec: Spec, seed: int) -> TrainingRun:
         if found != expected:
             raise CorruptFileError(folder / name, f"sha256 {found}", f"{expected}, as run.json says")
     return run
+
+
+def check_trained_on(data: DatasetDescription, run: TrainingRun, path: Path) -> None:
+    """Raise CorruptFileError, naming `path` and the first key, unless the run was trained on the same arrays."""
+    here, then = data.content(), run.data.content()
+    for name in sorted(here.keys() | then.keys()):
+        if here.get(name) != then.get(name):
+            again = f"dvc repro -f {run.stage}"
+            raise CorruptFileError(path, f"{name} {here.get(name)}", f"{then.get(name)}, as its run has it ({again})")

@@ -12,6 +12,7 @@ from stages.records.provenance import Dependency, Environment, Provenance
 from stages.records.record import BoundRecord, Count, Natural, NonEmptyStr, Ratio, Seconds, Section, Sha256, Time
 
 FINISHED, DIVERGED = "finished", "diverged"
+BOUND = "cell, budget, seed, code, settings, data, numerics, outcome, weights, history, epochs and validation"
 
 
 class Epoch(Section):
@@ -225,6 +226,8 @@ class TrainingRun(BoundRecord):
         if len(self.validated.predictions) != len(self.validated.labels):
             raise ValueError("validated has not as many predictions as labels")
         if not info.context and self.binding != self.expected_binding():
-            parts = "cell, budget, seed, code, settings, data, numerics, outcome, weights, history and validation"
+            parts = (
+                "cell, budget, seed, code, settings, data, numerics, outcome, weights, history, epochs and validation"
+            )
             raise ValueError(f"binding is not that of {parts}")
         return self

@@ -217,6 +217,9 @@ def trained(params: Params, budget: str, key: CellKey, seed: int) -> tuple[Train
         )
         for epoch in range(1, config.epochs + 1)
     ]
+    sizes = counts(params, config)
+    right = round(history[-1].validation_accuracy * sizes.validation) / sizes.validation
+    history[-1] = history[-1].model_copy(update={"validation_accuracy": right})
     data = described(params, key.dataset)
     run = TrainingRun.bound(
         cell=str(key),
@@ -227,7 +230,7 @@ def trained(params: Params, budget: str, key: CellKey, seed: int) -> tuple[Train
         config=config,
         data=data,
         network=NetworkSize(parameters=11_181_642, multiply_adds=37_000_000),
-        counts=counts(params, config),
+        counts=sizes,
         numerics=numerics(),
         times=TrainingTimes(
             **span(4, 12, 30),
@@ -238,7 +241,7 @@ def trained(params: Params, budget: str, key: CellKey, seed: int) -> tuple[Train
         outcome="finished",
         images_per_second=round(drawn.uniform(50, 300), 1),
         peak_memory=1 << 30,
-        validated=Validated(predictions="0123", labels="0120"),
+        validated=validated(history[-1].validation_accuracy, sizes.validation),
         sha256=RunHashes.model_validate(
             {"weights": sha(f"weights {key} {seed}"), "history": _history_hash(history, "sha256")}
         ),
@@ -261,6 +264,9 @@ def agreed(whole: Mapping[str, Any]) -> Evaluation:
     description = DatasetDescription.model_validate(run["data"]).md5()
     _set_file(run["provenance"]["inputs"][arrays], "dataset.json", description)
     inputs[f"{arrays}/dataset.json"]["md5"] = description
+    count, last = run["counts"]["validation"], content["history"][-1]
+    last["validation_accuracy"] = round(last["validation_accuracy"] * count) / count
+    run["validated"] = validated(last["validation_accuracy"], count).model_dump()
     run["sha256"]["history.json"] = json_hash(content["history"], "sha256")
     bound = TrainingRun.bound(
         **run
@@ -438,6 +444,12 @@ def mistake(key: CellKey) -> Mistake:
 
 def time(hour: int, minute: int, second: int) -> str:
     return f"2026-11-24T{hour:02}:{minute:02}:{second:02}.250+00:00"
+
+
+def validated(accuracy: float, count: int) -> Validated:
+    """Predictions for so many validation images, of which that share is right."""
+    right = round(accuracy * count)
+    return Validated(predictions="0" * right + "1" * (count - right), labels="0" * count)
 
 
 def epoch_time(seconds: float) -> EpochTime:

@@ -74,11 +74,11 @@ def test_the_alternative_that_repeats_the_curve_is_closest(project: Any) -> None
     plan(project, STEM)
     history = project.read("cifar10/resnet18-adam-64")["history"]
     for epoch, printed in zip(history, PRINTED, strict=True):
-        epoch["validation_accuracy"] = (printed + 1) / 100
+        epoch["validation_accuracy"] = (printed + 1) / 100  # to the nearest of the validation images
     project.change("cifar10/resnet18-adam-64", history=history)
     comparison = the_study(project.evidence())
     assert comparison.ranking[0].name == "resnet18-adam-64"
-    assert "`input_size` 64 instead of 32), 1.00 points from the printed curve" in comparison.verdict
+    assert "`input_size` 64 instead of 32), 1.02 points from the printed curve" in comparison.verdict
 
 
 def test_epochs_that_a_diverged_cell_lacks_are_compared_for_none(project: Any) -> None:
