@@ -20,11 +20,11 @@ from stages.core.progress import say
 def main(out: Path) -> None:
     """Find what does not add up in the paper's printed numbers."""
     params = load_params()
+    from stages.paper.reading import read_paper
     from stages.trial.audit import findings
     from stages.trial.page import paper_audit_page
-    from stages.trial.paper import PAPER_FOLDER, read_paper
 
-    found = findings(read_paper(PAPER_FOLDER), params)
+    found = findings(read_paper(), params)
     write_text(out, paper_audit_page(found))
     say(f"the paper on trial: {len(found)} findings in {out}")
 

@@ -10,7 +10,8 @@ import pytest
 from sklearn.metrics import classification_report
 
 from stages.config.params import Params, load_params
-from stages.trial.paper import Paper, read_paper
+from stages.paper.reading import read_paper
+from stages.paper.schema import Paper
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SHARES = {"mnist": (0.96, 0.995), "cifar10": (0.66, 0.86)}  # of recognised images, in every row

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from stages.config.params import Params
+from stages.paper.schema import Claim, Paper, ReportLine
 from stages.trial.audit import RULES, findings
 from stages.trial.finding import Finding, Sureness
-from stages.trial.paper import Claim, Paper, ReportLine
 from stages.trial.printed import percent
 
 Plant = Callable[[Paper], Paper]

@@ -8,13 +8,13 @@ from click.testing import CliRunner
 
 from stages.audit_paper import main
 from stages.config.params import Params
+from stages.paper.schema import Paper
 from stages.trial.audit import findings
 from stages.trial.finding import Sureness
 from stages.trial.page import paper_audit_page
-from stages.trial.paper import Paper
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-SOURCES = sorted((REPOSITORY / "stages" / "trial").glob("*.py"))
+SOURCES = sorted(path for name in ("paper", "trial") for path in (REPOSITORY / "stages" / name).glob("*.py"))
 
 KNOWN = [
     ("copied-figure", ("Fig. 6", "Fig. 10")),
