@@ -2,7 +2,8 @@
 
     python -m stages.audit_paper --out reports/paper_audit.md
 
-In:  data/paper/*.csv, params.yaml (`tables`, `figures`, `datasets`: what each table and figure is of).
+In:  data/paper/*.csv, params.yaml (`tables`, `figures`, `datasets`: what each table and figure is of; `claims`: the
+     thresholds that both the paper's numbers and ours are judged by).
 Out: the page. Nothing that was trained here has a part in it.
 """
 

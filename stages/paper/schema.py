@@ -118,8 +118,9 @@ class LogEnd(Line):
 class Claim(Line):
     """A line of claims.csv: what the prose says of numbers. Empty `dataset`, `families` or `where`: of all of them.
 
-    `reading` is `printed` where the paper prints `value`, and `ours` where it is what we take a word for. `where` holds
-    table numbers, row labels or published networks, as the quantity demands; `exceptions` holds names of classes.
+    `reading` is `printed` where the paper prints `value`, and `ours` where it is what we take a word for: for words
+    like "little" a key of params.yaml. `where` holds table numbers, row labels or published networks, as the quantity
+    demands; `exceptions` holds names of classes.
     """
 
     section: str

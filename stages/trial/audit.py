@@ -105,7 +105,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         CLAIM,
         "what the prose says (`claims.csv`) with tables, reports, logs and data sets",
-        f"{_ROUNDING}; where we had to give a word like *little* a number, a matter of reading; batch sizes {_SPLIT}",
+        f"{_ROUNDING}; a matter of reading where a word like *little* is given a number (`claims` in params.yaml); "
+        f"batch sizes {_SPLIT}",
         claim,
     ),
     Rule(

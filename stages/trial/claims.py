@@ -2,7 +2,8 @@
 
 Each quantity that a claim can be about has one function, which knows the relations that make sense for it. A claim's
 value is taken as it stands: a bound of 80 % is 80 %, not 79.6 rounded. What it is held against is an interval, so a
-claim is contradicted only where no unrounded number could bear it out.
+claim is contradicted only where no unrounded number could bear it out. What a word like "little" is taken for stands in
+params.yaml's `claims`, where our own numbers are judged by it too.
 """
 
 import re
@@ -64,9 +65,28 @@ def _not_on_trial(paper: Paper, params: Params) -> list[str]:
 
 
 def _bound(claim: Claim) -> Fraction:
+    """A bound as printed. We have none of our own but those of `_points`."""
+    if claim.reading != "printed":
+        raise refusal(claim, "reading", claim.reading, "printed")
     if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", claim.value):
         raise refusal(claim, "value", claim.value, "a number like 80 or 0.5")
     return Fraction(claim.value)
+
+
+def _points(claim: Claim, params: Params, dataset: str) -> Fraction:
+    """A bound in points: as printed, or the threshold that params.yaml has for our reading of the claim's word."""
+    if claim.reading == "printed":
+        return _bound(claim)
+    of = params.claims
+    thresholds = {
+        "claims.depth.margin": of.depth.margin,
+        "claims.optimizer.margin": of.optimizer.margin,
+        "claims.augmentation.margin": of.augmentation.margin,
+        "claims.overfitting.gap": of.overfitting.gap,
+    }
+    if claim.value not in thresholds:
+        raise refusal(claim, "value", claim.value, f"one of params.yaml's {', '.join(thresholds)}")
+    return Fraction(str(thresholds[claim.value].of(dataset)))
 
 
 def _finding(
@@ -74,9 +94,14 @@ def _finding(
 ) -> Finding:
     """`sure` holds for a claim whose value is printed."""
     sureness = sure if claim.reading == "printed" else Sureness.READING
-    if claim.reading == "ours" and claim.value.isdigit():
-        sentence += f" That more than {claim.value} would be much is our reading."
     return Finding(CLAIM, sureness, (claim.place, *places), claim.says, contradicts, sentence)
+
+
+def _reading(claim: Claim, bound: Fraction) -> str:
+    """What a sentence about points adds where the bound is our reading."""
+    if claim.reading == "printed":
+        return ""
+    return f" {claim.relation.capitalize()} {float(bound):g} is our reading ({claim.value} in params.yaml)."
 
 
 def _breaks(found: Interval, relation: str, bound: Fraction) -> bool:
@@ -161,9 +186,10 @@ def _gap(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
             rounded(train).low - rounded(validation).high,
             rounded(train).high - rounded(validation).low,
         )
-        if _breaks(gap, claim.relation, _bound(claim)):
+        bound = _points(claim, params, log.dataset)
+        if _breaks(gap, claim.relation, bound):
             difference = float(Fraction(train) - Fraction(validation))
-            sentence = f"The log ends {difference:.2f} points apart."
+            sentence = f"The log ends {difference:.2f} points apart.{_reading(claim, bound)}"
             yield _finding(claim, [log.place], f"{train} % of training, {validation} % of validation images", sentence)
 
 
@@ -219,7 +245,7 @@ def _spread(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
     for rows in _named_rows(claim, paper, params):
         highest = max(rows, key=lambda row: row.interval)
         lowest = min(rows, key=lambda row: row.interval)
-        yield from _difference(claim, highest, lowest)
+        yield from _difference(claim, highest, lowest, params)
 
 
 def _gain(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
@@ -227,16 +253,17 @@ def _gain(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
     if len(claim.where) != 2:
         raise refusal(claim, "where", claim.where, "two rows")
     for first, second in _named_rows(claim, paper, params):
-        yield from _difference(claim, first, second)
+        yield from _difference(claim, first, second, params)
 
 
-def _difference(claim: Claim, first: Printed, second: Printed) -> Iterator[Finding]:
+def _difference(claim: Claim, first: Printed, second: Printed, params: Params) -> Iterator[Finding]:
     low, high = first.interval.low - second.interval.high, first.interval.high - second.interval.low
-    if _breaks(Interval(low, high).times(100), claim.relation, _bound(claim)):
+    bound = _points(claim, params, first.dataset)
+    if _breaks(Interval(low, high).times(100), claim.relation, bound):
         points = float(Fraction(first.accuracy) - Fraction(second.accuracy))
         contradicts = f"{first.row} {first.accuracy} %, {second.row} {second.accuracy} %"
         places = list(dict.fromkeys((f"Table {first.table}", f"Table {second.table}")))
-        yield _finding(claim, places, contradicts, f"The rows differ by {points:.2f} points.")
+        yield _finding(claim, places, contradicts, f"The rows differ by {points:.2f} points.{_reading(claim, bound)}")
 
 
 def _other_dataset(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:

@@ -22,6 +22,14 @@ REPOSITORY = Path(__file__).resolve().parents[3]
     [
         ("depth", {"relation": "above"}, "relation 'above': 'at most' for accuracy spread"),
         ("depth", {"value": "little"}, "value 'little': a number"),
+        ("depth", {"reading": "ours"}, "value '30': one of params.yaml's claims.depth.margin, "),
+        (
+            "gap",
+            {"value": "claims.cost.cheapest"},
+            "value 'claims.cost.cheapest': one of params.yaml's claims.depth.margin, ",
+        ),
+        ("scores of digits", {"reading": "ours"}, "reading 'ours': printed for every score"),
+        ("gap", {"reading": "printed"}, "value 'claims.overfitting.gap': a number like 80"),
         ("augmentation", {"where": ("VGG16",)}, "where 'VGG16': two rows"),
         (
             "augmentation",
