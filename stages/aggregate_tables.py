@@ -56,22 +56,21 @@ def main(
     check_folders(tables_out=tables_out, figures_out=figures_out, studies_out=studies_out, views_out=views_out)
     with without_collection():  # the drawings too: looking for garbage in them is a tenth of this stage
         from stages.book.page import book
+        from stages.paper.reading import read_paper
         from stages.report.claims import judge_claims
         from stages.report.evidence import gather
         from stages.report.ledger import ledger_csv, ledger_json
         from stages.report.pages import all_files
-        from stages.report.paper import PAPER_FOLDER, read_paper
         from stages.report.tables import summary_line
         from stages.trial.audit import findings
-        from stages.trial.paper import read_paper as read_printed
 
-        evidence = gather(params, budget or params.budget, cells, read_paper(PAPER_FOLDER))
+        evidence = gather(params, budget or params.budget, cells, read_paper())
         if not evidence.has_results:
             budget = evidence.budget_name
             raise StageError(f"{cells} has no result of budget {budget} yet, so there are no tables; run dvc repro")
         folders = all_files(evidence, tables_out, figures_out, studies_out, views_out)
         files = {ledger_out: ledger_csv(evidence), ledger_json_out: ledger_json(evidence)}
-        files[book_out] = book(evidence, judge_claims(evidence), findings(read_printed(PAPER_FOLDER), params))
+        files[book_out] = book(evidence, judge_claims(evidence), findings(evidence.paper, params))
     with exclusive(tables_out):
         rebuild(folders, files)
     for number in params.tables:

@@ -2,7 +2,8 @@
 
     python -m stages.audit_paper --out reports/paper_audit.md
 
-In:  data/paper/*.csv, params.yaml (`tables`, `figures`, `datasets`: what each table and figure is of).
+In:  data/paper/*.csv, params.yaml (`tables`, `figures`, `datasets`: what each table and figure is of; `claims`: the
+     thresholds that both the paper's numbers and ours are judged by).
 Out: the page. Nothing that was trained here has a part in it.
 """
 
@@ -20,11 +21,11 @@ from stages.core.progress import say
 def main(out: Path) -> None:
     """Find what does not add up in the paper's printed numbers."""
     params = load_params()
+    from stages.paper.reading import read_paper
     from stages.trial.audit import findings
     from stages.trial.page import paper_audit_page
-    from stages.trial.paper import PAPER_FOLDER, read_paper
 
-    found = findings(read_paper(PAPER_FOLDER), params)
+    found = findings(read_paper(), params)
     write_text(out, paper_audit_page(found))
     say(f"the paper on trial: {len(found)} findings in {out}")
 

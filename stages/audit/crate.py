@@ -13,9 +13,9 @@ from rocrate.rocrate import ROCrate
 from stages.audit.actions import Actions, Entity, actions, reference
 from stages.core.errors import CorruptFileError, MissingFileError
 from stages.core.files import file_hash
+from stages.paper.reading import PAPER_FOLDER
 from stages.records.evaluation import logits_path
 from stages.report.evidence import Evidence
-from stages.report.paper import PAPER_FOLDER
 from stages.report.results import result_path
 from stages.report.tables import table_index
 

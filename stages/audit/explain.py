@@ -34,10 +34,10 @@ def main(words: tuple[str, ...], budget: str | None, seed: int | None, as_json: 
         from stages.audit.pipeline import Stages
         from stages.audit.questions import asked, is_value, of_value
         from stages.audit.text import explanation, matches
+        from stages.paper.reading import read_paper
         from stages.report.evidence import Evidence
-        from stages.report.paper import PAPER_FOLDER, read_paper
 
-    evidence = Evidence(params, budget or params.budget, {}, read_paper(PAPER_FOLDER))
+    evidence = Evidence(params, budget or params.budget, {}, read_paper())
     stages = Stages(evidence.budget_name, params)
     found = of_value(evidence, words[0], stages) if len(words) == 1 and is_value(words[0]) else {}
     if len(found) > 1:

@@ -35,11 +35,11 @@ def main(budget: str | None, out: Path) -> None:
     params.chosen_budget(budget)
     refuse_taken(out)
     from stages.audit.crate import results_crate  # here, so that a wrong option is refused without waiting for pandas
+    from stages.paper.reading import read_paper
     from stages.report.evidence import gather
-    from stages.report.paper import PAPER_FOLDER, read_paper
 
     reports = Path("reports") / budget
-    crate = results_crate(gather(params, budget, reports / "cells", read_paper(PAPER_FOLDER)), reports)
+    crate = results_crate(gather(params, budget, reports / "cells", read_paper()), reports)
     with _folder_for(out) as folder:
         crate.write(folder)
     say(f"{len(crate.root_dataset['mentions'])} runs, {len(crate.data_entities)} files: {out}")

@@ -15,17 +15,16 @@ from stages.audit.pipeline import Stage
 from stages.audit.workspace import Workspace
 from stages.book.page import book
 from stages.core.errors import StageError
+from stages.paper.reading import read_paper
 from stages.records.evaluation import Evaluation
 from stages.report.claims import judge_claims
 from stages.report.evidence import CellResults, Evidence
 from stages.report.ledger import ledger_csv, ledger_json
 from stages.report.pages import text_files
-from stages.report.paper import PAPER_FOLDER, read_paper
 from stages.report.results import ChangedSettingsError, read_result
 from stages.report.tables import table_csv, table_frame, table_index, table_page
 from stages.trial.audit import findings
 from stages.trial.page import paper_audit_page
-from stages.trial.paper import read_paper as read_printed
 
 
 def check_pages(numbers: Sequence[Number], workspace: Workspace) -> PageFindings:
@@ -117,7 +116,7 @@ def _all_pages(workspace: Workspace, results: dict[Number, Evaluation], stage: S
             yield Page(folder / name, text, tables.get(Path(name).stem))
     yield Page(stage.option("ledger-out"), ledger_csv(evidence), None)
     yield Page(stage.option("ledger-json-out"), ledger_json(evidence), None)
-    of_paper = findings(read_printed(PAPER_FOLDER), workspace.params)
+    of_paper = findings(evidence.paper, workspace.params)
     yield Page(stage.option("book-out"), book(evidence, judge_claims(evidence), of_paper), None)
     yield Page(workspace.stages.paper().option("out"), paper_audit_page(of_paper), None)
 
@@ -140,4 +139,4 @@ def _evidence(workspace: Workspace, results: dict[Number, Evaluation]) -> Eviden
         by_cell[number.key].append(result)
     for key in params.cell_keys(planned=False):
         cells[str(key)] = CellResults(key, tuple(params.seeds_of(key)), tuple(by_cell[key]))
-    return Evidence(params, workspace.budget, cells, read_paper(PAPER_FOLDER))
+    return Evidence(params, workspace.budget, cells, read_paper())

@@ -154,7 +154,7 @@ def number_page(evidence: Evidence, place: Place, row: Row | None) -> Number:
         verdict=row_verdict(evidence, table, row) if table and row else None,
         interval=row_interval(evidence, cell),
         as_paper=conditions(evidence, place.dataset, [place.cell]).as_paper,
-        scores=_scores(first, evidence.paper.report(report) if report else {}),
+        scores=_scores(first, evidence.paper.report(report).output_dict() if report else {}),
         matrix=_matrix(first),
         mistakes=first.most_confused,
         settings=_settings(evidence, place),

@@ -8,6 +8,7 @@ from stages.core.errors import CorruptFileError
 from stages.core.files import flatten
 from stages.records.evaluation import Evaluation
 from stages.report.evidence import Evidence
+from stages.report.logs import printed_log
 from stages.report.studies import Comparison
 
 
@@ -84,9 +85,12 @@ def _drawn(value: float | None) -> float | None:
 
 
 def _log(evidence: Evidence, figure: str) -> dict[str, Any]:
-    lines = evidence.paper.log(figure).lines
-    train, validation = ([getattr(line, part) for line in lines] for part in ("train", "validation"))
-    return {"figure": figure, "train": train, "validation": validation}
+    lines = printed_log(evidence.paper.log(figure)).lines
+    return {
+        "figure": figure,
+        "train": [line.train for line in lines],
+        "validation": [line.validation for line in lines],
+    }
 
 
 def _study(comparison: Comparison, numbers: list[Number]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def read_yaml(path: Path | str) -> Any:
 
 
 def one_line(error: ValidationError, raw: Any, prefix: str) -> StageError:
-    """The first key that pydantic refuses, as one line, and the names of the next few.
+    """The first key that pydantic refuses, as one line, and the names of all others.
 
     `raw` is what was validated and `prefix` stands before the key. A union has a finding for each of its members.
     """
@@ -36,7 +36,7 @@ def one_line(error: ValidationError, raw: Any, prefix: str) -> StageError:
     for finding in error.errors(include_url=False):
         places.setdefault(_dotted(finding, raw), []).append(finding)
     (key, findings), *others = places.items()
-    first, more = findings[0], _more([other for other, _ in others])
+    first, more = findings[0], f" (also wrong: {', '.join(other for other, _ in others)})" if others else ""
     place = f"{prefix}{key}" if key else prefix.rstrip(": ")
     if first["type"] == "missing":
         return StageError(f"{place} is missing" + more)
@@ -50,13 +50,6 @@ def first_key(error: ValidationError) -> str:
     """The top key of the first finding; empty where it is of the whole."""
     first = error.errors(include_url=False)[0]
     return str(first["ctx"]["key"] if first["type"] == "unknown_key" else (*first["loc"], "")[0])
-
-
-def _more(keys: list[str]) -> str:
-    """What stands behind the first finding, so that one look at the file mends them all."""
-    if not keys:
-        return ""
-    return f" (also wrong: {', '.join(keys[:4])}{f' and {len(keys) - 4} more' if len(keys) > 4 else ''})"
 
 
 def _dotted(finding: Any, raw: Any) -> str:

@@ -29,7 +29,7 @@ def dotted(parts: Iterable[object]) -> str:
 
 
 class ParamError(StageError):
-    """A value in `params.yaml` (or on the command line) that is not allowed."""
+    """A value in `params.yaml`, in `data/paper` or on the command line that is not allowed."""
 
     def __init__(self, key: str, value: object, allowed: str) -> None:
         self.key, self.value, self.allowed = key, value, allowed

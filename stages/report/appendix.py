@@ -10,7 +10,7 @@ from stages.report.captions import budget_sentence, replaced_sentence
 from stages.report.conditions import conditions
 from stages.report.evidence import Evidence
 from stages.report.gallery import confusion_name
-from stages.report.logs import Log, LogLine, log_text
+from stages.report.logs import Log, LogLine, log_text, printed_log
 from stages.report.markdown import block, code, document, escape, folded
 
 
@@ -94,11 +94,11 @@ def _printed(evidence: Evidence, figure: Figures) -> list[str]:
 
 def _printed_report(evidence: Evidence, figure: str) -> str:
     paper = evidence.paper.report(figure)
-    printed = block(report_text(paper, [name for name in paper if name.isdigit()]))
+    printed = block(report_text(paper.output_dict(), [line.label for line in paper.classes]))
     return folded(f"What the paper prints in Fig. {figure}", printed)
 
 
 def _printed_log(evidence: Evidence, figure: str) -> str:
-    paper = evidence.paper.log(figure)
+    paper = printed_log(evidence.paper.log(figure))
     summary = f"What the paper prints in Fig. {figure} ({paper.steps} steps an epoch)"
     return folded(summary, block(log_text(paper)))

@@ -9,9 +9,9 @@ from statistics import fmean, stdev
 from stages.config.cells import CellKey
 from stages.config.params import Params, resolve_count
 from stages.config.schema import Budget, DatasetSettings, Row, Table
+from stages.paper.schema import Paper
 from stages.records.evaluation import Evaluation
 from stages.records.run import FINISHED
-from stages.report.paper import Paper
 from stages.report.places import as_logged_label
 from stages.report.results import expected_test_images, read_result, result_path
 from stages.stats.intervals import Interval, accuracy_interval

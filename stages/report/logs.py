@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from stages.paper.schema import PrintedLog
+
 
 class LogLine(NamedTuple):
     """One epoch: accuracies in percent, minutes since the start."""
@@ -18,6 +20,15 @@ class Log(NamedTuple):
     planned: int
     lines: list[LogLine]
     test_accuracy: float
+
+
+def printed_log(log: PrintedLog) -> Log:
+    """A log as the paper prints it."""
+    lines = [
+        LogLine(float(epoch.train_accuracy), float(epoch.validation_accuracy), float(epoch.elapsed_minutes))
+        for epoch in log.epochs
+    ]
+    return Log(log.epochs[0].steps, len(lines), lines, float(log.test_accuracy))
 
 
 def log_text(log: Log) -> str:

@@ -99,7 +99,7 @@ def compare(evidence: Evidence, name: str, study: Study) -> Comparison | None:
 def _printed(evidence: Evidence, name: str, study: Study) -> list[float]:
     """The log's validation curve, or the one accuracy of the table's row."""
     if study.printed.log:
-        return [line.validation for line in evidence.paper.log(study.printed.log).lines]
+        return [float(epoch.validation_accuracy) for epoch in evidence.paper.log(study.printed.log).epochs]
     accuracy = evidence.paper.accuracy(study.printed.table, study.printed.row)
     if accuracy is None:
         where = f"params.yaml: studies.{name}.printed.row"

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from stages.config.params import Params
+from stages.paper.schema import Paper
 from stages.trial.finding import Finding, Sureness
-from stages.trial.paper import Paper
 from stages.trial.places import Printed, assigned_row, images_of, printed_rows, report_accuracy, reports_with_logs
 from stages.trial.printed import Interval, as_percent, decimals, percent
 

@@ -1,6 +1,7 @@
 """All rules, in the order in which a reader would ask, and what they find."""
 
 from stages.config.params import Params
+from stages.paper.schema import Paper
 from stages.trial.accuracies import (
     FIGURE_AND_CELL,
     FIGURE_AND_TABLES,
@@ -13,7 +14,6 @@ from stages.trial.claims import CLAIM, claim
 from stages.trial.copies import COPIED_FIGURE, SAME_ROW, copied_figure, same_row_same_number
 from stages.trial.finding import Finding, Rule, Sureness
 from stages.trial.outliers import EPOCH_TIMES, OUTLIER, THRESHOLD, epoch_times, outlier
-from stages.trial.paper import Paper
 from stages.trial.prose import (
     CLAIM_AND_CLAIM,
     CLAIM_AND_SOURCE,
@@ -105,7 +105,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         CLAIM,
         "what the prose says (`claims.csv`) with tables, reports, logs and data sets",
-        f"{_ROUNDING}; where we had to give a word like *little* a number, a matter of reading; batch sizes {_SPLIT}",
+        f"{_ROUNDING}; a matter of reading where a word like *little* is given a number (`claims` in params.yaml); "
+        f"batch sizes {_SPLIT}",
         claim,
     ),
     Rule(

@@ -2,19 +2,20 @@
 
 Each quantity that a claim can be about has one function, which knows the relations that make sense for it. A claim's
 value is taken as it stands: a bound of 80 % is 80 %, not 79.6 rounded. What it is held against is an interval, so a
-claim is contradicted only where no unrounded number could bear it out.
+claim is contradicted only where no unrounded number could bear it out. What a word like "little" is taken for stands in
+params.yaml's `claims`, where our own numbers are judged by it too.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
-
-from pydantic import TypeAdapter, ValidationError
 
 from stages.config.params import Params
 from stages.core.errors import CorruptFileError
 from stages.engine.networks import families
+from stages.paper.reading import PAPER_FOLDER
+from stages.paper.schema import Claim, Paper, PrintedLog, PrintedReport, ReportLine
 from stages.trial.finding import Finding, Sureness
-from stages.trial.paper import PAPER_FOLDER, Claim, Log, Paper, Report, ReportLine, Signed
 from stages.trial.places import Printed, printed_rows
 from stages.trial.printed import Interval, rounded, share
 from stages.trial.prose import refusal, rows_of
@@ -25,7 +26,6 @@ _REPORTS = PAPER_FOLDER / "reports.csv"
 _OF_ROWS = ("accuracy spread", "accuracy gain")
 _OF_NETWORKS = ("parameters", "input side", "modules between inner max-pools", "initial learning rate")
 _OF_TABLES = ("data set",)
-_NUMBER: TypeAdapter[str] = TypeAdapter(Signed)
 _SCORES = ("precision", "recall", "f1")
 
 
@@ -34,7 +34,7 @@ def claim(paper: Paper, params: Params) -> Iterator[Finding]:
     for each in paper.claims:
         look, relations = _QUANTITIES.get(each.quantity, (_nothing, ("equals",)))
         if each.relation not in relations:
-            raise refusal(each, f"relation {each.relation!r}", " or ".join(map(repr, relations)))
+            raise refusal(each, "relation", each.relation, " or ".join(map(repr, relations)))
         _check_where(each, paper, params)
         yield from look(each, paper, params)
 
@@ -43,8 +43,7 @@ def _check_where(claim: Claim, paper: Paper, params: Params) -> None:
     """Refuse a place that the quantity's rule would not find: the claim would be tested nowhere, or everywhere."""
     allowed = _places(claim, paper, params)
     if unknown := [each for each in claim.where if each not in allowed]:
-        wanted = f"one of {', '.join(allowed)}" if allowed else "an empty where"
-        raise refusal(claim, f"where {';'.join(unknown)!r}", wanted)
+        raise refusal(claim, "where", unknown, f"one of {', '.join(allowed)}" if allowed else "an empty where")
 
 
 def _places(claim: Claim, paper: Paper, params: Params) -> list[str]:
@@ -66,10 +65,28 @@ def _not_on_trial(paper: Paper, params: Params) -> list[str]:
 
 
 def _bound(claim: Claim) -> Fraction:
-    try:
-        return Fraction(_NUMBER.validate_python(claim.value))
-    except ValidationError:
-        raise refusal(claim, f"value {claim.value!r}", "a number like 80 or 0.5") from None
+    """A bound as printed. We have none of our own but those of `_points`."""
+    if claim.reading != "printed":
+        raise refusal(claim, "reading", claim.reading, "printed")
+    if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", claim.value):
+        raise refusal(claim, "value", claim.value, "a number like 80 or 0.5")
+    return Fraction(claim.value)
+
+
+def _points(claim: Claim, params: Params, dataset: str) -> Fraction:
+    """A bound in points: as printed, or the threshold that params.yaml has for our reading of the claim's word."""
+    if claim.reading == "printed":
+        return _bound(claim)
+    of = params.claims
+    thresholds = {
+        "claims.depth.margin": of.depth.margin,
+        "claims.optimizer.margin": of.optimizer.margin,
+        "claims.augmentation.margin": of.augmentation.margin,
+        "claims.overfitting.gap": of.overfitting.gap,
+    }
+    if claim.value not in thresholds:
+        raise refusal(claim, "value", claim.value, f"one of params.yaml's {', '.join(thresholds)}")
+    return Fraction(str(thresholds[claim.value].of(dataset)))
 
 
 def _finding(
@@ -77,9 +94,14 @@ def _finding(
 ) -> Finding:
     """`sure` holds for a claim whose value is printed."""
     sureness = sure if claim.reading == "printed" else Sureness.READING
-    if claim.reading == "ours" and claim.value.isdigit():
-        sentence += f" That more than {claim.value} would be much is our reading."
     return Finding(CLAIM, sureness, (claim.place, *places), claim.says, contradicts, sentence)
+
+
+def _reading(claim: Claim, bound: Fraction) -> str:
+    """What a sentence about points adds where the bound is our reading."""
+    if claim.reading == "printed":
+        return ""
+    return f" {claim.relation.capitalize()} {float(bound):g} is our reading ({claim.value} in params.yaml)."
 
 
 def _breaks(found: Interval, relation: str, bound: Fraction) -> bool:
@@ -123,7 +145,7 @@ def _scores(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
 def _mostly(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
     """Over all classes of all reports that the claim is about: at most half can have the one score above the other."""
     if claim.value not in _SCORES:
-        raise refusal(claim, f"value {claim.value!r}", " or ".join(_SCORES))
+        raise refusal(claim, "value", claim.value, " or ".join(_SCORES))
     reports = _reports(claim, paper)
     lines = [line for report in reports for _, line in _classes(claim, report, params)]
     scores = [[share(getattr(line, metric)) for metric in (claim.quantity, claim.value)] for line in lines]
@@ -134,15 +156,15 @@ def _mostly(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
         yield _finding(claim, [report.place for report in reports], contradicts, sentence)
 
 
-def _reports(claim: Claim, paper: Paper) -> list[Report]:
+def _reports(claim: Claim, paper: Paper) -> list[PrintedReport]:
     return [report for report in paper.reports if claim.speaks_of(report.dataset, report.family)]
 
 
-def _classes(claim: Claim, report: Report, params: Params) -> list[tuple[str, ReportLine]]:
+def _classes(claim: Claim, report: PrintedReport, params: Params) -> list[tuple[str, ReportLine]]:
     """The classes that are no exceptions, by their names: reports print their numbers."""
     names = params.datasets.of(report.dataset).classes
-    if unknown := set(claim.exceptions) - set(names):
-        raise refusal(claim, f"exceptions {', '.join(sorted(unknown))}", f"classes of {report.dataset}")
+    if unknown := [each for each in claim.exceptions if each not in names]:
+        raise refusal(claim, "exceptions", unknown, f"one of {', '.join(names)}")
     if len(names) != len(report.classes):
         raise CorruptFileError(_REPORTS, f"{report.place} has {len(report.classes)} classes", f"{len(names)}")
     lines = zip(names, report.classes, strict=True)
@@ -152,7 +174,7 @@ def _classes(claim: Claim, report: Report, params: Params) -> list[tuple[str, Re
 # Logs
 
 
-def _logs(claim: Claim, paper: Paper) -> list[Log]:
+def _logs(claim: Claim, paper: Paper) -> list[PrintedLog]:
     return [log for log in paper.logs if claim.speaks_of(log.dataset, log.family)]
 
 
@@ -164,9 +186,10 @@ def _gap(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
             rounded(train).low - rounded(validation).high,
             rounded(train).high - rounded(validation).low,
         )
-        if _breaks(gap, claim.relation, _bound(claim)):
+        bound = _points(claim, params, log.dataset)
+        if _breaks(gap, claim.relation, bound):
             difference = float(Fraction(train) - Fraction(validation))
-            sentence = f"The log ends {difference:.2f} points apart."
+            sentence = f"The log ends {difference:.2f} points apart.{_reading(claim, bound)}"
             yield _finding(claim, [log.place], f"{train} % of training, {validation} % of validation images", sentence)
 
 
@@ -190,7 +213,7 @@ def _epochs(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
 def _minutes(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
     """A family whose logs should be the shortest of their data set."""
     if claim.value not in families():
-        raise refusal(claim, f"value {claim.value!r}", " or ".join(families()))
+        raise refusal(claim, "value", claim.value, " or ".join(families()))
     for log in _logs(claim, paper):
         faster = [
             other
@@ -213,7 +236,7 @@ def _named_rows(claim: Claim, paper: Paper, params: Params) -> Iterator[list[Pri
     named = [[row for label in claim.where for row in rows if row.row == label] for rows in everywhere]
     found = [rows for rows in named if rows and len(rows) == len(claim.where)]
     if not found and not set(claim.where) & set(_not_on_trial(paper, params)):
-        raise refusal(claim, f"where {';'.join(claim.where)!r}", "rows of one family and data set, each printed once")
+        raise refusal(claim, "where", claim.where, "rows of one family and data set, each printed once")
     yield from found
 
 
@@ -222,24 +245,25 @@ def _spread(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
     for rows in _named_rows(claim, paper, params):
         highest = max(rows, key=lambda row: row.interval)
         lowest = min(rows, key=lambda row: row.interval)
-        yield from _difference(claim, highest, lowest)
+        yield from _difference(claim, highest, lowest, params)
 
 
 def _gain(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
     """Points by which the first of two rows is above the second."""
     if len(claim.where) != 2:
-        raise refusal(claim, f"where {';'.join(claim.where)!r}", "two rows")
+        raise refusal(claim, "where", claim.where, "two rows")
     for first, second in _named_rows(claim, paper, params):
-        yield from _difference(claim, first, second)
+        yield from _difference(claim, first, second, params)
 
 
-def _difference(claim: Claim, first: Printed, second: Printed) -> Iterator[Finding]:
+def _difference(claim: Claim, first: Printed, second: Printed, params: Params) -> Iterator[Finding]:
     low, high = first.interval.low - second.interval.high, first.interval.high - second.interval.low
-    if _breaks(Interval(low, high).times(100), claim.relation, _bound(claim)):
+    bound = _points(claim, params, first.dataset)
+    if _breaks(Interval(low, high).times(100), claim.relation, bound):
         points = float(Fraction(first.accuracy) - Fraction(second.accuracy))
         contradicts = f"{first.row} {first.accuracy} %, {second.row} {second.accuracy} %"
         places = list(dict.fromkeys((f"Table {first.table}", f"Table {second.table}")))
-        yield _finding(claim, places, contradicts, f"The rows differ by {points:.2f} points.")
+        yield _finding(claim, places, contradicts, f"The rows differ by {points:.2f} points.{_reading(claim, bound)}")
 
 
 def _other_dataset(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
@@ -261,7 +285,7 @@ def _other_dataset(claim: Claim, paper: Paper, params: Params) -> Iterator[Findi
 def _dataset_facts(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
     """The data set as published; its training images are those that params.yaml splits."""
     if not claim.dataset:
-        raise refusal(claim, "no dataset", "a data set")
+        raise refusal(claim, "dataset", claim.dataset, "a data set")
     own = params.datasets.of(claim.dataset)
     fact = {
         "training images": own.train_images + own.validation_images,

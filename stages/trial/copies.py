@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 from stages.config.params import Params
+from stages.paper.schema import Figure, Paper, PrintedLog, PrintedReport
 from stages.trial.finding import Finding, Sureness
-from stages.trial.paper import Log, Paper, Report
 from stages.trial.places import assigned_row, printed_rows
 
 COPIED_FIGURE = "copied-figure"
@@ -14,7 +14,10 @@ SAME_ROW = "same-row-same-number"
 
 def copied_figure(paper: Paper, params: Params) -> Iterator[Finding]:
     """Two reports, or two logs, of different trainings that agree digit for digit."""
-    kinds: tuple[tuple[str, Sequence[Report | Log]], ...] = (("report", paper.reports), ("log", paper.logs))
+    kinds: tuple[tuple[str, Sequence[PrintedReport | PrintedLog]], ...] = (
+        ("report", paper.reports),
+        ("log", paper.logs),
+    )
     for kind, figures in kinds:
         for one, other in combinations(figures, 2):
             digits = _digits(one)
@@ -29,20 +32,20 @@ def copied_figure(paper: Paper, params: Params) -> Iterator[Finding]:
                 )
 
 
-def _digits(figure: Report | Log) -> list[str]:
+def _digits(figure: PrintedReport | PrintedLog) -> list[str]:
     """What a training decides: a report's scores, a log's accuracies."""
-    if isinstance(figure, Report):
+    if isinstance(figure, PrintedReport):
         lines = (*figure.classes, *figure.averages)
         return [text for line in lines for text in (line.precision, line.recall, line.f1)] + [figure.accuracy.f1]
     return [text for epoch in figure.epochs for text in (epoch.train_accuracy, epoch.validation_accuracy)]
 
 
-def _of_different_trainings(paper: Paper, params: Params, one: Report | Log, other: Report | Log) -> bool:
+def _of_different_trainings(paper: Paper, params: Params, one: Figure, other: Figure) -> bool:
     rows = [assigned_row(paper, params, figure.figure) for figure in (one, other)]
     return (one.dataset, one.family) != (other.dataset, other.family) or rows[0] != rows[1]
 
 
-def _named(figure: Report | Log, params: Params) -> str:
+def _named(figure: Figure, params: Params) -> str:
     kind = (figure.dataset, figure.family)
     captions = [table.caption for table in params.tables.values() if (table.dataset, table.family) == kind]
     return captions[0] if captions else f"{figure.family} on {figure.dataset}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from stages.config.params import Params
-from stages.trial.paper import Paper
+from stages.paper.schema import Paper
 
 
 class Sureness(StrEnum):

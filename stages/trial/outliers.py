@@ -7,8 +7,8 @@ from math import log
 from statistics import median
 
 from stages.config.params import Params
+from stages.paper.schema import Paper, PrintedLog
 from stages.trial.finding import Finding, Sureness
-from stages.trial.paper import Log, Paper
 from stages.trial.places import printed_rows
 from stages.trial.printed import rounded, unit
 
@@ -64,7 +64,7 @@ def epoch_times(paper: Paper, params: Params) -> Iterator[Finding]:
         yield from _lengths(each)
 
 
-def _clock(log_: Log) -> Iterator[Finding]:
+def _clock(log_: PrintedLog) -> Iterator[Finding]:
     stamps = [epoch.elapsed_minutes for epoch in log_.epochs]
     for earlier, later in pairwise(stamps):
         if rounded(later).high < rounded(earlier).low:
@@ -77,7 +77,7 @@ def _clock(log_: Log) -> Iterator[Finding]:
         yield Finding(EPOCH_TIMES, Sureness.CERTAIN, (log_.place,), printed, contradicts, sentence)
 
 
-def _lengths(log_: Log) -> Iterator[Finding]:
+def _lengths(log_: PrintedLog) -> Iterator[Finding]:
     stamps = [epoch.elapsed_minutes for epoch in log_.epochs]
     lengths = [float(later) - float(earlier) for earlier, later in pairwise(["0", *stamps])]
     if not lengths or min(lengths) < 0:

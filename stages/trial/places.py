@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from stages.config.params import Params
-from stages.trial.paper import Log, Paper, Report
+from stages.paper.schema import Paper, PrintedLog, PrintedReport
 from stages.trial.printed import Interval, percent, share
 
 
@@ -54,7 +54,7 @@ def assigned_row(paper: Paper, params: Params, figure: str) -> Printed | None:
     return None
 
 
-def reports_with_logs(paper: Paper, params: Params) -> list[tuple[Report, Log]]:
+def reports_with_logs(paper: Paper, params: Params) -> list[tuple[PrintedReport, PrintedLog]]:
     """The reports and logs that are of one training, as params.yaml's `figures` says."""
     reports = {report.figure: report for report in paper.reports}
     logs = {log.figure: log for log in paper.logs}
@@ -65,12 +65,12 @@ def reports_with_logs(paper: Paper, params: Params) -> list[tuple[Report, Log]]:
     ]
 
 
-def images_of(report: Report) -> int:
+def images_of(report: PrintedReport) -> int:
     """How many images a report is of: the sum of its classes' supports."""
     return sum(line.support for line in report.classes)
 
 
-def report_accuracy(report: Report) -> Interval:
+def report_accuracy(report: PrintedReport) -> Interval:
     """What a report's accuracy may have been: as printed, and as the number of recognised images allows.
 
     Recall times support is the number of recognised images, a whole one (as in the GRIM test of Brown and Heathers

@@ -1,13 +1,14 @@
 """What the prose says, without a test of its numbers: two places of it, its sources, and what no row shows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from itertools import combinations
 
 from stages.config.params import Params
-from stages.core.errors import CorruptFileError
+from stages.core.errors import ParamError
+from stages.paper.reading import PAPER_FOLDER
+from stages.paper.schema import Claim, Paper
 from stages.trial.finding import Finding, Sureness
-from stages.trial.paper import PAPER_FOLDER, Claim, Paper
 from stages.trial.places import Printed, printed_rows
 from stages.trial.printed import Interval, significant
 
@@ -17,9 +18,10 @@ CLAIM_WITHOUT_ROW = "claim-without-row"
 _FILE = PAPER_FOLDER / "claims.csv"
 
 
-def refusal(claim: Claim, found: str, allowed: str) -> CorruptFileError:
-    """The error for a claim that cannot be tested."""
-    return CorruptFileError(_FILE, f"{claim.says!r}: {found}", f"{allowed} for {claim.quantity}")
+def refusal(claim: Claim, column: str, value: str | Iterable[str], allowed: str) -> ParamError:
+    """The error for a claim that cannot be tested, because of this value, or these names, in a column."""
+    text = value if isinstance(value, str) else ";".join(value)
+    return ParamError(f"{_FILE}: {claim.says!r}, {column}", text, f"{allowed} for {claim.quantity}")
 
 
 def rows_of(claim: Claim, paper: Paper, params: Params) -> dict[tuple[str, str], list[Printed]]:
@@ -77,7 +79,7 @@ def _said(claim: Claim) -> Interval:
     try:
         return significant(claim.value)
     except ValueError:
-        raise refusal(claim, f"value {claim.value!r}", "a number like 224 or 140M") from None
+        raise refusal(claim, "value", claim.value, "a number like 224 or 140M") from None
 
 
 def _share_a_subject(one: Claim, other: Claim) -> bool:

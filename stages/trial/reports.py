@@ -6,8 +6,8 @@ from math import ceil, floor
 from typing import NamedTuple
 
 from stages.config.params import Params
+from stages.paper.schema import Paper, PrintedReport, ReportLine
 from stages.trial.finding import Finding, Sureness
-from stages.trial.paper import Paper, Report, ReportLine
 from stages.trial.places import images_of
 from stages.trial.printed import Interval, rising, share
 
@@ -69,7 +69,7 @@ def whole_images(paper: Paper, params: Params) -> Iterator[Finding]:
             yield from _whole_images(report)
 
 
-def _whole_images(report: Report) -> Iterator[Finding]:
+def _whole_images(report: PrintedReport) -> Iterator[Finding]:
     total = images_of(report)
     possible = [_possible(line, total) for line in report.classes]
     impossible = [line.label for line, counts in zip(report.classes, possible, strict=True) if not counts]
@@ -117,7 +117,7 @@ def _ends(values: Sequence[int] | Sequence[Fraction]) -> tuple[Fraction, Fractio
     return Fraction(min(values)), Fraction(max(values))
 
 
-def _averages(rule: str, report: Report, scores: list[Scores]) -> Iterator[Finding]:
+def _averages(rule: str, report: PrintedReport, scores: list[Scores]) -> Iterator[Finding]:
     """Hold the three summary lines against the classes' scores, as printed or narrower."""
     weights = [line.support for line in report.classes]
     if not sum(weights):
@@ -162,6 +162,6 @@ def _between(interval: Interval) -> str:
     return f"between {float(interval.low):.{_DIGITS}f} and {float(interval.high):.{_DIGITS}f}"
 
 
-def _finding(rule: str, report: Report, printed: str, contradicts: str, what: str) -> Finding:
+def _finding(rule: str, report: PrintedReport, printed: str, contradicts: str, what: str) -> Finding:
     sentence = f"The printed {what} does not follow from the rest of the same report, however it was rounded."
     return Finding(rule, Sureness.CERTAIN, (report.place,), printed, contradicts, sentence)

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from stages.config.params import Params
 from stages.config.schema import DATASETS
+from stages.paper.schema import Paper, PrintedLog
 from stages.trial.finding import Finding, Sureness
-from stages.trial.paper import Log, Paper
 from stages.trial.printed import percent
 
 STEPS = "steps"
@@ -67,6 +67,6 @@ def validation_images(paper: Paper, params: Params) -> Iterator[Finding]:
         )
 
 
-def _broken(log: Log, images: int) -> list[str]:
+def _broken(log: PrintedLog, images: int) -> list[str]:
     values = [epoch.validation_accuracy for epoch in log.epochs]
     return [value for value in values if not percent(value).times(images).wholes()]

@@ -11,8 +11,7 @@ from stages.book.page import book
 from stages.report.claims import judge_claims
 from stages.report.evidence import Evidence
 from stages.trial.audit import findings
-from stages.trial.paper import read_paper
-from tests.unit.report.conftest import ROOT, Project
+from tests.unit.report.conftest import Project
 
 VOID = {"meta", "link", "input", "img", "br", "line", "circle"}
 
@@ -95,7 +94,7 @@ class Book:
 
 def bind(evidence: Evidence) -> str:
     """The book of these results, with everything that the stage puts into it."""
-    audit = findings(read_paper(ROOT / "data" / "paper"), evidence.params)
+    audit = findings(evidence.paper, evidence.params)
     return book(evidence, judge_claims(evidence), audit)
 
 

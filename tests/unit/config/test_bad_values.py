@@ -170,15 +170,17 @@ def test_names_that_could_be_no_path_are_refused(file: Edited, key: Any) -> None
     file.refuses("params.yaml: cells.mnist", f"{key!r} is not allowed; allowed: ", "tring")
 
 
-def test_the_first_mistake_is_told_and_the_next_are_named(file: Edited) -> None:
+def test_the_first_mistake_is_told_and_all_others_are_named(file: Edited) -> None:
     file.data["budget"], file["datasets.mnist"]["channels"], file["budgets.paper"]["threads"] = 3, 2, 0
     assert file.refuses() == (
         "params.yaml: budget: 3 is not allowed; allowed: a valid string "
         "(also wrong: budgets.paper.threads, datasets.mnist.channels)"
     )
-    for name in ("train_images", "validation_images", "test_images", "split_seed"):
+    names = ("train_images", "validation_images", "test_images", "split_seed")
+    for name in names:
         file["datasets.mnist"][name] = None
-    assert file.refuses("(also wrong: budgets.paper.threads, datasets.mnist.channels, ").endswith(" and 2 more)")
+    rest = ", ".join(f"datasets.mnist.{name}" for name in ("channels", *names))
+    assert file.refuses().endswith(f" (also wrong: budgets.paper.threads, {rest})")
 
 
 def test_of_a_cell_the_next_mistakes_are_named_too(file: Edited) -> None:

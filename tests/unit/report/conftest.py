@@ -26,6 +26,8 @@ from stages.config.reading import read_yaml
 from stages.config.settings import Run
 from stages.core.files import digest, json_hash, write_bytes, write_text
 from stages.evaluate.metrics import score
+from stages.paper.reading import read_paper
+from stages.paper.schema import Paper
 from stages.records.canonical import CANONICAL
 from stages.records.data import TEST_ARRAYS, TRAIN_ARRAYS, DatasetDescription, ImageCounts, MadeFrom
 from stages.records.digits import digits
@@ -48,7 +50,6 @@ from stages.records.run import (
 )
 from stages.records.spec import Code, Modules, Spec, spec_path
 from stages.report.evidence import Evidence, gather
-from stages.report.paper import Paper, read_paper
 from stages.report.results import result_path
 
 ROOT = Path(__file__).parents[3]

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, sem, t
 
+from stages.paper.reading import read_paper
 from stages.report.captions import table_caption
 from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import decimals
-from stages.report.paper import read_paper
 from stages.report.tables import COLUMNS, summary_line, table_body, table_csv, table_frame, table_page
 
 

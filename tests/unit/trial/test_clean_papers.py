@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from stages.config.params import Params
+from stages.paper.schema import Paper
 from stages.trial.audit import findings
 from stages.trial.page import paper_audit_page
-from stages.trial.paper import Paper
 
 
 @pytest.mark.parametrize("seed", range(25))

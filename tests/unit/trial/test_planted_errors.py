@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from stages.config.params import Params
+from stages.paper.schema import Claim, Paper, ReportLine
 from stages.trial.audit import RULES, findings
 from stages.trial.finding import Finding, Sureness
-from stages.trial.paper import Claim, Paper, ReportLine
 from stages.trial.printed import percent
 
 Plant = Callable[[Paper], Paper]
@@ -227,7 +227,7 @@ PLANTS: dict[str, tuple[Plant, Found]] = {
         {("claim", ("Section I", "Table IV", "Table I", "Table V", "Table II", "Table VI", "Table III"))},
     ),
     "depth matters": (
-        claimed("depth", value="0"),
+        claimed("depth", value="claims.depth.margin", reading="ours"),
         {("claim", ("Section I", "Table I")), ("claim", ("Section I", "Table IV"))},
     ),
     "augmentation harms": (
@@ -289,10 +289,24 @@ def test_a_rule_names_itself_and_a_finding_says_why(paper: Paper, params: Params
 
 def test_a_value_that_is_our_reading_is_never_certain(paper: Paper, params: Params) -> None:
     ours, printed = (
-        findings(claimed("depth", value="0", reading=reading)(paper), params) for reading in ("ours", "printed")
+        findings(claimed("depth", value=value, reading=reading)(paper), params)
+        for value, reading in (("claims.depth.margin", "ours"), ("0", "printed"))
     )
     assert {each.sureness for each in ours} == {Sureness.READING}
     assert {each.sureness for each in printed} == {Sureness.CERTAIN}
+
+
+def test_our_reading_of_a_word_is_the_threshold_of_params(paper: Paper, params: Params) -> None:
+    """The one by which our own numbers are judged, that of each data set for its tables."""
+    planted = claimed("depth", value="claims.depth.margin", reading="ours")(paper)
+    for margins, tables in (
+        ({"mnist": 0.01, "cifar10": 99.0}, {"Table I"}),
+        ({"mnist": 99.0, "cifar10": 0.01}, {"Table IV"}),
+    ):
+        margin = params.claims.depth.margin.model_copy(update=margins)
+        depth = params.claims.depth.model_copy(update={"margin": margin})
+        changed = params.model_copy(update={"claims": params.claims.model_copy(update={"depth": depth})})
+        assert {each.places[1] for each in findings(planted, changed)} == tables
 
 
 def test_the_surest_come_first(paper: Paper, params: Params) -> None:

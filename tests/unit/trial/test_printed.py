@@ -6,8 +6,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from stages.paper.schema import Paper, PrintedReport, ReportLine
 from stages.trial.outliers import THRESHOLD, modified_z
-from stages.trial.paper import Paper, Report, ReportLine
 from stages.trial.places import report_accuracy
 from stages.trial.printed import Interval, as_percent, percent, rising, rounded, share, significant
 from stages.trial.reports import sum_of, whole_images
@@ -81,7 +81,7 @@ def test_how_often_an_outlier_is_none() -> None:
     assert flagged / len(sets) == pytest.approx(1 / 9, abs=0.015)
 
 
-def small_report(first: tuple[str, str, str, int], second: tuple[str, str, str, int], accuracy: str) -> Report:
+def small_report(first: tuple[str, str, str, int], second: tuple[str, str, str, int], accuracy: str) -> PrintedReport:
     def line(label: str, precision: str, recall: str, f1: str, support: int) -> ReportLine:
         return ReportLine(
             figure="1", dataset="mnist", family="vgg", label=label,
@@ -90,7 +90,7 @@ def small_report(first: tuple[str, str, str, int], second: tuple[str, str, str, 
 
     classes = (line("0", *first), line("1", *second))
     averages = (line("macro avg", *first[:3], 20), line("weighted avg", *first[:3], 20))
-    return Report("1", "mnist", "vgg", classes, line("accuracy", "", "", accuracy, 20), averages)
+    return PrintedReport("1", "mnist", "vgg", classes, line("accuracy", "", "", accuracy, 20), averages)
 
 
 def test_recalls_count_the_recognised_images() -> None:

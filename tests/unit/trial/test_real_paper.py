@@ -8,13 +8,13 @@ from click.testing import CliRunner
 
 from stages.audit_paper import main
 from stages.config.params import Params
+from stages.paper.schema import Paper
 from stages.trial.audit import findings
 from stages.trial.finding import Sureness
 from stages.trial.page import paper_audit_page
-from stages.trial.paper import Paper
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-SOURCES = sorted((REPOSITORY / "stages" / "trial").glob("*.py"))
+SOURCES = sorted(path for name in ("paper", "trial") for path in (REPOSITORY / "stages" / name).glob("*.py"))
 
 KNOWN = [
     ("copied-figure", ("Fig. 6", "Fig. 10")),
@@ -37,6 +37,7 @@ KNOWN = [
     ("claim", ("Section IV-C", "Fig. 16")),
     ("claim", ("Section V", "Fig. 17")),
     ("claim", ("Section V", "Table I")),
+    ("claim", ("Section V", "Table IV")),
     ("claim", ("Section III-C", "Fig. 15")),
     ("claim-and-claim", ("Section IV-B.2", "Table IV")),
     ("claim-and-claim", ("Section IV-B.2", "Table V")),
@@ -67,6 +68,22 @@ def test_the_classes_and_scores_that_break_a_claim_are_named(real: Paper, params
         (("Fig. 8",), "bird: f1 0.758"),
         (("Fig. 8", "Fig. 12", "Fig. 16"), "precision can be above recall in 15 of 30 classes"),
     ]
+
+
+def test_the_bounds_that_the_paper_prints_for_scores_are_those_of_our_claims(real: Paper, params: Params) -> None:
+    ours, printed = params.claims.classes, [each for each in real.claims if each.quantity in ("f1", "every score")]
+    assert {each.dataset for each in printed} == {"mnist", "cifar10"}
+    for each in printed:
+        assert float(each.value) == pytest.approx(100 * ours.f1.of(each.dataset))
+        assert sorted(each.exceptions) == sorted(ours.excepted.of(each.dataset))
+
+
+def test_what_our_readings_ask_for_is_said(real: Paper, params: Params) -> None:
+    found = {each.places[1]: each.sentence for each in findings(real, params) if each.printed.startswith("depth")}
+    for table, points in (("Table I", "16.10"), ("Table IV", "5.00")):
+        margin = params.claims.depth.margin.of(params.tables[table.split()[1]].dataset)  # type: ignore[index]
+        reading = f"At most {margin:g} is our reading (claims.depth.margin in params.yaml)."
+        assert found[table] == f"The rows differ by {points} points. {reading}"
 
 
 def test_steps_say_which_data_set_they_would_fit(real: Paper, params: Params) -> None:

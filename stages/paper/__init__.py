@@ -1,0 +1,1 @@
+"""The paper as printed: the one reader of `data/paper`."""
