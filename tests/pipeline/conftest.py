@@ -74,6 +74,8 @@ def environment(**variables: str) -> dict[str, str]:
     """That of this process with its own programs first, no tracking server of the user's, and some `variables`."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     kept = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    if folder := kept.get("DATASETS_FOLDER"):
+        kept["DATASETS_FOLDER"] = str(Path(folder).expanduser().absolute())  # relative to where the tests were started
     return {**kept, "PATH": path, **variables}
 
 

@@ -38,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"core", "engine"},  # of the engine the names and settings of families
     "records": {"config", "core", "engine"},  # as config
     "engine": {"config", "core"},  # of config the settings of a training
-    "fetch": {"core", "records"},
+    "download": {"config", "core", "records"},
     "preprocess": {*BASE, "engine"},
     "train": {*BASE, "engine", "track"},
     "evaluate": {*BASE, "engine", "track"},
@@ -69,7 +69,7 @@ COMMON = {
     "stages/engine/networks": "the names and settings of families, by which params.yaml is checked",
 }
 ALLOWED: dict[str, dict[str, str]] = {
-    "stages/download.py": {
+    "stages/download/__main__.py": {
         **COMMON,
         "stages/records/__init__.py": NOTHING,
     },
@@ -193,8 +193,8 @@ def test_what_makes_reports_never_imports_torch(name: str) -> None:
     ("library", "importers"),
     [
         ("mlflow", lambda name: name == "stages/track/store.py"),
-        ("requests", lambda name: package(name) == "fetch"),
-        ("urllib", lambda name: package(name) in ("fetch", "track")),
+        ("requests", lambda name: package(name) == "download"),
+        ("urllib", lambda name: package(name) in ("download", "track")),
         ("pickle", lambda name: False),
         ("dvc", lambda name: name == "stages/launch/pipeline.py"),
         ("distributed", lambda name: name == "stages/launch/cluster.py"),
@@ -208,7 +208,7 @@ def test_a_library_is_imported_in_one_place(library: str, importers: object) -> 
 
 
 def test_only_download_reaches_the_network_and_only_evaluate_the_test_split() -> None:
-    assert [name for name in STAGES if "requests" in third_party(reached(name))] == ["stages/download.py"]
+    assert [name for name in STAGES if "requests" in third_party(reached(name))] == ["stages/download/__main__.py"]
     opening = "stages/evaluate/prediction.py"
     assert [name for name in STAGES if opening in reached(name)] == ["stages/evaluate/__main__.py"]
 

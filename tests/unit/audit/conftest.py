@@ -62,7 +62,7 @@ def entries(result: Evaluation, root: Path, path: Path) -> dict[str, Any]:
     settings = run.config.model_dump(mode="json", exclude={"seed"})
     testing = {"images": result.test_images}
     return {
-        f"download@{dataset}": entry({"stages/fetch": short("fetch")}, raw),
+        f"download@{dataset}": entry({"stages/download": short("download")}, raw),
         f"preprocess@quick-{dataset}": entry(
             {"stages/preprocess": short("preprocess"), **raw}, {data: arrays.md5, test: test_arrays.md5}
         ),

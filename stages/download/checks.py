@@ -1,7 +1,4 @@
-"""The canonical bytes of each data set. Whatever the source, these are what counts.
-
-This file alone decides what `download` may put out: every other file of the package can only fail to get it.
-"""
+"""Files against the sizes and hashes that they must have. Whatever the source, these decide what is put out."""
 
 from collections.abc import Sequence
 from pathlib import Path

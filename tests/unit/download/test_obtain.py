@@ -11,6 +11,7 @@ import hashlib
 import io
 import os
 import resource
+import socket
 import sys
 import tarfile
 import threading
@@ -19,17 +20,16 @@ from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from stages.core import progress
 from stages.core.errors import StageError
-from stages.fetch import catalogue
-from stages.fetch.canonical import holds
-from stages.fetch.errors import ForeignFolderError, NoSourceError
-from stages.fetch.npm import Package
-from stages.fetch.obtain import obtain
-from stages.fetch.place import staging
-from stages.fetch.sources import Archive, FolderSource, HostSource, NpmSource, Source
-from stages.fetch.web import Patience
+from stages.download import catalogue
+from stages.download.checks import holds
+from stages.download.obtain import ForeignFolderError, NoSourceError, obtain
+from stages.download.sources import Archive, FolderSource, HostSource, NpmSource, Source
+from stages.download.web import Patience
 from stages.records.canonical import CANONICAL, FileSpec
 
 CONTENT = {"images": bytes(range(256)) * 8000, "labels": b"0123456789"}  # the first is 2 MB, more than one chunk
@@ -61,6 +61,7 @@ class Server:
     def __init__(self) -> None:
         self.answers: dict[str, list[Serve]] = {}
         self.asked: list[str] = []
+        self.ranges: list[str | None] = []
         self.stop = threading.Event()
         methods = {"do_GET": lambda request: self._get(request), "log_message": lambda *_: None}
         self.httpd = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (BaseHTTPRequestHandler,), methods))
@@ -69,6 +70,7 @@ class Server:
 
     def _get(self, request: BaseHTTPRequestHandler) -> None:
         self.asked.append(request.path)
+        self.ranges.append(request.headers["Range"])
         answers = self.answers[request.path]
         (answers.pop(0) if len(answers) > 1 else answers[0])(request)
 
@@ -112,7 +114,7 @@ def npm_script(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> No
 
 def npm(published: bytes) -> NpmSource:
     integrity = "sha512-" + base64.b64encode(hashlib.sha512(published).digest()).decode()
-    return NpmSource(Package("tiny", "1.0.0", integrity), list(CONTENT), megabytes=0)
+    return NpmSource("tiny@1.0.0", integrity, list(CONTENT), megabytes=0)
 
 
 class Canned:
@@ -129,6 +131,10 @@ class Canned:
         self.after()
 
 
+def get(sources: Sequence[Source], out: Path) -> Source | None:
+    return obtain("tiny", FILES, sources, out, "images, labels")
+
+
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
     return tmp_path / "raw" / "tiny"
@@ -142,7 +148,7 @@ def assert_whole(out: Path) -> None:
 def assert_fails(sources: Sequence[Source], out: Path, *reasons: str) -> None:
     """Obtaining fails with one error that gives all reasons and the way out, and leaves nothing."""
     with pytest.raises(NoSourceError) as caught:
-        obtain("tiny", FILES, sources, out)
+        get(sources, out)
     for reason in (*reasons, "--folder", "DATASETS_FOLDER", "images, labels"):
         assert reason in caught.value.message
     assert not out.exists()
@@ -154,7 +160,7 @@ def assert_fails(sources: Sequence[Source], out: Path, *reasons: str) -> None:
 
 def test_tar_from_a_host(server: Server, out: Path) -> None:
     source = hosts(server, "tiny.tar.gz", tarball({**CONTENT, "readme": b"read me"}, "top/"))
-    assert obtain("tiny", FILES, [source], out) is source
+    assert get([source], out) is source
     assert_whole(out)
     assert oct(out.stat().st_mode)[-3:] == "755"
 
@@ -162,31 +168,94 @@ def test_tar_from_a_host(server: Server, out: Path) -> None:
 def test_one_gz_for_each_file_from_a_host(server: Server, out: Path) -> None:
     single = [hosts(server, f"{name}.gz", gzip.compress(content)) for name, content in CONTENT.items()]
     source = HostSource([archive for part in single for archive in part.archives], PATIENCE)
-    assert obtain("tiny", FILES, [source], out) is source
+    assert get([source], out) is source
     assert_whole(out)
 
 
 def test_unavailable_at_first(server: Server, out: Path) -> None:
     body = tarball(CONTENT)
     source = hosts(server, "tiny.tar.gz", body, answer(b"busy", 503), answer(b"busy", 503), answer(body))
-    obtain("tiny", FILES, [source], out)
+    get([source], out)
     assert_whole(out)
     assert len(server.asked) == 3
 
 
-def test_broken_off_at_first(server: Server, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    body = tarball(CONTENT)
-    source = hosts(server, "tiny.tar.gz", body, answer(body[:500], announced=len(body)), answer(body))
-    obtain("tiny", FILES, [source], out)
-    assert_whole(out)
-    assert "the transfer broke off" in capsys.readouterr().err
+def breaking(body: bytes, most: int, resumes: bool = True) -> Serve:
+    """Announce all that is asked for, send at most `most` bytes of it, and close."""
+
+    def serve(request: BaseHTTPRequestHandler) -> None:
+        asked = request.headers["Range"] if resumes else None
+        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
+        request.send_response(206 if asked else 200)
+        request.send_header("Content-Length", str(len(body) - start))
+        if asked:
+            request.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+        request.end_headers()
+        request.wfile.write(body[start : start + most])
+
+    return serve
 
 
-def test_broken_off_each_time(server: Server, out: Path) -> None:
+NOISE = {"noise": np.random.default_rng(0).bytes(2_000_000), "labels": CONTENT["labels"]}  # does not compress
+
+
+def noise(server: Server, out: Path, *answers: Callable[[bytes], Serve]) -> bytes:
+    """Get 2 MB that do not compress from a server that answers so; what it had to send."""
+    body = tarball(NOISE)
+    source = hosts(server, "noise.tar.gz", body, *(make(body) for make in answers))
+    obtain("noise", [spec(name, content) for name, content in NOISE.items()], [source], out, "noise")
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == NOISE
+    return body
+
+
+def test_broken_off_and_resumed(server: Server, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    noise(server, out, lambda body: breaking(body, 300_000))
+    assert server.ranges == [None, *(f"bytes={start}-" for start in range(300_000, 2_000_000, 300_000))]
+    assert len(server.ranges) > PATIENCE.failures
+    assert "noise.tar.gz: the transfer broke off at 0.3 MB" in capsys.readouterr().err
+
+
+def test_broken_off_at_a_host_that_does_not_resume(server: Server, out: Path) -> None:
+    noise(server, out, lambda body: breaking(body, 900_000, resumes=False), answer)
+    assert server.ranges == [None, "bytes=900000-"]
+
+
+def test_broken_off_and_away_for_a_moment(server: Server, out: Path) -> None:
+    def hang_up(_: bytes) -> Serve:
+        return lambda request: request.connection.shutdown(socket.SHUT_RDWR)
+
+    noise(server, out, lambda body: breaking(body, 900_000), hang_up, hang_up, lambda body: breaking(body, len(body)))
+    assert server.ranges == [None, *["bytes=900000-"] * 3]
+
+
+def test_silent_in_the_middle(server: Server, out: Path) -> None:
+    def falls_silent(body: bytes) -> Serve:
+        def serve(request: BaseHTTPRequestHandler) -> None:
+            breaking(body, 1_200_000)(request)
+            request.wfile.flush()
+            server.stop.wait(20)
+
+        return serve
+
+    begun = time.monotonic()
+    noise(server, out, falls_silent, lambda body: breaking(body, len(body)))
+    assert server.ranges == [None, "bytes=1000000-"]
+    assert time.monotonic() - begun < 10
+
+
+def test_resumed_with_other_bytes(server: Server, out: Path) -> None:
     body = tarball(CONTENT)
-    source = hosts(server, "tiny.tar.gz", body, answer(body[:500], announced=len(body)))
+    other = bytes(len(body))
+    source = hosts(server, "tiny.tar.gz", body, breaking(body, 500), breaking(other, len(other)))
+    assert_fails([source], out, "expected sha256")
+
+
+@pytest.mark.parametrize("resumes", [True, False])
+def test_broken_off_each_time(server: Server, out: Path, resumes: bool) -> None:
+    body = tarball(CONTENT)
+    source = hosts(server, "tiny.tar.gz", body, breaking(body, 500, resumes))
     assert_fails([source], out, f"hosts ({server.url}): tiny.tar.gz: the transfer broke off")
-    assert len(server.asked) == PATIENCE.transfers
+    assert len(server.asked) == PATIENCE.failures
 
 
 @pytest.mark.parametrize(
@@ -215,11 +284,6 @@ def test_endless_answer_is_cut_off(server: Server, out: Path) -> None:
     assert_fails([hosts(server, "tiny.tar.gz", tarball(CONTENT), endless)], out, "more than the", "bytes expected")
 
 
-def test_archive_with_the_right_hash_and_an_evil_member(server: Server, out: Path) -> None:
-    evil = tarball({**CONTENT, "../../../escaped": b"x"})
-    assert_fails([hosts(server, "tiny.tar.gz", evil)], out, "'package/../../../escaped' leaves its folder")
-
-
 def test_archive_with_the_right_hash_and_other_files(server: Server, out: Path) -> None:
     source = hosts(server, "tiny.tar.gz", tarball(CONTENT | {"labels": b"9876543210"}))
     assert_fails([source], out, "labels: sha256", "expected sha256")
@@ -244,13 +308,13 @@ def test_name_that_does_not_exist_and_port_that_is_closed(out: Path) -> None:
     assert time.monotonic() - begun < 20
 
 
-def test_progress_in_plain_lines(server: Server, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    content = os.urandom(3_000_000)
-    single = hosts(server, "noise.gz", gzip.compress(content))
-    obtain("noise", [spec("noise", content)], [single], out)
+def test_progress(
+    server: Server, out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_LOG_EVERY", 0)
+    noise(server, out, answer)
     lines = capsys.readouterr().err.splitlines()
-    assert 5 <= len(lines) <= 10
-    assert lines[-1] == "noise.gz: 100 % of 3.0 MB"
+    assert [line.rpartition(",")[0] for line in lines] == ["noise.tar.gz, MB: 1/3", "noise.tar.gz, MB: 2/3"]
 
 
 # npm
@@ -262,11 +326,12 @@ def test_npm_is_asked_after_the_hosts(
     (tmp_path / "tiny.tgz").write_bytes(tarball(CONTENT))
     npm_script(tmp_path / "bin", monkeypatch, f'echo "$@" > {tmp_path}/args; cp {tmp_path}/tiny.tgz tiny-1.0.0.tgz')
     first, second = hosts(server, "tiny.tar.gz", b"", answer(b"", 404)), npm(tarball(CONTENT))
-    assert obtain("tiny", FILES, [first, second], out) is second
+    assert get([first, second], out) is second
     assert_whole(out)
     assert "HTTP 404" in capsys.readouterr().err
     args = (tmp_path / "args").read_text()
-    assert args.startswith("pack tiny@1.0.0 --ignore-scripts")
+    assert args.startswith("pack --ignore-scripts")
+    assert args.endswith(" tiny@1.0.0\n")
     assert "registry" not in args
 
 
@@ -299,11 +364,10 @@ def test_npm_failing(tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch,
 
 
 def folder_source(folder: Path) -> FolderSource:
-    gz = [Archive(f"http://x/{name}.gz", 0, "md5", "") for name in CONTENT]
-    return FolderSource(folder, "tiny", [*gz, Archive("http://x/tiny.tar.gz", 0, "md5", "")])
+    return FolderSource(folder, "tiny", [*(f"{name}.gz" for name in CONTENT), "tiny.tar.gz"], ["inner/raw"])
 
 
-@pytest.mark.parametrize("place", ["", "tiny"])
+@pytest.mark.parametrize("place", ["", "tiny", "inner/raw", "tiny/inner/raw"])
 @pytest.mark.parametrize(
     "held",
     [
@@ -320,7 +384,7 @@ def test_folder(tmp_path: Path, out: Path, place: str, held: dict[str, bytes]) -
     folder.mkdir(parents=True)
     for name, content in held.items():
         (folder / name).write_bytes(content)
-    obtain("tiny", FILES, [folder_source(tmp_path / "mine")], out)
+    get([folder_source(tmp_path / "mine")], out)
     assert_whole(out)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == held
 
@@ -328,12 +392,13 @@ def test_folder(tmp_path: Path, out: Path, place: str, held: dict[str, bytes]) -
 @pytest.mark.parametrize(
     ("held", "reason"),
     [
-        ({}, "hold neither images, labels nor images.gz, labels.gz, tiny.tar.gz"),
-        ({"images": CONTENT["images"]}, "hold neither labels nor"),
+        ({}, "holds neither images, labels nor images.gz, labels.gz, tiny.tar.gz"),
+        ({"images": CONTENT["images"]}, "holds neither labels nor"),
         (CONTENT | {"images": CONTENT["images"][:-1]}, "images: 2047999 bytes; expected 2048000 bytes"),
         (CONTENT | {"images": b"<html></html>"}, "images: a web page (13 bytes)"),
         ({"tiny.tar.gz": b"<html></html>"}, "tiny.tar.gz cannot be unpacked"),
-        ({"tiny.tar.gz": tarball({**CONTENT, "../x": b""})}, "leaves its folder"),
+        ({"tiny.tar.gz": tarball({"images": CONTENT["images"]})}, "holds neither labels nor"),
+        ({"tiny.tar.gz": tarball({**CONTENT, "labels": b"9876543210"})}, "labels: sha256"),
     ],
 )
 def test_folder_that_will_not_do(tmp_path: Path, out: Path, held: dict[str, bytes], reason: str) -> None:
@@ -352,9 +417,9 @@ def test_folder_that_is_none(tmp_path: Path, out: Path) -> None:
 
 
 def test_what_is_there_already_is_left_alone(out: Path) -> None:
-    obtain("tiny", FILES, [Canned(CONTENT)], out)
+    get([Canned(CONTENT)], out)
     before = out.stat().st_ino
-    assert obtain("tiny", FILES, [], out) is None
+    assert get([], out) is None
     assert out.stat().st_ino == before
 
 
@@ -362,9 +427,9 @@ def test_broken_files_are_replaced_when_there_are_better_ones(out: Path) -> None
     out.mkdir(parents=True)
     (out / "images").write_bytes(b"broken")
     with pytest.raises(NoSourceError):
-        obtain("tiny", FILES, [Canned({})], out)
+        get([Canned({})], out)
     assert [path.name for path in out.parent.rglob("*")] == ["tiny", "images"]
-    obtain("tiny", FILES, [Canned(CONTENT)], out)
+    get([Canned(CONTENT)], out)
     assert_whole(out)
 
 
@@ -372,7 +437,7 @@ def test_a_folder_of_other_things_is_never_replaced(out: Path) -> None:
     out.mkdir(parents=True)
     (out / "thesis.tex").write_text("years of work")
     with pytest.raises(ForeignFolderError, match=r"thesis\.tex"):
-        obtain("tiny", FILES, [Canned(CONTENT)], out)
+        get([Canned(CONTENT)], out)
     assert [path.name for path in out.parent.rglob("*")] == ["tiny", "thesis.tex"]
 
 
@@ -382,7 +447,7 @@ def test_other_things_that_come_meanwhile_are_kept(out: Path) -> None:
         (out / "thesis.tex").write_text("years of work")
 
     with pytest.raises(ForeignFolderError):
-        obtain("tiny", FILES, [Canned(CONTENT, meanwhile)], out)
+        get([Canned(CONTENT, meanwhile)], out)
     assert [path.name for path in out.parent.rglob("*")] == ["tiny", "thesis.tex"]
 
 
@@ -390,7 +455,7 @@ def test_an_output_that_is_a_file_is_refused(out: Path) -> None:
     out.parent.mkdir()
     out.write_text("a file")
     with pytest.raises(ForeignFolderError, match="it is a file"):
-        obtain("tiny", FILES, [Canned(CONTENT)], out)
+        get([Canned(CONTENT)], out)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, RuntimeError])
@@ -399,7 +464,7 @@ def test_interruption_leaves_nothing(out: Path, error: type[BaseException]) -> N
         raise error
 
     with pytest.raises(error):
-        obtain("tiny", FILES, [Canned(CONTENT, interrupt)], out)
+        get([Canned(CONTENT, interrupt)], out)
     assert list(out.parent.iterdir()) == []
 
 
@@ -417,37 +482,16 @@ def test_no_space(out: Path) -> None:
 def test_output_below_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("a file")
     with pytest.raises(NoSourceError, match="this machine"):
-        obtain("tiny", FILES, [Canned(CONTENT)], tmp_path / "file" / "tiny")
+        get([Canned(CONTENT)], tmp_path / "file" / "tiny")
 
 
-def test_leftovers_of_the_dead_are_swept_and_those_of_the_living_are_not(out: Path) -> None:
-    dead = out.parent / ".tiny.dead.partial"
-    dead.mkdir(parents=True)
-    (dead / "images").write_bytes(b"half")
-    with staging(out) as living:
-        assert not dead.exists()
-        obtain("tiny", FILES, [Canned(CONTENT)], out)
-        assert living.is_dir()
-    assert_whole(out)
-
-
-def test_two_at_once_both_succeed(out: Path) -> None:
-    barrier = threading.Barrier(2, timeout=10)
-    errors: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            obtain("tiny", FILES, [Canned(CONTENT, barrier.wait)], out)
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=work) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not errors
-    assert_whole(out)
+def test_leftovers_of_the_dead_are_swept(out: Path) -> None:
+    dead, other = out.parent / ".tiny.dead.partial", out.parent / ".tiny.notes"
+    for folder in (dead, other):
+        folder.mkdir(parents=True)
+        (folder / "images").write_bytes(b"half")
+    get([Canned(CONTENT)], out)
+    assert sorted(out.parent.iterdir()) == [other, out]
 
 
 # The catalogue
@@ -456,13 +500,12 @@ def test_two_at_once_both_succeed(out: Path) -> None:
 @pytest.mark.parametrize("dataset", CANONICAL)
 def test_every_canonical_file_is_to_be_had_everywhere(dataset: str) -> None:
     files = CANONICAL[dataset]
-    assert {part.name for archive in catalogue.ARCHIVES[dataset] for part in archive.files_in(files)} == {
-        part.name for part in files
-    }
+    archives = [archive.name for archive in catalogue.ARCHIVES[dataset]]
+    assert archives in ([f"{part.name}.gz" for part in files], ["cifar-10-binary.tar.gz"])
     sources = catalogue.sources_for(dataset, catalogue.SOURCE_NAMES, None)
     assert [source.name for source in sources] == ["hosts", "npm"]
     assert [source.name for source in catalogue.sources_for(dataset, ["npm"], Path("mine"))] == ["folder"]
-    algorithm, _, encoded = catalogue.PACKAGES[dataset].package.integrity.partition("-")
+    algorithm, _, encoded = catalogue.PACKAGES[dataset].integrity.partition("-")
     assert algorithm == "sha512"
     assert len(base64.b64decode(encoded)) == 64
     for part in files:

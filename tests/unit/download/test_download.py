@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,11 +14,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from stages.download import main
+from stages.core.locks import exclusive
+from stages.download.__main__ import main
 from stages.records.canonical import CANONICAL, FileSpec
 
 COMMAND = [sys.executable, "-m", "stages.download"]
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def call(*args: object, **env: str) -> Result:
@@ -50,6 +52,23 @@ def test_folder_from_the_environment(tmp_path: Path, mine: Path) -> None:
     result = call("mnist", "--out", tmp_path / "out", DATASETS_FOLDER=str(mine))
     assert result.exit_code == 0
     assert (tmp_path / "out").is_dir()
+
+
+def test_folder_is_relative_to_where_the_user_is(tmp_path: Path, mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    folder = os.path.relpath(mine, ROOT)
+    assert f"from folder ({ROOT / folder})" in call("mnist", "--out", out, "--folder", folder).stdout
+    shutil.rmtree(out)
+    monkeypatch.setenv("HOME", str(mine.parent))
+    assert f"from folder ({mine})" in call("mnist", "--out", out, "--folder", "~/mine").stdout
+
+
+def test_a_second_one_at_once_is_refused(tmp_path: Path, mine: Path) -> None:
+    with exclusive(tmp_path / "out"):
+        second = call("mnist", "--out", tmp_path / "out", "--folder", mine)
+    assert second.exit_code == 1
+    assert "is being written by another process; wait for it" in second.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_unknown_data_set_and_source(tmp_path: Path) -> None:

@@ -1,0 +1,124 @@
+"""One file over HTTP: bounded in size and in patience, resumed where the line broke.
+
+Our own on requests, because pooch (1.9.0, tried) asks for a file from byte 0 after every break and so never gets 170 MB
+over a line that breaks after 60. It also writes an endless answer until the disk is full, waits for a name look-up as
+long as that takes, and asks three times for what is not there before the next source has its turn.
+"""
+
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
+from urllib3.util import Retry
+
+from stages.core.errors import StageError
+from stages.core.progress import say, track
+
+_MB = 1_000_000  # bytes read at a time, and shown as one step
+_STEP = 1 << 18  # bytes that a transfer must bring beyond all before it, or it counts as failed
+_TRANSIENT = (429, 500, 502, 503, 504)
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait, in seconds, and how often to try.
+
+    `connect` holds for one address and a name may have many, so `answer` bounds it all: the look-up, the connection
+    with its retries, and the first line of the answer. `read` is the longest silence within a transfer.
+    """
+
+    connect: float = 4.0
+    answer: float = 9.0
+    read: float = 30.0
+    failures: int = 3  # transfers in a row that bring nothing new
+    backoff: float = 0.5  # doubled at every failure
+
+
+def fetch_url(url: str, target: Path, limit: int, patience: Patience) -> None:
+    """Write what `url` answers to `target`: at most `limit` bytes, as they are stored there (no decoding).
+
+    A transfer that breaks off is resumed as long as each brings something new. StageError if there is no answer, an
+    HTTP error, more than `limit` bytes, or too many transfers in a row that bring nothing.
+    """
+    target.touch()
+    failures = most = 0
+    while True:
+        try:
+            return _transfer(url, target, limit, patience)
+        except (HTTPError, requests.RequestException) as error:
+            size = target.stat().st_size
+            failures = 0 if size >= most + _STEP else failures + 1
+            most = max(most, size)
+            reason = f"the transfer broke off at {size / _MB:.1f} MB ({_reason(error)})"
+            if isinstance(error, requests.RequestException) and size == 0:
+                raise StageError(_reason(error)) from error  # no connection at all: the next source has its turn
+            if failures == patience.failures:
+                raise StageError(reason) from error
+        say(f"{target.name}: {reason}; trying again")
+        time.sleep(patience.backoff * 2**failures)
+
+
+def _transfer(url: str, target: Path, limit: int, patience: Patience) -> None:
+    """One request for what `target` lacks. urllib3 raises an HTTPError if the body is shorter than was announced."""
+    size = target.stat().st_size
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={size}-"} if size else {})
+    with _session(patience) as session, _answer(session, url, headers, patience) as response:
+        if not response.ok:
+            raise StageError(f"HTTP {response.status_code} {response.reason}")
+        if response.status_code != requests.codes.partial_content:
+            size = 0  # the host sends it all again
+        announced = size + (response.raw.length_remaining or 0)  # the part before alone, if nothing was
+        if announced > limit:
+            raise StageError(f"{announced} bytes; expected at most {limit}")
+        steps = -(-((announced if announced > size else limit) - size) // _MB)
+        with target.open("ab") as file:
+            file.truncate(size)
+            for chunk in track(response.raw.stream(_MB, decode_content=False), steps, f"{target.name}, MB"):
+                size += len(chunk)
+                if size > limit:
+                    raise StageError(f"more than the {limit} bytes expected")
+                file.write(chunk)
+
+
+def _session(patience: Patience) -> requests.Session:
+    retry = Retry(
+        total=3,
+        connect=1,
+        backoff_factor=patience.backoff,
+        status_forcelist=_TRANSIENT,
+        respect_retry_after_header=False,  # it may ask for minutes, and another source may have the data now
+        raise_on_status=False,
+    )
+    session = requests.Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(max_retries=retry))
+    return session
+
+
+def _answer(session: requests.Session, url: str, headers: dict[str, str], patience: Patience) -> requests.Response:
+    """The headers of the answer, in a thread: a name look-up knows no time limit of its own."""
+    answer: Future[requests.Response] = Future()
+
+    def ask() -> None:
+        try:
+            timeout = (patience.connect, patience.read)
+            answer.set_result(session.get(url, headers=headers, stream=True, timeout=timeout))
+        except BaseException as error:
+            answer.set_exception(error)
+
+    Thread(target=ask, daemon=True).start()
+    try:
+        return answer.result(timeout=patience.answer)
+    except TimeoutError:
+        raise requests.ConnectTimeout(f"no answer in {patience.answer:g} s") from None
+
+
+def _reason(error: Exception) -> str:
+    """The end of what requests and urllib3 wrap several times over."""
+    cause = error.args[0] if error.args else error
+    return str(getattr(cause, "reason", None) or cause).rpartition(": ")[2]
