@@ -13,8 +13,9 @@ from stages.config.params import Params
 from stages.records.evaluation import logits_path
 from stages.track.uri import tracking_uri
 from tests.held import MlflowClient, held
+from tests.shipped import shipped_text
 from tests.unit.track import live
-from tests.unit.track.evaluated import ROOT, put_result, put_run, result, sealed
+from tests.unit.track.evaluated import put_result, put_run, result, sealed
 
 Held = Callable[..., list[dict[str, Any]]]
 # MLflow's own store, in this process: it uses what SQLAlchemy 2.1 deprecates.
@@ -26,7 +27,7 @@ STUDY = "cifar10/resnet18-lr1e-2-sgd"
 def clone(store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with params.yaml and an empty store, in which `sync` runs."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store}")  # in one process MLflow opens a relative one once
-    shutil.copy(ROOT / "params.yaml", store.parent)
+    (store.parent / "params.yaml").write_text(shipped_text())
     return store.parent
 
 

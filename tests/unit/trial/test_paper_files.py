@@ -13,6 +13,7 @@ from stages.config.params import Params
 from stages.core.errors import CorruptFileError, MissingFileError
 from stages.trial.audit import findings
 from stages.trial.paper import Claim, Paper, read_paper
+from tests.shipped import shipped_text
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -149,7 +150,7 @@ def test_a_mistake_ends_the_stage_with_one_line_and_no_page(
 ) -> None:
     (tmp_path / "data").mkdir()
     folder.rename(tmp_path / "data" / "paper")
-    shutil.copy2(REPOSITORY / "params.yaml", tmp_path)
+    (tmp_path / "params.yaml").write_text(shipped_text())
     edit(tmp_path / "data" / "paper" / "tables.csv", "99.1", "high")
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(main, ["--out", "page.md"])
