@@ -1,8 +1,8 @@
 """params.yaml as it ships, whatever the user of a clone has added to it: what the tests hold their numbers against.
 
-The user's switches (`budget`, `seeds`, `study_cells`, `more_seeds`) are put back, and rows that the paper does not have
-are taken out with their cells. So no row, cell, study or seed of a user's own fails a test; what is wrong in it is said
-by `stages.config` before anything runs.
+The user's switches (`budget`, `seeds`, `study_cells`, `more_seeds`) are put back. Rows that the paper does not have,
+studies that do not ship (`STUDIES`), and the cells and alternatives that only these name are taken out. So no row,
+cell, study or seed of a user's own fails a test; what is wrong in it is said by `stages.config` before anything runs.
 """
 
 import json
@@ -17,6 +17,12 @@ from stages.report.paper import read_paper
 
 ROOT = Path(__file__).resolve().parents[1]
 DATASETS = ("mnist", "cifar10")
+STUDIES = (
+    *("vgg16-plain-optimizer", "resnet18-plain-optimizer", "resnet18-lr1e-2-optimizer", "vgg16-lr1e-2-optimizer"),
+    *("vgg16-head", "vgg16-batch-norm", "vgg16-input", "vgg16-augmentation", "resnet18-augmentation", "resnet18-stem"),
+    *("resnet18-mnist-stem", "resnet18-mnist-precision", "resnet18-precision", "googlenet-input", "googlenet-init"),
+    *("googlenet-optimizer", "googlenet-batch-norm"),
+)
 
 
 def shipped() -> dict[str, Any]:
@@ -41,42 +47,36 @@ def shipped_text() -> str:
 
 
 def without_additions(raw: dict[str, Any]) -> dict[str, Any]:
-    """The data of a params.yaml without what a user adds, and without what rests on that."""
+    """The data of a params.yaml without what a user adds."""
     printed = read_paper(ROOT / "data" / "paper").accuracies
     tables = {
         number: table | {"rows": [row for row in table["rows"] if (number, row["row"]) in printed]}
         for number, table in raw["tables"].items()
     }
-    rows = {(table["dataset"], row["cell"]) for table in tables.values() for row in table["rows"]}
-    sections: dict[str, Any] = {"cells": {}, "alternatives": {}}
-    for dataset in DATASETS:
-        alternatives = raw["alternatives"][dataset]
-        cells = {name: cell for name, cell in raw["cells"][dataset].items() if (dataset, name) in rows}
-        sections["cells"][dataset] = cells
-        sections["alternatives"][dataset] = {
-            name: one for name, one in alternatives.items() if _root(name, alternatives) in {*cells, None}
-        }
-    return {
-        **raw,
-        **sections,
+    studies = {name: study for name, study in raw["studies"].items() if name in STUDIES}
+    return raw | {
         "budget": "quick",
         "seeds": [0],
         "study_cells": {"mnist": [], "cifar10": ["resnet18-lr1e-2-sgd"]},
         "more_seeds": {dataset: {"cells": [], "seeds": []} for dataset in DATASETS},
         "tables": tables,
-        "studies": {
-            name: study
-            for name, study in raw["studies"].items()
-            if (study["printed"]["table"], study["printed"]["row"]) in printed
-            and study["base"] in sections["cells"][study["dataset"]]
+        "studies": studies,
+        **{
+            section: {
+                dataset: {
+                    name: cell
+                    for name, cell in raw[section][dataset].items()
+                    if name in _named(dataset, tables, studies)
+                }
+                for dataset in DATASETS
+            }
+            for section in ("cells", "alternatives")
         },
     }
 
 
-def _root(name: str, alternatives: dict[str, Any]) -> str | None:
-    """What a chain of bases ends in: a table's cell, or None for an alternative without a base."""
-    while name in alternatives:
-        if "base" not in alternatives[name]:
-            return None
-        name = alternatives[name]["base"]
-    return name
+def _named(dataset: str, tables: dict[str, Any], studies: dict[str, Any]) -> set[str | None]:
+    """The cells and alternatives of a data set that rows and studies name."""
+    rows = [row for table in tables.values() if table["dataset"] == dataset for row in table["rows"]]
+    tried = [name for study in studies.values() if study["dataset"] == dataset for name in study["alternatives"]]
+    return {*tried, *(row["cell"] for row in rows), *(row.get("as_logged") for row in rows)}
