@@ -253,7 +253,7 @@ def _mlflow(number: Place, result: Evaluation) -> dict[str, Any] | None:
 
 
 def _reproduce(params: Params, number: Place, result: Evaluation, lock: Lock) -> dict[str, Any]:
-    """The commands that make this number again: with DVC, and without."""
+    """The commands that make this number again: with DVC, which leaves the tables to another one, and without."""
     entries = [lock.entry(stage) for stage in (result.run.stage, result.stage)]
     needed = []
     if params.budget != result.budget:
@@ -264,6 +264,7 @@ def _reproduce(params: Params, number: Place, result: Evaluation, lock: Lock) ->
         "checkout": f"git checkout {result.run.provenance.git.commit}",
         "params": needed,
         "dvc": f"dvc repro {result.stage}",
+        "tables": f"dvc repro --single-item aggregate-tables@{result.budget}",
         "plain": [" ".join(entry.cmd.split()) for entry in entries if entry],
     }
 

@@ -164,6 +164,7 @@ def _reproduce(found: dict[str, Any]) -> Iterator[str]:
     if found["params"]:
         yield f"  # in params.yaml: {'; '.join(found['params'])}"
     yield f"  {found['dvc']}"
+    yield f"  {found['tables']}  # the tables, which are as they were until then"
     if found["plain"]:
         yield "or, once the data is there, without DVC (over what is there; --no-mlflow keeps the first out of MLflow)"
         yield from (f"  {command}" for command in found["plain"])

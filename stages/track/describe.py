@@ -104,13 +104,39 @@ def dataset_input(start: TrainingStart) -> dict[str, str]:
 
 
 def parameters(settings: Run | RecordedSettings) -> dict[str, str]:
-    """A run's settings under dotted names, as MLflow prints them: those that its family and its optimizer have."""
-    return {name: str(value) for name, value in flatten(settings.model_dump(mode="json")).items()}
+    """A run's settings under dotted names, as MLflow prints them: those that the run uses.
+
+    A cell has the settings of its family and its optimizer alone. Those of a layer that its network does not have are
+    left out, lest a comparison of runs shows a difference where there is none.
+    """
+    whole = settings.model_dump(mode="json")
+    used = whole | {"cell": {name: value for name, value in whole["cell"].items() if _is_used(name, whole["cell"])}}
+    return {name: str(value) for name, value in flatten(used).items()}
+
+
+def _is_used(name: str, cell: dict[str, Any]) -> bool:
+    """Whether a cell's network has the layers that a setting is of."""
+    if name in ("batch_norm_eps", "batch_norm_momentum"):
+        return cell.get("batch_norm") != "none"
+    if name == "dropout":  # VGG's follows each hidden layer; GoogLeNet has no `hidden_layers`
+        return cell.get("hidden_layers") != []
+    return True
 
 
 def epoch_metrics(epoch: Epoch) -> dict[str, float | None]:
-    """An epoch of the history as metrics, each under its own name."""
-    return epoch.model_dump(exclude={"epoch"})
+    """An epoch of the history as metrics: losses under their own names, accuracies in percent."""
+    return {
+        "train_loss": epoch.train_loss,
+        "train_sample_accuracy_percent": _percent(epoch.train_sample_accuracy),
+        "train_sample_loss": epoch.train_sample_loss,
+        "validation_accuracy_percent": _percent(epoch.validation_accuracy),
+        "validation_loss": epoch.validation_loss,
+    }
+
+
+def _percent(share: float) -> float:
+    """A share of the images as the tables print it; more decimals than any number of images supports."""
+    return round(100 * share, 6)
 
 
 def run_metrics(run: TrainingRun) -> dict[str, float | None]:
@@ -147,8 +173,8 @@ def end_tags(run: TrainingRun) -> dict[str, str]:
 
 
 def tested_metrics(result: Evaluation) -> dict[str, float | None]:
-    """What `evaluate` found, as metrics of the training's run."""
-    values: dict[str, float | None] = {"test_accuracy": result.accuracy, "test_loss": result.loss}
+    """What `evaluate` found, as metrics of the training's run: accuracy in percent, the report's scores as shares."""
+    values: dict[str, float | None] = {"test_accuracy_percent": _percent(result.accuracy), "test_loss": result.loss}
     for average in ("macro avg", "weighted avg"):
         scores = result.report[average]
         for name in ("precision", "recall", "f1-score"):

@@ -31,6 +31,7 @@ class Found(NamedTuple):
     status: str
     deleted: bool
     tags: dict[str, str]
+    metrics: set[str]  # their names
 
 
 class Store:
@@ -97,6 +98,7 @@ class Store:
                 run.info.status,
                 run.info.lifecycle_stage == "deleted",
                 run.data.tags,
+                set(run.data.metrics),
             )
             for run in runs
         ]

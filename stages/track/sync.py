@@ -166,6 +166,10 @@ def bring(store: "Store", one: Recorded, run: "Found | None", params: Params) ->
 
 
 def whole(store: "Store", one: Recorded, run: "Found") -> bool:
-    """Whether a run has all that is on record: the tags that are written last, its end, and every artifact."""
+    """Whether a run has all that is on record: the tags that are written last, its end, metrics and artifacts.
+
+    Metrics count by their names: what an earlier version logged under another name, or in another unit, is completed.
+    """
     ended = not run.deleted and run.status == "FINISHED" and one.tags().items() <= run.tags.items()
-    return ended and one.names() <= store.files(run.run_id)
+    metrics = {name for some, _, _ in one.metrics() for name in some}
+    return ended and metrics <= run.metrics and one.names() <= store.files(run.run_id)

@@ -108,10 +108,12 @@ def test_records_hold_what_dvc_lock_holds(repository: Repository) -> None:
 def test_mlflow_has_one_finished_run_a_cell_and_the_tables_name_it(repository: Repository) -> None:
     with sqlite3.connect(repository.folder / "mlflow.db") as database:
         runs = dict(database.execute("select run_uuid, status from runs").fetchall())
-        accuracy = dict(database.execute("select run_uuid, value from metrics where key = 'test_accuracy'").fetchall())
+        accuracy = dict(
+            database.execute("select run_uuid, value from metrics where key = 'test_accuracy_percent'").fetchall()
+        )
     assert len(runs) == len(CELLS) + 1
     assert set(runs.values()) == {"FINISHED"}
-    named = {row["runs"]: float(row["mean"]) / 100 for number in (1, 2, 5, 6) for row in table(repository, number)}
+    named = {row["runs"]: float(row["mean"]) for number in (1, 2, 5, 6) for row in table(repository, number)}
     assert named.keys() < runs.keys()
     for run, mean in named.items():
         assert accuracy[run] == pytest.approx(mean)

@@ -218,6 +218,7 @@ def test_commands_machine_and_mirror(audited: Any) -> None:
     run = audited.read("cifar10/vgg16-adam")["run"]
     assert found["reproduce"]["checkout"] == f"git checkout {run['provenance']['git']['commit']}"
     assert found["reproduce"]["dvc"] == "dvc repro evaluate-cifar10@quick-vgg16-adam-0"
+    assert found["reproduce"]["tables"] == "dvc repro --single-item aggregate-tables@quick"
     assert found["mlflow"] == {**run["mlflow"], "run": "VGG16 with ADAM"}
     assert found["machine"]["training"]["packages"]["torch"] == "2.14.1"
     text = audited.explain(*IV).output

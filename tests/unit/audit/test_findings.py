@@ -19,10 +19,11 @@ from stages.audit.rerun import differing
 from stages.audit.results import read_loosely
 from stages.audit.verify import Verdict, print_verdicts
 from stages.config.cells import CellKey
-from stages.config.params import Params, load_params
+from stages.config.params import Params
 from stages.core.files import json_text
 from stages.engine.images import evenly_spread
 from stages.records.provenance import hash_dependency
+from tests.shipped import shipped_params
 from tests.unit.report.conftest import environment, numerics, synthetic
 
 ROOT = Path(__file__).parents[3]
@@ -30,7 +31,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture(scope="module")
 def params() -> Params:
-    return load_params(ROOT / "params.yaml").model_copy(update={"seeds": [0, 1]})
+    return shipped_params().model_copy(update={"seeds": [0, 1]})
 
 
 # Findings

@@ -1,20 +1,17 @@
 """Which numbers there are, and which of them words mean."""
 
-from pathlib import Path
-
 import pytest
 
 from stages.audit.numbers import Number, chosen, planned
-from stages.config.params import CellKey, Params, load_params
+from stages.config.params import CellKey, Params
 from stages.core.errors import ParamError
 from stages.report.places import places
-
-ROOT = Path(__file__).parents[3]
+from tests.shipped import shipped_params
 
 
 @pytest.fixture(scope="module")
 def params() -> Params:
-    return load_params(ROOT / "params.yaml").model_copy(update={"seeds": [0, 1]})
+    return shipped_params().model_copy(update={"seeds": [0, 1]})
 
 
 def test_the_planned_numbers_are_the_tables_rows_and_the_studies_by_seed(params: Params) -> None:

@@ -8,11 +8,10 @@ import pytest
 
 from stages.config import params as module
 from stages.config.params import Params, load_params
-from stages.config.reading import read_yaml
 from stages.core.errors import StageError
+from tests.shipped import shipped, shipped_params
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-FILE = REPOSITORY / "params.yaml"
 Place = tuple[Any, ...]
 
 
@@ -64,11 +63,11 @@ class Edited:
 
 @pytest.fixture
 def file(monkeypatch: pytest.MonkeyPatch) -> Edited:
-    data = read_yaml(FILE)
+    data = shipped()
     monkeypatch.setattr(module, "read_yaml", lambda path: data)
     return Edited(data)
 
 
 @pytest.fixture(scope="session")
 def params() -> Params:
-    return load_params(FILE)
+    return shipped_params()

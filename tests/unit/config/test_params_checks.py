@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from stages.config.params import Params
+from stages.config.params import Params, load_params
 from stages.config.schema import DATASETS
 from stages.config.settings import family_settings
+from stages.paper.reading import read_paper
 from tests.unit.config.bad_values import UNKNOWN
-from tests.unit.config.conftest import Edited, Place
+from tests.unit.config.conftest import REPOSITORY, Edited, Place
 
 # Budgets
 
@@ -361,11 +362,18 @@ def test_every_number_rests_on_an_optimizer_or_a_learning_rate_that_is_assumed(p
 # The shipped file
 
 
-def test_there_are_34_cells_and_every_printed_number_has_one(params: Params) -> None:
+def test_every_printed_number_has_a_cell_of_its_own(params: Params) -> None:
     assert sum(len(params.cells.of(dataset)) for dataset in DATASETS) == 34
     rows = {(table.dataset, row.cell) for table in params.tables.values() for row in table.rows}
     assert len(rows) == sum(len(table.rows) for table in params.tables.values()) == 34
     assert rows == {(key.dataset, key.name) for key in params.cell_keys() if key.section == "cells"}
+
+
+def test_the_file_here_is_allowed_and_has_every_printed_number() -> None:
+    """With whatever the user of this clone has added to it."""
+    params = load_params(REPOSITORY / "params.yaml")
+    rows = {(number, row.row) for number, table in params.tables.items() for row in table.rows}
+    assert {(line.table, line.row) for line in read_paper(REPOSITORY / "data" / "paper").rows} <= rows
 
 
 def test_every_cell_resolves_under_every_budget(params: Params) -> None:

@@ -1,5 +1,6 @@
 """params.yaml as a file: what is not YAML, not text or not there is one line, for a command too."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,16 +11,17 @@ import pytest
 from stages.config.params import load_params
 from stages.config.reading import read_yaml
 from stages.core.errors import MissingFileError, StageError
-from tests.unit.config.conftest import FILE, REPOSITORY
+from tests.shipped import shipped
+from tests.unit.config.conftest import REPOSITORY
 
-LINE = next(i for i, line in enumerate(FILE.read_text("utf-8").splitlines(), 1) if line.startswith("budget:"))
+TEXT = "".join(f"{section}: {json.dumps(content)}\n" for section, content in shipped().items())
+LINE = next(i for i, line in enumerate(TEXT.splitlines(), 1) if line.startswith("budget:"))
 
 
 def edited(folder: Path, old: str, new: str) -> Path:
-    text = FILE.read_text("utf-8")
-    assert old in text
+    assert old in TEXT
     path = folder / "params.yaml"
-    path.write_text(text.replace(old, new, 1), "utf-8")
+    path.write_text(TEXT.replace(old, new, 1), "utf-8")
     return path
 
 
@@ -27,15 +29,15 @@ def edited(folder: Path, old: str, new: str) -> Path:
     ("old", "new", "parts"),
     [
         ("budget: ", "budget: paper\nbudget: ", [f"line {LINE + 1}: ", 'key "budget"', "allowed: every key once"]),
-        ("    vgg11: {net", "    vgg16: {net", ['key "vgg16"', "allowed: every key once"]),
+        ('"vgg11": {"net', '"vgg16": {"net', ['key "vgg16"', "allowed: every key once"]),
         ("seeds: [0]", "seeds: [0", ["not YAML"]),
         ("seeds: [0]", "seeds: !!python/object:os.system [0]", ["not YAML"]),
         ("seeds: [0]", "seeds: *nowhere", ["not YAML"]),
         ("seeds: [0]", "---\nseeds: [0]", ["not YAML"]),
         ("seeds: [0]", "seeds: 2020-13-45", ["not YAML: month must be in 1..12"]),
         ("seeds: [0]", "? {a: 1}\n: 1", ["not YAML"]),
-        ("title: MNIST", 'title: "\\ud800"', ["not YAML"]),
-        ("title: MNIST", "title: \0", ["not YAML"]),
+        ('"title": "MNIST"', '"title": "\\ud800"', ["not YAML"]),
+        ('"title": "MNIST"', '"title": "\0"', ["not YAML"]),
     ],
 )
 def test_what_is_not_yaml_is_refused(tmp_path: Path, old: str, new: str, parts: list[str]) -> None:
@@ -60,16 +62,16 @@ def test_numbers_and_nestings_beyond_all_bounds_are_refused(tmp_path: Path) -> N
     assert "not YAML: Exceeds the limit" in message
     message = refusal(edited(tmp_path, "seeds: [0]", f"seeds: [0x{'f' * 5000}]"))
     assert "params.yaml: seeds.0: (int too large to print) is not allowed" in message
-    message = refusal(edited(tmp_path, "lr: 0.01}", "lr: 1.0e+999}"))
+    message = refusal(edited(tmp_path, '"lr": 0.01}', '"lr": 1.0e+999}'))
     assert "params.yaml: cells.mnist.vgg16-lr1e-2.lr: inf is not allowed; allowed: " in message
     message = refusal(edited(tmp_path, "seeds: [0]", f"seeds: {'[' * 500}{']' * 500}"))
     assert "params.yaml: seeds.0: [[[[" in message
 
 
 def test_an_alias_of_itself_is_refused(tmp_path: Path) -> None:
-    message = refusal(edited(tmp_path, "hidden_layers: [4096, 4096]", "hidden_layers: &it [*it]"))
+    message = refusal(edited(tmp_path, '"hidden_layers": [4096, 4096]', '"hidden_layers": &it [*it]'))
     assert "params.yaml: networks.vgg16.hidden_layers.0: [[...]] is not allowed; allowed: a valid integer" in message
-    message = refusal(edited(tmp_path, "vgg: {batch_size: 64}", "vgg: {batch_size: &it [*it]}"))
+    message = refusal(edited(tmp_path, '"vgg": {"batch_size": 64}', '"vgg": {"batch_size": &it [*it]}'))
     assert "params.yaml: inputs.mnist.vgg.batch_size: [[...]] is not allowed" in message
 
 
@@ -96,7 +98,7 @@ def test_yaml_is_that_of_version_1_2(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "arguments", "status", "named"),
     [
-        ("alpha: 0.99,", "alpha: 1.5,", ["mnist/vgg16"], 1, "optimizers.rmsprop.alpha: 1.5 is not"),
+        ('"alpha": 0.99,', '"alpha": 1.5,', ["mnist/vgg16"], 1, "optimizers.rmsprop.alpha: 1.5 is not"),
         ("seeds: [0]", "seeds: [0]\nseeds: [1]", ["mnist/vgg16"], 1, 'duplicate key "seeds"'),
         ("", "", ["mnist/vgg15"], 1, "cell: 'mnist/vgg15' is not allowed; allowed: one of mnist/vgg16"),
         ("", "", ["mnist/vgg16", "--budget", "free"], 1, "budget: 'free' is not allowed; allowed: one of quick, paper"),

@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from stages.config.params import load_params
 from stages.core.errors import CorruptFileError, MissingFileError
 from stages.core.files import json_text
 from stages.evaluate.trained import checked_run
 from stages.records.run import RunHashes, TrainingRun
 from stages.records.spec import Spec
+from tests.shipped import shipped_params
 from tests.unit.report.conftest import spec as made_spec
 from tests.unit.report.conftest import trained
 
 CELL, BUDGET = "mnist/vgg16", "quick"
-PARAMS = load_params(Path(__file__).resolve().parents[3] / "params.yaml")
+PARAMS = shipped_params()
 KEY = PARAMS.find(CELL)[0]
 
 

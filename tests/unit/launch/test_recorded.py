@@ -10,12 +10,13 @@ from stages.config.params import Params, Training
 from stages.launch.recorded import Entries, Locked, dependencies, result_path, trained_with, why_left
 from stages.records.evaluation import Evaluation
 from stages.records.spec import Spec
-from tests.unit.report.conftest import ROOT, load_params, sha, short, spec, synthetic
+from tests.shipped import shipped_params
+from tests.unit.report.conftest import sha, short, spec, synthetic
 
 
 @pytest.fixture(scope="module")
 def params() -> Params:
-    return load_params(ROOT / "params.yaml")
+    return shipped_params()
 
 
 class Recorded:

@@ -18,7 +18,8 @@ from stages.launch.cluster import Order, connected, run
 from stages.launch.pipeline import LockFile, Pipeline
 from stages.launch.work import Result, Running, Unit
 from stages.records.provenance import Dependency
-from tests.unit.report.conftest import ROOT, load_params, sha, spec, trained
+from tests.shipped import shipped_params
+from tests.unit.report.conftest import sha, spec, trained
 
 PLACEHOLDER = "0" * 32  # in the template of a run record: for the md5 of data.txt
 WORK = f"""
@@ -45,7 +46,7 @@ stages:
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Pipeline]:
     """A repository in the working directory, with that many stages that none has run of. All train the same cell."""
-    params = load_params(ROOT / "params.yaml")
+    params = shipped_params()
     key = params.cell_keys()[0]
     record, _ = trained(params, "quick", key, 0)
     inputs = {"data.txt": Dependency(md5=PLACEHOLDER)}

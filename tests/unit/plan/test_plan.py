@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from stages.config.params import Params, Training
+from stages.config.params import Params, Training, load_params
 from stages.plan import __main__ as command
 from stages.plan import campaign as module
 from stages.plan import sizes
@@ -17,7 +17,8 @@ from stages.plan.refusals import refusals
 from stages.plan.text import plan_text
 from stages.records.eta import Eta, Machine
 from stages.records.run import NetworkSize, TrainingRun
-from tests.unit.report.conftest import ROOT, load_params, spec, trained
+from tests.shipped import shipped_params
+from tests.unit.report.conftest import ROOT, spec, trained
 
 HERE = ThisMachine(Machine("cpu", "A processor"), [], False, 8 << 30, 40 << 30)
 SIZE = NetworkSize(parameters=10**7, multiply_adds=10**8)
@@ -27,7 +28,7 @@ BUDGET = "paper"
 
 @pytest.fixture(scope="module")
 def params() -> Params:
-    return load_params(ROOT / "params.yaml")
+    return shipped_params()
 
 
 def planned(
@@ -196,9 +197,10 @@ def test_what_is_there_of_the_data_needs_no_room(
     assert sizes.arrays(params, BUDGET, "mnist") == 120_000 * 28 * 28
 
 
-def test_the_plan_of_this_checkout_is_made_for_every_budget(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With dvc.lock, results and sources as they are here."""
+def test_the_plan_of_this_checkout_is_made_for_every_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With params.yaml, dvc.lock, results and sources as they are here."""
     monkeypatch.chdir(ROOT)
+    params = load_params()
     monkeypatch.setattr(module, "network_sizes", lambda specs, *_: dict.fromkeys(specs, SIZE))
     for budget in params.budgets:
         found = module.campaign(params, budget, HERE, 2)

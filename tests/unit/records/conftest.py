@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
-from stages.config.params import Params, load_params
+from stages.config.params import Params
 from stages.records.canonical import CANONICAL
 from stages.records.data import TEST_ARRAYS, TRAIN_ARRAYS, DatasetDescription
 from stages.records.evaluation import Evaluation
 from stages.records.fingerprint import Fingerprint
 from stages.records.provenance import Environment, GitState, Provenance
 from stages.records.run import TrainingRun
+from tests.shipped import shipped_params
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 MD5, SHA256, COMMIT = "0" * 32, "1" * 64, "2" * 40
@@ -37,7 +38,7 @@ NUMERICS = {
 
 @pytest.fixture(scope="session")
 def shipped() -> Params:
-    return load_params(REPOSITORY / "params.yaml")
+    return shipped_params()
 
 
 def provenance_of(files: dict[str, list[str]]) -> Provenance:

@@ -7,22 +7,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stages.config.params import Params, load_params
+from stages.config.params import load_params
 from stages.core.errors import CorruptFileError, MissingFileError, StageError
 from stages.core.files import file_hash
 from stages.records import provenance
 from stages.records.fingerprint import ROOTS, Kind, closure, fingerprint
 from stages.records.provenance import Provenance
 from stages.records.spec import Spec, resolve_spec, resolve_specs, write_specs
+from tests.shipped import shipped_params, shipped_text
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-PIPELINE_FILES = ("dvc.yaml", "params.yaml", ".dvcignore")
 # The options by which dvc.yaml gives a stage its data: what `train` and `evaluate` hand to `snapshot_inputs`.
 INPUTS: dict[Kind, list[str]] = {"train": ["--data"], "evaluate": ["--run", "--description", "--test"]}
 # What DVC makes of dvc.yaml: each stage's command, its files and the values of its parameters.
@@ -56,11 +55,12 @@ def dvc_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A DVC repository without git that has this repository's pipeline, ignored files and specs."""
     folder = tmp_path_factory.mktemp("dvc")
     dvc("init", "--no-scm", "--quiet", cwd=folder)
-    for name in PIPELINE_FILES:
+    (folder / "params.yaml").write_text(shipped_text())
+    for name in ("dvc.yaml", ".dvcignore"):
         shutil.copy(REPOSITORY / name, folder / name)
+    params = shipped_params()
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(REPOSITORY)
-        params = load_params()
         write_specs(resolve_specs(params, params.budget), folder / "reports" / params.budget / "specs")
     return folder
 
@@ -188,11 +188,6 @@ IDENTITY = ("-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit
 
 def spec() -> Spec:
     return resolve_spec(shipped_params(), "quick", "mnist/vgg16")
-
-
-@cache
-def shipped_params() -> Params:
-    return load_params(REPOSITORY / "params.yaml")
 
 
 def git(*arguments: str) -> str:

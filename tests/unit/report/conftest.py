@@ -22,7 +22,6 @@ from pydantic import ValidationError
 from stages.aggregate_tables import main
 from stages.config.cells import CellKey
 from stages.config.params import Params, load_params, resolve_count
-from stages.config.reading import read_yaml
 from stages.config.settings import Run
 from stages.core.files import digest, json_hash, write_bytes, write_text
 from stages.evaluate.metrics import score
@@ -51,6 +50,7 @@ from stages.records.run import (
 from stages.records.spec import Code, Modules, Spec, spec_path
 from stages.report.evidence import Evidence, gather
 from stages.report.results import result_path
+from tests.shipped import shipped
 
 ROOT = Path(__file__).parents[3]
 LOADED: dict[str, Params] = {}  # by the file's text: reading YAML would take most of the tests' time
@@ -161,10 +161,8 @@ def printed_numbers() -> Paper:
 
 @cache
 def pinned() -> str:
-    """The real params.yaml with the sizes that the tests' expectations rest on, whatever quick is tuned to."""
-    raw = read_yaml(ROOT / "params.yaml")
-    raw.update(budget="quick", seeds=[0], study_cells={"mnist": [], "cifar10": ["resnet18-lr1e-2-sgd"]})
-    raw["more_seeds"] = {dataset: {"cells": [], "seeds": []} for dataset in ("mnist", "cifar10")}
+    """The shipped params.yaml with the sizes that the tests' expectations rest on, whatever quick is tuned to."""
+    raw = shipped()
     quick = raw["budgets"]["quick"]
     quick["caption"] = "a small share"
     quick["test_images"] = {"mnist": 1000, "cifar10": 1000}

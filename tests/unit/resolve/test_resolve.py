@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from stages.config.params import load_params
 from stages.records.spec import check_spec, resolve_spec, resolve_specs, spec_path
 from stages.resolve.__main__ import main
+from tests.shipped import shipped_text
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -16,7 +17,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The shipped params.yaml and sources, to be edited."""
-    shutil.copy(REPOSITORY / "params.yaml", tmp_path)
+    (tmp_path / "params.yaml").write_text(shipped_text())
     shutil.copytree(REPOSITORY / "stages", tmp_path / "stages", ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -56,18 +57,16 @@ def test_the_stage_writes_every_cell_and_what_an_edit_changes_alone(clone: Path)
 
     assert changed("stages/engine/training.py", '"""One training', '"""  One training') == set()
     assert changed("stages/engine/loop.py", "\nfrom", "\n# a comment\nfrom") == set()
-    assert changed("params.yaml", "caption: VGG on MNIST", "caption: VGG") == set()
-    assert changed("params.yaml", "seeds: [0] ", "seeds: [1] ") == set()
+    assert changed("params.yaml", '"VGG on MNIST"', '"VGG"') == set()
+    assert changed("params.yaml", '"seeds": [0]', '"seeds": [1]') == set()
     of_googlenet = changed("stages/engine/networks/googlenet/network.py", "\nimport", "\nX = 1\nimport")
     assert of_googlenet == {name for name in first if "/googlenet" in name}
     assert changed("stages/engine/training.py", "\nimport", "\nX = 1\nimport") == set(first)
-    of_one = changed(
-        "params.yaml", "resnet18-adam: {network: resnet18, opti", "resnet18-adam: {stem: 3x3, network: resnet18, opti"
-    )
+    of_one = changed("params.yaml", '"resnet18-adam": {"network": ', '"resnet18-adam": {"stem": "3x3", "network": ')
     assert of_one == {name for name in first if name.startswith("mnist/resnet18-adam") and "augmented" not in name} - {
         "mnist/resnet18-adam-3x3-stem-28.json"
     }
-    assert changed("params.yaml", "test_images: {mnist: 500,", "test_images: {mnist: 400,") == {
+    assert changed("params.yaml", '"test_images": {"mnist": 500,', '"test_images": {"mnist": 400,') == {
         name for name in first if name.startswith("mnist/")
     }
 

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from stages.config.params import Params, load_params
+from stages.config.params import Params
 from stages.records.provenance import GitState
 from stages.track.describe import TrainingStart
+from tests.shipped import shipped_params
 from tests.unit.report.conftest import trained
 
 ROOT = Path(__file__).parents[3]
@@ -46,7 +47,7 @@ def store(workplace: Path, template: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def params() -> Params:
-    return load_params(ROOT / "params.yaml")
+    return shipped_params()
 
 
 @pytest.fixture(scope="session")

@@ -2,27 +2,20 @@
 
 import base64
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from stages.config.params import Params, load_params
 from stages.core.files import json_text
 from stages.records.evaluation import Evaluation, logits_path
+from tests.shipped import shipped_params
 from tests.unit.report.conftest import _tested, agreed, npy, scored, synthetic
 
-ROOT = Path(__file__).parents[3]
 _START = datetime(2026, 1, 2, 3, 4, 5, 678000, UTC)
-
-
-@cache
-def params() -> Params:
-    return load_params(ROOT / "params.yaml")
 
 
 def result(cell: str = "mnist/vgg16", seed: int = 0, later: float = 0.0, run_id: str | None = None) -> dict[str, Any]:
     """A result of a training that started `later` seconds after all others of its seed, with that MLflow run."""
-    made = synthetic(params(), "quick", params().find(cell)[0], seed).content()
+    made = synthetic(shipped_params(), "quick", shipped_params().find(cell)[0], seed).content()
     start = _START + timedelta(seconds=later + 1000 * seed)
 
     def moment(seconds: float) -> str:
@@ -57,7 +50,7 @@ def put_result(made: dict[str, Any], folder: Path) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(json_text(made).encode())
     logits_path(file).write_bytes(
-        npy(scored(*_tested(params(), "quick", params().find(run["cell"])[0], run["seed"])).logits)
+        npy(scored(*_tested(shipped_params(), "quick", shipped_params().find(run["cell"])[0], run["seed"])).logits)
     )
     return file
 

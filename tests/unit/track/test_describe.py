@@ -2,9 +2,22 @@
 
 from collections.abc import Callable
 
+import pytest
+import torch
+from torch import nn
+
 from stages.config.params import Params
-from stages.track.describe import TrainingStart, description, parameters, placement, run_metrics
-from tests.unit.report.conftest import trained
+from stages.config.settings import Cell
+from stages.track import describe
+from stages.track.describe import (
+    TrainingStart,
+    description,
+    epoch_metrics,
+    parameters,
+    placement,
+    run_metrics,
+)
+from tests.unit.report.conftest import synthetic, trained
 
 
 def test_every_row_has_its_tables_experiment(params: Params) -> None:
@@ -54,11 +67,45 @@ def test_an_alternatives_description(params: Params, start: Callable[..., Traini
     assert found["dataset"]["name"] == "CIFAR10 training split"
 
 
-def test_parameters_are_flat_and_those_that_the_run_has(params: Params) -> None:
+def test_parameters_are_flat_and_those_that_the_run_uses(params: Params) -> None:
     found = parameters(params.run("mnist/vgg16-sgd", "quick", 3))
     assert found.items() >= {"seed": "3", "cell.lr": "0.001", "cell.hidden_layers": "[]", "images": "1800"}.items()
-    assert {"cell.momentum", "cell.depth"} <= found.keys()
+    assert {"cell.momentum", "cell.depth", "cell.batch_norm_eps"} <= found.keys()
     assert not {"cell.alpha", "cell.beta1", "cell.stem"} & found.keys()  # of other optimizers and families
+    assert "cell.dropout" not in found  # follows hidden layers, and here there are none
+    assert "cell.dropout" in parameters(params.run("mnist/vgg16-sgd", "paper", 3))
+    without = parameters(params.run("cifar10/googlenet-sgd-no-norm", "paper", 3))
+    assert not {"cell.batch_norm_eps", "cell.batch_norm_momentum"} & without.keys()
+    assert {"cell.batch_norm", "cell.dropout", "cell.auxiliary_dropout"} <= without.keys()
+
+
+@pytest.mark.parametrize(
+    ("cell", "budget"), [("cifar10/googlenet-sgd-no-norm", "paper"), ("mnist/vgg11", "quick"), ("mnist/vgg11", "paper")]
+)
+def test_what_is_left_out_is_what_no_layer_has(params: Params, cell: str, budget: str) -> None:
+    """A network is the same whatever such a setting is, and another one for each of the rest."""
+    settings = params.run(cell, budget, 0)
+    logged = {name.removeprefix("cell.") for name in parameters(settings)}
+    for name in ("dropout", "batch_norm_eps", "batch_norm_momentum"):
+        layers = {repr(_network(settings.cell.replaced(**{name: value}))) for value in (0.125, 0.25)}
+        assert len(layers) == (2 if name in logged else 1), name
+
+
+def _network(cell: Cell) -> nn.Module:
+    with torch.device("meta"):
+        return cell.build(channels=1, classes=10, input_size=32)
+
+
+def test_accuracies_are_in_percent_as_in_the_tables_and_say_so(params: Params) -> None:
+    result = synthetic(params, "quick", params.find("mnist/vgg16")[0], 0)
+    tested = describe.tested_metrics(result)
+    assert tested["test_accuracy_percent"] == pytest.approx(result.percent)
+    epoch = result.history[0].model_copy(update={"validation_accuracy": 0.578, "train_sample_accuracy": 0.29})
+    found = epoch_metrics(epoch)
+    assert (found["validation_accuracy_percent"], found["train_sample_accuracy_percent"]) == (57.8, 29.0)
+    named = {name for name in (*tested, *found) if "accuracy" in name}
+    assert {name.rpartition("_")[2] for name in named} == {"percent"}
+    assert found.keys() - named == {"train_loss", "train_sample_loss", "validation_loss"}
 
 
 def test_the_size_of_the_network_is_a_metric(params: Params) -> None:

@@ -55,9 +55,9 @@ def test_round_trip(store: Path, start: Start, params: Params, capfd: pytest.Cap
     before = int(time.time() * 1000)
     with Mirror() as mirror:
         mirror.start(start(), params)
-        mirror.metrics({"train_loss": 2.5, "train_sample_accuracy": 0.25}, 1, at=1767323050.125)
-        mirror.metrics({"train_loss": None, "train_sample_accuracy": 0.5}, 2)
-        mirror.metrics({"train_loss": float("nan"), "train_sample_accuracy": float("inf")}, 3)
+        mirror.metrics({"train_loss": 2.5, "validation_loss": 0.25}, 1, at=1767323050.125)
+        mirror.metrics({"train_loss": None, "validation_loss": 0.5}, 2)
+        mirror.metrics({"train_loss": float("nan"), "validation_loss": float("inf")}, 3)
         opened = mirror.run()
         file = store.parent / "run.json"
         file.write_text("{}")
@@ -77,7 +77,7 @@ def test_round_trip(store: Path, start: Start, params: Params, capfd: pytest.Cap
     expected |= {"cell": "mnist/vgg16", "git_commit": "0123456789" * 4, "git_dirty": "true", "outcome": "trained"}
     assert expected.items() <= run.data.tags.items()
     assert series(uri, run.info.run_id, "train_loss") == [(1, 1767323050125, 2.5)]
-    [first, (step, taken, value)] = series(uri, run.info.run_id, "train_sample_accuracy")
+    [first, (step, taken, value)] = series(uri, run.info.run_id, "validation_loss")
     assert first == (1, 1767323050125, 0.25)
     assert (step, value) == (2, 0.5)
     assert before <= taken <= after
@@ -99,7 +99,7 @@ def test_resume_adds_and_leaves_status_and_end(store: Path, start: Start, params
     with suppress(RuntimeError), Mirror() as mirror:
         mirror.resume(run_id)
         assert mirror.run() == {"run_id": run_id}
-        mirror.metrics({"test_accuracy": 0.75}, 2)
+        mirror.metrics({"test_accuracy_percent": 75.0}, 2)
         raise RuntimeError("of the evaluation")
     with Mirror() as mirror:
         mirror.resume(run_id)
@@ -107,7 +107,7 @@ def test_resume_adds_and_leaves_status_and_end(store: Path, start: Start, params
         mirror.close([store.parent / "mlflow.db.lock"], {"evaluate_stage": "evaluate"}, None)
     [[after]] = runs(uri).values()
     assert (after.info.status, after.info.end_time) == ("FINISHED", before.info.end_time)
-    assert after.data.metrics == {"test_accuracy": 0.75, "test_loss": 0.5}
+    assert after.data.metrics == {"test_accuracy_percent": 75.0, "test_loss": 0.5}
     assert after.data.tags["evaluate_stage"] == "evaluate"
 
 

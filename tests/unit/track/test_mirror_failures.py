@@ -20,8 +20,9 @@ from stages.track import client
 from stages.track.client import PATIENCE, Mirror
 from stages.track.describe import TrainingStart
 from tests.held import held
+from tests.shipped import shipped_text
 from tests.unit.track import live
-from tests.unit.track.conftest import ROOT, Server
+from tests.unit.track.conftest import Server
 from tests.unit.track.evaluated import put_result, result
 
 Start = Callable[..., TrainingStart]
@@ -258,7 +259,7 @@ def test_a_server_that_hangs_costs_no_run(
         live.train(made, params, workplace, until, server.hang)
     server.go_on()
     put_result(made, workplace)
-    shutil.copy(ROOT / "params.yaml", workplace)
+    (workplace / "params.yaml").write_text(shipped_text())
     done = live.sync_here()
     assert done.stdout == ""
     assert (

@@ -13,8 +13,9 @@ from stages.config.params import Params
 from stages.records.evaluation import logits_path
 from stages.track.uri import tracking_uri
 from tests.held import MlflowClient, held
+from tests.shipped import shipped_text
 from tests.unit.track import live
-from tests.unit.track.evaluated import ROOT, put_result, put_run, result, sealed
+from tests.unit.track.evaluated import put_result, put_run, result, sealed
 
 Held = Callable[..., list[dict[str, Any]]]
 # MLflow's own store, in this process: it uses what SQLAlchemy 2.1 deprecates.
@@ -26,7 +27,7 @@ STUDY = "cifar10/resnet18-lr1e-2-sgd"
 def clone(store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with params.yaml and an empty store, in which `sync` runs."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store}")  # in one process MLflow opens a relative one once
-    shutil.copy(ROOT / "params.yaml", store.parent)
+    (store.parent / "params.yaml").write_text(shipped_text())
     return store.parent
 
 
@@ -129,11 +130,27 @@ def test_what_was_not_told_of_the_evaluation_is_added(clone: Path, params: Param
     put_result(made, clone)
     synced(counts="1 runs: 0 added, 1 completed, 0 there already")
     [run] = all_held()
-    assert run["last values"]["test_accuracy"] == made["accuracy"]
+    assert run["last values"]["test_accuracy_percent"] == pytest.approx(100 * made["accuracy"])
     assert len(run["artifacts"]) == 6
     before = dump()
     live.evaluate(made, clone)  # a later mirror of the same adds nothing to it
     assert dump() == before
+
+
+def test_runs_of_an_earlier_version_get_their_accuracies_in_percent(
+    clone: Path, params: Params, all_held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It logged shares under names without a unit; those stay beside, since MLflow takes no metric back."""
+    made = result()
+    with monkeypatch.context() as earlier:
+        earlier.setattr(live, "epoch_metrics", lambda epoch: epoch.model_dump(exclude={"epoch"}))
+        live.train(made, params, clone)
+    live.evaluate(made, clone)
+    synced(counts="1 runs: 0 added, 1 completed, 0 there already")
+    [run] = all_held()
+    shares, percent = (run["series"][f"validation_accuracy{end}"] for end in ("", "_percent"))
+    assert percent == [(step, at, round(100 * share, 6)) for step, at, share in shares]
+    synced(counts="1 runs: 0 added, 0 completed, 1 there already")
 
 
 def test_a_later_test_stays_as_it_is(clone: Path, params: Params) -> None:
@@ -233,7 +250,7 @@ def test_what_does_not_hold_together_is_left_out_and_named(clone: Path) -> None:
     ("change", "said"),
     [
         (lambda run: run["times"].update(ended="yesterday"), "times.ended: 'yesterday'; expected "),
-        (lambda run: run["times"]["epochs"].pop(), "2 epochs in the history; expected 1, as the run record times them"),
+        (lambda run: run["times"]["epochs"].pop(), "binding is not that of cell, budget, seed, code, settings, data, "),
         (lambda run: run["sha256"].clear(), "run.json: no sha256.weights.safetensors; expected "),
         (lambda run: run.update(seed=1), "run.json: the file: "),
         (lambda run: run.update(budget="paper"), "binding is not that of cell, budget, seed, code, settings, data, "),
@@ -248,6 +265,13 @@ def test_a_wrong_run_record_is_one_line(change: Callable[[dict[str, Any]], None]
     folder = f"{made['run']['budget']}/mnist/vgg16/s{made['run']['seed']}"
     assert done.stderr.startswith(f"Error: left out: data/runs/{folder}/run.json: ")
     assert said in done.stderr
+
+
+def test_a_history_of_more_epochs_than_were_timed_is_left_out(clone: Path) -> None:
+    made = result()
+    made["run"]["times"]["epochs"].pop()
+    put_run(sealed(made), clone)
+    assert "2 epochs in the history; expected 1, as the run record times them" in synced().stderr
 
 
 def test_files_that_the_record_does_not_know_are_left_out(clone: Path) -> None:

@@ -11,7 +11,8 @@ from stages.core.files import write_text
 from stages.records.eta import Eta, Machine, finished_runs, processor_family
 from stages.records.run import NetworkSize, TrainingRun
 from stages.train.progress import TrainingProgress
-from tests.unit.report.conftest import ROOT, epoch_time, load_params, synthetic, trained
+from tests.shipped import shipped_params
+from tests.unit.report.conftest import epoch_time, synthetic, trained
 
 METRICS = {"train_loss": 1.23456, "train_sample_accuracy": 0.5, "validation_accuracy": 0.25}
 BUDGET = "paper"
@@ -19,7 +20,7 @@ BUDGET = "paper"
 
 @pytest.fixture(scope="module")
 def params() -> Params:
-    return load_params(ROOT / "params.yaml")
+    return shipped_params()
 
 
 @pytest.fixture(autouse=True)

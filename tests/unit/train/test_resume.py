@@ -39,6 +39,7 @@ from stages.records.data import MadeFrom
 from stages.records.provenance import Provenance
 from stages.track.describe import TrainingStart
 from stages.train.__main__ import identity
+from tests.shipped import shipped_params
 from tests.unit.report.conftest import trained
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -365,14 +366,14 @@ def found(start: TrainingStart, taken: Provenance, numerics: dict[str, Any] = NU
 
 @pytest.fixture(scope="module")
 def start() -> TrainingStart:
-    params = load_params(ROOT / "params.yaml")
+    params = shipped_params()
     run, _ = trained(params, "quick", params.find(CELL)[0], 0)
     return TrainingStart.of(run)
 
 
 @pytest.fixture(scope="module")
 def taken() -> Provenance:
-    params = load_params(ROOT / "params.yaml")
+    params = shipped_params()
     run, _ = trained(params, "quick", params.find(CELL)[0], 0)
     return run.provenance
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import classification_report
 
-from stages.config.params import Params, load_params
+from stages.config.params import Params
 from stages.paper.reading import read_paper
 from stages.paper.schema import Paper
+from tests.shipped import shipped_params
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SHARES = {"mnist": (0.96, 0.995), "cifar10": (0.66, 0.86)}  # of recognised images, in every row
@@ -51,7 +52,7 @@ VGG16,input side,224,published
 
 @pytest.fixture(scope="session")
 def params() -> Params:
-    return load_params(REPOSITORY / "params.yaml")
+    return shipped_params()
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from stages.audit_paper import main
-from stages.config.params import Params
+from stages.config.params import Params, load_params
 from stages.paper.schema import Paper
 from stages.trial.audit import findings
 from stages.trial.finding import Sureness
@@ -115,10 +115,8 @@ def test_the_page_has_every_finding_under_its_sureness(real: Paper, params: Para
     assert all(line.count("|") in (0, 5, 6) for line in page.splitlines())
 
 
-def test_the_stage_writes_the_page(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real: Paper, params: Params
-) -> None:
+def test_the_stage_writes_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real: Paper) -> None:
     monkeypatch.chdir(REPOSITORY)
     done = CliRunner().invoke(main, ["--out", str(tmp_path / "page.md")])
     assert done.exit_code == 0, done.output
-    assert (tmp_path / "page.md").read_text() == paper_audit_page(findings(real, params))
+    assert (tmp_path / "page.md").read_text() == paper_audit_page(findings(real, load_params()))
