@@ -89,7 +89,7 @@ def main(
             mirror.resume(run.mlflow.run_id)
         taken = provenance.snapshot_inputs("evaluate", stage, spec, spec_file, [description, test, run_folder])
         data = DatasetDescription.read(description, "dvc repro preprocess")
-        data.check(description, key.dataset)
+        spec.check_data(data, description)
         check_trained_on(data, run, description)
         with without_collection():  # here, so that a wrong parameter is refused without waiting for PyTorch
             from stages.evaluate.prediction import predict_test

@@ -45,12 +45,6 @@ class DatasetDescription(Record):
     sha256: Annotated[dict[str, Sha256], Field(min_length=1)]
     made_from: MadeFrom
 
-    def check(self, path: object, dataset: str) -> None:
-        """Raise CorruptFileError, naming `path`, unless it is of that data set, made from its canonical bytes."""
-        if self.dataset != dataset:
-            raise CorruptFileError(path, f"dataset {self.dataset}", f"{dataset}, the data set of the cell")
-        self.check_canonical(path)
-
     def check_canonical(self, path: object) -> None:
         """Raise CorruptFileError, naming `path`, unless the raw files were the canonical bytes of the data set."""
         canonical = CANONICAL.get(self.dataset)

@@ -16,6 +16,7 @@ from stages.config.params import Params
 from stages.config.settings import Testing, TrainingSettings
 from stages.core.errors import CorruptFileError
 from stages.core.files import flatten, write_text
+from stages.records.data import DatasetDescription
 from stages.records.fingerprint import SCHEME, Fingerprint, Kind, Read, fingerprint
 from stages.records.record import Count, NonEmptyStr, Record, Section, Sha256
 
@@ -59,6 +60,12 @@ class Spec(Record):
             for key, value in flat.items()
             if any(key == name or key.startswith(f"{name}.") for name in PARAMETERS[kind])
         }
+
+    def check_data(self, data: DatasetDescription, path: Path) -> None:
+        """Raise CorruptFileError, naming `path`, unless the data are the cell's data set, from its canonical bytes."""
+        if data.dataset != self.settings.dataset:
+            raise CorruptFileError(path, f"dataset {data.dataset}", f"{self.settings.dataset}, as the cell has it")
+        data.check_canonical(path)
 
     def fingerprint(self, kind: Kind) -> Fingerprint:
         """The fingerprint of the code that trains (tests) the cell."""

@@ -83,7 +83,7 @@ def main(
             sweep(out / name)
         taken = provenance.snapshot_inputs("train", stage, spec, spec_file, [data])
         described = DatasetDescription.read(data / DESCRIPTION, "dvc repro preprocess")
-        described.check(data / DESCRIPTION, key.dataset)
+        spec.check_data(described, data / DESCRIPTION)
         start = TrainingStart(
             cell, budget, seed, stage, run, taken.git, described, data.as_posix(), provenance.timestamp(started)
         )

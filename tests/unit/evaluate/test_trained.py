@@ -9,7 +9,7 @@ import pytest
 
 from stages.core.errors import CorruptFileError, MissingFileError
 from stages.core.files import json_text
-from stages.evaluate.trained import checked_run
+from stages.evaluate.trained import check_trained_on, checked_run
 from stages.records.run import RunHashes, TrainingRun
 from stages.records.spec import Spec
 from tests.shipped import shipped_params
@@ -82,3 +82,19 @@ def test_other_weights_are_refused(write: Callable[..., Path], spec: Spec) -> No
     (folder / "run.json").unlink()
     with pytest.raises(MissingFileError, match=r"run\.json is missing.*dvc repro, stage train of mnist/vgg16"):
         checked_run(folder, spec, 0)
+
+
+def test_arrays_that_the_run_was_not_trained_on_are_refused() -> None:
+    """Other statistics than the training's would standardise the test images otherwise."""
+    run, _ = trained(PARAMS, BUDGET, KEY, 0)
+    check_trained_on(run.data, run, Path("dataset.json"))
+    other = run.data.model_copy(update={"mean": [0.125]})
+    said = rf"dataset\.json: mean \[0\.125\]; expected \[.*\], as its run has it \(dvc repro -f {run.stage}\)"
+    with pytest.raises(CorruptFileError, match=said):
+        check_trained_on(other, run, Path("dataset.json"))
+
+
+def test_another_data_set_is_refused_before_the_training(spec: Spec) -> None:
+    run, _ = trained(PARAMS, BUDGET, PARAMS.find("cifar10/vgg16")[0], 0)
+    with pytest.raises(CorruptFileError, match=r"d\.json: dataset cifar10; expected mnist, as the cell has it"):
+        spec.check_data(run.data, Path("d.json"))
