@@ -63,6 +63,14 @@ def test_other_code_than_todays_is_no_matter_here(filled: Any) -> None:
     assert filled.evidence().cells[CELL].has_run
 
 
+def test_validation_predictions_are_counted_again(filled: Any) -> None:
+    count = filled.read(CELL)["run"]["counts"]["validation"]
+    filled.change(CELL, run__validated={"predictions": "1" * count, "labels": "1" * count})
+    assert "last validation accuracy" in refusal(filled)
+    filled.change(CELL, run__validated={"predictions": "1", "labels": "1"})
+    assert f"validation predictions 1; expected {count}, one for each image" in refusal(filled)
+
+
 def test_half_a_file(filled: Any) -> None:
     path = filled.path(CELL)
     path.write_text(path.read_text()[:5000])
