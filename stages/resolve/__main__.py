@@ -28,7 +28,7 @@ def main(budget: str | None, out: Path) -> None:
     specs = resolve_specs(params, budget)
     with exclusive(out):
         changed = write_specs(specs, out)
-    say(f"resolve@{budget}: {len(specs)} cells, {changed} of them changed")
+    say(f"resolve@{budget}: {len(specs)} specs (rows and alternatives), {changed} of them changed")
 
 
 if __name__ == "__main__":

@@ -42,10 +42,10 @@ def contents() -> dict[str, bytes]:
 def test_the_stage_writes_every_cell_and_what_an_edit_changes_alone(clone: Path) -> None:
     params = load_params()
     every = len(params.resolved)
-    assert resolve() == f"resolve@quick: {every} cells, {every} of them changed\n"
+    assert resolve() == f"resolve@quick: {every} specs (rows and alternatives), {every} of them changed\n"
     first = contents()
     assert set(first) == {f"{cell}.json" for cell in params.resolved}
-    assert resolve("--budget", "quick") == f"resolve@quick: {every} cells, 0 of them changed\n"
+    assert resolve("--budget", "quick") == f"resolve@quick: {every} specs (rows and alternatives), 0 of them changed\n"
 
     def changed(path: str, old: str, new: str) -> set[str]:
         edit(path, old, new)
