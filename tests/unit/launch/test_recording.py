@@ -21,7 +21,7 @@ from stages.records.provenance import Dependency
 from tests.shipped import shipped_params
 from tests.unit.report.conftest import sha, spec, trained
 
-PLACEHOLDER = "0" * 32  # in the template of a run record: for the md5 of data.txt
+PLACEHOLDER = "deadbeef" * 4  # in the template of a run record: for the md5 of data.txt
 WORK = f"""
 import hashlib, pathlib, sys
 number = sys.argv[1]
