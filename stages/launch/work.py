@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
@@ -169,6 +170,7 @@ def _run(
             start_new_session=True,  # Ctrl-C reaches the launch, which then stops what runs
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,
         )
+        _hand_on_niceness(process.pid)
         try:
             read = 0
             while process.poll() is None:
@@ -204,6 +206,14 @@ def last_line(log: Path) -> str:
     """The last line of a log that says something."""
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
     return next((line.strip() for line in reversed(lines) if line.strip()), "no output")
+
+
+def _hand_on_niceness(pid: int) -> None:
+    """Make a process as nice as this one: Linux's autogroup weighs each session by a nice value of its own."""
+    niceness = os.getpriority(os.PRIO_PROCESS, 0)
+    if niceness > 0:
+        with suppress(OSError):  # another kernel, or one without autogroup
+            Path(f"/proc/{pid}/autogroup").write_text(str(niceness), encoding="ascii")
 
 
 def _die_with_parent() -> None:

@@ -1,6 +1,7 @@
 """What a launch records in dvc.lock, in a real DVC repository of small stages."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -103,6 +104,21 @@ def test_what_ran_is_recorded_as_dvc_records_it(repository: Callable[[int], Pipe
     assert Pipeline().stale(names(2)) == set()
     again = subprocess.run([sys.executable, "-m", "dvc", "repro"], check=True, capture_output=True, text=True)
     assert "Running stage" not in again.stdout
+
+
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="the kernel does not group processes by session")
+def test_a_nice_launch_runs_nice_commands(
+    repository: Callable[[int], Pipeline], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command has a session of its own, whose weight the kernel does not take from the launch."""
+    repository(1)
+    monkeypatch.setattr(os, "getpriority", lambda which, who: 7)
+    waits = (
+        "import time\ntime.sleep(1)\n(out / 'autogroup').write_text(pathlib.Path('/proc/self/autogroup').read_text())"
+    )
+    Path("work.py").write_text(WORK + waits)
+    assert perform(Pipeline(), "work@0").done
+    assert Path("out/0/autogroup").read_text().strip().endswith("nice 7")
 
 
 @pytest.mark.parametrize(
