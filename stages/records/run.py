@@ -1,5 +1,6 @@
 """`run.json`: what one training was, as stage `train` writes it when the training has ended."""
 
+from operator import eq
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
@@ -70,6 +71,11 @@ class Validated(Section):
 
     predictions: Digits
     labels: Digits
+
+    @property
+    def accuracy(self) -> float:
+        """The share of the images that are named right."""
+        return sum(map(eq, self.predictions, self.labels)) / len(self.labels)
 
 
 class RecordedCell(BaseModel):

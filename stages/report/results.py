@@ -138,12 +138,11 @@ def _check_history(path: Path, result: Evaluation) -> None:
     epochs, planned = len(result.history), result.run.config.epochs
     if epochs > planned or (epochs < planned and result.run.outcome == FINISHED):
         raise CorruptFileError(path, f"{epochs} epochs, {result.run.outcome}", f"{planned} epochs")
-    predictions, labels = (
-        digits_array(text) for text in (result.run.validated.predictions, result.run.validated.labels)
+    validated = result.run.validated
+    _check(
+        path, "validation predictions", len(validated.predictions), result.run.counts.validation, "one for each image"
     )
-    _check(path, "validation predictions", len(predictions), result.run.counts.validation, "one for each image")
-    share = float((predictions == labels).mean())
     last = result.history[-1].validation_accuracy
-    _check(path, "last validation accuracy", last, share, "as its validation predictions make")
+    _check(path, "last validation accuracy", last, validated.accuracy, "as its validation predictions make")
     _check(path, "epochs", [line.epoch for line in result.history], list(range(1, epochs + 1)), "one after the other")
     _check(path, "timed epochs", len(result.run.times.epochs), epochs, "one for each line of the history")
