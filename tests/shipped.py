@@ -21,7 +21,8 @@ STUDIES = (
     *("vgg16-plain-optimizer", "resnet18-plain-optimizer", "resnet18-lr1e-2-optimizer", "vgg16-lr1e-2-optimizer"),
     *("vgg16-head", "vgg16-batch-norm", "vgg16-input", "vgg16-augmentation", "resnet18-augmentation", "resnet18-stem"),
     *("resnet18-mnist-stem", "resnet18-mnist-precision", "resnet18-precision", "googlenet-input", "googlenet-init"),
-    *("googlenet-optimizer", "googlenet-batch-norm"),
+    *("googlenet-optimizer", "googlenet-batch-norm", "vgg16-mnist-lr1e-2-optimizer"),
+    *("resnet18-mnist-lr1e-2-optimizer", "resnet18-mnist-augmented-optimizer"),
 )
 
 

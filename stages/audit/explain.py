@@ -14,9 +14,9 @@ from typing import Any
 
 import click
 
-from stages.config.params import load_params
 from stages.core.files import json_text
 from stages.core.imports import without_collection
+from stages.records.planned import params_of
 
 
 @click.command()
@@ -26,8 +26,7 @@ from stages.core.imports import without_collection
 @click.option("--json", "as_json", is_flag=True, help="the same as JSON")
 def main(words: tuple[str, ...], budget: str | None, seed: int | None, as_json: bool) -> None:
     """Explain a number: which configuration, assumptions, data, code and machine made it, and how to make it again."""
-    params = load_params()
-    params.chosen_budget(budget)
+    params = params_of(budget)
     with without_collection():
         from stages.audit.answer import answer
         from stages.audit.lock import Lock

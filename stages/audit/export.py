@@ -16,10 +16,10 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import click
 
-from stages.config.params import load_params
 from stages.core.errors import ParamError, StageError
 from stages.core.files import atomic_path
 from stages.core.progress import say
+from stages.records.planned import params_of
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first time that a zip can hold
 _MODE = 0o100644 << 16
@@ -30,9 +30,8 @@ _MODE = 0o100644 << 16
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="a new folder, or a new file *.zip")
 def main(budget: str | None, out: Path) -> None:
     """Write a budget's results as an RO-Crate."""
-    params = load_params()
+    params = params_of(budget)
     budget = budget or params.budget
-    params.chosen_budget(budget)
     refuse_taken(out)
     from stages.audit.crate import results_crate  # here, so that a wrong option is refused without waiting for pandas
     from stages.paper.reading import read_paper

@@ -54,7 +54,7 @@ def _as_logged(found: dict[str, Any] | None) -> Iterator[str]:
     """The row's two numbers, where its printed logs suggest another setting than the text."""
     if found is None:
         return
-    for name, about in (("text", "as the text says"), ("logged", "as the printed logs suggest")):
+    for name, about in (("text", "as the text says"), ("logged", "as its logs or numbers suggest")):
         cell = found[name]
         value = "not run" if cell["ours"] is None else f"ours {cell['ours']} %"
         this = "  <- this number" if found["this"] == name else ""

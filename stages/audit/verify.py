@@ -21,15 +21,17 @@ import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from stages.audit.findings import AGREES, BROKEN, INCOMPLETE, PROVED, Finding, note, status
 from stages.audit.numbers import Number, chosen, planned
-from stages.config.params import load_params
 from stages.core.errors import ParamError
+from stages.core.filenames import WEIGHTS
 from stages.core.imports import without_collection
+from stages.records.planned import params_of
 
 if TYPE_CHECKING:
     from stages.audit.workspace import Workspace
@@ -83,8 +85,7 @@ def main(
 ) -> None:
     """Prove the numbers of the tables, or say what is missing or broken."""
     started = time.monotonic()
-    params = load_params()
-    params.chosen_budget(budget)
+    params = params_of(budget)
     if retrain is not None:
         params.find(retrain)
         where = where or retrain
@@ -106,6 +107,7 @@ def main(
             if str(verdict.number.key) == retrain:
                 verdict.findings.extend(train_again(verdict.number, workspace, changed, points))
     if not as_json:
+        click.echo(headline(verdicts, workspace))
         print_verdicts(verdicts, pages, time.monotonic() - started)
     else:
         click.echo(json.dumps(as_document(workspace.budget, verdicts, pages), indent=1, ensure_ascii=False))
@@ -140,6 +142,26 @@ def _notes(workspace: "Workspace") -> Iterable[Finding]:
         yield note(
             f"{LOCK_FILE} differs from the last commit's: until it is committed, nothing tells when it was written"
         )
+
+
+def headline(verdicts: Sequence[Verdict], workspace: "Workspace") -> str:
+    """One line: how many results, and rows of the paper's tables, follow from the predictions that are committed."""
+    results = [one for one in verdicts if one.percent is not None]
+    recounted = [one.number for one in results if status(one.findings) != BROKEN]
+    of_paper = {(table, row.row) for table, found in workspace.params.tables.items() for row in found.rows}
+    asked, follow = ({(one.table, one.row) for one in some} & of_paper for some in (_numbers(verdicts), recounted))
+    stages = [workspace.stages.train(one.number.key, one.number.seed) for one in results]
+    weights = sum(any((Path(out) / WEIGHTS).is_file() for out in stage.outs) for stage in stages)
+    line = f"{len(recounted)} of {len(results)} results recounted from committed predictions"
+    if asked:
+        line += f", {len(follow)} of {len(asked)} rows of the paper's tables"
+    if missing := len(verdicts) - len(results):
+        line += f"; {missing} planned without a result"
+    return f"{line}; weights of {weights or 'none'} are here"
+
+
+def _numbers(verdicts: Sequence[Verdict]) -> list[Number]:
+    return [one.number for one in verdicts]
 
 
 def print_verdicts(verdicts: Sequence[Verdict], pages: Sequence[Finding], seconds: float) -> None:

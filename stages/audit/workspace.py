@@ -13,8 +13,9 @@ from stages.audit.numbers import Number
 from stages.audit.pipeline import Stages
 from stages.audit.recompute import Recomputation
 from stages.audit.results import LooseResult, read_loosely
-from stages.config.params import Params, load_params
+from stages.config.params import Params
 from stages.config.reading import PARAMS_FILE, read_yaml
+from stages.records.planned import SWITCHES
 from stages.records.spec import Spec, resolve_specs
 
 
@@ -23,12 +24,17 @@ class Workspace:
     """The working directory, read once."""
 
     budget: str
-    params: Params = field(default_factory=load_params)
-    settings: Any = field(default_factory=lambda: read_yaml(PARAMS_FILE))  # as DVC reads it
+    params: Params
     lock: Lock = field(default_factory=lambda: Lock(required=False))
     disk: Disk = field(default_factory=Disk)
     history: History = field(default_factory=History)
     data_findings: dict[str, list[Finding]] = field(default_factory=dict)  # of a data set, which its numbers share
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """params.yaml as DVC reads it, with the switches that hold for the budget."""
+        switches = self.params.model_dump(mode="json", include=set(SWITCHES))
+        return {**read_yaml(PARAMS_FILE), **switches}
 
     @cached_property
     def stages(self) -> Stages:

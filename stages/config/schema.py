@@ -91,7 +91,7 @@ class Budget(Strict):
 class Row(Strict):
     """One printed number: its label in the paper's table and the cell that regenerates it.
 
-    `cell` follows the paper's text; `as_logged`, an alternative, the setting that its printed logs or numbers suggest instead.
+    `cell` follows the paper's text; `as_logged`, an alternative, the setting that its logs or numbers suggest instead.
     """
 
     row: str

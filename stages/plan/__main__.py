@@ -9,13 +9,13 @@ A few seconds: torch is imported only for the size of networks that no record ha
 
 import click
 
-from stages.config.params import load_params
 from stages.core.errors import StageError
 from stages.launch.machine import cores
 from stages.plan.campaign import Campaign, campaign
 from stages.plan.machine import ThisMachine, this_machine
 from stages.plan.refusals import refusals
 from stages.plan.text import plan_text
+from stages.records.planned import params_of
 
 
 @click.command()
@@ -23,7 +23,7 @@ from stages.plan.text import plan_text
 @click.option("--jobs", type=click.IntRange(min=1), help="trainings at a time; by default as many as a launch runs")
 def main(budget: str | None, jobs: int | None) -> None:
     """Say what would run for a budget."""
-    params = load_params()
+    params = params_of(budget)
     name = budget or params.budget
     machine = this_machine(params.chosen_budget(name).device)
     planned = campaign(params, name, machine, jobs or len(machine.gpus) or cores())

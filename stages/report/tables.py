@@ -1,7 +1,7 @@
 """Tables I-VI: the paper's number beside ours, as CSV and as markdown, with the stages and runs that made each.
 
-A row's cell follows the paper's text. Where the printed logs or numbers suggest another setting (`as_logged`), its number stands
-in a line of its own below the row, and in further columns of the CSV.
+A row's cell follows the paper's text. Where the printed logs or numbers suggest another setting (`as_logged`), its
+number stands in a line of its own below the row, and in further columns of the CSV.
 """
 
 from typing import get_args
@@ -141,8 +141,8 @@ def as_logged_notes(evidence: Evidence, number: Table) -> list[str]:
     if not settings:
         return []
     return [
-        "Each row follows the paper's text. A line *as logged* has the setting that the paper's printed logs or numbers suggest "
-        f"instead, held against the same printed number. {'. '.join(settings)}."
+        "Each row follows the paper's text. A line *as logged* has the setting that the paper's printed logs or "
+        f"numbers suggest instead, held against the same printed number. {'. '.join(settings)}."
     ]
 
 

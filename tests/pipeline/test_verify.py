@@ -136,6 +136,8 @@ def test_every_number_of_a_finished_project_is_proved(copied: Copied) -> None:
     assert status == 0, output
     assert lines[-1].startswith("numbers: 6 proved, 0 incomplete, 0 broken; the pages: proved (")
     assert sum(line.startswith("proved ") for line in lines) == 7  # and the pages
+    assert lines[0].startswith("6 of 6 results recounted from committed predictions, ")
+    assert lines[0].endswith("; weights of 6 are here")
     assert "dvc.lock is in no commit here" in output
 
 
