@@ -24,6 +24,7 @@ import click
 from stages.config.params import Params, Training, load_params
 from stages.core.errors import ParamError, StageError
 from stages.core.filenames import RECORD
+from stages.core.files import write_bytes
 from stages.core.locks import exclusive
 from stages.core.progress import say
 from stages.launch.machine import cores, gpus
@@ -34,7 +35,7 @@ from stages.records.run import TrainingRun
 if TYPE_CHECKING:
     from stages.launch.pipeline import Pipeline
 
-RUNS = Path("data/runs")
+RUNS, LOCK_FILE = Path("data/runs"), Path("dvc.lock")
 
 
 @click.command()
@@ -102,8 +103,8 @@ def launch(params: Params, chosen: list[Training], jobs: int | None, scheduler: 
     say(f"{len(chosen) - len(waiting)} of {len(chosen)} trainings are done")
     failed: dict[str, str] = {}
     if waiting:
-        dvc("repro", *(preprocess(budget, dataset) for dataset in sorted({one.key.dataset for one in waiting})))
-        pipeline = Pipeline()
+        done = set() if weights else {one.key.dataset for one in chosen if one not in waiting}
+        pipeline = make_arrays(pipeline, budget, sorted({one.key.dataset for one in waiting}), done)
         work = units(pipeline, budget, waiting)
         failed = run_units(pipeline, params, work, jobs, scheduler) if work else {}
     problems = list(failed.values())
@@ -115,6 +116,33 @@ def launch(params: Params, chosen: list[Training], jobs: int | None, scheduler: 
         raise StageError("\n  ".join([f"{len(failed)} of {len(waiting)} failed, the others are done:", *problems]))
     if problems:
         raise StageError(problems[0])
+
+
+def make_arrays(pipeline: "Pipeline", budget: str, datasets: Sequence[str], done: set[str]) -> "Pipeline":
+    """Make the arrays of data sets; returns the pipeline as it is then.
+
+    `done` are the data sets with recorded results. Raises StageError, and leaves dvc.lock as it was, where the arrays
+    came out with other bytes than those of the results: augmented copies can differ between processors.
+    """
+    from stages.launch.pending import preprocess
+    from stages.launch.pipeline import Pipeline
+
+    stages = {dataset: preprocess(budget, dataset) for dataset in datasets}
+    before = {dataset: pipeline.locked(stage).outs for dataset, stage in stages.items()}
+    lock = LOCK_FILE.read_bytes() if LOCK_FILE.is_file() else None
+    dvc("repro", *stages.values())
+    found = Pipeline()
+    for dataset in done & stages.keys():
+        after = found.locked(stages[dataset]).outs
+        if other := [path for path, md5 in before[dataset].items() if after.get(path) != md5]:
+            if lock is not None:
+                write_bytes(LOCK_FILE, lock)
+            raise StageError(
+                f"{stages[dataset]} made another {', '.join(other)} here than the recorded results were made from: the "
+                "bytes of augmented copies can depend on the processor. dvc.lock is as it was. Fetch those arrays "
+                f"(dvc pull {stages[dataset]}), go on where the results were made, or train all again with --weights"
+            )
+    return found
 
 
 def make_tables(budget: str) -> None:

@@ -1,0 +1,57 @@
+"""Arrays that come out with other bytes on this machine than those of the recorded results."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stages.core.errors import StageError
+from stages.launch import __main__ as launch
+from stages.launch.recorded import Locked
+
+TRAIN = "data/processed/quick/cifar10/train"
+BEFORE, AFTER = ({TRAIN: md5 * 32} for md5 in "ab")
+
+
+class Recorded:
+    """DVC's side, as far as it says what a preprocess stage made."""
+
+    def __init__(self, outs: dict[str, str]) -> None:
+        self.outs = outs
+
+    def locked(self, _: str) -> Locked:
+        return Locked({}, {}, self.outs)
+
+
+class After(Recorded):
+    """What DVC has once preprocess has run."""
+
+    def __init__(self) -> None:
+        super().__init__(AFTER)
+
+
+@pytest.fixture
+def preprocessed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A working directory in which preprocess makes other arrays than dvc.lock has."""
+    monkeypatch.chdir(tmp_path)
+    launch.LOCK_FILE.write_text("before")
+    monkeypatch.setattr(launch, "dvc", lambda *_: launch.LOCK_FILE.write_text("after"))
+    monkeypatch.setattr("stages.launch.pipeline.Pipeline", After)
+
+
+@pytest.mark.usefixtures("preprocessed")
+def test_results_of_other_arrays_are_not_given_up_unasked() -> None:
+    with pytest.raises(StageError) as refused:
+        launch.make_arrays(Recorded(BEFORE), "quick", ["cifar10"], {"cifar10"})  # type: ignore[arg-type]
+    assert refused.value.message.startswith(f"preprocess@quick-cifar10 made another {TRAIN} here than the recorded ")
+    assert launch.LOCK_FILE.read_text() == "before"
+
+
+@pytest.mark.parametrize(
+    ("before", "done"), [(BEFORE, set()), (BEFORE, {"mnist"}), (AFTER, {"cifar10"}), ({}, {"cifar10"})]
+)
+@pytest.mark.usefixtures("preprocessed")
+def test_without_results_or_with_the_same_arrays_it_goes_on(before: dict[str, str], done: set[str]) -> None:
+    found = launch.make_arrays(Recorded(before), "quick", ["cifar10"], done)  # type: ignore[arg-type]
+    assert found.locked("").outs == AFTER
+    assert launch.LOCK_FILE.read_text() == "after"
