@@ -42,8 +42,11 @@ def settings_put_back() -> Iterator[None]:
 
 
 def on_device(splits: Splits, device: torch.device) -> Splits:
-    parts = (splits.train, splits.sample, splits.validation)
-    return Splits(*(Labelled(part.images.to(device), part.labels.to(device)) for part in parts))
+    train, sample, validation = (
+        Labelled(part.images.to(device), part.labels.to(device))
+        for part in (splits.train, splits.sample, splits.validation)
+    )
+    return Splits(train, sample, validation)
 
 
 def trainer_of(run: Run, numerics: Numerics) -> Trainer:
@@ -75,8 +78,9 @@ def test_a_training_repeats_its_bits(family: str, optimizer: str, precision: str
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_training_in_float32_is_that_of_the_processor(family: str, optimizer: str) -> None:
-    quiet = {"dropout": 0.0} | ({"auxiliary_dropout": 0.0} if family == "googlenet" else {})
-    run = shrunk(family, precision="float32", **OPTIMIZERS[optimizer], **({} if family == "resnet" else quiet))
+    names = {"vgg": ["dropout"], "resnet": [], "googlenet": ["dropout", "auxiliary_dropout"]}[family]
+    without: dict[str, Any] = dict.fromkeys(names, 0.0)  # its draws differ between devices
+    run = shrunk(family, precision="float32", **OPTIMIZERS[optimizer], **without)
     (_, ours), (_, theirs) = trained(run, "cuda"), trained(run, "cpu")
     assert ours[0]["train_loss"] == pytest.approx(theirs[0]["train_loss"], rel=2e-3)
 
