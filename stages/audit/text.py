@@ -1,6 +1,7 @@
 """An answer as text for a terminal."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from textwrap import shorten
 from typing import Any, get_args
 
 from stages.audit.questions import listing
@@ -10,6 +11,7 @@ from stages.report.evidence import Evidence
 from stages.report.places import Place
 
 _SHORT = 12  # digits of a hash: what git shows of a commit, and enough to compare by eye
+_WIDEST = 60  # characters of a variable; --json has all of them
 
 
 def explanation(answer: dict[str, Any]) -> str:
@@ -134,7 +136,8 @@ def _code(answer: dict[str, Any]) -> Iterator[str]:
         packages = [f"{name} {version}" for name, version in machine["packages"].items() if version]
         yield f"    Python {machine['python']}, {', '.join(packages)}"
         if machine["variables"]:
-            yield "    " + " ".join(f"{name}={value}" for name, value in machine["variables"].items())
+            variables = machine["variables"].items()
+            yield "    " + " ".join(f"{name}={shorten(value, _WIDEST, placeholder='...')}" for name, value in variables)
     for machine in answer["machines"]:
         epochs = ", ".join(map(str, machine["epochs"])) or "none"
         yield f"  epochs {epochs}: {machine['processor']}; {machine['platform']}"
