@@ -11,6 +11,7 @@ import pytest
 _SHARED = ("pipeline", "browser")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in a hook of the same name
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put each test into the group that one process runs."""
     here = Path(__file__).parent

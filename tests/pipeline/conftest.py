@@ -84,7 +84,8 @@ def shrink(params: Any) -> None:
     """Keep a few rows (every family, both data sets), two short epochs on few images, and the one study."""
     params |= without_additions(params)
     params["tables"] = {
-        number: table | {"rows": [row for row in table["rows"] if row["row"] in KEPT[number]]}
+        number: table
+        | {"rows": [{"row": row["row"], "cell": row["cell"]} for row in table["rows"] if row["row"] in KEPT[number]]}
         for number, table in params["tables"].items()
         if number in KEPT
     }
