@@ -95,7 +95,7 @@ def printed_curves_png(evidence: Evidence, panels: Sequence[Panel], title: str) 
         for place, panel in enumerate(panels):
             line, column = divmod(place, _COLUMNS)
             bottom = (0.44 + _LINE * (lines - 1 - line)) / height
-            axes = figure.add_axes((0.075 + 0.5 * column, bottom, 0.41, (_LINE - 0.75) / height))
+            axes = figure.add_axes((0.08 + 0.5 * column, bottom, 0.405, (_LINE - 0.75) / height))
             _draw(axes, evidence, panel)
             axes.set_ylim(*limits[panel.dataset])
         figure.text(0.018, 1 - 0.07 / height, title, fontsize=9, verticalalignment="top", linespacing=1.4)
@@ -135,6 +135,7 @@ def _draw(axes: Axes, evidence: Evidence, panel: Panel) -> None:
     axes.set_ylabel("validation accuracy (%)")
     axes.set_xlim(0.6, max(map(len, (panel.printed, *_curves(panel)))) + 0.4)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))  # no decimals, for which there is no room
     axes.grid(axis="y")
     axes.legend(
         loc="lower right",
