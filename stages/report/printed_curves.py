@@ -135,7 +135,7 @@ def _draw(axes: Axes, evidence: Evidence, panel: Panel) -> None:
     axes.set_ylabel("validation accuracy (%)")
     axes.set_xlim(0.6, max(map(len, (panel.printed, *_curves(panel)))) + 0.4)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True))  # no decimals, for which there is no room
+    axes.yaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10], integer=True))  # decimals have no room
     axes.grid(axis="y")
     axes.legend(
         loc="lower right",
