@@ -8,11 +8,11 @@
 In:  one JSON file for each planned cell and seed that has run (stage `evaluate`), data/paper/*.csv, params.yaml.
 Out: <tables-out>/ table_1..6.csv and .md, tables.md (all six, the assumption ledger, the studies), claims.md (what the
      paper says in words, tested), appendix.md (reports and logs in the form of its Figs. 6-17); <figures-out>/
-     confusion_<data set>_<family>.png (Figs. 18-23), curves_table_1..6.png; <studies-out>/<name>.md for each study of
-     which an alternative has run; <views-out>/ metrics.json, accuracy.csv, curves.csv, which `dvc metrics` and
-     `dvc plots` show; <ledger-out>, <ledger-json-out>: every number with its stages, MLflow run, commit, machine, and
-     the hashes of its spec, settings, code, data, weights and predictions; <book-out>: all of it in one HTML file that
-     opens without a server.
+     confusion_<data set>_<family>.png (Figs. 18-23), curves_table_1..6.png, printed_curves.png (the curves of its logs,
+     with ours); <studies-out>/<name>.md for each study of which an alternative has run; <views-out>/ metrics.json,
+     accuracy.csv, curves.csv, which `dvc metrics` and `dvc plots` show; <ledger-out>, <ledger-json-out>: every number
+     with its stages, MLflow run, commit, machine, and the hashes of its spec, settings, code, data, weights and
+     predictions; <book-out>: all of it in one HTML file that opens without a server.
 The tables stand on the results that there are: what has not run is said or left out. A result that does not add up,
 does not say where it comes from, or has other settings than params.yaml stops it before anything is written, and so
 does having no result at all: older pages then stay as they are.

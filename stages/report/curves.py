@@ -79,13 +79,13 @@ def curves_png(curves: Sequence[Curve], title: str) -> bytes:
 
 def _curves_height(curves: Sequence[Curve]) -> float:
     """Inches that the legend needs, and at least those that the curves look well in."""
-    lines = sum(_wrapped(curve.label).count("\n") + 1 for curve in curves)
+    lines = sum(wrapped(curve.label).count("\n") + 1 for curve in curves)
     return max(3.4, 0.5 + 0.14 * lines + 0.1 * len(curves))
 
 
-def _wrapped(label: str) -> str:
-    """A label in as many lines as it takes beside its number; one long word is broken."""
-    return fill(label, _LEGEND_WIDTH, subsequent_indent=" " * 9)
+def wrapped(label: str, width: int = _LEGEND_WIDTH, indent: int = 9) -> str:
+    """A label in as many lines as it takes, all but the first indented; one long word is broken."""
+    return fill(label, width, subsequent_indent=" " * indent)
 
 
 def _draw(axes: Axes, curve: Curve, place: int) -> None:
@@ -112,7 +112,7 @@ def _legend(figure: Figure, axes: Axes, curves: Sequence[Curve]) -> None:
     best_first = sorted(zip(handles, labels, strict=True), key=lambda pair: -last[pair[1]])
     figure.legend(
         [handle for handle, _ in best_first],
-        [f"{last[label]:.1f}  " + _wrapped(label) for _, label in best_first],
+        [f"{last[label]:.1f}  " + wrapped(label) for _, label in best_first],
         loc="center left",
         bbox_to_anchor=(0.605, 0.505),
         frameon=False,

@@ -1,4 +1,5 @@
-"""Which figures a budget's reports have: the matrices that params.yaml lists, and the curves of each table.
+"""Which figures a budget's reports have: the matrices that params.yaml lists, the curves of each table, and
+the curves that the paper prints.
 
 What has no result is left out.
 """
@@ -11,6 +12,7 @@ from stages.report.curves import Curve, curves_png
 from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import decimals, fixed
 from stages.report.outcomes import remark
+from stages.report.printed_curves import NAME, printed_curves_png, printed_panels
 from stages.report.tables import curves_name, has_curves
 
 
@@ -28,7 +30,8 @@ def gallery(evidence: Evidence) -> dict[str, bytes]:
         if (result := evidence.cell(figure.dataset, figure.cell).first)
     }
     drawn = [number for number in evidence.params.tables if has_curves(evidence, number)]
-    return matrices | {curves_name(number): _curves(evidence, number) for number in drawn}
+    curves = {curves_name(number): _curves(evidence, number) for number in drawn}
+    return matrices | curves | _printed(evidence)
 
 
 def confusion_name(evidence: Evidence, figure: Figures) -> str:
@@ -57,11 +60,25 @@ def _curves(evidence: Evidence, number: Table) -> bytes:
     return curves_png(curves, title)
 
 
+def _printed(evidence: Evidence) -> dict[str, bytes]:
+    """The printed curves beside ours, where any of them has a result."""
+    panels = printed_panels(evidence)
+    if not panels:
+        return {}
+    shown = _seeds([cell for panel in panels for cell in (panel.base, panel.alternative) if cell])
+    conditions = f"budget {evidence.budget_name} ({evidence.budget.caption}), {shown}"
+    return {
+        NAME: printed_curves_png(
+            evidence, panels, f"The validation curves that the paper prints, and ours\n{conditions}"
+        )
+    }
+
+
 def _seeds(cells: list[CellResults]) -> str:
     """Which seeds the curves are of."""
     seeds = {tuple(cell.seeds) for cell in cells}
     counts = {len(of_cell) for of_cell in seeds}
     if len(seeds) == 1 and counts == {1}:
         return f"seed {cells[0].seeds[0]}"
-    number = f"{counts.pop()} seeds" if len(counts) == 1 else "each row's seeds"
+    number = f"{counts.pop()} seeds" if len(counts) == 1 else "each line's seeds"
     return f"mean of {number} (thin: each)"

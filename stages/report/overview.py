@@ -6,14 +6,15 @@ from stages.config.schema import DATASETS, Assumption, Table
 from stages.report.captions import done_sentence
 from stages.report.evidence import Evidence
 from stages.report.markdown import code, document, escape, table
+from stages.report.printed_curves import NAME, printed_panels
 from stages.report.studies import Comparison
 from stages.report.tables import table_body, table_index
 
 
 def overview_page(
-    evidence: Evidence, frames: dict[Table, pd.DataFrame], comparisons: list[Comparison], studies: str
+    evidence: Evidence, frames: dict[Table, pd.DataFrame], comparisons: list[Comparison], figures: str, studies: str
 ) -> str:
-    """The whole page. `studies` is the way to the studies' folder."""
+    """The whole page. `figures` and `studies` are the ways to their folders."""
     numbers = list(frames)
     return document(
         f"# Tables {numbers[0]} to {numbers[-1]}, budget `{evidence.budget_name}`",
@@ -27,6 +28,7 @@ def overview_page(
         ledger(evidence, comparisons, studies),
         "## Studies",
         study_list(evidence, comparisons, studies),
+        f"![The curves that the paper prints, and ours]({figures}/{NAME})" if printed_panels(evidence) else "",
         "## More",
         "- [Claims](claims.md): what the paper says in words, C1 to C7, tested with these numbers",
         "- [Appendix](appendix.md): classification reports, training logs and confusion matrices, as the paper's "

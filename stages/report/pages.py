@@ -38,7 +38,7 @@ def _pages(evidence: Evidence, figures: str, studies: str) -> tuple[dict[str, st
     frames = {number: table_frame(evidence, number) for number in evidence.params.tables}
     comparisons = compare_studies(evidence)
     tables = {
-        "tables.md": overview_page(evidence, frames, comparisons, studies),
+        "tables.md": overview_page(evidence, frames, comparisons, figures, studies),
         "appendix.md": appendix_page(evidence, figures),
         "claims.md": claims_page(evidence, judge_claims(evidence)),
     }

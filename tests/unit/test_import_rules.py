@@ -27,7 +27,9 @@ from stages.train.__main__ import ALLOWED as TRAIN_MAY_LOAD
 REPOSITORY = Path(__file__).resolve().parents[2]
 SOURCES = sorted(path.relative_to(REPOSITORY).as_posix() for path in (REPOSITORY / "stages").rglob("*.py"))
 COMMANDS = [
-    name for name in SOURCES if name.endswith("/__main__.py") or (name.count("/") == 1 and name != "stages/__init__.py")
+    name
+    for name in SOURCES
+    if name.endswith(("/__main__.py", "/readme.py")) or (name.count("/") == 1 and name != "stages/__init__.py")
 ]
 PACKAGES = sorted({name.split("/")[1] for name in SOURCES if name.count("/") > 1})
 

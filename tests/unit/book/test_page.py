@@ -239,7 +239,7 @@ def test_the_markdown_of_the_reports_is_set(made: Book) -> None:
         "<code>a&lt;b&gt;</code> &lt;c&gt; <strong>d</strong> <em>e</em> | f"
     )
     frames = {number: table_frame(made.evidence, number) for number in made.evidence.params.tables}
-    page = overview_page(made.evidence, frames, compare_studies(made.evidence), "studies")
+    page = overview_page(made.evidence, frames, compare_studies(made.evidence), "figures", "studies")
     for line in page.splitlines():
         assert "`" not in inline(line), line
 

@@ -17,7 +17,8 @@ FILES = {
     "tables": {"tables.md", "claims.md", "appendix.md"}
     | {f"table_{n}.{kind}" for n in range(1, 7) for kind in ("md", "csv")},
     "figures": {f"confusion_{data}_{net}.png" for data in DATASETS for net in families()}
-    | {f"curves_table_{n}.png" for n in range(1, 7)},
+    | {f"curves_table_{n}.png" for n in range(1, 7)}
+    | {"printed_curves.png"},
     "studies": {"resnet18-lr1e-2-optimizer.md", *OF_TABLES},
     "views": {"metrics.json", "accuracy.csv", "curves.csv"},
 }
