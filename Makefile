@@ -15,6 +15,7 @@ setup: $(READY)  ## make .venv from requirements.lock
 
 $(READY): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say which with make PYTHON=...")'
+	@test ! -L $(VENV) || { echo "$(VENV) is a link, and setting up would empty what it leads to: remove it, or run make setup there"; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --require-hashes -r requirements.lock
 	@touch $@

@@ -72,7 +72,10 @@ def of_value(evidence: Evidence, word: str, stages: Stages) -> dict[Place, list[
     if not found:
         known = {text for by_whom in texts.values() for text in by_whom.values()}
         near = sorted(known, key=lambda text: (abs(Decimal(text) - value), text))[:3]
-        raise ParamError("value", word, f"a number as the tables print it, the nearest: {', '.join(near)}")
+        others = [name for name in evidence.params.budgets if name != evidence.budget_name]
+        asked = f"; of another budget: --budget {' or '.join(others)}" if others else ""
+        nearest = f"a number as the tables of budget {evidence.budget_name} print it, the nearest: {', '.join(near)}"
+        raise ParamError("value", word, nearest + asked)
     return found
 
 

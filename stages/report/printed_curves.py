@@ -128,7 +128,9 @@ def _draw(axes: Axes, evidence: Evidence, panel: Panel) -> None:
     )
     _draw_ours(axes, panel.base, f"ours, as in Table {panel.table}", 0)
     if panel.alternative:
-        _draw_ours(axes, panel.alternative, f"ours, {panel.differs}", 1)
+        epochs = len(panel.alternative.curve)
+        shorter = f" ({epochs} epochs)" if epochs < len(panel.base.curve) else ""
+        _draw_ours(axes, panel.alternative, f"ours, {panel.differs}{shorter}", 1)
     title = evidence.dataset(panel.dataset).title
     axes.set_title(f"Fig. {panel.log}: {panel.row}, {title}", y=1.0, pad=4)
     axes.set_xlabel("epoch")

@@ -109,8 +109,9 @@ def _caption(params: Params, budget: str, lines: Mapping[Table, Sequence[Line]])
     sentences = [
         f"Test accuracy in percent, budget `{budget}` ({escape(params.chosen_budget(budget).caption)}).",
         _seeds([line for table_lines in lines.values() for line in table_lines]),
-        "*Difference* is ours less the paper's, in points. *As logged* is the row trained with the setting that the "
-        "printed logs or numbers suggest, where that is not the text's.",
+        "*Difference* is ours less the paper's, in points; the verdict is by the distance to the nearest number that "
+        "rounds to the printed one (98 stands for 97.5 to 98.5). *As logged* is the row trained with the setting that "
+        "the printed logs or numbers suggest, which the linked table names; empty where that is the text's.",
         *(_counts(params, dataset, lines) for dataset in DATASETS),
     ]
     return fill(" ".join(sentences), _WIDTH, break_on_hyphens=False, break_long_words=False)

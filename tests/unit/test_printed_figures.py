@@ -99,7 +99,16 @@ FINDINGS: dict[str, Callable[[], bool]] = {
         2 * sum(float(line["difference"]) > 0 for line in lines(MNIST, FAR)) > len(lines(MNIST, FAR))
         and max(lines(MNIST), key=lambda line: float(line["difference"])) == row("I", "VGG16 with SGD")
     ),
-    "Table V cannot be had from the text's ResNet18: every row ends far below the printed number": lambda: all(
+    "The two largest misses are VGG16 with RMSprop on CIFAR10, at both learning rates": lambda: (
+        sorted(lines((*MNIST, *CIFAR10)), key=lambda line: -abs(float(line["difference"])))[:2]
+        == [row("IV", "VGG16 with lr=0.01"), row("IV", "VGG16")]
+    ),
+    "With SGD and momentum instead the same rows come out close and near": lambda: (
+        row("IV", "VGG16 with SGD and momentum")["verdict"] == CLOSE
+        and row("IV", "VGG16 with SGD and momentum")["paper"] == row("IV", "VGG16")["paper"]
+        and row("IV", "VGG16 with lr=0.01")["as_logged_verdict"] == NEAR
+    ),
+    "every row of Table V ends far below the printed number": lambda: all(
         line["verdict"] == FAR and float(line["difference"]) < 0 for line in printed_table("V")
     ),
     "With a 3x3 stem without max-pool, the row with Adam follows its printed log": lambda: (
@@ -113,16 +122,12 @@ FINDINGS: dict[str, Callable[[], bool]] = {
     "although both end near the printed accuracy": lambda: (
         {row("IV", "VGG16 with ADAM")[column] for column in ("verdict", "as_logged_verdict")} <= {CLOSE, NEAR}
     ),
-    "on CIFAR10 SGD with momentum is nearer for VGG16 and RMSprop for ResNet18; on MNIST RMSprop is nearer for "
-    "VGG16 with lr=0.01": lambda: (
-        [
-            closest(study)[0]
-            for study in ("vgg16-plain-optimizer", "resnet18-plain-optimizer", "vgg16-mnist-lr1e-2-optimizer")
-        ]
-        == ["vgg16-momentum", "resnet18", "vgg16-lr1e-2"]
+    "on CIFAR10 SGD with momentum is nearer for VGG16 and RMSprop for ResNet18": lambda: (
+        [closest(study)[0] for study in ("vgg16-plain-optimizer", "resnet18-plain-optimizer")]
+        == ["vgg16-momentum", "resnet18"]
     ),
-    "No input size, learning rate or momentum that was tried gives the printed curve of GoogLeNet with SGD": lambda: (
-        all(closest(study)[1] > 2.5 for study in ("googlenet-input", "googlenet-optimizer"))
+    "No input size, learning rate or momentum that was tried gives the first epochs of the printed curve": lambda: all(
+        closest(study)[1] > 2.5 for study in ("googlenet-input", "googlenet-optimizer")
     ),
     "The 99.1 of GoogLeNet with data augmentation in Table VI is the number of the same row in Table III": lambda: (
         {row(number, "GoogLeNet with data augmentation")["paper"] for number in ("III", "VI")} == {"99.1"}
@@ -134,7 +139,7 @@ FINDINGS: dict[str, Callable[[], bool]] = {
     "C4 (no overfitting) and C6 (which classes are recognised well) do not hold": lambda: (
         claims("does not hold") == ["C4", "C6"]
     ),
-    "C7 (ResNet is the cheapest to train) holds": lambda: claims("holds") == ["C7"],
+    "C7 (ResNet is the cheapest to train) holds for the text's stem": lambda: claims("holds") == ["C7"],
     "C1, C2, C3 and C5 cannot be told yet": lambda: claims("cannot be told") == ["C1", "C2", "C3", "C5"],
 }
 

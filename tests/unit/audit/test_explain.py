@@ -61,7 +61,7 @@ def test_a_value_printed_several_times_lists_the_command_for_each(audited: Any) 
         (("V", "ResNet18 with Adams"), "row of V: 'ResNet18 with Adams' is not allowed; allowed: one of ResNet18;"),
         (("V", "ResNet18 with Adams"), "did you mean ResNet18 with Adam"),
         (("VII", "VGG16"), "table: 'VII' is not allowed; allowed: one of I, II, III, IV, V, VI, resnet18-lr1e-2-opt"),
-        (("12.345",), "value: '12.345' is not allowed; allowed: a number as the tables print it, the nearest: "),
+        (("12.345",), "value: '12.345' is not allowed; allowed: a number as the tables of budget quick print it, "),
         ((*IV, "--seed", "7"), "--seed: 7 is not allowed; allowed: one of the seeds of params.yaml: 0"),
         ((*IV, "--budget", "free"), "budget: 'free' is not allowed; allowed: one of quick, paper"),
         ((*IV, "--budget", "paper"), "reports/paper/cells/cifar10/vgg16-adam-s0.json is missing; it is made by: dvc"),
