@@ -22,11 +22,11 @@ from pathlib import Path
 
 import click
 
-from stages.config.params import load_params
 from stages.core.errors import StageError
 from stages.core.imports import without_collection
 from stages.core.locks import exclusive
 from stages.core.progress import say
+from stages.records.planned import params_of
 from stages.report.folders import check_folders, rebuild
 
 
@@ -52,7 +52,7 @@ def main(
     book_out: Path,
 ) -> None:
     """Make the tables, and all that stands beside them, from the evaluated cells."""
-    params = load_params()
+    params = params_of(budget)
     check_folders(tables_out=tables_out, figures_out=figures_out, studies_out=studies_out, views_out=views_out)
     with without_collection():  # the drawings too: looking for garbage in them is a tenth of this stage
         from stages.book.page import book

@@ -9,6 +9,8 @@ missing, not guessed.
 """
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,13 @@ from stages.records.evaluation import logits_path
 from stages.records.provenance import Dependency, folder_md5
 
 _SOURCES = "stages/"
+# sha256 of the labels of all 10000 test images, in the order of the data sets' own files, as numpy.save writes uint8.
+TRUE_TEST_LABELS = {
+    "mnist": "ff7e84b144c037e7215dfa787d6773550c5db83029d9a4e7bae6e90f605f081d",
+    "cifar10": "19004b019bd095265b4ce6637c9ff979c66abcbc8e658a665f791b487cdea5eb",
+}
+_ROUNDED = 0.002  # seconds
+_CLOCKS = timedelta(minutes=5)  # by which those of two machines may differ
 
 
 def check_number(number: Number, workspace: Workspace) -> list[Finding]:
@@ -54,6 +63,7 @@ def check_number(number: Number, workspace: Workspace) -> list[Finding]:
         *_evaluation(path, result, number, workspace),
         *_spec_file(path, result, number, workspace),
         *_predictions(path, result, number, workspace),
+        *_times(path, result),
         *check_out(path, evaluate, workspace),
         *(check_out(logits_path(path), evaluate, workspace) if logits_path(path).is_file() else ()),
     ]
@@ -282,9 +292,36 @@ def _predictions(path: Path, result: LooseResult, number: Number, workspace: Wor
     if labels != result.sha256.labels:
         yield broken(f"{path}, labels", f"sha256 {labels} as an array", f"{result.sha256.labels} (sha256, labels.npy)")
     total = workspace.params.datasets.of(dataset).test_images
+    if result.testing.images == "all" and labels != TRUE_TEST_LABELS[dataset]:
+        true = f"{TRUE_TEST_LABELS[dataset]}, the labels of {dataset}'s test split"
+        yield broken(f"{path}, labels", f"sha256 {labels} as an array", true)
     yield from recount(path, result, resolve_count(result.testing.images, total))
     yield from follow(path, result, folder, stage.option("test"), total, HOW)
     yield from check_out(folder, stage, workspace)
+
+
+def _times(path: Path, result: LooseResult) -> Iterator[Finding]:
+    """That a training's epochs, the training and its test follow each other, and took as long as they say."""
+    run = result.run
+    ends = [epoch.ended for epoch in run.times.epochs[run.resumed_after :]]
+    said = [run.times.started, *ends, run.times.ended, result.times.started, result.times.ended]
+    try:
+        times = [datetime.fromisoformat(time) for time in said]
+    except ValueError as error:
+        yield broken(f"{path}, times", str(error), "times in ISO 8601")
+        return
+    spans = (
+        (f"{path}, run.times", run.times, times[-3] - times[0]),
+        (f"{path}, times", result.times, times[-1] - times[-2]),
+    )
+    for where, span, took in spans:
+        if abs(took.total_seconds() - span.seconds) > _ROUNDED:
+            expected = f"{took.total_seconds():.3f}, from {span.started} to {span.ended}"
+            yield broken(f"{where}.seconds", span.seconds, expected)
+    for before, after in pairwise(range(len(said))):
+        if times[after] + _CLOCKS < times[before]:
+            expected = "the training's start, the ends of its epochs, its end and its test one after the other"
+            yield broken(f"{path}, times", f"{said[before]}, then {said[after]}", expected)
 
 
 def _parameters_today(recorded: dict[str, Any], workspace: Workspace, said_by: str) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from hashlib import md5
 from pathlib import Path
 from typing import Any
@@ -642,3 +643,33 @@ def test_without_git_the_commit_is_missing_and_nothing_broken(project: Project) 
     findings = project.findings()
     assert {finding.kind for finding in findings} == {"incomplete"}
     assert any(finding.where.startswith("commit ") for finding in findings)
+
+
+# What cannot be so
+
+
+def test_labels_that_are_not_the_test_split_s(project: Project) -> None:
+    project.edit(lambda result: result["testing"].update(images="all"))
+    assert project.broken().at(f"{RESULT}, labels", "the labels of mnist's test split")
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        (lambda result: result["times"].update(seconds=99.0), f"{RESULT}, times.seconds"),
+        (lambda result: result["run"]["times"].update(seconds=99.0), f"{RESULT}, run.times.seconds"),
+        (lambda result: result["times"].update(started="2020-01-01T00:00:00+00:00"), f"{RESULT}, times.seconds"),
+        (lambda result: earlier(result["times"]), f"{RESULT}, times"),
+        (lambda result: earlier(result["run"]["times"]["epochs"][-1], "ended"), f"{RESULT}, times"),
+        (lambda result: result["times"].update(ended="2026-01-01T00:00:00 noon Z"), f"{RESULT}, times"),
+    ],
+)
+def test_times_that_contradict_each_other(project: Project, change: Callable[[Any], None], where: str) -> None:
+    project.edit(change)
+    assert project.broken().at(where)
+
+
+def earlier(times: dict[str, Any], *names: str) -> None:
+    """The same a day before."""
+    for name in names or ("started", "ended"):
+        times[name] = (datetime.fromisoformat(times[name]) - timedelta(days=1)).isoformat()
