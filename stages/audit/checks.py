@@ -318,10 +318,10 @@ def _times(path: Path, result: LooseResult) -> Iterator[Finding]:
         if abs(took.total_seconds() - span.seconds) > _ROUNDED:
             expected = f"{took.total_seconds():.3f}, from {span.started} to {span.ended}"
             yield broken(f"{where}.seconds", span.seconds, expected)
-    for before, after in pairwise(range(len(said))):
-        if times[after] + _CLOCKS < times[before]:
+    for (before, then), (after, later) in pairwise(zip(said, times, strict=True)):
+        if later + _CLOCKS < then:
             expected = "the training's start, the ends of its epochs, its end and its test one after the other"
-            yield broken(f"{path}, times", f"{said[before]}, then {said[after]}", expected)
+            yield broken(f"{path}, times", f"{before}, then {after}", expected)
 
 
 def _parameters_today(recorded: dict[str, Any], workspace: Workspace, said_by: str) -> Iterator[Finding]:

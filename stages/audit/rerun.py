@@ -105,7 +105,7 @@ def train_again(number: Number, workspace: Workspace, changed: float, points: fl
     _refuse_another(result, workspace)
     say(f"trains again: {number}")
     with tempfile.TemporaryDirectory() as scratch:
-        out = Path(scratch) / "run"
+        out = Path(scratch, number.key.dataset, number.key.name, f"s{number.seed}")  # the layout of data/runs
         command = [sys.executable, "-m", "stages.train", str(number.key), "--budget", workspace.budget, "--no-mlflow"]
         command += ["--seed", str(number.seed), "--spec", str(stage.option("spec"))]
         command += ["--data", str(stage.option("data")), "--out", str(out)]

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from io import BytesIO
 from math import nan
 from textwrap import fill
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zlib import Z_RLE
 
 import matplotlib as mpl
@@ -16,6 +16,7 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from matplotlib.typing import ColorType
 
 _STYLE = {
     "font.size": 8,
@@ -91,19 +92,18 @@ def wrapped(label: str, width: int = _LEGEND_WIDTH, indent: int = 9) -> str:
 def _draw(axes: Axes, curve: Curve, place: int) -> None:
     colour = _COLOURS[place % len(_COLOURS)]
     dash = ("-", "--", ":", "-.")[place // len(_COLOURS) % 4]
-    if len(curve.seeds) > 1:
-        points = [(epoch, value) for seed in curve.seeds for epoch, value in enumerate([*seed, nan], 1)]
-        axes.plot(*zip(*points, strict=True), color=colour, linewidth=0.5, alpha=0.4)  # one line, broken at each nan
-    axes.plot(
-        range(1, len(curve.mean) + 1),
-        curve.mean,
-        color=colour,
-        linestyle=dash,
-        linewidth=1.3,
-        marker=_MARKERS[place % len(_MARKERS)],
-        markersize=4,
-        label=curve.label,
-    )
+    marker = _MARKERS[place % len(_MARKERS)]
+    draw_curve(axes, curve.mean, curve.seeds, colour, linestyle=dash, marker=marker, markersize=4, label=curve.label)
+
+
+def draw_curve(
+    axes: Axes, mean: Sequence[float], seeds: Sequence[Sequence[float]], color: ColorType, **line: Any
+) -> None:
+    """The mean after each epoch, with matplotlib's properties of a line; where there are several seeds, each thinly."""
+    if len(seeds) > 1:
+        points = [(epoch, value) for seed in seeds for epoch, value in enumerate([*seed, nan], 1)]
+        axes.plot(*zip(*points, strict=True), color=color, linewidth=0.5, alpha=0.4)  # one line, broken at each nan
+    axes.plot(range(1, len(mean) + 1), mean, color=color, linewidth=1.3, **line)
 
 
 def _legend(figure: Figure, axes: Axes, curves: Sequence[Curve]) -> None:

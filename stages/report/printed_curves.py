@@ -9,18 +9,18 @@ since it is no other reading of the text.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from math import ceil, floor, nan
-from statistics import fmean
+from math import ceil, floor
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from stages.config.schema import Study
-from stages.report.curves import drawing, png, wrapped
+from stages.report.curves import draw_curve, drawing, png, wrapped
 from stages.report.differences import differences_text
 from stages.report.evidence import CellResults, Evidence
 from stages.report.outcomes import remark
+from stages.report.studies import distance
 
 NAME = "printed_curves.png"
 _COLUMNS, _LINE = 2, 2.65  # panels in a line; inches that a line is high
@@ -65,7 +65,7 @@ def _panel(evidence: Evidence, log: str, studies: Sequence[Study]) -> Panel:
     others = [cell for cell in others if cell.has_run and _other_setting(evidence, base, cell)]
     printed = [float(epoch.validation_accuracy) for epoch in evidence.paper.log(log).epochs]
     compared = min(len(curve) for curve in [printed, base.curve, *(cell.curve for cell in others)])
-    closest = min(others, key=lambda cell: _distance(cell, printed, compared)) if others and compared else None
+    closest = min(others, key=lambda cell: distance(cell.curve[:compared], printed)) if others and compared else None
     differs = _differs(evidence, first, closest) if closest else ""
     return Panel(log, first.dataset, first.printed.table, first.printed.row, printed, base, closest, differs)
 
@@ -74,10 +74,6 @@ def _other_setting(evidence: Evidence, base: CellResults, cell: CellResults) -> 
     budget = evidence.budget_name
     settings = [evidence.params.settings(str(one.key), budget).cell for one in (base, cell)]
     return settings[0] != settings[1]
-
-
-def _distance(cell: CellResults, printed: Sequence[float], compared: int) -> float:
-    return fmean(abs(our - their) for our, their in zip(cell.curve[:compared], printed, strict=False))
 
 
 def _differs(evidence: Evidence, study: Study, cell: CellResults) -> str:
@@ -153,16 +149,5 @@ def _draw(axes: Axes, evidence: Evidence, panel: Panel) -> None:
 
 def _draw_ours(axes: Axes, cell: CellResults, label: str, place: int) -> None:
     colour, marker, dash = _OURS[place]
-    if len(cell.curves) > 1:
-        points = [(epoch, value) for seed in cell.curves for epoch, value in enumerate([*seed, nan], 1)]
-        axes.plot(*zip(*points, strict=True), color=colour, linewidth=0.5, alpha=0.4)  # one line, broken at each nan
-    axes.plot(
-        range(1, len(cell.curve) + 1),
-        cell.curve,
-        color=colour,
-        linestyle=dash,
-        linewidth=1.3,
-        marker=marker,
-        markersize=3.5,
-        label=wrapped(label + remark(cell), _LABEL_WIDTH, indent=2),
-    )
+    label = wrapped(label + remark(cell), _LABEL_WIDTH, indent=2)
+    draw_curve(axes, cell.curve, cell.curves, colour, linestyle=dash, marker=marker, markersize=3.5, label=label)

@@ -5,6 +5,7 @@ epochs that the log and every cell of the study have, so that the distances of o
 it is the absolute difference of the last validation accuracy from the accuracy that is printed for the row.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -110,10 +111,14 @@ def _printed(evidence: Evidence, name: str, study: Study) -> list[float]:
 def _candidate(evidence: Evidence, study: Study, cell: str, printed: list[float], compared: int) -> Candidate:
     results = evidence.cell(study.dataset, cell)
     ours = results.curve[:compared] if compared else [results.validation or 0.0]
-    distance = fmean(abs(our - their) for our, their in zip(ours, printed, strict=False))
     differs = differences_text(evidence.params, evidence.budget_name, study.dataset, study.base, cell)
     epochs = evidence.params.settings(str(results.key), evidence.budget_name).epochs
-    return Candidate(cell, differs, epochs, results, distance)
+    return Candidate(cell, differs, epochs, results, distance(ours, printed))
+
+
+def distance(ours: Sequence[float], printed: Sequence[float]) -> float:
+    """The mean absolute difference in points, over as many values as the shorter has."""
+    return fmean(abs(our - their) for our, their in zip(ours, printed, strict=False))
 
 
 def _full_name(candidate: Candidate) -> str:
