@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from glob import glob
 from pathlib import Path
 from statistics import mean
 from typing import NamedTuple
@@ -125,14 +126,14 @@ def _per_image(plan: AnyRun, size: NetworkSize | None) -> float:
 def finished_runs(runs: Path, results: Path) -> list[TrainingRun]:
     """The run records in the run folders below `runs`, and those in `results` of trainings without a folder there.
 
-    What cannot be read is left out: an estimate must not end a training.
+    What cannot be read, or is removed meanwhile, is left out: an estimate must not end a training.
     """
     found = {}
-    for path in results.glob("*/*.json"):
+    for path in _listed(results, "*/*.json"):
         run = _read(path, "run")
         if run:
             found[run.cell, run.seed] = run
-    for path in runs.glob(f"*/*/s*/{RECORD}"):
+    for path in _listed(runs, f"*/*/s*/{RECORD}"):
         run = _read(path)
         if run:
             found[run.cell, run.seed] = run
@@ -147,6 +148,11 @@ def machine_of(run: TrainingRun) -> Machine:
 def processor_family(processor: str) -> str:
     """A processor's name without its stepping: `AMD EPYC (cpu family 25, model 1)`."""
     return re.sub(r", stepping [^,)]*", "", processor)
+
+
+def _listed(folder: Path, pattern: str) -> list[Path]:
+    """The files of a pattern; unlike Path.glob, glob goes on where a folder is removed while it looks."""
+    return sorted(folder / name for name in glob(pattern, root_dir=folder))  # noqa: PTH207
 
 
 def _read(path: Path, section: str | None = None) -> TrainingRun | None:

@@ -1,7 +1,9 @@
 """The line after each epoch: where this training is, and what all the planned ones still need."""
 
 import json
+import os
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import pytest
@@ -66,6 +68,22 @@ def others(params: Params, *known: str) -> list[str]:
 def test_nothing_is_promised_before_a_training_has_finished(params: Params, tmp_path: Path) -> None:
     fresh = progress_of(params, tmp_path)
     assert (fresh.number, fresh.total, fresh.others) == (1, len(params.trainings()), None)
+
+
+def test_a_run_removed_while_the_others_are_read_ends_no_training(
+    params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish(tmp_path, finished(params, "mnist/resnet18", 1.0))
+    finish(tmp_path, finished(params, "mnist/vgg16", 1.0))
+    scandir = os.scandir
+
+    def removing(folder: Any = ".") -> Any:
+        if Path(str(folder)).name == "vgg16":
+            rmtree(tmp_path / "mnist" / "vgg16")
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", removing)
+    assert [run.cell for run in finished_runs(tmp_path, tmp_path / "results")] == ["mnist/resnet18"]
 
 
 def test_a_family_s_time_is_that_of_its_finished_runs_by_pixels(params: Params, tmp_path: Path) -> None:
