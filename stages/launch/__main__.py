@@ -27,7 +27,7 @@ from stages.core.filenames import RECORD
 from stages.core.files import write_bytes
 from stages.core.locks import exclusive
 from stages.core.progress import say
-from stages.launch.machine import cores, gpus
+from stages.launch.machine import cores, gpus, this_machine
 from stages.launch.work import Result, Unit
 from stages.records.eta import Eta, finished_runs
 from stages.records.run import TrainingRun
@@ -164,7 +164,9 @@ def run_units(
     from stages.launch.tables import Tables
     from stages.launch.view import View
 
-    eta = Eta(params, params.budget, finished_runs(RUNS / params.budget, Path("reports", params.budget, "cells")))
+    here = None if scheduler else this_machine(params.chosen_budget().device).machine
+    recorded_runs = finished_runs(RUNS / params.budget, Path("reports", params.budget, "cells"))
+    eta = Eta(params, params.budget, recorded_runs, here)
     view = View({unit.name: eta.weight(training) for training, unit in units.items()})
     longest_first = sorted(units.values(), key=lambda unit: -view.expected[unit.name])
     inputs = sorted({name for unit in units.values() for name in unit.inputs})

@@ -10,9 +10,8 @@ A few seconds: torch is imported only for the size of networks that no record ha
 import click
 
 from stages.core.errors import StageError
-from stages.launch.machine import cores
+from stages.launch.machine import ThisMachine, cores, this_machine
 from stages.plan.campaign import Campaign, campaign
-from stages.plan.machine import ThisMachine, this_machine
 from stages.plan.refusals import refusals
 from stages.plan.text import plan_text
 from stages.records.planned import params_of

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from stages.config.params import Params, Training
 from stages.config.schema import DATASETS
+from stages.launch.machine import ThisMachine
 from stages.launch.pending import changed_data, left, todays_specs
 from stages.launch.pipeline import LockFile, Pipeline
-from stages.plan.machine import ThisMachine
 from stages.plan.sizes import arrays, checkpoint_size, memory_needed, network_sizes, raw_size, weights_size
 from stages.records.eta import Eta, finished_runs
 from stages.records.run import NetworkSize, TrainingRun

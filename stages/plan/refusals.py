@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from stages.config.params import Training
 from stages.core.errors import StageError
+from stages.launch.machine import ThisMachine
 from stages.plan.campaign import Campaign
-from stages.plan.machine import ThisMachine
 from stages.plan.text import gibibytes
 from stages.records.provenance import git_state
 

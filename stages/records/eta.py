@@ -41,7 +41,7 @@ class Eta:
     """The seconds of the trainings that a budget plans.
 
     A finished training of the same settings is `measured`. Another one is estimated from the finished trainings most
-    like it: first those of its family, of these those of this `machine`, then of its number format, then of its network
+    like it: first those of this `machine`, of these those of its family, then of its number format, then of its network
     and input. Work is counted in the multiply-adds of images and updates where the networks' `sizes` are given, by
     cell; else in pixels, of which the families' cost differs by `_COST`.
     """
@@ -100,8 +100,8 @@ class Eta:
 
     def _likeness(self, plan: AnyRun, rate: Rate) -> tuple[bool, ...]:
         return (
-            plan.cell.family == rate.run.cell.family,
             self._machine in (None, rate.machine),
+            plan.cell.family == rate.run.cell.family,
             plan.precision in ("auto", *rate.precision.split()),  # emulated or not: what matters of that is the machine
             _network(plan) == _network(rate.run),
         )

@@ -8,11 +8,11 @@ import pytest
 from click.testing import CliRunner
 
 from stages.config.params import Params, Training, load_params
+from stages.launch.machine import ThisMachine
 from stages.plan import __main__ as command
 from stages.plan import campaign as module
 from stages.plan import sizes
 from stages.plan.campaign import Campaign, formats, makespan
-from stages.plan.machine import ThisMachine
 from stages.plan.refusals import refusals
 from stages.plan.text import plan_text
 from stages.records.eta import Eta, Machine
