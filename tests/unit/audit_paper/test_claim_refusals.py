@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from stages.audit_paper import main
+from stages.audit_paper.__main__ import main
+from stages.audit_paper.rules import findings
 from stages.config.params import Params
 from stages.core.errors import CorruptFileError, ParamError
 from stages.paper.schema import Claim, Paper
-from stages.trial.audit import findings
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 

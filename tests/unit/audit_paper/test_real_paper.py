@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from stages.audit_paper import main
+from stages.audit_paper.__main__ import main
+from stages.audit_paper.finding import Confidence
+from stages.audit_paper.page import paper_audit_page
+from stages.audit_paper.rules import findings
 from stages.config.params import Params, load_params
 from stages.paper.schema import Paper
-from stages.trial.audit import findings
-from stages.trial.finding import Sureness
-from stages.trial.page import paper_audit_page
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-SOURCES = sorted(path for name in ("paper", "trial") for path in (REPOSITORY / "stages" / name).glob("*.py"))
+SOURCES = sorted(path for name in ("paper", "audit_paper") for path in (REPOSITORY / "stages" / name).glob("*.py"))
 
 KNOWN = [
     ("copied-figure", ("Fig. 6", "Fig. 10")),
@@ -104,14 +104,14 @@ def test_no_code_names_a_figure_a_row_a_class_or_a_number_of_the_paper(real: Pap
         assert not [(source.name, value) for value in in_code for text in printed if text in value]
 
 
-def test_the_page_has_every_finding_under_its_sureness(real: Paper, params: Params) -> None:
+def test_the_page_has_every_finding_under_its_confidence(real: Paper, params: Params) -> None:
     found = findings(real, params)
     page = paper_audit_page(found)
-    for sureness in Sureness:
-        of_kind = [each for each in found if each.sureness == sureness]
-        section = page.split(f"## {sureness.capitalize()}\n")[1].split("\n## ")[0]
+    for confidence in Confidence:
+        of_kind = [each for each in found if each.confidence == confidence]
+        section = page.split(f"## {confidence.capitalize()}\n")[1].split("\n## ")[0]
         assert section.count("| `") == len(of_kind)
-        assert f" {len(of_kind)} {sureness.value}" in page.splitlines()[2]
+        assert f" {len(of_kind)} {confidence.value}" in page.splitlines()[2]
     assert all(line.count("|") in (0, 5, 6) for line in page.splitlines())
 
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
+from stages.audit_paper.page import paper_audit_page
+from stages.audit_paper.rules import findings
 from stages.config.params import Params
 from stages.paper.schema import Paper
-from stages.trial.audit import findings
-from stages.trial.page import paper_audit_page
 
 
 @pytest.mark.parametrize("seed", range(25))
