@@ -209,6 +209,16 @@ def test_a_library_is_imported_in_one_place(library: str, importers: object) -> 
     assert elsewhere == []
 
 
+def test_pydantic_s_errors_are_read_in_one_place() -> None:
+    def reads(name: str) -> bool:
+        calls = [
+            node.func for node in ast.walk(ast.parse((REPOSITORY / name).read_text())) if isinstance(node, ast.Call)
+        ]
+        return any(isinstance(call, ast.Attribute) and call.attr == "errors" for call in calls)
+
+    assert [name for name in SOURCES if reads(name)] == ["stages/core/validation.py"]
+
+
 def test_only_download_reaches_the_network_and_only_evaluate_the_test_split() -> None:
     assert [name for name in STAGES if "requests" in third_party(reached(name))] == ["stages/download/__main__.py"]
     opening = "stages/evaluate/prediction.py"
