@@ -32,11 +32,11 @@ _SCORES = ("precision", "recall", "f1")
 def claim(paper: Paper, params: Params) -> Iterator[Finding]:
     """What the prose says against the tables, reports and logs, and against the data sets as params.yaml has them."""
     for each in paper.claims:
-        look, relations = _QUANTITIES.get(each.quantity, (_nothing, ("equals",)))
+        check, relations = _QUANTITIES.get(each.quantity, (_tested_elsewhere, ("equals",)))
         if each.relation not in relations:
             raise refusal(each, "relation", each.relation, " or ".join(map(repr, relations)))
         _check_where(each, paper, params)
-        yield from look(each, paper, params)
+        yield from check(each, paper, params)
 
 
 def _check_where(claim: Claim, paper: Paper, params: Params) -> None:
@@ -90,10 +90,11 @@ def _points(claim: Claim, params: Params, dataset: str) -> Fraction:
 
 
 def _finding(
-    claim: Claim, places: list[str], contradicts: str, sentence: str, sure: Confidence = Confidence.CERTAIN
+    claim: Claim, places: list[str], contradicts: str, sentence: str, confidence: Confidence = Confidence.CERTAIN
 ) -> Finding:
-    """`sure` holds for a claim whose value is printed."""
-    confidence = sure if claim.reading == "printed" else Confidence.READING
+    """A finding of that confidence, if the claim's value is printed; else it is a matter of reading."""
+    if claim.reading != "printed":
+        confidence = Confidence.READING
     return Finding(CLAIM, confidence, (claim.place, *places), claim.says, contradicts, sentence)
 
 
@@ -115,7 +116,7 @@ def _refutes(found: RoundingInterval, relation: str, bound: Fraction) -> bool:
     return not found.low <= bound <= found.high
 
 
-def _nothing(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
+def _tested_elsewhere(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
     """A quantity that another rule looks at: other claims, a publication, the rows."""
     yield from ()
 
@@ -234,7 +235,7 @@ def _minutes(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
 
 
 def _named_rows(claim: Claim, paper: Paper, params: Params) -> Iterator[list[TableAccuracy]]:
-    """The rows that the claim names, in its order, of each data set that has them all. One of those on trial must."""
+    """The rows that the claim names, in its order, of each data set that has them all. Refuses names that none has."""
     everywhere = rows_of(claim, paper, params).values()
     named = [[row for label in claim.where for row in rows if row.row == label] for rows in everywhere]
     found = [rows for rows in named if rows and len(rows) == len(claim.where)]
@@ -301,10 +302,10 @@ def _dataset_facts(claim: Claim, paper: Paper, params: Params) -> Iterator[Findi
         yield _finding(claim, [], f"{fact} {claim.quantity}", f"{own.title} is not so.")
 
 
-_Look = Callable[[Claim, Paper, Params], Iterator[Finding]]
-_SCORE: tuple[_Look, tuple[str, ...]] = (_scores, ("above", "at least", "mostly above"))
-_FACT: tuple[_Look, tuple[str, ...]] = (_dataset_facts, ("equals",))
-_QUANTITIES: Mapping[str, tuple[_Look, tuple[str, ...]]] = {
+_Check = Callable[[Claim, Paper, Params], Iterator[Finding]]
+_SCORE: tuple[_Check, tuple[str, ...]] = (_scores, ("above", "at least", "mostly above"))
+_FACT: tuple[_Check, tuple[str, ...]] = (_dataset_facts, ("equals",))
+_QUANTITIES: Mapping[str, tuple[_Check, tuple[str, ...]]] = {
     "f1": _SCORE,
     "precision": _SCORE,
     "recall": _SCORE,
@@ -314,7 +315,7 @@ _QUANTITIES: Mapping[str, tuple[_Look, tuple[str, ...]]] = {
     "accuracy gain": (_gain, ("at most", "at least")),
     "train-validation gap": (_gap, ("at most",)),
     "batch size": (_batch_size, ("at most",)),
-    "row": (_nothing, ("is printed", "is named")),
+    "row": (_tested_elsewhere, ("is printed", "is named")),
     "epochs": (_epochs, ("equals",)),
     "training minutes": (_minutes, ("lowest",)),
     "training images": _FACT,

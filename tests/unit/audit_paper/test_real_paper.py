@@ -78,6 +78,20 @@ def test_the_bounds_that_the_paper_prints_for_scores_are_those_of_our_claims(rea
         assert sorted(each.exceptions) == sorted(ours.excepted.of(each.dataset))
 
 
+def test_a_claim_of_the_prose_and_its_test_on_our_numbers_speak_of_the_same(real: Paper, params: Params) -> None:
+    """Of the same families, and by the same threshold: of a claim in points, where no number is printed, by its key."""
+    by_quantity = {each.quantity: each for each in real.claims}
+    assert sorted(by_quantity["train-validation gap"].families) == sorted(params.claims.overfitting.families)
+    assert by_quantity["training minutes"].value == params.claims.cost.cheapest
+    in_points = [each for each in real.claims if each.quantity in ("accuracy spread", "accuracy gain")]
+    assert {each.value for each in [*in_points, by_quantity["train-validation gap"]]} == {
+        "claims.depth.margin",
+        "claims.optimizer.margin",
+        "claims.augmentation.margin",
+        "claims.overfitting.gap",
+    }
+
+
 def test_what_our_readings_ask_for_is_said(real: Paper, params: Params) -> None:
     found = {each.places[1]: each.sentence for each in findings(real, params) if each.printed.startswith("depth")}
     for table, points in (("Table I", "16.10"), ("Table IV", "5.00")):
