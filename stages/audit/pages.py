@@ -13,6 +13,8 @@ from stages.audit.findings import Finding, broken, missing
 from stages.audit.numbers import Number
 from stages.audit.pipeline import Stage
 from stages.audit.workspace import Workspace
+from stages.audit_paper.page import paper_audit_page
+from stages.audit_paper.rules import findings
 from stages.book.page import book
 from stages.core.errors import StageError
 from stages.paper.reading import read_paper
@@ -23,8 +25,6 @@ from stages.report.ledger import ledger_csv, ledger_json
 from stages.report.pages import text_files
 from stages.report.results import ChangedSettingsError, read_result
 from stages.report.tables import table_csv, table_frame, table_index, table_page
-from stages.trial.audit import findings
-from stages.trial.page import paper_audit_page
 
 
 def check_pages(numbers: Sequence[Number], workspace: Workspace) -> PageFindings:

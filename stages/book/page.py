@@ -12,6 +12,7 @@ from html import unescape
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from stages.audit_paper.finding import Confidence, Finding
 from stages.book.assets import TEMPLATES, assets
 from stages.book.numbers import Logged, Number, logged, number_page
 from stages.book.payload import payload
@@ -29,7 +30,6 @@ from stages.report.studies import Comparison, compare_studies
 from stages.report.study_pages import held_against, run_sentences
 from stages.report.verdicts import interval_sentence, interval_title, verdict_sentence
 from stages.stats.claims import ClaimResult
-from stages.trial.finding import Finding, Sureness
 
 _SMALL, _LEAST = 1e-3, 1e-300  # below the first, powers of ten; below the second, floating point ends
 _CODE = re.compile(r"`([^`]*)`|\*\*([^*]+)\*\*|\*([^*]+)\*")
@@ -110,7 +110,7 @@ def book(evidence: Evidence, claims: Sequence[ClaimResult], findings: Sequence[F
             reason=reason,
             statistic=statistic,
             paired_column=paired_column,
-            findings=[(level, [one for one in findings if one.sureness == level]) for level in Sureness],
+            findings=[(level, [one for one in findings if one.confidence == level]) for level in Confidence],
             payload=Markup(payload(evidence, numbers, comparisons)),  # noqa: S704 (escaped there)
         )
     )

@@ -19,7 +19,6 @@ from stages.config.params import load_params
 from stages.core.locks import exclusive
 from stages.download.catalogue import ARCHIVES, SOURCE_NAMES, sources_for
 from stages.download.obtain import obtain
-from stages.download.sources import names_of
 from stages.records.canonical import CANONICAL
 
 
@@ -47,7 +46,8 @@ def main(dataset: str, out: Path, folder: Path | None, names: Sequence[str]) -> 
     """Put the canonical files of DATASET into a folder."""
     load_params()  # the first stage of all, and so where a mistake in params.yaml is to end the pipeline
     files = CANONICAL[dataset]
-    wanted = f"{names_of(files)} (or the usual {names_of(ARCHIVES[dataset])})"
+    archives = ", ".join(archive.name for archive in ARCHIVES[dataset])
+    wanted = f"{', '.join(spec.name for spec in files)} (or the usual {archives})"
     with exclusive(out):
         source = obtain(dataset, files, sources_for(dataset, names, folder), out, wanted)
     listed = f"{len(files)} files, {sum(spec.size for spec in files)} bytes"

@@ -17,7 +17,7 @@ from stages.core.files import file_hash, json_hash, json_text, read_json
 from stages.evaluate.confusion import confusion_png
 from stages.evaluate.report import report_text
 from stages.records.evaluation import Evaluation, logits_path
-from stages.records.record import first_finding
+from stages.records.record import invalid
 from stages.records.run import Epoch, TrainingRun
 from stages.track.describe import (
     TrainingStart,
@@ -145,8 +145,7 @@ def _from_folder(folder: Path) -> Recorded:
     try:
         history = _EPOCHS.validate_python(content)
     except ValidationError as error:
-        key, found, allowed = first_finding(error)
-        raise CorruptFileError(folder / HISTORY, f"{key}: {found or 'missing'}", allowed) from None
+        raise invalid(error, content, folder / HISTORY, run.stage) from None
     return _checked(Recorded(folder / RECORD, run, history, None))
 
 

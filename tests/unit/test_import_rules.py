@@ -48,12 +48,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "track": {*BASE, "evaluate"},
     "stats": {"core"},
     "paper": {"config", "core", "engine"},  # of the engine the names of families
-    "trial": {"config", "core", "engine", "paper"},  # as paper
+    "audit_paper": {"config", "core", "engine", "paper"},  # as paper
     "report": {*BASE, "evaluate", "paper", "stats"},
-    "book": {*BASE, "report", "stats", "trial"},
+    "book": {*BASE, "audit_paper", "report", "stats"},
     "launch": {*BASE, "train"},
     "plan": {*BASE, "engine", "launch", "track"},
-    "audit": {*BASE, "book", "engine", "evaluate", "paper", "report", "stats", "trial"},
+    "audit": {*BASE, "audit_paper", "book", "engine", "evaluate", "paper", "report", "stats"},
 }
 FAMILIES = {"stages/engine/__init__.py", "stages/engine/networks/__init__.py"}
 
@@ -87,7 +87,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "stages/engine/__init__.py": NOTHING,
         "stages/engine/networks": COMMON["stages/engine/networks"],
     },
-    "stages/audit_paper.py": COMMON,
+    "stages/audit_paper/__main__.py": COMMON,
 }
 
 
@@ -175,7 +175,7 @@ def test_packages_import_in_one_direction() -> None:
 def test_the_engine_takes_settings_from_config_and_gives_it_families() -> None:
     for name in SOURCES:
         found = sources_of(name)
-        if package(name) in ("config", "paper", "records", "trial"):
+        if package(name) in ("audit_paper", "config", "paper", "records"):
             assert {source for source in found if package(source) == "engine"} <= FAMILIES, name
         if package(name) == "engine":
             config = {"stages/config/__init__.py", "stages/config/settings.py"}
@@ -184,8 +184,8 @@ def test_the_engine_takes_settings_from_config_and_gives_it_families() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [name for name in SOURCES if package(name) in ("paper", "report", "trial", "book", "resolve")]
-    + ["stages/aggregate_tables.py", "stages/audit_paper.py"],
+    [name for name in SOURCES if package(name) in ("audit_paper", "paper", "report", "book", "resolve")]
+    + ["stages/aggregate_tables.py"],
 )
 def test_what_makes_reports_never_imports_torch(name: str) -> None:
     assert third_party(reached(name)).isdisjoint({"torch", "torchvision", "safetensors", "mlflow"})
@@ -207,6 +207,16 @@ def test_a_library_is_imported_in_one_place(library: str, importers: object) -> 
     assert callable(importers)
     elsewhere = [name for name in SOURCES if library in third_party(frozenset([name])) and not importers(name)]
     assert elsewhere == []
+
+
+def test_pydantic_s_errors_are_read_in_one_place() -> None:
+    def reads(name: str) -> bool:
+        calls = [
+            node.func for node in ast.walk(ast.parse((REPOSITORY / name).read_text())) if isinstance(node, ast.Call)
+        ]
+        return any(isinstance(call, ast.Attribute) and call.attr == "errors" for call in calls)
+
+    assert [name for name in SOURCES if reads(name)] == ["stages/core/validation.py"]
 
 
 def test_only_download_reaches_the_network_and_only_evaluate_the_test_split() -> None:

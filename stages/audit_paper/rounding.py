@@ -14,7 +14,7 @@ from typing import NamedTuple
 _MILLION = 10**6
 
 
-class Interval(NamedTuple):
+class RoundingInterval(NamedTuple):
     """All numbers from `low` to `high`, both included."""
 
     low: Fraction
@@ -25,26 +25,21 @@ class Interval(NamedTuple):
         """What lies as far from one end as from the other."""
         return (self.low + self.high) / 2
 
-    def meets(self, other: "Interval") -> bool:
+    def overlaps(self, other: "RoundingInterval") -> bool:
         """Whether some number lies in both."""
         return self.low <= other.high and other.low <= self.high
 
-    def within(self, other: "Interval") -> "Interval":
+    def intersection(self, other: "RoundingInterval") -> "RoundingInterval":
         """What lies in both. They must meet."""
-        return Interval(max(self.low, other.low), min(self.high, other.high))
+        return RoundingInterval(max(self.low, other.low), min(self.high, other.high))
 
-    def times(self, factor: int | Fraction) -> "Interval":
+    def scaled(self, factor: int | Fraction) -> "RoundingInterval":
         """Both ends times a factor, which must not be negative."""
-        return Interval(self.low * factor, self.high * factor)
+        return RoundingInterval(self.low * factor, self.high * factor)
 
-    def wholes(self) -> range:
+    def integers(self) -> range:
         """The whole numbers in it."""
         return range(ceil(self.low), floor(self.high) + 1)
-
-
-def exactly(value: int | Fraction) -> Interval:
-    """A number that was not rounded."""
-    return Interval(Fraction(value), Fraction(value))
 
 
 def decimals(text: str) -> int:
@@ -52,28 +47,28 @@ def decimals(text: str) -> int:
     return len(text.partition(".")[2])
 
 
-def unit(text: str) -> Fraction:
+def resolution(text: str) -> Fraction:
     """One unit of the last printed digit."""
     return Fraction(1, 10 ** decimals(text))
 
 
-def rounded(text: str) -> Interval:
+def rounded(text: str) -> RoundingInterval:
     """What a number printed to these decimals may have been."""
-    value, half = Fraction(text), unit(text) / 2
-    return Interval(value - half, value + half)
+    value, half = Fraction(text), resolution(text) / 2
+    return RoundingInterval(value - half, value + half)
 
 
-def share(text: str) -> Interval:
+def share(text: str) -> RoundingInterval:
     """A rounded fraction of something: never below 0 or above 1."""
-    return rounded(text).within(Interval(Fraction(0), Fraction(1)))
+    return rounded(text).intersection(RoundingInterval(Fraction(0), Fraction(1)))
 
 
-def percent(text: str) -> Interval:
+def percent(text: str) -> RoundingInterval:
     """A rounded percentage, as a share from 0 to 1."""
-    return rounded(text).times(Fraction(1, 100)).within(Interval(Fraction(0), Fraction(1)))
+    return rounded(text).scaled(Fraction(1, 100)).intersection(RoundingInterval(Fraction(0), Fraction(1)))
 
 
-def significant(text: str) -> Interval:
+def significant(text: str) -> RoundingInterval:
     """A number of the prose, like `224`, `140M` or `0.01`: zeros at the end of a whole number are no digits of it.
 
     Raises ValueError for anything else.
@@ -84,17 +79,17 @@ def significant(text: str) -> Interval:
     digits, millions = match.groups()
     value = Fraction(digits)
     zeros = 0 if "." in digits else len(digits) - len(digits.rstrip("0") or digits)
-    half = unit(digits) * 10**zeros / 2
-    return Interval(value - half, value + half).times(_MILLION if millions else 1)
+    half = resolution(digits) * 10**zeros / 2
+    return RoundingInterval(value - half, value + half).scaled(_MILLION if millions else 1)
 
 
-def rising(compute: Callable[[list[Fraction]], Fraction], inputs: Iterable[Interval]) -> Interval:
+def monotone(compute: Callable[[list[Fraction]], Fraction], inputs: Iterable[RoundingInterval]) -> RoundingInterval:
     """The interval of something that never falls when one of its inputs rises."""
     intervals = list(inputs)
-    return Interval(compute([each.low for each in intervals]), compute([each.high for each in intervals]))
+    return RoundingInterval(compute([each.low for each in intervals]), compute([each.high for each in intervals]))
 
 
-def as_percent(interval: Interval, places: int) -> str:
+def as_percent(interval: RoundingInterval, digits: int) -> str:
     """An interval of shares for the reader, in percent; one number where both ends print the same."""
-    low, high = (f"{float(100 * end):.{places}f}" for end in interval)
+    low, high = (f"{float(100 * end):.{digits}f}" for end in interval)
     return low if low == high else f"{low} to {high}"

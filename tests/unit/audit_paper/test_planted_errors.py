@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from stages.audit_paper.finding import Confidence, Finding
+from stages.audit_paper.rounding import percent
+from stages.audit_paper.rules import RULES, findings
 from stages.config.params import Params
 from stages.paper.schema import Claim, Paper, ReportLine
-from stages.trial.audit import RULES, findings
-from stages.trial.finding import Finding, Sureness
-from stages.trial.printed import percent
 
 Plant = Callable[[Paper], Paper]
 Found = set[tuple[str, tuple[str, ...]]]
@@ -134,7 +134,7 @@ def two_images_more(paper: Paper) -> Paper:
     (log,) = [log for log in paper.logs if log.figure == "9"]
     row = f"{float(log.test_accuracy):.1f}"
     changed = [f"{float(Fraction(log.test_accuracy) + Fraction(by)):.2f}" for by in ("0.02", "-0.02")]
-    accuracy = next(text for text in changed if percent(text).meets(percent(row)))
+    accuracy = next(text for text in changed if percent(text).overlaps(percent(row)))
     return in_log("9", test_accuracy=accuracy)(in_row("IV", "VGG16 with ADAM", row)(paper))
 
 
@@ -292,8 +292,8 @@ def test_a_value_that_is_our_reading_is_never_certain(paper: Paper, params: Para
         findings(claimed("depth", value=value, reading=reading)(paper), params)
         for value, reading in (("claims.depth.margin", "ours"), ("0", "printed"))
     )
-    assert {each.sureness for each in ours} == {Sureness.READING}
-    assert {each.sureness for each in printed} == {Sureness.CERTAIN}
+    assert {each.confidence for each in ours} == {Confidence.READING}
+    assert {each.confidence for each in printed} == {Confidence.CERTAIN}
 
 
 def test_our_reading_of_a_word_is_the_threshold_of_params(paper: Paper, params: Params) -> None:
@@ -314,5 +314,6 @@ def test_the_surest_come_first(paper: Paper, params: Params) -> None:
     for name in plants:
         paper = PLANTS[name][0](paper)
     found: list[Finding] = findings(paper, params)
-    assert [each.sureness for each in found] == sorted((each.sureness for each in found), key=list(Sureness).index)
-    assert {each.sureness for each in found} == set(Sureness)
+    levels = [each.confidence for each in found]
+    assert levels == sorted(levels, key=list(Confidence).index)
+    assert set(levels) == set(Confidence)

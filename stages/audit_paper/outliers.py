@@ -6,11 +6,11 @@ from itertools import pairwise
 from math import log
 from statistics import median
 
+from stages.audit_paper.finding import Confidence, Finding
+from stages.audit_paper.matching import table_accuracies
+from stages.audit_paper.rounding import resolution, rounded
 from stages.config.params import Params
 from stages.paper.schema import Paper, PrintedLog
-from stages.trial.finding import Finding, Sureness
-from stages.trial.places import printed_rows
-from stages.trial.printed import rounded, unit
 
 OUTLIER = "outlier"
 EPOCH_TIMES = "epoch-times"
@@ -31,7 +31,7 @@ def modified_z(values: Sequence[float], least: float = 0.0) -> list[float]:
 
 def outlier(paper: Paper, params: Params) -> Iterator[Finding]:
     """An accuracy far from the others on its data set, in log-odds: percentages crowd below 100, log-odds do not."""
-    rows = printed_rows(paper, params)
+    rows = table_accuracies(paper, params)
     for dataset in dict.fromkeys(row.dataset for row in rows):
         of_dataset = [row for row in rows if row.dataset == dataset]
         odds = [_log_odds(row.accuracy) for row in of_dataset]
@@ -42,7 +42,7 @@ def outlier(paper: Paper, params: Params) -> Iterator[Finding]:
                 title = params.datasets.of(dataset).title
                 yield Finding(
                     OUTLIER,
-                    Sureness.LIKELY,
+                    Confidence.LIKELY,
                     (row.place,),
                     f"{row.accuracy} % on {title}",
                     f"{low} to {high} % in all other rows on {title}",
@@ -52,7 +52,7 @@ def outlier(paper: Paper, params: Params) -> Iterator[Finding]:
 
 def _log_odds(accuracy: str) -> float:
     """Of a percentage; one printed as 0 or 100 is taken half a unit of its last digit inside."""
-    half = unit(accuracy) / 2
+    half = resolution(accuracy) / 2
     share = min(max(Fraction(accuracy), half), 100 - half) / 100
     return log(share / (1 - share))
 
@@ -70,11 +70,11 @@ def _clock(log_: PrintedLog) -> Iterator[Finding]:
         if rounded(later).high < rounded(earlier).low:
             sentence = "The minutes since the start fall from one epoch to the next."
             printed, contradicts = f"{later} min", f"{earlier} min an epoch before"
-            yield Finding(EPOCH_TIMES, Sureness.CERTAIN, (log_.place,), printed, contradicts, sentence)
+            yield Finding(EPOCH_TIMES, Confidence.CERTAIN, (log_.place,), printed, contradicts, sentence)
     if stamps and rounded(log_.total_minutes).high < rounded(stamps[-1]).low:
         sentence = "The whole training is shorter than its epochs."
         printed, contradicts = f"{log_.total_minutes} min in all", f"{stamps[-1]} min at the last epoch"
-        yield Finding(EPOCH_TIMES, Sureness.CERTAIN, (log_.place,), printed, contradicts, sentence)
+        yield Finding(EPOCH_TIMES, Confidence.CERTAIN, (log_.place,), printed, contradicts, sentence)
 
 
 def _lengths(log_: PrintedLog) -> Iterator[Finding]:
@@ -82,7 +82,7 @@ def _lengths(log_: PrintedLog) -> Iterator[Finding]:
     lengths = [float(later) - float(earlier) for earlier, later in pairwise(["0", *stamps])]
     if not lengths or min(lengths) < 0:
         return
-    finest = float(max(unit(stamp) for stamp in stamps))  # the difference of two rounded stamps is no finer
+    finest = float(max(resolution(stamp) for stamp in stamps))  # the difference of two rounded stamps is no finer
     found = [
         (epoch.epoch, length)
         for epoch, length, score in zip(log_.epochs, lengths, modified_z(lengths, finest), strict=True)
@@ -92,4 +92,4 @@ def _lengths(log_: PrintedLog) -> Iterator[Finding]:
         listed = ", ".join(f"epoch {number} of {length:.2f} min" for number, length in found)
         sentence = f"By the clock of the log these epochs are potential outliers (modified z-score above {THRESHOLD})."
         contradicts = f"{median(lengths):.2f} min for the median epoch"
-        yield Finding(EPOCH_TIMES, Sureness.LIKELY, (log_.place,), listed, contradicts, sentence)
+        yield Finding(EPOCH_TIMES, Confidence.LIKELY, (log_.place,), listed, contradicts, sentence)

@@ -1,4 +1,4 @@
-"""The paper on trial: its printed numbers against each other -> a page of what does not add up.
+"""Stage: the paper's printed numbers against each other -> a page of what does not add up.
 
     python -m stages.audit_paper --out reports/paper_audit.md
 
@@ -21,13 +21,13 @@ from stages.core.progress import say
 def main(out: Path) -> None:
     """Find what does not add up in the paper's printed numbers."""
     params = load_params()
+    from stages.audit_paper.page import paper_audit_page
+    from stages.audit_paper.rules import findings
     from stages.paper.reading import read_paper
-    from stages.trial.audit import findings
-    from stages.trial.page import paper_audit_page
 
     found = findings(read_paper(), params)
     write_text(out, paper_audit_page(found))
-    say(f"the paper on trial: {len(found)} findings in {out}")
+    say(f"the paper's printed numbers: {len(found)} findings in {out}")
 
 
 if __name__ == "__main__":

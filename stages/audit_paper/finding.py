@@ -8,7 +8,7 @@ from stages.config.params import Params
 from stages.paper.schema import Paper
 
 
-class Sureness(StrEnum):
+class Confidence(StrEnum):
     """How sure a finding is."""
 
     CERTAIN = "certain"  # both cannot be true, whatever the rounding; or a coincidence that nobody would believe
@@ -22,7 +22,7 @@ class Finding:
     """What a rule found: where, what is printed there, what that contradicts or lacks, and why, in a sentence."""
 
     rule: str
-    sureness: Sureness
+    confidence: Confidence
     places: tuple[str, ...]
     printed: str
     contradicts: str

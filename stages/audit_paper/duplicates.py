@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
+from stages.audit_paper.finding import Confidence, Finding
+from stages.audit_paper.matching import assigned_row, table_accuracies
 from stages.config.params import Params
 from stages.paper.schema import Figure, Paper, PrintedLog, PrintedReport
-from stages.trial.finding import Finding, Sureness
-from stages.trial.places import assigned_row, printed_rows
 
 COPIED_FIGURE = "copied-figure"
 SAME_ROW = "same-row-same-number"
@@ -24,7 +24,7 @@ def copied_figure(paper: Paper, params: Params) -> Iterator[Finding]:
             if digits == _digits(other) and _of_different_trainings(paper, params, one, other):
                 yield Finding(
                     COPIED_FIGURE,
-                    Sureness.CERTAIN,
+                    Confidence.CERTAIN,
                     (one.place, other.place),
                     f"a {kind} of {_named(one, params)}",
                     f"a {kind} of {_named(other, params)}",
@@ -53,12 +53,12 @@ def _named(figure: Figure, params: Params) -> str:
 
 def same_row_same_number(paper: Paper, params: Params) -> Iterator[Finding]:
     """A row that prints the same digits on two data sets."""
-    for one, other in combinations(printed_rows(paper, params), 2):
+    for one, other in combinations(table_accuracies(paper, params), 2):
         if one.row == other.row and one.dataset != other.dataset and one.accuracy == other.accuracy:
             titles = [params.datasets.of(row.dataset).title for row in (one, other)]
             yield Finding(
                 SAME_ROW,
-                Sureness.LIKELY,
+                Confidence.LIKELY,
                 (other.place, one.place),
                 f"{other.accuracy} % on {titles[1]}",
                 f"{one.accuracy} % on {titles[0]}",

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from jinja2 import Environment
 
-from stages.trial.audit import RULES
-from stages.trial.finding import Finding, Sureness
+from stages.audit_paper.finding import Confidence, Finding
+from stages.audit_paper.rules import RULES
 
 _MEANING = {
-    Sureness.CERTAIN: "Both cannot be true, whatever the rounding.",
-    Sureness.LIKELY: "Follows from an assumption, a statistic or another publication, which the rule states.",
-    Sureness.READING: "Depends on the number that a word of the prose is taken for.",
-    Sureness.NOT_SHOWN: "The prose speaks of it, and nothing printed shows it.",
+    Confidence.CERTAIN: "Both cannot be true, whatever the rounding.",
+    Confidence.LIKELY: "Follows from an assumption, a statistic or another publication, which the rule states.",
+    Confidence.READING: "Depends on the number that a word of the prose is taken for.",
+    Confidence.NOT_SHOWN: "The prose speaks of it, and nothing printed shows it.",
 }
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "\\|", "\n": " "}
 _FIGURE_OR_ROW = re.compile(r"Fig\. |Table [IVX]+: ")
@@ -56,9 +56,9 @@ computed from such numbers for everything between its least and its greatest val
 def paper_audit_page(findings: Sequence[Finding]) -> str:
     """The findings, the surest first, then the rules with how many each has found; they need not be sorted."""
     groups = [
-        {"name": sureness.value, "title": sureness.capitalize(), "meaning": meaning, "findings": found}
-        for sureness, meaning in _MEANING.items()
-        if (found := [each for each in findings if each.sureness == sureness])
+        {"name": confidence.value, "title": confidence.capitalize(), "meaning": meaning, "findings": found}
+        for confidence, meaning in _MEANING.items()
+        if (found := [each for each in findings if each.confidence == confidence])
     ]
     counts = {rule.name: sum(each.rule == rule.name for each in findings) for rule in RULES}
     environment = Environment(finalize=_escape, keep_trailing_newline=True, autoescape=False)  # noqa: S701 (no HTML)

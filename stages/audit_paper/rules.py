@@ -1,8 +1,6 @@
 """All rules, in the order in which a reader would ask, and what they find."""
 
-from stages.config.params import Params
-from stages.paper.schema import Paper
-from stages.trial.accuracies import (
+from stages.audit_paper.accuracies import (
     FIGURE_AND_CELL,
     FIGURE_AND_TABLES,
     REPORT_AND_LOG,
@@ -10,11 +8,11 @@ from stages.trial.accuracies import (
     figure_and_tables,
     report_and_log,
 )
-from stages.trial.claims import CLAIM, claim
-from stages.trial.copies import COPIED_FIGURE, SAME_ROW, copied_figure, same_row_same_number
-from stages.trial.finding import Finding, Rule, Sureness
-from stages.trial.outliers import EPOCH_TIMES, OUTLIER, THRESHOLD, epoch_times, outlier
-from stages.trial.prose import (
+from stages.audit_paper.claims import CLAIM, claim
+from stages.audit_paper.duplicates import COPIED_FIGURE, SAME_ROW, copied_figure, same_row_same_number
+from stages.audit_paper.finding import Confidence, Finding, Rule
+from stages.audit_paper.outliers import EPOCH_TIMES, OUTLIER, THRESHOLD, epoch_times, outlier
+from stages.audit_paper.prose import (
     CLAIM_AND_CLAIM,
     CLAIM_AND_SOURCE,
     CLAIM_WITHOUT_ROW,
@@ -22,7 +20,7 @@ from stages.trial.prose import (
     claim_and_source,
     claim_without_row,
 )
-from stages.trial.reports import (
+from stages.audit_paper.reports import (
     AVERAGES,
     F1_OF_CLASS,
     SUPPORTS,
@@ -32,7 +30,9 @@ from stages.trial.reports import (
     supports,
     whole_images,
 )
-from stages.trial.steps import STEPS, VALIDATION_IMAGES, steps, validation_images
+from stages.audit_paper.steps import STEPS, VALIDATION_IMAGES, steps, validation_images
+from stages.config.params import Params
+from stages.paper.schema import Paper
 
 _ROUNDING = "whatever the rounding"
 _SPLIT = "given params.yaml's split"
@@ -137,4 +137,4 @@ def findings(paper: Paper, params: Params) -> list[Finding]:
     CorruptFileError for a claim that no rule can test.
     """
     found = [each for rule in RULES for each in rule.find(paper, params)]
-    return sorted(found, key=lambda each: list(Sureness).index(each.sureness))
+    return sorted(found, key=lambda each: list(Confidence).index(each.confidence))

@@ -10,16 +10,16 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 
+from stages.audit_paper.finding import Confidence, Finding
+from stages.audit_paper.matching import TableAccuracy, table_accuracies
+from stages.audit_paper.prose import refusal, rows_of
+from stages.audit_paper.rounding import RoundingInterval, rounded, share
+from stages.audit_paper.steps import batches
 from stages.config.params import Params
 from stages.core.errors import CorruptFileError
 from stages.engine.networks import families
 from stages.paper.reading import PAPER_FOLDER
 from stages.paper.schema import Claim, Paper, PrintedLog, PrintedReport, ReportLine
-from stages.trial.finding import Finding, Sureness
-from stages.trial.places import Printed, printed_rows
-from stages.trial.printed import Interval, rounded, share
-from stages.trial.prose import refusal, rows_of
-from stages.trial.steps import batches
 
 CLAIM = "claim"
 _REPORTS = PAPER_FOLDER / "reports.csv"
@@ -32,11 +32,11 @@ _SCORES = ("precision", "recall", "f1")
 def claim(paper: Paper, params: Params) -> Iterator[Finding]:
     """What the prose says against the tables, reports and logs, and against the data sets as params.yaml has them."""
     for each in paper.claims:
-        look, relations = _QUANTITIES.get(each.quantity, (_nothing, ("equals",)))
+        check, relations = _QUANTITIES.get(each.quantity, (_tested_elsewhere, ("equals",)))
         if each.relation not in relations:
             raise refusal(each, "relation", each.relation, " or ".join(map(repr, relations)))
         _check_where(each, paper, params)
-        yield from look(each, paper, params)
+        yield from check(each, paper, params)
 
 
 def _check_where(claim: Claim, paper: Paper, params: Params) -> None:
@@ -50,7 +50,7 @@ def _places(claim: Claim, paper: Paper, params: Params) -> list[str]:
     """What `where` may hold: labels of the rows that the claim is about, published networks, tables, or nothing."""
     if claim.quantity in _OF_ROWS:
         spoken_of = (row.row for rows in rows_of(claim, paper, params).values() for row in rows)
-        return list(dict.fromkeys([*spoken_of, *_not_on_trial(paper, params)]))
+        return list(dict.fromkeys([*spoken_of, *_rows_outside_params(paper, params)]))
     if claim.quantity in _OF_NETWORKS:
         return list(dict.fromkeys(source.network for source in paper.published))
     if claim.quantity in _OF_TABLES:
@@ -58,7 +58,7 @@ def _places(claim: Claim, paper: Paper, params: Params) -> list[str]:
     return []
 
 
-def _not_on_trial(paper: Paper, params: Params) -> list[str]:
+def _rows_outside_params(paper: Paper, params: Params) -> list[str]:
     """The labels in tables that params.yaml does not have: a claim about them is sound, and nobody can test it."""
     tables = set(map(str, params.tables))
     return [row.row for row in paper.rows if row.table not in tables]
@@ -90,11 +90,12 @@ def _points(claim: Claim, params: Params, dataset: str) -> Fraction:
 
 
 def _finding(
-    claim: Claim, places: list[str], contradicts: str, sentence: str, sure: Sureness = Sureness.CERTAIN
+    claim: Claim, places: list[str], contradicts: str, sentence: str, confidence: Confidence = Confidence.CERTAIN
 ) -> Finding:
-    """`sure` holds for a claim whose value is printed."""
-    sureness = sure if claim.reading == "printed" else Sureness.READING
-    return Finding(CLAIM, sureness, (claim.place, *places), claim.says, contradicts, sentence)
+    """A finding of that confidence, if the claim's value is printed; else it is a matter of reading."""
+    if claim.reading != "printed":
+        confidence = Confidence.READING
+    return Finding(CLAIM, confidence, (claim.place, *places), claim.says, contradicts, sentence)
 
 
 def _reading(claim: Claim, bound: Fraction) -> str:
@@ -104,7 +105,7 @@ def _reading(claim: Claim, bound: Fraction) -> str:
     return f" {claim.relation.capitalize()} {float(bound):g} is our reading ({claim.value} in params.yaml)."
 
 
-def _breaks(found: Interval, relation: str, bound: Fraction) -> bool:
+def _refutes(found: RoundingInterval, relation: str, bound: Fraction) -> bool:
     """Whether no number of the interval stands in that relation to the bound."""
     if relation == "above":
         return found.high <= bound
@@ -115,7 +116,7 @@ def _breaks(found: Interval, relation: str, bound: Fraction) -> bool:
     return not found.low <= bound <= found.high
 
 
-def _nothing(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
+def _tested_elsewhere(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
     """A quantity that another rule looks at: other claims, a publication, the rows."""
     yield from ()
 
@@ -135,7 +136,7 @@ def _scores(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
             f"{name}: {metric} {getattr(line, metric)}"
             for name, line in _classes(claim, report, params)
             for metric in metrics
-            if _breaks(share(getattr(line, metric)), claim.relation, bound)
+            if _refutes(share(getattr(line, metric)), claim.relation, bound)
         ]
         if broken:
             sentence = f"In this report these are not {claim.relation} {claim.value} %."
@@ -182,12 +183,12 @@ def _gap(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
     """Points between the training and the validation accuracy of the last epoch."""
     for log in _logs(claim, paper):
         train, validation = log.epochs[-1].train_accuracy, log.epochs[-1].validation_accuracy
-        gap = Interval(
+        gap = RoundingInterval(
             rounded(train).low - rounded(validation).high,
             rounded(train).high - rounded(validation).low,
         )
         bound = _points(claim, params, log.dataset)
-        if _breaks(gap, claim.relation, bound):
+        if _refutes(gap, claim.relation, bound):
             difference = float(Fraction(train) - Fraction(validation))
             sentence = f"The log ends {difference:.2f} points apart.{_reading(claim, bound)}"
             yield _finding(claim, [log.place], f"{train} % of training, {validation} % of validation images", sentence)
@@ -198,10 +199,13 @@ def _batch_size(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]
     for log in _logs(claim, paper):
         images = params.datasets.of(log.dataset).train_images
         sizes = batches(images, log.epochs[0].steps)
-        if sizes and _breaks(Interval(Fraction(min(sizes)), Fraction(max(sizes))), claim.relation, _bound(claim)):
+        if not sizes:
+            continue
+        interval = RoundingInterval(Fraction(min(sizes)), Fraction(max(sizes)))
+        if _refutes(interval, claim.relation, _bound(claim)):
             contradicts = f"{log.epochs[0].steps} steps through {images} images: batches of {min(sizes)}"
             sentence = "Given the split and a power of two, the log has larger batches."
-            yield _finding(claim, [log.place], contradicts, sentence, Sureness.LIKELY)
+            yield _finding(claim, [log.place], contradicts, sentence, Confidence.LIKELY)
 
 
 def _epochs(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
@@ -230,12 +234,12 @@ def _minutes(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
 # Tables
 
 
-def _named_rows(claim: Claim, paper: Paper, params: Params) -> Iterator[list[Printed]]:
-    """The rows that the claim names, in its order, of each data set that has them all. One of those on trial must."""
+def _named_rows(claim: Claim, paper: Paper, params: Params) -> Iterator[list[TableAccuracy]]:
+    """The rows that the claim names, in its order, of each data set that has them all. Refuses names that none has."""
     everywhere = rows_of(claim, paper, params).values()
     named = [[row for label in claim.where for row in rows if row.row == label] for rows in everywhere]
     found = [rows for rows in named if rows and len(rows) == len(claim.where)]
-    if not found and not set(claim.where) & set(_not_on_trial(paper, params)):
+    if not found and not set(claim.where) & set(_rows_outside_params(paper, params)):
         raise refusal(claim, "where", claim.where, "rows of one family and data set, each printed once")
     yield from found
 
@@ -256,10 +260,10 @@ def _gain(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
         yield from _difference(claim, first, second, params)
 
 
-def _difference(claim: Claim, first: Printed, second: Printed, params: Params) -> Iterator[Finding]:
+def _difference(claim: Claim, first: TableAccuracy, second: TableAccuracy, params: Params) -> Iterator[Finding]:
     low, high = first.interval.low - second.interval.high, first.interval.high - second.interval.low
     bound = _points(claim, params, first.dataset)
-    if _breaks(Interval(low, high).times(100), claim.relation, bound):
+    if _refutes(RoundingInterval(low, high).scaled(100), claim.relation, bound):
         points = float(Fraction(first.accuracy) - Fraction(second.accuracy))
         contradicts = f"{first.row} {first.accuracy} %, {second.row} {second.accuracy} %"
         places = list(dict.fromkeys((f"Table {first.table}", f"Table {second.table}")))
@@ -268,7 +272,7 @@ def _difference(claim: Claim, first: Printed, second: Printed, params: Params) -
 
 def _other_dataset(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
     """Rows of the same name on two data sets: more than half are higher on the claim's than on its value's."""
-    rows = printed_rows(paper, params)
+    rows = table_accuracies(paper, params)
     pairs = [
         (row, other)
         for row in rows
@@ -298,10 +302,10 @@ def _dataset_facts(claim: Claim, paper: Paper, params: Params) -> Iterator[Findi
         yield _finding(claim, [], f"{fact} {claim.quantity}", f"{own.title} is not so.")
 
 
-_Look = Callable[[Claim, Paper, Params], Iterator[Finding]]
-_SCORE: tuple[_Look, tuple[str, ...]] = (_scores, ("above", "at least", "mostly above"))
-_FACT: tuple[_Look, tuple[str, ...]] = (_dataset_facts, ("equals",))
-_QUANTITIES: Mapping[str, tuple[_Look, tuple[str, ...]]] = {
+_Check = Callable[[Claim, Paper, Params], Iterator[Finding]]
+_SCORE: tuple[_Check, tuple[str, ...]] = (_scores, ("above", "at least", "mostly above"))
+_FACT: tuple[_Check, tuple[str, ...]] = (_dataset_facts, ("equals",))
+_QUANTITIES: Mapping[str, tuple[_Check, tuple[str, ...]]] = {
     "f1": _SCORE,
     "precision": _SCORE,
     "recall": _SCORE,
@@ -311,7 +315,7 @@ _QUANTITIES: Mapping[str, tuple[_Look, tuple[str, ...]]] = {
     "accuracy gain": (_gain, ("at most", "at least")),
     "train-validation gap": (_gap, ("at most",)),
     "batch size": (_batch_size, ("at most",)),
-    "row": (_nothing, ("is printed", "is named")),
+    "row": (_tested_elsewhere, ("is printed", "is named")),
     "epochs": (_epochs, ("equals",)),
     "training minutes": (_minutes, ("lowest",)),
     "training images": _FACT,

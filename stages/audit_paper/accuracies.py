@@ -3,26 +3,33 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from stages.audit_paper.finding import Confidence, Finding
+from stages.audit_paper.matching import (
+    TableAccuracy,
+    assigned_row,
+    images_of,
+    report_accuracy,
+    reports_with_logs,
+    table_accuracies,
+)
+from stages.audit_paper.rounding import RoundingInterval, as_percent, decimals, percent
 from stages.config.params import Params
 from stages.paper.schema import Paper
-from stages.trial.finding import Finding, Sureness
-from stages.trial.places import Printed, assigned_row, images_of, printed_rows, report_accuracy, reports_with_logs
-from stages.trial.printed import Interval, as_percent, decimals, percent
 
 FIGURE_AND_CELL = "figure-and-cell"
 FIGURE_AND_TABLES = "figure-and-tables"
 REPORT_AND_LOG = "report-and-log"
-_PLACES = 2  # decimals of a percentage of 10000 images
+_DECIMALS = 2  # decimals of a percentage of 10000 images
 
 
 @dataclass(frozen=True)
-class _Shown:
+class _FigureAccuracy:
     """An accuracy that a figure prints: what it may have been (share), and how it reads."""
 
     figure: str
     dataset: str
     family: str
-    interval: Interval
+    interval: RoundingInterval
     text: str
 
     @property
@@ -30,53 +37,53 @@ class _Shown:
         return f"Fig. {self.figure}"
 
 
-def _shown(paper: Paper) -> list[_Shown]:
+def _figure_accuracies(paper: Paper) -> list[_FigureAccuracy]:
     found = []
     for report in paper.reports:
         interval = report_accuracy(report)
-        text = f"accuracy {report.accuracy.f1} (by its recalls {as_percent(interval, _PLACES)} %)"
-        found.append(_Shown(report.figure, report.dataset, report.family, interval, text))
+        text = f"accuracy {report.accuracy.f1} (by its recalls {as_percent(interval, _DECIMALS)} %)"
+        found.append(_FigureAccuracy(report.figure, report.dataset, report.family, interval, text))
     for log in paper.logs:
         text = f"test accuracy {log.test_accuracy} %"
-        found.append(_Shown(log.figure, log.dataset, log.family, percent(log.test_accuracy), text))
+        found.append(_FigureAccuracy(log.figure, log.dataset, log.family, percent(log.test_accuracy), text))
     return found
 
 
 def figure_and_cell(paper: Paper, params: Params) -> Iterator[Finding]:
     """A report or log whose accuracy is not that of the row it stands for, but of another row of its tables."""
-    rows = printed_rows(paper, params)
-    for shown in _shown(paper):
+    rows = table_accuracies(paper, params)
+    for shown in _figure_accuracies(paper):
         row = assigned_row(paper, params, shown.figure)
-        others = [other for other in _of_kind(rows, shown) if other.interval.meets(shown.interval)]
-        if row and others and not row.interval.meets(shown.interval):
+        others = [other for other in _of_kind(rows, shown) if other.interval.overlaps(shown.interval)]
+        if row and others and not row.interval.overlaps(shown.interval):
             names = ", ".join(other.place for other in others)
             sentence = f"The figure is assigned to a row of another accuracy; {names} would fit."
             contradicts = f"{row.accuracy} % in {row.place}"
             places = (shown.place, row.place)
-            yield Finding(FIGURE_AND_CELL, Sureness.LIKELY, places, shown.text, contradicts, sentence)
+            yield Finding(FIGURE_AND_CELL, Confidence.LIKELY, places, shown.text, contradicts, sentence)
 
 
 def figure_and_tables(paper: Paper, params: Params) -> Iterator[Finding]:
     """A report or log whose accuracy no row has, of all tables of its family and data set."""
-    rows = printed_rows(paper, params)
-    for shown in _shown(paper):
+    rows = table_accuracies(paper, params)
+    for shown in _figure_accuracies(paper):
         kind = _of_kind(rows, shown)
-        if not kind or any(row.interval.meets(shown.interval) for row in kind):
+        if not kind or any(row.interval.overlaps(shown.interval) for row in kind):
             continue
         tables = " and ".join(dict.fromkeys(f"Table {row.table}" for row in kind))
         nearest = min(kind, key=lambda row: abs(row.interval.middle - shown.interval.middle))
         contradicts = f"{tables}: nearest is {nearest.row} with {nearest.accuracy} %"
         sentence = f"No row of {tables} has the accuracy that this figure shows" + _elsewhere(rows, shown) + "."
-        yield Finding(FIGURE_AND_TABLES, Sureness.CERTAIN, (shown.place, tables), shown.text, contradicts, sentence)
+        yield Finding(FIGURE_AND_TABLES, Confidence.CERTAIN, (shown.place, tables), shown.text, contradicts, sentence)
 
 
-def _of_kind(rows: list[Printed], shown: _Shown) -> list[Printed]:
+def _of_kind(rows: list[TableAccuracy], shown: _FigureAccuracy) -> list[TableAccuracy]:
     return [row for row in rows if (row.dataset, row.family) == (shown.dataset, shown.family)]
 
 
-def _elsewhere(rows: list[Printed], shown: _Shown) -> str:
+def _elsewhere(rows: list[TableAccuracy], shown: _FigureAccuracy) -> str:
     """Where else the accuracy is printed, to at least as many digits as tell it from its neighbours."""
-    found = [row.place for row in rows if row.interval.meets(shown.interval) and decimals(row.accuracy) >= _PLACES]
+    found = [row.place for row in rows if row.interval.overlaps(shown.interval) and decimals(row.accuracy) >= _DECIMALS]
     return f"; {' and '.join(found)} {'has' if len(found) == 1 else 'have'} it" if found else ""
 
 
@@ -84,13 +91,13 @@ def report_and_log(paper: Paper, params: Params) -> Iterator[Finding]:
     """A report and a log of one training that end in different accuracies."""
     for report, log in reports_with_logs(paper, params):
         found, logged = report_accuracy(report), percent(log.test_accuracy)
-        if found.meets(logged):
+        if found.overlaps(logged):
             continue
         images = images_of(report)
         of_report, of_log = (_images(interval, images) for interval in (found, logged))
         yield Finding(
             REPORT_AND_LOG,
-            Sureness.LIKELY,
+            Confidence.LIKELY,
             (report.place, log.place),
             f"accuracy {report.accuracy.f1}, by its recalls {of_report} of {images} images recognised",
             f"test accuracy {log.test_accuracy} %, {of_log} of {images} images",
@@ -98,8 +105,8 @@ def report_and_log(paper: Paper, params: Params) -> Iterator[Finding]:
         )
 
 
-def _images(interval: Interval, images: int) -> str:
-    counts = interval.times(images).wholes()
+def _images(interval: RoundingInterval, images: int) -> str:
+    counts = interval.scaled(images).integers()
     if not counts:
         return "no whole number"
     return str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"

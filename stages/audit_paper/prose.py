@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from itertools import combinations
 
+from stages.audit_paper.finding import Confidence, Finding
+from stages.audit_paper.matching import TableAccuracy, table_accuracies
+from stages.audit_paper.rounding import RoundingInterval, significant
 from stages.config.params import Params
 from stages.core.errors import ParamError
 from stages.paper.reading import PAPER_FOLDER
 from stages.paper.schema import Claim, Paper
-from stages.trial.finding import Finding, Sureness
-from stages.trial.places import Printed, printed_rows
-from stages.trial.printed import Interval, significant
 
 CLAIM_AND_CLAIM = "claim-and-claim"
 CLAIM_AND_SOURCE = "claim-and-source"
@@ -24,10 +24,10 @@ def refusal(claim: Claim, column: str, value: str | Iterable[str], allowed: str)
     return ParamError(f"{_FILE}: {claim.says!r}, {column}", text, f"{allowed} for {claim.quantity}")
 
 
-def rows_of(claim: Claim, paper: Paper, params: Params) -> dict[tuple[str, str], list[Printed]]:
+def rows_of(claim: Claim, paper: Paper, params: Params) -> dict[tuple[str, str], list[TableAccuracy]]:
     """The printed rows that a claim is about, by data set and family."""
-    found: dict[tuple[str, str], list[Printed]] = {}
-    for row in printed_rows(paper, params):
+    found: dict[tuple[str, str], list[TableAccuracy]] = {}
+    for row in table_accuracies(paper, params):
         if claim.speaks_of(row.dataset, row.family):
             found.setdefault((row.dataset, row.family), []).append(row)
     return found
@@ -39,7 +39,7 @@ def claim_and_claim(paper: Paper, params: Params) -> Iterator[Finding]:
         if one.quantity == other.quantity and _share_a_subject(one, other) and one.value != other.value:
             yield Finding(
                 CLAIM_AND_CLAIM,
-                Sureness.CERTAIN,
+                Confidence.CERTAIN,
                 (*dict.fromkeys((one.place, other.place)), *_common_tables(one, other, params)),
                 f"{one.says} ({one.section})",
                 f"{other.says} ({other.section})",
@@ -57,7 +57,7 @@ def claim_and_source(paper: Paper, params: Params) -> Iterator[Finding]:
             if not said.low <= Fraction(source.value) <= said.high:
                 yield Finding(
                     CLAIM_AND_SOURCE,
-                    Sureness.LIKELY,
+                    Confidence.LIKELY,
                     (each.place,),
                     each.says,
                     f"{source.quantity} of {source.network}: {source.value}; {source.source}",
@@ -75,7 +75,7 @@ def _others(claim: Claim, value: str, paper: Paper) -> str:
     return f"; sections {', '.join(found)} of this paper print {value}" if found else ""
 
 
-def _said(claim: Claim) -> Interval:
+def _said(claim: Claim) -> RoundingInterval:
     try:
         return significant(claim.value)
     except ValueError:
@@ -112,4 +112,4 @@ def _row(claim: Claim, paper: Paper, params: Params) -> Iterator[Finding]:
         lacks = f'no row {"names" if in_part else "is called"} "{claim.value}"'
         places = (claim.place, *missing)
         sentence = "The text speaks of it, and no row of these tables shows it by its label."
-        yield Finding(CLAIM_WITHOUT_ROW, Sureness.NOT_SHOWN, places, claim.says, lacks, sentence)
+        yield Finding(CLAIM_WITHOUT_ROW, Confidence.NOT_SHOWN, places, claim.says, lacks, sentence)

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
+from stages.audit_paper.finding import Confidence, Finding
+from stages.audit_paper.rounding import percent
 from stages.config.params import Params
 from stages.config.schema import DATASETS
 from stages.paper.schema import Paper, PrintedLog
-from stages.trial.finding import Finding, Sureness
-from stages.trial.printed import percent
 
 STEPS = "steps"
 VALIDATION_IMAGES = "validation-images"
@@ -36,7 +36,7 @@ def steps(paper: Paper, params: Params) -> Iterator[Finding]:
             sentence = f"It would fit {' or '.join(fitting)}." if fitting else "It fits none of the data sets."
             yield Finding(
                 STEPS,
-                Sureness.LIKELY,
+                Confidence.LIKELY,
                 (log.place,),
                 f"{count} steps an epoch",
                 f"{own.title}: {own.train_images} training images in batches of any power of two",
@@ -58,7 +58,7 @@ def validation_images(paper: Paper, params: Params) -> Iterator[Finding]:
         ]
         yield Finding(
             VALIDATION_IMAGES,
-            Sureness.LIKELY,
+            Confidence.LIKELY,
             (log.place,),
             f"validation accuracies {', '.join(found)} %",
             f"{own.title}: {own.validation_images} validation images",
@@ -69,4 +69,4 @@ def validation_images(paper: Paper, params: Params) -> Iterator[Finding]:
 
 def _broken(log: PrintedLog, images: int) -> list[str]:
     values = [epoch.validation_accuracy for epoch in log.epochs]
-    return [value for value in values if not percent(value).times(images).wholes()]
+    return [value for value in values if not percent(value).scaled(images).integers()]

@@ -6,12 +6,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from stages.audit_paper.matching import report_accuracy
+from stages.audit_paper.outliers import THRESHOLD, modified_z
+from stages.audit_paper.reports import sum_of, whole_images
+from stages.audit_paper.rounding import RoundingInterval, as_percent, monotone, percent, rounded, share, significant
+from stages.audit_paper.steps import batches
 from stages.paper.schema import Paper, PrintedReport, ReportLine
-from stages.trial.outliers import THRESHOLD, modified_z
-from stages.trial.places import report_accuracy
-from stages.trial.printed import Interval, as_percent, percent, rising, rounded, share, significant
-from stages.trial.reports import sum_of, whole_images
-from stages.trial.steps import batches
 
 
 @pytest.mark.parametrize("rounding", [ROUND_HALF_UP, ROUND_HALF_DOWN, ROUND_HALF_EVEN])
@@ -42,16 +42,16 @@ def test_cutting_digits_off_is_not_rounding() -> None:
         (significant("0"), "-0.5", "0.5"),
     ],
 )
-def test_intervals(found: Interval, low: str, high: str) -> None:
+def test_intervals(found: RoundingInterval, low: str, high: str) -> None:
     assert found == (Fraction(low), Fraction(high))
 
 
 def test_intervals_meet_in_a_single_point_too() -> None:
-    assert share("0.991").meets(share("0.992"))
-    assert not share("0.991").meets(share("0.993"))
-    assert rising(sum_of, [share("0.1"), share("0.2")]) == (Fraction("0.2"), Fraction("0.4"))
-    assert list(percent("50.00").times(10000).wholes()) == [5000]
-    assert as_percent(Interval(Fraction(1, 2), Fraction(1, 2)), 2) == "50.00"
+    assert share("0.991").overlaps(share("0.992"))
+    assert not share("0.991").overlaps(share("0.993"))
+    assert monotone(sum_of, [share("0.1"), share("0.2")]) == (Fraction("0.2"), Fraction("0.4"))
+    assert list(percent("50.00").scaled(10000).integers()) == [5000]
+    assert as_percent(RoundingInterval(Fraction(1, 2), Fraction(1, 2)), 2) == "50.00"
 
 
 @pytest.mark.parametrize(("images", "steps", "expected"), [(50000, 782, [64]), (45000, 352, [128]), (50000, 352, [])])

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from fractions import Fraction
 
+from stages.audit_paper.rounding import RoundingInterval, percent, share
 from stages.config.params import Params
 from stages.paper.schema import Paper, PrintedLog, PrintedReport
-from stages.trial.printed import Interval, percent, share
 
 
 @dataclass(frozen=True)
-class Printed:
+class TableAccuracy:
     """An accuracy of a table that params.yaml describes: as printed (percent), and what it may have been (share)."""
 
     table: str
@@ -24,22 +24,22 @@ class Printed:
         return f"Table {self.table}: {self.row}"
 
     @property
-    def interval(self) -> Interval:
+    def interval(self) -> RoundingInterval:
         """What it may have been before it was rounded."""
         return percent(self.accuracy)
 
 
-def printed_rows(paper: Paper, params: Params) -> list[Printed]:
+def table_accuracies(paper: Paper, params: Params) -> list[TableAccuracy]:
     """The paper's accuracies in the tables that params.yaml has; without one, nobody knows a table's data set."""
     tables = {str(number): settings for number, settings in params.tables.items()}
     return [
-        Printed(row.table, row.row, tables[row.table].dataset, tables[row.table].family, row.accuracy)
+        TableAccuracy(row.table, row.row, tables[row.table].dataset, tables[row.table].family, row.accuracy)
         for row in paper.rows
         if row.table in tables
     ]
 
 
-def assigned_row(paper: Paper, params: Params, figure: str) -> Printed | None:
+def assigned_row(paper: Paper, params: Params, figure: str) -> TableAccuracy | None:
     """The row whose training a report or log shows, as params.yaml's `figures` says; None where none is printed."""
     for entry in params.figures:
         if figure in (entry.report, entry.log):
@@ -49,7 +49,7 @@ def assigned_row(paper: Paper, params: Params, figure: str) -> Printed | None:
                 if table.dataset == entry.dataset
                 for row in table.rows
             }
-            found = [row for row in printed_rows(paper, params) if cells.get((row.table, row.row)) == entry.cell]
+            found = [row for row in table_accuracies(paper, params) if cells.get((row.table, row.row)) == entry.cell]
             return found[0] if found else None
     return None
 
@@ -70,7 +70,7 @@ def images_of(report: PrintedReport) -> int:
     return sum(line.support for line in report.classes)
 
 
-def report_accuracy(report: PrintedReport) -> Interval:
+def report_accuracy(report: PrintedReport) -> RoundingInterval:
     """What a report's accuracy may have been: as printed, and as the number of recognised images allows.
 
     Recall times support is the number of recognised images, a whole one (as in the GRIM test of Brown and Heathers
@@ -78,9 +78,9 @@ def report_accuracy(report: PrintedReport) -> Interval:
     for the accuracy alone counts: the rules for reports report the contradiction.
     """
     printed = share(report.accuracy.f1)
-    counts = [share(line.recall).times(line.support).wholes() for line in report.classes]
+    counts = [share(line.recall).scaled(line.support).integers() for line in report.classes]
     if not report.classes or not all(counts) or not images_of(report):
         return printed
     ends = (sum(each[0] for each in counts), sum(each[-1] for each in counts))
-    recognised = Interval(*(Fraction(end, images_of(report)) for end in ends))
-    return printed.within(recognised) if printed.meets(recognised) else printed
+    recognised = RoundingInterval(*(Fraction(end, images_of(report)) for end in ends))
+    return printed.intersection(recognised) if printed.overlaps(recognised) else printed

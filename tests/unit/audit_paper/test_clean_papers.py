@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
+from stages.audit_paper.page import paper_audit_page
+from stages.audit_paper.rules import findings
 from stages.config.params import Params
 from stages.paper.schema import Paper
-from stages.trial.audit import findings
-from stages.trial.page import paper_audit_page
 
 
 @pytest.mark.parametrize("seed", range(25))
@@ -15,7 +15,7 @@ def test_a_clean_paper_has_no_findings(clean: Callable[[int], Paper], params: Pa
     assert findings(clean(seed), params) == []
 
 
-def test_a_table_that_params_does_not_have_is_not_on_trial(paper: Paper, params: Params) -> None:
+def test_a_table_that_params_does_not_have_is_not_audited(paper: Paper, params: Params) -> None:
     fewer = params.model_copy(update={"tables": {"I": params.tables["I"]}})
     assert {each.rule for each in findings(paper, fewer)} <= {"claim-without-row"}
 

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from stages.audit_paper import main
+from stages.audit_paper.__main__ import main
+from stages.audit_paper.finding import Confidence
+from stages.audit_paper.page import paper_audit_page
+from stages.audit_paper.rules import findings
 from stages.config.params import Params, load_params
 from stages.paper.schema import Paper
-from stages.trial.audit import findings
-from stages.trial.finding import Sureness
-from stages.trial.page import paper_audit_page
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-SOURCES = sorted(path for name in ("paper", "trial") for path in (REPOSITORY / "stages" / name).glob("*.py"))
+SOURCES = sorted(path for name in ("paper", "audit_paper") for path in (REPOSITORY / "stages" / name).glob("*.py"))
 
 KNOWN = [
     ("copied-figure", ("Fig. 6", "Fig. 10")),
@@ -78,6 +78,20 @@ def test_the_bounds_that_the_paper_prints_for_scores_are_those_of_our_claims(rea
         assert sorted(each.exceptions) == sorted(ours.excepted.of(each.dataset))
 
 
+def test_a_claim_of_the_prose_and_its_test_on_our_numbers_speak_of_the_same(real: Paper, params: Params) -> None:
+    """Of the same families, and by the same threshold: of a claim in points, where no number is printed, by its key."""
+    by_quantity = {each.quantity: each for each in real.claims}
+    assert sorted(by_quantity["train-validation gap"].families) == sorted(params.claims.overfitting.families)
+    assert by_quantity["training minutes"].value == params.claims.cost.cheapest
+    in_points = [each for each in real.claims if each.quantity in ("accuracy spread", "accuracy gain")]
+    assert {each.value for each in [*in_points, by_quantity["train-validation gap"]]} == {
+        "claims.depth.margin",
+        "claims.optimizer.margin",
+        "claims.augmentation.margin",
+        "claims.overfitting.gap",
+    }
+
+
 def test_what_our_readings_ask_for_is_said(real: Paper, params: Params) -> None:
     found = {each.places[1]: each.sentence for each in findings(real, params) if each.printed.startswith("depth")}
     for table, points in (("Table I", "16.10"), ("Table IV", "5.00")):
@@ -104,14 +118,14 @@ def test_no_code_names_a_figure_a_row_a_class_or_a_number_of_the_paper(real: Pap
         assert not [(source.name, value) for value in in_code for text in printed if text in value]
 
 
-def test_the_page_has_every_finding_under_its_sureness(real: Paper, params: Params) -> None:
+def test_the_page_has_every_finding_under_its_confidence(real: Paper, params: Params) -> None:
     found = findings(real, params)
     page = paper_audit_page(found)
-    for sureness in Sureness:
-        of_kind = [each for each in found if each.sureness == sureness]
-        section = page.split(f"## {sureness.capitalize()}\n")[1].split("\n## ")[0]
+    for confidence in Confidence:
+        of_kind = [each for each in found if each.confidence == confidence]
+        section = page.split(f"## {confidence.capitalize()}\n")[1].split("\n## ")[0]
         assert section.count("| `") == len(of_kind)
-        assert f" {len(of_kind)} {sureness.value}" in page.splitlines()[2]
+        assert f" {len(of_kind)} {confidence.value}" in page.splitlines()[2]
     assert all(line.count("|") in (0, 5, 6) for line in page.splitlines())
 
 

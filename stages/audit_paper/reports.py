@@ -5,11 +5,11 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import NamedTuple
 
+from stages.audit_paper.finding import Confidence, Finding
+from stages.audit_paper.matching import images_of
+from stages.audit_paper.rounding import RoundingInterval, monotone, share
 from stages.config.params import Params
 from stages.paper.schema import Paper, PrintedReport, ReportLine
-from stages.trial.finding import Finding, Sureness
-from stages.trial.places import images_of
-from stages.trial.printed import Interval, rising, share
 
 F1_OF_CLASS = "f1-of-class"
 AVERAGES = "averages"
@@ -17,7 +17,7 @@ SUPPORTS = "supports"
 WHOLE_IMAGES = "whole-images"
 METRICS = ("precision", "recall", "f1")
 _DIGITS = 4  # of a recomputed share: one more than reports print
-Scores = Mapping[str, Interval]
+Scores = Mapping[str, RoundingInterval]
 
 
 class _Counts(NamedTuple):
@@ -31,8 +31,8 @@ def f1_of_class(paper: Paper, params: Params) -> Iterator[Finding]:
     """A class's F1 that is not 2PR / (P + R) of its precision and recall."""
     for report in paper.reports:
         for line in report.classes:
-            expected = rising(_f1, [share(line.precision), share(line.recall)])
-            if not expected.meets(share(line.f1)):
+            expected = monotone(_f1, [share(line.precision), share(line.recall)])
+            if not expected.overlaps(share(line.f1)):
                 given = f"precision {line.precision} and recall {line.recall}, which give {_between(expected)}"
                 yield _finding(F1_OF_CLASS, report, f"{line.label}: F1 {line.f1}", given, "F1 of a class")
 
@@ -78,8 +78,8 @@ def _whole_images(report: PrintedReport) -> Iterator[Finding]:
         yield _finding(WHOLE_IMAGES, report, f"{label}: precision, recall, F1, support", expected, "triple of scores")
     if impossible:
         return
-    predicted = [Interval(*_ends([counts.predicted for counts in each])) for each in possible]
-    sums = rising(sum_of, predicted)
+    predicted = [RoundingInterval(*_ends([counts.predicted for counts in each])) for each in possible]
+    sums = monotone(sum_of, predicted)
     if not sums.low <= total <= sums.high:
         found = f"precisions and recalls that ask for {sums.low} to {sums.high} predictions"
         yield _finding(WHOLE_IMAGES, report, found, f"{total} images, each predicted once", "number of predictions")
@@ -91,7 +91,7 @@ def _possible(line: ReportLine, total: int) -> list[_Counts]:
     """The pairs of counts that give a class's three printed scores; `total` bounds the predictions."""
     precision, recall, f1 = (share(getattr(line, metric)) for metric in METRICS)
     found = []
-    for recognised in recall.times(line.support).wholes():
+    for recognised in recall.scaled(line.support).integers():
         low = ceil(recognised / precision.high) if precision.high else 0
         high = min(total, floor(recognised / precision.low)) if precision.low else total
         for predicted in range(max(low, recognised), high + 1):
@@ -110,7 +110,7 @@ def _scores(line: ReportLine, possible: list[_Counts]) -> Scores:
         values["precision"].append(Fraction(recognised, predicted) if predicted else Fraction(0))
         values["recall"].append(Fraction(recognised, line.support) if line.support else Fraction(0))
         values["f1"].append(Fraction(2 * recognised, both) if both else Fraction(0))
-    return {metric: Interval(*_ends(found)) for metric, found in values.items()}
+    return {metric: RoundingInterval(*_ends(found)) for metric, found in values.items()}
 
 
 def _ends(values: Sequence[int] | Sequence[Fraction]) -> tuple[Fraction, Fraction]:
@@ -128,20 +128,20 @@ def _averages(rule: str, report: PrintedReport, scores: list[Scores]) -> Iterato
         for line, weighing in ((macro, equal), (weighted, weights)):
             found = getattr(line, metric)
             expected = _mean([each[metric] for each in scores], weighing)
-            if not expected.meets(share(found)):
+            if not expected.overlaps(share(found)):
                 printed, given = f"{line.label}: {metric} {found}", f"the classes' {metric}, {_between(expected)}"
                 yield _finding(rule, report, printed, given, f"average {metric}")
     expected = _mean([each["recall"] for each in scores], weights)
-    if not expected.meets(share(report.accuracy.f1)):
+    if not expected.overlaps(share(report.accuracy.f1)):
         given = f"the classes' recall by support, {_between(expected)}"
         yield _finding(rule, report, f"accuracy {report.accuracy.f1}", given, "accuracy")
 
 
-def _mean(values: list[Interval], weights: list[int]) -> Interval:
+def _mean(values: list[RoundingInterval], weights: list[int]) -> RoundingInterval:
     def mean(ends: list[Fraction]) -> Fraction:
         return sum_of([end * weight for end, weight in zip(ends, weights, strict=True)]) / sum(weights)
 
-    return rising(mean, values)
+    return monotone(mean, values)
 
 
 def sum_of(values: Sequence[Fraction]) -> Fraction:
@@ -158,10 +158,10 @@ def _printed(line: ReportLine) -> Scores:
     return {metric: share(getattr(line, metric)) for metric in METRICS}
 
 
-def _between(interval: Interval) -> str:
+def _between(interval: RoundingInterval) -> str:
     return f"between {float(interval.low):.{_DIGITS}f} and {float(interval.high):.{_DIGITS}f}"
 
 
 def _finding(rule: str, report: PrintedReport, printed: str, contradicts: str, what: str) -> Finding:
     sentence = f"The printed {what} does not follow from the rest of the same report, however it was rounded."
-    return Finding(rule, Sureness.CERTAIN, (report.place,), printed, contradicts, sentence)
+    return Finding(rule, Confidence.CERTAIN, (report.place,), printed, contradicts, sentence)

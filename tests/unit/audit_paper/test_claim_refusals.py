@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from stages.audit_paper import main
+from stages.audit_paper.__main__ import main
+from stages.audit_paper.rules import findings
 from stages.config.params import Params
 from stages.core.errors import CorruptFileError, ParamError
 from stages.paper.schema import Claim, Paper
-from stages.trial.audit import findings
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -66,7 +66,7 @@ def test_a_claim_that_cannot_be_tested_is_refused(
     assert message in f"{column} {error.value.value!r}: {error.value.allowed}"
 
 
-def test_a_claim_about_a_table_that_is_not_on_trial_is_no_mistake(paper: Paper, params: Params) -> None:
+def test_a_claim_about_a_table_that_params_does_not_have_is_no_mistake(paper: Paper, params: Params) -> None:
     fewer = params.model_copy(update={"tables": {number: params.tables[number] for number in ("I", "IV")}})
     of_resnet = [each for each in paper.claims if each.says == "momentum"]
     assert findings(replace(paper, claims=tuple(of_resnet)), fewer) == []
