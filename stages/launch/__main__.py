@@ -11,6 +11,7 @@ Ctrl-C ends what runs; a second start goes on from each training's last epoch. A
 with exit status 1; the others run.
 """
 
+import os
 import signal
 import subprocess
 import sys
@@ -35,7 +36,7 @@ from stages.records.run import TrainingRun
 if TYPE_CHECKING:
     from stages.launch.pipeline import Pipeline
 
-RUNS, LOCK_FILE = Path("data/runs"), Path("dvc.lock")
+RAW, RUNS, LOCK_FILE = Path("data/raw"), Path("data/runs"), Path("dvc.lock")
 
 
 @click.command()
@@ -96,7 +97,9 @@ def launch(params: Params, chosen: list[Training], jobs: int | None, scheduler: 
     budget = params.budget
     dvc("repro", "--single-item", f"resolve@{budget}")
     datasets = sorted({training.key.dataset for training in chosen})
-    if changed := changed_data(Pipeline(), budget, datasets):
+    pipeline = Pipeline()
+    if changed := changed_data(pipeline, budget, datasets):
+        refuse_own_output([dataset for dataset in changed if pipeline.changed(f"download@{dataset}")])
         dvc("repro", *(preprocess(budget, dataset) for dataset in changed))
     pipeline = Pipeline()
     waiting = left(pipeline, todays_specs(params, budget), budget, chosen, weights)
@@ -116,6 +119,17 @@ def launch(params: Params, chosen: list[Training], jobs: int | None, scheduler: 
         raise StageError("\n  ".join([f"{len(failed)} of {len(waiting)} failed, the others are done:", *problems]))
     if problems:
         raise StageError(problems[0])
+
+
+def refuse_own_output(datasets: Sequence[str]) -> None:
+    """Raise StageError where the data sets that DVC removes and downloads again are to be taken from themselves."""
+    named = os.environ.get("DATASETS_FOLDER")
+    folder = Path(named).expanduser().resolve() if named else None
+    if datasets and folder in [RAW.resolve(), *((RAW / dataset).resolve() for dataset in datasets)]:
+        raise StageError(
+            f"DATASETS_FOLDER={named} is where the pipeline keeps its raw data, and DVC removes it before it is read; "
+            "name another folder, or unset DATASETS_FOLDER"
+        )
 
 
 def make_arrays(pipeline: "Pipeline", budget: str, datasets: Sequence[str], done: set[str]) -> "Pipeline":

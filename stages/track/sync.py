@@ -64,8 +64,7 @@ def sync(budget: str | None) -> None:
         tell(done)
         refused += differing
     if refused:
-        more = f" (and {len(refused) - 1} more files)" if len(refused) > 1 else ""
-        raise StageError(f"left out: {refused[0].message}{more}")
+        raise StageError("left out: " + "\n  ".join(error.message for error in refused))
 
 
 def tell(done: Counter[str]) -> None:
