@@ -62,7 +62,9 @@ def preprocessed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_results_of_other_arrays_are_not_given_up_unasked() -> None:
     with pytest.raises(StageError) as refused:
         launch.make_arrays(Recorded(BEFORE), "quick", ["cifar10"], {"cifar10"})  # type: ignore[arg-type]
-    assert refused.value.message.startswith(f"preprocess@quick-cifar10 made another {TRAIN} here than the recorded ")
+    assert refused.value.message.startswith(
+        f"preprocess@quick-cifar10: {TRAIN} differs from the arrays of the recorded "
+    )
     assert launch.LOCK_FILE.read_text() == "before"
 
 
