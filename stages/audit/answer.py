@@ -65,7 +65,7 @@ def answer(evidence: Evidence, number: Place, seed: int | None, stages: Stages, 
         "mlflow": _mlflow(number, result),
         "reproduce": _reproduce(params, number, result, lock),
     }
-    return found | {"notes": _notes(params, number, chain, found)}
+    return found | {"notes": [*_notes(params, number, chain, found), *_of_the_clone(history)]}
 
 
 def _chain(evidence: Evidence, number: Place, seed: int, stages: Stages, lock: Lock) -> Chain:
@@ -227,6 +227,7 @@ def _code(made: Provenance, history: History) -> dict[str, Any]:
         "changed": made.git.changed,
         "difference_is_recorded": made.git.difference is not None,
         "fingerprint": made.code.sha256,
+        "run_by": made.run_by,
         "sources": len(made.sources),
         "commit_is_here": differing is not None,
         "differs_from_commit": differing,
@@ -288,6 +289,16 @@ def _notes(params: Params, number: Place, chain: Chain, found: dict[str, Any]) -
     if result.run.provenance.run_by == "hand":
         notes.append("trained by hand, not by DVC")
     return notes
+
+
+def _of_the_clone(history: History) -> list[str]:
+    """What a shallow clone cannot know: it takes its oldest commit for the last change of every older file."""
+    if not history.is_shallow():
+        return []
+    return [
+        "this clone is shallow: commits are missing, and a last change may be older than it seems; "
+        "git fetch --unshallow brings them"
+    ]
 
 
 def _of_the_spec(result: Evaluation) -> list[str]:

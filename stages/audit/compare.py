@@ -15,14 +15,13 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stages.audit.findings import Finding, broken, differences
+from stages.audit.findings import Finding, page_differences, page_differs
 from stages.audit.numbers import Number
 from stages.report.markdown import escape
 
 _SECTION = re.compile(r"^#+ Table ([IV]+)\b")
 _BOOK_SECTION = re.compile(r'<section class="page[^"]*" id="/(?:([^"/]+)/([^"/]+))?')  # of a number: what, and its cell
 _LONG, _SHOWN, _BEFORE = 160, 120, 40  # characters: of a line that is cut; what is shown of it, and how much alike
-_SAID_BY = "as the results have it"
 
 
 class PageFindings:
@@ -42,11 +41,12 @@ class PageFindings:
 
 
 class Page(NamedTuple):
-    """A page as the results give it, and the table that it is of, if of one."""
+    """A page as the results give it, the table that it is of, if of one, and the DVC stage that makes it."""
 
     path: Path
     expected: str
     table: str | None
+    made_by: str
 
 
 def compare(page: Page, found: str, printed: PageFindings) -> None:
@@ -64,7 +64,8 @@ def compare(page: Page, found: str, printed: PageFindings) -> None:
         else:
             rest.append(finding)
     if rest:
-        more = f" (and {len(rest) - 1} more lines)" if len(rest) > 1 else ""
+        command = f"dvc repro --single-item {page.made_by}, then git diff {page.path}"
+        more = f" ({len(rest) - 1} more lines differ; all are shown by: {command})" if len(rest) > 1 else ""
         printed.add([], rest[0]._replace(expected=rest[0].expected + more))
 
 
@@ -81,8 +82,8 @@ def compare_rows(page: Page, found: str, printed: PageFindings, skip: Sequence[N
         if set(owners) & set(skip):
             continue
         where = ", ".join(filter(None, [str(page.path), table, label, f"seed {seed}" if seed else None]))
-        gone = [broken(where, "no such row", f"one, {_SAID_BY}")]
-        findings = differences(where, ours[key], row, _SAID_BY) if key in ours else gone
+        gone = [page_differs(where, "no such row", "one")]
+        findings = page_differences(where, ours[key], row) if key in ours else gone
         printed.add(owners, *findings)
         differs |= bool(findings)
     return differs
@@ -97,7 +98,7 @@ def _compare_numbers(page: Page, found: str, printed: PageFindings) -> bool:
     differs = False
     for (table, row), entry in theirs.items():
         owners = numbers_of(printed.numbers, table, row, None)
-        findings = differences(f"{page.path}, {table}, {row}", ours.get((table, row)), entry, _SAID_BY)
+        findings = page_differences(f"{page.path}, {table}, {row}", ours.get((table, row)), entry)
         printed.add(owners, *findings)
         differs |= bool(findings)
     return differs
@@ -119,7 +120,7 @@ def compare_lines(page: Page, found: str, printed: PageFindings, skip: Sequence[
         section = _section(line) or section
         owners = owners_of(line, section, printed.numbers)
         if owners and line not in there and not set(owners) & set(skip):
-            printed.add(owners, broken(page.path, "no such line", f"{line!r}, {_SAID_BY}"))
+            printed.add(owners, page_differs(page.path, "no such line", repr(line)))
 
 
 def numbers_of(numbers: Sequence[Number], table: str | None, row: str | None, seed: str | None) -> list[Number]:
@@ -169,14 +170,14 @@ def _lines(page: Page, found: str, numbers: Sequence[Number]) -> Iterator[tuple[
             nearest = min(there + place, len(theirs) - 1)
             where = f"{page.path}, line {start + place + 1}"
             text, expected = _apart(one, other)
-            finding = broken(where, text, f"{expected}, {_SAID_BY}")
+            finding = page_differs(where, text, expected)
             if of_book:
                 yield finding, of_book[nearest]
             else:
                 section = sections[nearest] if sections else None
                 yield finding, owners_of(one or "" if other is None else other, section, numbers)
     if ours == theirs:
-        yield broken(page.path, "other line ends", f"those that were written, {_SAID_BY}"), []
+        yield page_differs(page.path, "other line ends", "those that were written"), []
 
 
 def _apart(one: str | None, other: str | None) -> tuple[str, str]:

@@ -113,12 +113,13 @@ def _all_pages(workspace: Workspace, results: dict[Number, Evaluation], stage: S
     folders = [stage.option(f"{name}-out") for name in ("tables", "figures", "studies", "views")]
     for folder, files in text_files(evidence, *folders).items():
         for name, text in files.items():
-            yield Page(folder / name, text, tables.get(Path(name).stem))
-    yield Page(stage.option("ledger-out"), ledger_csv(evidence), None)
-    yield Page(stage.option("ledger-json-out"), ledger_json(evidence), None)
+            yield Page(folder / name, text, tables.get(Path(name).stem), stage.name)
+    yield Page(stage.option("ledger-out"), ledger_csv(evidence), None, stage.name)
+    yield Page(stage.option("ledger-json-out"), ledger_json(evidence), None, stage.name)
     of_paper = findings(evidence.paper, workspace.params)
-    yield Page(stage.option("book-out"), book(evidence, judge_claims(evidence), of_paper), None)
-    yield Page(workspace.stages.paper().option("out"), paper_audit_page(of_paper), None)
+    yield Page(stage.option("book-out"), book(evidence, judge_claims(evidence), of_paper), None, stage.name)
+    of_audit = workspace.stages.paper()
+    yield Page(of_audit.option("out"), paper_audit_page(of_paper), None, of_audit.name)
 
 
 def _tables(workspace: Workspace, results: dict[Number, Evaluation], stage: Stage) -> Iterator[Page]:
@@ -126,9 +127,9 @@ def _tables(workspace: Workspace, results: dict[Number, Evaluation], stage: Stag
     evidence = _evidence(workspace, results)
     for table in workspace.params.tables:
         path, frame = stage.option("tables-out") / f"table_{table_index(table)}", table_frame(evidence, table)
-        yield Page(path.with_suffix(".csv"), table_csv(frame), table)
-        yield Page(path.with_suffix(".md"), table_page(evidence, table, frame, ""), table)
-    yield Page(stage.option("ledger-out"), ledger_csv(evidence), None)
+        yield Page(path.with_suffix(".csv"), table_csv(frame), table, stage.name)
+        yield Page(path.with_suffix(".md"), table_page(evidence, table, frame, ""), table, stage.name)
+    yield Page(stage.option("ledger-out"), ledger_csv(evidence), None, stage.name)
 
 
 def _evidence(workspace: Workspace, results: dict[Number, Evaluation]) -> Evidence:

@@ -134,7 +134,7 @@ def _code(answer: dict[str, Any]) -> Iterator[str]:
         yield f"    {times['started']}, {took}; {machine['device']}, {machine['precision']}, {_threads(machine)}"
         yield f"    {machine['processor']}; {machine['platform']}"
         packages = [f"{name} {version}" for name, version in machine["packages"].items() if version]
-        yield f"    Python {machine['python']}, {', '.join(packages)}"
+        yield f"    Python {machine['python']}, {', '.join(packages)}; {_run_by(code, machine)}"
         if machine["variables"]:
             variables = machine["variables"].items()
             yield "    " + " ".join(f"{name}={shorten(value, _WIDEST, placeholder='...')}" for name, value in variables)
@@ -155,6 +155,15 @@ def _held(code: dict[str, Any]) -> str:
         return f"{state}; not in this clone"
     same = code["sources"] - len(code["differs_from_commit"])
     return f"{state}; in this clone it holds {same} of the {code['sources']} recorded sources"
+
+
+def _run_by(code: dict[str, Any], machine: dict[str, Any]) -> str:
+    """Who started the command: DVC or a launch, as a stage of dvc.yaml, or a person."""
+    if code["run_by"] == "hand":
+        return "run by hand"
+    if machine["packages"].get("dvc"):
+        return "run as a stage of DVC"
+    return "run as a stage of DVC by a worker that has no DVC installed (run_by dvc, packages.dvc null)"
 
 
 def _threads(machine: dict[str, Any]) -> str:

@@ -179,7 +179,7 @@ class Pipeline:
                     refused[one.stage] = f"not recorded: {' '.join(str(error).split())}"
                     continue
                 if changed:
-                    refused[one.stage] = f"not recorded, since it ran with others: {', '.join(changed)}"
+                    refused[one.stage] = f"not recorded, since this changed while it ran: {', '.join(changed)}"
                 else:
                     recorded.append(stage)
             self._write(recorded)
@@ -288,7 +288,7 @@ class LockFile:
         return set()
 
 
-class _Evidence(NamedTuple):
+class _Snapshot(NamedTuple):
     """What a stage started from, by its own record: parameters by name, md5 of inputs by path."""
 
     params: dict[str, Any]
@@ -297,7 +297,7 @@ class _Evidence(NamedTuple):
 
 def _differences(stage: PipelineStage, done: Done) -> list[str]:
     """What of DVC's hashes of a stage, taken just now, is not what the stage took at its start and left at its end."""
-    evidence = _evidence(done)
+    evidence = _snapshot(done)
     changed = []
     for dep in stage.deps:
         if isinstance(dep, ParamsDependency):
@@ -309,15 +309,15 @@ def _differences(stage: PipelineStage, done: Done) -> list[str]:
     return changed
 
 
-def _evidence(done: Done) -> _Evidence:
+def _snapshot(done: Done) -> _Snapshot:
     """What a training or an evaluation started from, by the record among its outputs. Raises StageError without one."""
     for path in map(Path, done.outputs):
         if path.suffix == ".json":
             result = Evaluation.read(path, done.stage)
-            return _Evidence(_tested_with(result), dependencies(result.provenance))
+            return _Snapshot(_tested_with(result), dependencies(result.provenance))
         if (path / RECORD).is_file():
             run = TrainingRun.read(path / RECORD, done.stage)
-            return _Evidence(trained_with(run), dependencies(run.provenance))
+            return _Snapshot(trained_with(run), dependencies(run.provenance))
     raise StageError(f"{done.stage} left no record of what it ran with")
 
 

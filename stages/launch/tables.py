@@ -48,7 +48,7 @@ class Tables:
             with self.pipeline.recording(self.command.stage):
                 self._run()
         except StageError as error:
-            say(f"warning: the tables are as they were: {error}")
+            say(f"warning: tables not made: {error}")
         self.made = time.monotonic()
         self.took = self.made - start
 

@@ -19,7 +19,7 @@ from stages.records.planned import params_of
 
 @click.command()
 @click.option("--budget", help="one of params.yaml's budgets; by default the one chosen there")
-@click.option("--jobs", type=click.IntRange(min=1), help="trainings at a time; by default as many as a launch runs")
+@click.option("--jobs", type=click.IntRange(min=1), help="trainings at a time; by default those of a launch")
 def main(budget: str | None, jobs: int | None) -> None:
     """Say what would run for a budget."""
     params = params_of(budget)

@@ -9,7 +9,7 @@ from pathlib import Path
 from stages.config.params import Params, Training
 from stages.config.schema import DATASETS
 from stages.launch.machine import ThisMachine
-from stages.launch.pending import changed_data, left, todays_specs
+from stages.launch.pending import changed_data, todays_specs, trainings_left
 from stages.launch.pipeline import LockFile, Pipeline
 from stages.plan.sizes import arrays, checkpoint_size, memory_needed, network_sizes, raw_size, weights_size
 from stages.records.eta import Eta, finished_runs
@@ -92,7 +92,7 @@ def campaign(params: Params, budget: str, machine: ThisMachine, jobs: int) -> Ca
         jobs=jobs,
         specs=specs,
         sizes=sizes,
-        left=left(pipeline, specs, budget, params.trainings()),
+        left=trainings_left(pipeline, specs, budget, params.trainings()),
         changed=changed,
         finished={(run.cell, run.seed): run for run in recorded},
         eta=Eta(params, budget, [*others, *recorded], machine.machine, sizes),

@@ -14,7 +14,7 @@ def tracking_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
 
 
-def said(text: object) -> str:
+def log_line(text: object) -> str:
     """An error for the log: one line of at most 300 characters, without the password that an address may hold.
 
     A long error says what failed at its start, and why at its end.

@@ -113,20 +113,37 @@ def test_a_page_that_differs_says_where_and_of_which_number(
     params: Params, found: str, of_numbers: list[str], of_pages: list[str]
 ) -> None:
     printed = PageFindings(planned(params))
-    compare(Page(Path("table_1.md"), PAGE, "I"), found, printed)
+    compare(Page(Path("table_1.md"), PAGE, "I", "aggregate-tables@quick"), found, printed)
     assert [str(number.key) for number in printed.of_numbers] == of_numbers
     assert [finding.found for finding in printed.of_pages] == of_pages
-    assert all("as the results have it" in finding.expected for finding in printed.of_pages)
+    assert all("; its results give " in str(finding) for finding in printed.of_pages)
+
+
+def test_the_lines_of_a_page_that_are_not_listed_have_a_command(params: Params) -> None:
+    printed = PageFindings(planned(params))
+    found = PAGE.replace("More.\nEnd.", "Less.\nStart.")
+    compare(Page(Path("table_1.md"), PAGE, "I", "aggregate-tables@quick"), found, printed)
+    (finding,) = printed.of_pages
+    command = "dvc repro --single-item aggregate-tables@quick, then git diff table_1.md"
+    assert str(finding).endswith(f"its results give 'More.' (1 more lines differ; all are shown by: {command})")
+
+
+def test_a_row_that_is_not_there_is_said_of_page_and_results(params: Params) -> None:
+    printed = PageFindings(planned(params))
+    page = Page(Path("table_1.csv"), "row,mean\nVGG16,12.0\nVGG11,13.0\n", "I", "aggregate-tables@quick")
+    compare(page, "row,mean\nVGG16,12.0\n", printed)
+    (finding,) = {finding for findings in printed.of_numbers.values() for finding in findings}
+    assert str(finding) == "table_1.csv, VGG11: the page has no such row; its results give one"
 
 
 def test_a_csv_file_that_differs_names_row_and_column(params: Params) -> None:
     expected = "row,mean,stages\nVGG16,12.0,a;b\nVGG11,13.0,c;d\n"
-    page = Page(Path("table_1.csv"), expected, "I")
+    page = Page(Path("table_1.csv"), expected, "I", "aggregate-tables@quick")
     printed = PageFindings(planned(params))
     compare(page, expected.replace("13.0", "99.9"), printed)
     assert {str(number.key) for number in printed.of_numbers} == {"mnist/vgg11"}
     (finding,) = {finding for findings in printed.of_numbers.values() for finding in findings}
-    assert str(finding) == "table_1.csv, VGG11, mean: found '99.9', expected '13.0' (as the results have it)"
+    assert str(finding) == "table_1.csv, VGG11, mean: the page has '99.9'; its results give '13.0'"
     printed = PageFindings(planned(params))
     compare(page, "row,mean,stages\nVGG11,13.0,c;d\nVGG16,12.0,a;b\n", printed)  # no row differs, their order does
     assert printed.of_pages
@@ -164,7 +181,7 @@ def test_a_book_that_differs_says_where_and_of_which_number(
     params: Params, found: str, of_numbers: list[str], of_pages: list[str]
 ) -> None:
     printed = PageFindings(planned(params))
-    compare(Page(Path("index.html"), BOOK, None), found, printed)
+    compare(Page(Path("index.html"), BOOK, None, "aggregate-tables@quick"), found, printed)
     owners = [str(number.key) for number, findings in printed.of_numbers.items() for _ in findings]
     assert sorted(owners) == sorted(of_numbers)
     assert [finding.found for finding in printed.of_pages] == of_pages
@@ -173,11 +190,12 @@ def test_a_book_that_differs_says_where_and_of_which_number(
 def test_of_two_long_lines_the_difference_is_shown(params: Params) -> None:
     printed = PageFindings(planned(params))
     expected = "x" * 1000 + "right" + "y" * 1000
-    compare(Page(Path("index.html"), expected, None), expected.replace("right", "wrong"), printed)
+    compare(
+        Page(Path("index.html"), expected, None, "aggregate-tables@quick"), expected.replace("right", "wrong"), printed
+    )
     (finding,) = printed.of_pages
     assert finding.found.startswith(f"... '{'x' * 40}wrong")
     assert finding.expected.startswith(f"... '{'x' * 40}right")
-    assert finding.expected.endswith("as the results have it")
 
 
 # Files

@@ -83,7 +83,7 @@ def test_nothing_is_left_and_nothing_is_refused(params: Params) -> None:
 
 def test_without_records_the_time_is_not_known(params: Params) -> None:
     found = planned(params, without(params), [])
-    assert "time left: not known, no training has a record here" in plan_text(found)
+    assert "time left: unknown, no training is recorded here" in plan_text(found)
 
 
 def test_an_estimate_takes_as_long_as_the_recorded_trainings_like_it(params: Params) -> None:
@@ -138,7 +138,7 @@ def test_a_pinned_gpu_that_is_not_here_is_refused(params: Params) -> None:
     pinned = params.model_copy(update={"budgets": params.budgets | {BUDGET: budget}})
     found = planned(pinned, without(pinned), [], HERE._replace(bfloat16=True))
     [line] = refusals(found, found.machine)
-    assert line.startswith("device: 'cuda' is not here; allowed: auto or cpu")
+    assert line.startswith("device: 'cuda' is not available here; allowed: auto or cpu")
 
 
 def test_without_a_commit_a_campaign_is_refused(
