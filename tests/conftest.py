@@ -1,4 +1,4 @@
-"""What holds for all tests: a process of theirs that takes too much memory says where, before the kernel ends others."""
+"""What holds for all tests: a process that takes too much memory says where, before the kernel ends another."""
 
 import faulthandler
 import os
