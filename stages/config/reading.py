@@ -1,4 +1,4 @@
-"""How `params.yaml` is read, and how pydantic's findings in it become one line."""
+"""Reads YAML, and turns a pydantic ValidationError into a one-line message."""
 
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ def read_yaml(path: Path | str) -> Any:
 
 
 def one_line(error: ValidationError, raw: Any, prefix: str) -> StageError:
-    """The first key that pydantic refuses, as one line, and the names of all others.
+    """The first key that pydantic refuses, as a one-line error that also names all other refused keys.
 
     `raw` is what was validated and `prefix` stands before the key. A union has a finding for each of its members.
     """
