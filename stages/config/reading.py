@@ -32,10 +32,10 @@ def one_line(error: ValidationError, raw: Any, prefix: str) -> StageError:
 
     `raw` is what was validated and `prefix` stands before the key. A union has a finding for each of its members.
     """
-    places: dict[str, list[Any]] = {}
+    by_key: dict[str, list[Any]] = {}
     for finding in error.errors(include_url=False):
-        places.setdefault(_dotted(finding, raw), []).append(finding)
-    (key, findings), *others = places.items()
+        by_key.setdefault(_dotted(finding, raw), []).append(finding)
+    (key, findings), *others = by_key.items()
     first, more = findings[0], f" (also wrong: {', '.join(other for other, _ in others)})" if others else ""
     place = f"{prefix}{key}" if key else prefix.rstrip(": ")
     if first["type"] == "missing":
