@@ -163,7 +163,7 @@ def _run_by(code: dict[str, Any], machine: dict[str, Any]) -> str:
         return "run by hand"
     if machine["packages"].get("dvc"):
         return "run as a stage of DVC"
-    return "run as a stage of DVC by a worker that has no DVC installed (run_by dvc, packages.dvc null)"
+    return "run as a stage of DVC where DVC is not installed, as a worker of a launch may (packages.dvc null)"
 
 
 def _threads(machine: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What only the whole of `params.yaml` can tell: that names exist, that sizes fit, that a study asks one question."""
+"""Checks that need all of `params.yaml`: names exist, sizes fit, a study changes one thing."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -274,7 +274,7 @@ def _check_at_most(key: str, value: int | str, limit: int) -> None:
 
 
 def _check_alternatives_differ(params: Params) -> None:
-    """An override of the chosen budget must not undo what sets a planned alternative apart."""
+    """A planned alternative differs from its base under the chosen budget's overrides too."""
     asked = [
         (study.dataset, study.base, alternative, f"the base of study {name}")
         for name, study in params.studies.items()

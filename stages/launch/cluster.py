@@ -39,7 +39,7 @@ _ALONE = 15.0  # seconds without a worker before that is said
 
 
 class Checkout(NamedTuple):
-    """What must be the same wherever a unit runs."""
+    """What must be the same on every machine that runs a unit."""
 
     commit: str
     changed: list[str]
@@ -88,7 +88,7 @@ def _write_specs_here() -> None:
 
 
 class TrainingPlugin(WorkerPlugin):
-    """What makes a worker one of ours: the check, the resource, and the processes that end with it.
+    """Checks a worker, offers its threads as this launch's resource, and ends its processes with it.
 
     A worker that finds the launch's `token` in its working directory shares its files; another one is `remote`.
     """
@@ -247,7 +247,7 @@ def slots(client: Client, token: str) -> int:
 
 
 class _WorkerWatch:
-    """Says it once when no worker takes part for a while: none yet, or none any more."""
+    """Says once that no worker has taken part for a while: none yet, or none any more."""
 
     def __init__(self) -> None:
         self._ever, self._said = False, False

@@ -1,4 +1,4 @@
-"""What of the planned trainings is left to run, and the units of work that this is."""
+"""The planned trainings that are left to run, and their units of work."""
 
 from collections.abc import Iterable
 

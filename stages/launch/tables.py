@@ -26,7 +26,7 @@ def has_results(budget: str) -> bool:
 
 
 class Tables:
-    """Makes the tables again as results come, and records them; a failure is a warning, since more results follow.
+    """Makes the tables again as results come, and records them. A failure is a warning, since more results follow.
 
     `dvc repro` cannot do it meanwhile: the launch holds the paths of the stages that it runs.
     """

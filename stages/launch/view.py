@@ -1,4 +1,4 @@
-"""What a person sees of a launch: a table that lives on a terminal, plain lines in a log."""
+"""Progress of a launch: a live table on a terminal, plain lines in a log."""
 
 import sys
 import time

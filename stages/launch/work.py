@@ -1,4 +1,4 @@
-"""What a worker does: runs the commands of one cell and seed as `dvc repro` would, and says what came out.
+"""The task of a worker: runs the commands of one cell and seed as `dvc repro` would, and returns what came of it.
 
 Each command is a process of its own, so that what runs is what lies in the files, and dies with its worker.
 """

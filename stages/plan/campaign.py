@@ -1,4 +1,4 @@
-"""What a budget plans, what of it is done, and what the rest takes."""
+"""A budget's planned trainings: which are done, and the time, memory and disk that the rest takes."""
 
 import heapq
 from collections import Counter
@@ -100,7 +100,7 @@ def campaign(params: Params, budget: str, machine: ThisMachine, jobs: int) -> Ca
 
 
 def makespan(seconds: Iterable[float], jobs: int) -> float:
-    """When the last training ends, if each of `jobs` that is free takes the longest that is left."""
+    """When the last training ends, if each free job of `jobs` takes the longest training that is left."""
     busy = [0.0] * jobs
     for duration in sorted(seconds, reverse=True):
         heapq.heapreplace(busy, busy[0] + duration)

@@ -1,4 +1,4 @@
-"""What a launch would refuse or end with, found out before it starts."""
+"""What a launch would refuse, found before it starts."""
 
 from collections.abc import Iterator
 

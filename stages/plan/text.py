@@ -1,4 +1,4 @@
-"""A campaign in words."""
+"""The text of a plan."""
 
 from collections import Counter
 from collections.abc import Iterator

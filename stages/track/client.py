@@ -1,4 +1,4 @@
-"""The stage's end of the mirror: records one run in MLflow, never raises, and waits at most `PATIENCE` in all."""
+"""A stage's client of the mirror process: mirrors one MLflow run, never raises, waits at most `PATIENCE` in all."""
 
 import time
 from collections.abc import Iterator, Sequence

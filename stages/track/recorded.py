@@ -1,4 +1,4 @@
-"""The trainings that this clone has on record, and all that their MLflow runs hold.
+"""The recorded trainings of this clone, and what the MLflow run of each holds.
 
 A result under reports/ holds its training's run record and history whole, and its logits lie beside it, so a clone
 without weights and data knows all evaluated trainings; a training that is not evaluated yet has its record in its run
@@ -38,9 +38,9 @@ _EPOCHS = TypeAdapter(list[Epoch])
 
 
 class RecordedTraining(NamedTuple):
-    """One training on record, and its result if it is evaluated."""
+    """A recorded training, and its result if it was evaluated."""
 
-    file: Path  # where that stands
+    file: Path  # the result, or else the run record
     run: TrainingRun
     history: Sequence[Epoch]
     result: Evaluation | None

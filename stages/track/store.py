@@ -1,4 +1,4 @@
-"""The one module that imports MLflow: opens a run, adds to it, closes it, and finds those that are there."""
+"""The one module that imports MLflow: opens, extends, closes and finds runs."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
