@@ -26,7 +26,7 @@ from stages.audit.pipeline import Stage, Stages
 from stages.audit.recount import classes_of
 from stages.audit.verify import main
 from stages.audit.workspace import Workspace
-from stages.audit_paper import main as audit_paper
+from stages.audit_paper.__main__ import main as audit_paper
 from stages.config.params import Params, load_params
 from stages.config.reading import read_yaml
 from stages.core.files import digest, file_hash, json_text, write_bytes
