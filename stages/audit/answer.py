@@ -5,7 +5,6 @@ from typing import Any
 
 from stages.audit.chain import Chain, Link
 from stages.audit.history import History
-from stages.audit.lock import Lock
 from stages.audit.pipeline import Stages
 from stages.audit.questions import ours
 from stages.config.cells import CellKey, changed_settings
@@ -13,6 +12,7 @@ from stages.config.params import Params
 from stages.config.schema import Row
 from stages.core.errors import CorruptFileError, ParamError
 from stages.core.files import flatten
+from stages.records.dvc_lock import Lock
 from stages.records.evaluation import Evaluation
 from stages.records.provenance import Environment, Provenance
 from stages.records.run import NumericsRecord, TrainingRun

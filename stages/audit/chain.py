@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from stages.audit.lock import Lock
 from stages.core.errors import CorruptFileError
 from stages.core.filenames import DESCRIPTION, HISTORY, RECORD, WEIGHTS
 from stages.core.files import digest, file_hash, json_hash
+from stages.records.dvc_lock import Lock
 from stages.records.evaluation import Evaluation, logits_path
 from stages.records.fingerprint import Kind
 from stages.records.provenance import Dependency, Provenance, folder_md5, hash_dependency

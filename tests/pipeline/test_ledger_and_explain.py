@@ -50,7 +50,7 @@ def test_where_the_data_is_every_hash_is_that_of_the_bytes(
     repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from stages.audit.chain import Chain
-    from stages.audit.lock import Lock
+    from stages.records.dvc_lock import Lock
 
     monkeypatch.chdir(repository.folder)
     path = Path("reports/quick/cells/mnist/vgg11-s0.json")

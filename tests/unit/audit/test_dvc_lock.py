@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from stages.audit.lock import Entry, Lock
 from stages.config.reading import read_yaml
 from stages.core.errors import CorruptFileError
+from stages.records.dvc_lock import Entry, Lock
 
 HEAD = "schema: '2.0'\nstages:\n"
 MD5 = "0000000000000000000000000000000a"
