@@ -47,10 +47,10 @@ class Lock:
         """The names of all stages."""
         return list(self._stages)
 
-    def producer(self, path: str) -> str | None:
+    @cached_property
+    def makers(self) -> dict[str, str]:
         """The stage that has a path among its outputs; of several (one was renamed) the last that DVC recorded."""
-        makers = [name for name in self._stages if path in self.outputs(name)]
-        return makers[-1] if makers else None
+        return {path: name for name in self._stages for path in self.outputs(name)}
 
     def md5(self, stage: str | None, kind: str, path: str) -> str | None:
         """The md5 of a path among a stage's `deps` or `outs`; None when it is not recorded."""
