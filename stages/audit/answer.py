@@ -3,9 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from stages.audit.chain import Chain, Link
 from stages.audit.history import History
-from stages.audit.lock import Lock
 from stages.audit.pipeline import Stages
 from stages.audit.questions import ours
 from stages.config.cells import CellKey, changed_settings
@@ -13,7 +11,9 @@ from stages.config.params import Params
 from stages.config.schema import Row
 from stages.core.errors import CorruptFileError, ParamError
 from stages.core.files import flatten
+from stages.records.dvc_lock import Lock
 from stages.records.evaluation import Evaluation
+from stages.records.lineage import Artifact, Lineage, lineage
 from stages.records.provenance import Environment, Provenance
 from stages.records.run import NumericsRecord, TrainingRun
 from stages.records.spec import Spec
@@ -36,10 +36,10 @@ def answer(evidence: Evidence, number: Place, seed: int | None, stages: Stages, 
         raise ParamError("--seed", seed, "one of the seeds of params.yaml: " + ", ".join(map(str, seeds)))
     there = [one for one in seeds if stages.result(number.key, one).is_file()]
     chosen = (there or seeds)[0] if seed is None else seed
-    chains = {one: _chain(evidence, number, one, stages, lock) for one in sorted({*there, chosen})}
-    chain = chains[chosen]
-    cell = CellResults(number.key, tuple(seeds), tuple(found.result for found in chains.values()))
-    result, history = chain.result, History()
+    results = {one: _result(evidence, number, one, stages) for one in sorted({*there, chosen})}
+    cell = CellResults(number.key, tuple(seeds), tuple(results.values()))
+    result, history = results[chosen], History()
+    artifacts = lineage(result, lock)
     found = {
         "number": _number(evidence, number, cell),
         "seed": chosen,
@@ -48,7 +48,7 @@ def answer(evidence: Evidence, number: Place, seed: int | None, stages: Stages, 
         "spec": _spec(result, history),
         "configuration": _configuration(params, number, result),
         "assumptions": _assumptions(evidence, number),
-        "chain": [_link(link) for link in chain.links],
+        "chain": [_artifact(artifact) for artifact in artifacts],
         "code": {
             "training": _code(result.run.provenance, history),
             "evaluation": _code(result.provenance, history),
@@ -65,21 +65,17 @@ def answer(evidence: Evidence, number: Place, seed: int | None, stages: Stages, 
         "mlflow": _mlflow(number, result),
         "reproduce": _reproduce(params, number, result, lock),
     }
-    return found | {"notes": [*_notes(params, number, chain, found), *_of_the_clone(history)]}
+    return found | {"notes": [*_notes(params, number, result, artifacts, found), *_of_the_clone(history)]}
 
 
-def _chain(evidence: Evidence, number: Place, seed: int, stages: Stages, lock: Lock) -> Chain:
-    stage = stages.evaluate(number.key, seed)
+def _result(evidence: Evidence, number: Place, seed: int, stages: Stages) -> Evaluation:
     path = stages.result(number.key, seed)
-    chain = Chain.of(path, stage.name, lock)
-    found, expected = (
-        (chain.result.cell, chain.result.budget, chain.result.seed),
-        (str(number.key), stages.budget, seed),
-    )
+    result = Evaluation.read(path, f"dvc repro {stages.evaluate(number.key, seed).name}")
+    found, expected = (result.cell, result.budget, result.seed), (str(number.key), stages.budget, seed)
     if found != expected:
         raise CorruptFileError(path, f"the result of {', '.join(map(str, found))}", ", ".join(map(str, expected)))
-    check_result(path, chain.result, evidence.params)
-    return chain
+    check_result(path, result, evidence.params)
+    return result
 
 
 def _number(evidence: Evidence, number: Place, cell: CellResults) -> dict[str, Any]:
@@ -206,15 +202,15 @@ def _assumptions(evidence: Evidence, number: Place) -> list[dict[str, Any]]:
     return found
 
 
-def _link(link: Link) -> dict[str, Any]:
+def _artifact(one: Artifact) -> dict[str, Any]:
     return {
-        "step": link.step,
-        "name": link.name,
-        "path": link.path,
-        "algorithm": link.algorithm,
-        "hash": link.hash,
-        "here": None if link.path is None else Path(link.path).exists(),
-        "recorded": [{"file": record.file, "key": record.key, "hash": record.hash} for record in link.records],
+        "step": one.step,
+        "name": one.name,
+        "path": one.path,
+        "algorithm": one.algorithm,
+        "hash": one.hash,
+        "here": None if one.path is None else Path(one.path).exists(),
+        "recorded": [{"file": said.file, "key": said.key, "hash": said.hash} for said in one.witnesses],
     }
 
 
@@ -270,20 +266,19 @@ def _reproduce(params: Params, number: Place, result: Evaluation, lock: Lock) ->
     }
 
 
-def _notes(params: Params, number: Place, chain: Chain, found: dict[str, Any]) -> list[str]:
+def _notes(params: Params, number: Place, result: Evaluation, artifacts: Lineage, found: dict[str, Any]) -> list[str]:
     """What does not hold together, or cannot be looked up here."""
-    result, notes = chain.result, []
+    notes = []
     if changed := settings_then_and_now(result.run.config, params.run(str(number.key), result.budget, result.seed)):
         notes.append(f"trained with {changed[0]}; params.yaml says now {changed[1]}: dvc repro would train it anew")
     notes += _of_the_spec(result)
-    for link in chain.links:
-        notes += [
-            f"{link.name} {link.path or ''}: {record} has {record.hash}, not {link.hash}" for record in link.disagreeing
-        ]
-        notes += [f"{link.name} {link.path or ''}: {record} has no hash" for record in link.missing]
-    for link in chain.step("number"):
-        if link.hash and link.found() != link.hash:
-            notes.append(f"{link.path} has md5 {link.found()}, not {link.hash} as dvc.lock says")
+    for one in artifacts:
+        name = f"{one.name} {one.path or ''}"
+        notes += [f"{name}: {said} has {said.hash}, not {one.hash}" for said in one.disagreeing]
+        notes += [f"{name}: {said} has no hash" for said in one.silent]
+    file = artifacts.of("number", "result")
+    if file.hash and file.found() != file.hash:
+        notes.append(f"{file.path} has md5 {file.found()}, not {file.hash} as dvc.lock says")
     for step, code in found["code"].items():
         notes += _of_the_commit(step, code, result.run.provenance.spec.path)
     if result.run.provenance.run_by == "hand":

@@ -18,7 +18,6 @@ import numpy as np
 
 from stages.audit.findings import Finding, broken, differences, missing, note
 from stages.audit.history import md5_of
-from stages.audit.lock import LOCK_FILE
 from stages.audit.numbers import Number
 from stages.audit.origin import HOW, Started, check_form, check_started, on_disk
 from stages.audit.pipeline import Stage
@@ -31,6 +30,7 @@ from stages.core.errors import StageError
 from stages.core.filenames import DESCRIPTION, HISTORY, RECORD, WEIGHTS
 from stages.core.files import json_hash
 from stages.records.data import TEST_ARRAYS, TRAIN_ARRAYS
+from stages.records.dvc_lock import LOCK_FILE
 from stages.records.evaluation import logits_path
 from stages.records.provenance import Dependency, folder_md5
 

@@ -16,6 +16,7 @@ import click
 
 from stages.core.files import json_text
 from stages.core.imports import without_collection
+from stages.records.dvc_lock import Lock
 from stages.records.planned import params_of
 
 
@@ -26,10 +27,10 @@ from stages.records.planned import params_of
 @click.option("--json", "as_json", is_flag=True, help="the same as JSON")
 def main(words: tuple[str, ...], budget: str | None, seed: int | None, as_json: bool) -> None:
     """Explain a number: which configuration, assumptions, data, code and machine made it, and how to make it again."""
-    params = params_of(budget)
+    lock = Lock()
+    params = params_of(budget, lock)
     with without_collection():
         from stages.audit.answer import answer
-        from stages.audit.lock import Lock
         from stages.audit.pipeline import Stages
         from stages.audit.questions import asked, is_value, of_value
         from stages.audit.text import explanation, matches
@@ -44,7 +45,7 @@ def main(words: tuple[str, ...], budget: str | None, seed: int | None, as_json: 
         click.echo(_json({"value": words[0], "numbers": listed}) if as_json else matches(words[0], found, evidence))
         return
     number = next(iter(found), None) or asked(evidence, words)
-    explained = answer(evidence, number, seed, stages, Lock())
+    explained = answer(evidence, number, seed, stages, lock)
     click.echo(_json(explained) if as_json else explanation(explained))
 
 

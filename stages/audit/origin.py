@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 from stages.audit.findings import Finding, broken, differences, missing, note
 from stages.audit.history import md5_of
-from stages.audit.lock import LOCK_FILE
 from stages.audit.pipeline import Stage
 from stages.audit.recompute import Impossible
 from stages.audit.workspace import Workspace
 from stages.config.reading import PARAMS_FILE
 from stages.core.errors import StageError
 from stages.core.files import digest
+from stages.records.dvc_lock import LOCK_FILE
 from stages.records.fingerprint import SCHEME, Fingerprint, Kind
 from stages.records.provenance import Dependency, Provenance, folder_md5
 from stages.records.spec import Spec

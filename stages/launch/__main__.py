@@ -30,13 +30,14 @@ from stages.core.locks import exclusive
 from stages.core.progress import say
 from stages.launch.machine import cores, gpus, this_machine
 from stages.launch.work import Result, Unit
+from stages.records.dvc_lock import LOCK_FILE
 from stages.records.eta import Eta, finished_runs
 from stages.records.run import TrainingRun
 
 if TYPE_CHECKING:
     from stages.launch.pipeline import Pipeline
 
-RAW, RUNS, LOCK_FILE = Path("data/raw"), Path("data/runs"), Path("dvc.lock")
+RAW, RUNS = Path("data/raw"), Path("data/runs")
 
 
 @click.command()

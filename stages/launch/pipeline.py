@@ -29,11 +29,10 @@ from stages.core.filenames import RECORD
 from stages.core.files import atomic_path, write_bytes
 from stages.launch.recorded import Locked, dependencies, tested_images, trained_with
 from stages.launch.work import Command, Done, RemoteOutputs
+from stages.records.dvc_lock import LOCK_FILE
 from stages.records.evaluation import Evaluation
 from stages.records.run import TrainingRun
 from stages.records.spec import Spec
-
-_LOCK_FILE = Path("dvc.lock")
 
 
 @contextmanager
@@ -218,7 +217,7 @@ class Pipeline:
     def entries(self, names: Sequence[str]) -> dict[str, Any]:
         """The entries of dvc.lock of these stages."""
         with self._held():
-            recorded = read_yaml(_LOCK_FILE)["stages"] if _LOCK_FILE.is_file() else {}
+            recorded = read_yaml(LOCK_FILE)["stages"] if LOCK_FILE.is_file() else {}
         return {name: recorded[name] for name in names if name in recorded}
 
     def supply(self, entries: dict[str, Any]) -> None:
@@ -251,9 +250,9 @@ class Pipeline:
         """Write the entries of stages into dvc.lock, whole or not at all: DVC writes it in place."""
         if not stages:
             return
-        with atomic_path(_LOCK_FILE) as temporary:
-            if _LOCK_FILE.is_file():
-                shutil.copyfile(_LOCK_FILE, temporary)
+        with atomic_path(LOCK_FILE) as temporary:
+            if LOCK_FILE.is_file():
+                shutil.copyfile(LOCK_FILE, temporary)
             else:
                 temporary.unlink()
             Lockfile(self.repo, str(temporary)).dump_stages(stages)
@@ -266,7 +265,7 @@ class LockFile:
     """
 
     def __init__(self) -> None:
-        self._entries = read_yaml(_LOCK_FILE)["stages"] if _LOCK_FILE.is_file() else {}
+        self._entries = read_yaml(LOCK_FILE)["stages"] if LOCK_FILE.is_file() else {}
 
     def locked(self, name: str) -> Locked:
         """What dvc.lock has of a stage."""

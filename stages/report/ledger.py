@@ -11,11 +11,12 @@ training's settings, `binding` is the record's; those of weights, history, logit
 
 import csv
 import io
-from typing import Any
+from typing import Any, Literal
 
 from stages.core.files import digest, json_text
 from stages.records.evaluation import Evaluation
-from stages.records.provenance import Provenance
+from stages.records.lineage import StepName, lineage
+from stages.records.provenance import Environment, Provenance
 from stages.records.run import NumericsRecord, Span
 from stages.report.differences import differences_text
 from stages.report.evidence import CellResults, Evidence
@@ -94,10 +95,19 @@ def _as_logged(evidence: Evidence, place: Place, paper: str | None) -> dict[str,
 
 
 def _seed(result: Evaluation) -> dict[str, Any]:
-    run = result.run
-    data, arrays = run.training_arrays
-    tested, test_arrays = result.test_arrays
-    folder, files = result.run_folder
+    run, artifacts = result.run, lineage(result)
+
+    def at(step: StepName, name: str) -> dict[str, Any]:
+        artifact = artifacts.of(step, name)
+        return {"path": artifact.path, "md5": artifact.hash}
+
+    def sha256(step: StepName, name: str) -> str | None:
+        return artifacts.of(step, name, "sha256").hash
+
+    def made(step: Literal["training", "evaluation"], of: Provenance) -> dict[str, Any]:
+        git = {"commit": of.git.commit, "dirty": of.git.dirty, "changed": of.git.changed}
+        return {"run_by": of.run_by, **git, "spec": at(step, "spec"), "code_sha256": sha256(step, "code")}
+
     return {
         "seed": result.seed,
         "value": round(result.percent, EXACT),
@@ -105,41 +115,32 @@ def _seed(result: Evaluation) -> dict[str, Any]:
         "test_images": result.test_images,
         "ended_as": result.outcome,
         "mlflow_run": result.mlflow_run,
-        "result": {**_file(result), "binding": result.binding},
+        "result": {**at("number", "result"), "binding": result.binding},
         "training": {
             "stage": run.stage,
             "settings_sha256": digest(run.config.model_dump(mode="json")),
-            **_made(run.provenance, run.numerics, run.times),
+            **made("training", run.provenance),
+            **_ran(run.provenance.environment, run.numerics, run.times),
             "machines": len(run.machines),
-            "data": {"path": data, "md5": arrays.md5},
-            "run": {"path": folder, "md5": files.md5},
-            "weights_sha256": run.sha256.weights,
-            "history_sha256": run.sha256.history,
+            "data": at("arrays", "training arrays"),
+            "run": at("weights", "run"),
+            "weights_sha256": sha256("weights", "weights"),
+            "history_sha256": sha256("weights", "history"),
             "binding": run.binding,
         },
         "evaluation": {
             "stage": result.stage,
-            **_made(result.provenance, result.numerics, result.times),
-            "data": {"path": tested, "md5": test_arrays.md5},
-            "logits_sha256": result.sha256.logits,
-            "labels_sha256": result.sha256.labels,
+            **made("evaluation", result.provenance),
+            **_ran(result.provenance.environment, result.numerics, result.times),
+            "data": at("arrays", "test arrays"),
+            "logits_sha256": sha256("predictions", "logits"),
+            "labels_sha256": sha256("predictions", "labels"),
         },
     }
 
 
-def _file(result: Evaluation) -> dict[str, Any]:
-    return {"path": result.file.path, "md5": result.file.md5} if result.file else {"path": None, "md5": None}
-
-
-def _made(made: Provenance, numerics: NumericsRecord, times: Span) -> dict[str, Any]:
-    machine = made.environment
+def _ran(machine: Environment, numerics: NumericsRecord, times: Span) -> dict[str, Any]:
     return {
-        "run_by": made.run_by,
-        "commit": made.git.commit,
-        "dirty": made.git.dirty,
-        "changed": made.git.changed,
-        "spec": {"path": made.spec.path, "md5": made.spec.md5},
-        "code_sha256": made.code.sha256,
         "device": numerics.device,
         "precision": numerics.precision,
         "threads": numerics.threads,

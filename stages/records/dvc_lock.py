@@ -1,7 +1,7 @@
 """What `dvc.lock` records of each stage."""
 
 import re
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,26 +30,27 @@ class Lock:
     """What DVC recorded of each stage: its command, and the hashes of what it read and wrote."""
 
     def __init__(self, path: Path = LOCK_FILE, required: bool = True) -> None:
-        """Raises MissingFileError, or CorruptFileError for a file that holds no stages (DVC was killed writing it).
-
-        Where it is not `required`, nothing is recorded in a file that is missing or empty.
-        """
-        if required and not path.is_file():
-            raise MissingFileError(path, "git, or dvc repro (run from the top folder of the repository)")
-        self.path = path
-        text = path.read_bytes().decode(errors="replace") if path.is_file() else ""
-        self._stages: dict[str, Any] = _stages(path, text) if required or text.strip() else {}
+        """The file is read when it is first asked for; where it is not `required`, it may be missing or empty."""
+        self.path, self.required = path, required
         self.entry = cache(self._entry)
+
+    @cached_property
+    def _stages(self) -> dict[str, Any]:
+        """Raises MissingFileError, or CorruptFileError for a file that holds no stages (DVC was killed writing it)."""
+        if self.required and not self.path.is_file():
+            raise MissingFileError(self.path, "git, or dvc repro (run from the top folder of the repository)")
+        text = self.path.read_bytes().decode(errors="replace") if self.path.is_file() else ""
+        return _stages(self.path, text) if self.required or text.strip() else {}
 
     @property
     def stages(self) -> list[str]:
         """The names of all stages."""
         return list(self._stages)
 
-    def producer(self, path: str) -> str | None:
+    @cached_property
+    def makers(self) -> dict[str, str]:
         """The stage that has a path among its outputs; of several (one was renamed) the last that DVC recorded."""
-        makers = [name for name in self._stages if path in self.outputs(name)]
-        return makers[-1] if makers else None
+        return {path: name for name in self._stages for path in self.outputs(name)}
 
     def md5(self, stage: str | None, kind: str, path: str) -> str | None:
         """The md5 of a path among a stage's `deps` or `outs`; None when it is not recorded."""

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from stages.audit.lock import Entry, Lock
 from stages.config.reading import read_yaml
 from stages.core.errors import CorruptFileError
+from stages.records.dvc_lock import Entry, Lock
 
 HEAD = "schema: '2.0'\nstages:\n"
 MD5 = "0000000000000000000000000000000a"
@@ -25,7 +25,7 @@ def test_every_entry_is_that_of_the_file(audited: Any) -> None:
         assert (entry.cmd, entry.params) == (stage["cmd"], stage.get("params", {}))
         for kind, found in (("deps", entry.deps), ("outs", entry.outs)):
             assert found == {item["path"]: item["md5"] for item in stage.get(kind, [])}
-        assert [lock.producer(path) for path in entry.outs] == [name] * len(entry.outs)
+        assert [lock.makers[path] for path in entry.outs] == [name] * len(entry.outs)
 
 
 def test_what_is_not_recorded_is_none(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_line_ends_do_not_matter(tmp_path: Path) -> None:
     (tmp_path / "windows").write_bytes(text.replace("\n", "\r\n").encode())
     unix, windows = (Lock(tmp_path / name) for name in ("unix", "windows"))
     assert windows.entry("one") == unix.entry("one") == Entry("python -m stages.one", {}, {}, {"out": MD5})
-    assert windows.producer("out") == "one"
+    assert windows.makers == {"out": "one"}
 
 
 def test_parameters_are_those_of_each_file(tmp_path: Path) -> None:
