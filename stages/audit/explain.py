@@ -32,14 +32,15 @@ def main(words: tuple[str, ...], budget: str | None, seed: int | None, as_json: 
     with without_collection():
         from stages.audit.answer import answer
         from stages.audit.pipeline import Stages
-        from stages.audit.questions import asked, is_value, of_value
+        from stages.audit.questions import asked, is_value, of_value, with_results
         from stages.audit.text import explanation, matches
         from stages.paper.reading import read_paper
         from stages.report.evidence import Evidence
 
     evidence = Evidence(params, budget or params.budget, {}, read_paper())
     stages = Stages(evidence.budget_name, params)
-    found = of_value(evidence, words[0], stages) if len(words) == 1 and is_value(words[0]) else {}
+    by_value = len(words) == 1 and is_value(words[0])
+    found = of_value(with_results(evidence, params.cell_keys(), stages), words[0]) if by_value else {}
     if len(found) > 1:
         listed = [{"table": number.table, "row": number.row, "printed": whose} for number, whose in found.items()]
         click.echo(_json({"value": words[0], "numbers": listed}) if as_json else matches(words[0], found, evidence))

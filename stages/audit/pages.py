@@ -24,7 +24,7 @@ from stages.report.evidence import CellResults, Evidence
 from stages.report.ledger import ledger_csv, ledger_json
 from stages.report.pages import text_files
 from stages.report.results import ChangedSettingsError, read_result
-from stages.report.tables import table_csv, table_frame, table_index, table_page
+from stages.report.tables import table_csv, table_index, table_page
 
 
 def check_pages(numbers: Sequence[Number], workspace: Workspace) -> PageFindings:
@@ -126,9 +126,9 @@ def _tables(workspace: Workspace, results: dict[Number, Evaluation], stage: Stag
     """The tables, and the ledger's lines, of the results that can stand there."""
     evidence = _evidence(workspace, results)
     for table in workspace.params.tables:
-        path, frame = stage.option("tables-out") / f"table_{table_index(table)}", table_frame(evidence, table)
-        yield Page(path.with_suffix(".csv"), table_csv(frame), table, stage.name)
-        yield Page(path.with_suffix(".md"), table_page(evidence, table, frame, ""), table, stage.name)
+        path = stage.option("tables-out") / f"table_{table_index(table)}"
+        yield Page(path.with_suffix(".csv"), table_csv(evidence, table), table, stage.name)
+        yield Page(path.with_suffix(".md"), table_page(evidence, table, ""), table, stage.name)
     yield Page(stage.option("ledger-out"), ledger_csv(evidence), None, stage.name)
 
 

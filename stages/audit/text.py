@@ -8,7 +8,7 @@ from stages.audit.questions import listing
 from stages.config.schema import Table
 from stages.core.progress import duration
 from stages.report.evidence import Evidence
-from stages.report.places import Place
+from stages.report.rows import TableRow
 
 _SHORT = 12  # digits of a hash: what git shows of a commit, and enough to compare by eye
 _WIDEST = 60  # characters of a variable; --json has all of them
@@ -28,7 +28,7 @@ def explanation(answer: dict[str, Any]) -> str:
     return "\n\n".join("\n".join(lines) for lines in map(list, sections) if lines)
 
 
-def matches(value: str, found: Mapping[Place, list[str]], evidence: Evidence) -> str:
+def matches(value: str, found: Mapping[TableRow, list[str]], evidence: Evidence) -> str:
     """The numbers that are printed with one value, and the command for each."""
     lines = [f"{value} is printed {len(found)} times; to have one explained:"]
     for line, whose in zip(listing(found, evidence), found.values(), strict=True):

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from stages.report.captions import done_sentence
-from stages.report.claims import under_paper_conditions
+from stages.report.claims import table_cells, under_paper_conditions
 from stages.report.evidence import Evidence
 from stages.report.formats import MINUS, NOTHING, listed
 from stages.report.markdown import document, escape, folded, table
@@ -62,7 +62,7 @@ def _introduction(evidence: Evidence) -> str:
 
 
 def _on_seeds(evidence: Evidence) -> str:
-    counts = {len(cell.results) for number in evidence.params.tables for _, cell in evidence.rows(number)} - {0}
+    counts = {len(cell.results) for cell in table_cells(evidence)} - {0}
     if not counts:
         return ""
     n = f"n = {min(counts)}" if len(counts) == 1 else f"n from {min(counts)} to {max(counts)}"
@@ -76,7 +76,7 @@ def _on_seeds(evidence: Evidence) -> str:
 
 
 def _lacking(evidence: Evidence) -> str:
-    cells = [cell for number in evidence.params.tables for _, cell in evidence.rows(number)]
+    cells = table_cells(evidence)
     if all(cell.has_run for cell in cells):
         return ""
     return f"{done_sentence(cells)} A claim cannot be told while a cell that it compares has not run."

@@ -9,8 +9,6 @@ of the code that trains (tests) the cell, `settings_sha256` that of the canonica
 training's settings, `binding` is the record's; those of weights, history, logits and labels are of the files.
 """
 
-import csv
-import io
 from typing import Any, Literal
 
 from stages.core.files import digest, json_text
@@ -18,11 +16,10 @@ from stages.records.evaluation import Evaluation
 from stages.records.lineage import StepName, lineage
 from stages.records.provenance import Environment, Provenance
 from stages.records.run import NumericsRecord, Span
-from stages.report.differences import differences_text
-from stages.report.evidence import CellResults, Evidence
-from stages.report.formats import EXACT
-from stages.report.outcomes import outcome
-from stages.report.places import Place, places
+from stages.report.evidence import Evidence
+from stages.report.formats import EXACT, csv_text
+from stages.report.markdown import plain
+from stages.report.rows import TableRow, all_rows
 
 _LAST = "as_logged"  # its columns stand last in the CSV
 
@@ -39,13 +36,9 @@ def ledger_csv(evidence: Evidence) -> str:
         shared = {key: value for key, value in number.items() if key not in ("seeds", _LAST)}
         last = {_LAST: number[_LAST]} if number[_LAST] else {}
         lines += [_flat({**shared, **seed, **last}) for seed in number["seeds"] or [{}]]
-    text = io.StringIO()
     columns = list(dict.fromkeys(column for line in lines for column in line))
     columns.sort(key=lambda column: column.startswith(_LAST))  # stable: the rest stays in its order
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return text.getvalue()
+    return csv_text(columns, lines)
 
 
 def numbers(evidence: Evidence) -> list[dict[str, Any]]:
@@ -53,45 +46,21 @@ def numbers(evidence: Evidence) -> list[dict[str, Any]]:
 
     A row with an as-logged cell names it, with its number, under `as_logged`; if it is planned, it has an entry too.
     """
-    return [_number(evidence, place) for place in places(evidence.params)]
+    return [_number(evidence, row) for row in all_rows(evidence)]
 
 
-def _number(evidence: Evidence, place: Place) -> dict[str, Any]:
-    cell = evidence.cell(place.key.dataset, place.key.name)
-    paper = evidence.paper.accuracy(place.table, place.printed)
+def _number(evidence: Evidence, row: TableRow) -> dict[str, Any]:
+    logged = row.as_logged
     return {
-        "table": place.table,
-        "row": place.row,
-        "cell": str(cell.key),
+        "table": row.table,
+        "row": row.row,
+        "cell": str(row.key),
         "budget": evidence.budget_name,
-        "paper": paper,
-        **_statistics(cell, paper),
-        "seeds": [_seed(result) for result in cell.results],
-        "as_logged": _as_logged(evidence, place, paper),
+        "paper": row.paper,
+        **row.statistics(),
+        "seeds": [_seed(result) for result in row.results.results],
+        "as_logged": logged and {"cell": str(logged.key), "differs": plain(logged.differs), **logged.statistics()},
     }
-
-
-def _statistics(cell: CellResults, paper: str | None) -> dict[str, Any]:
-    mean = cell.mean
-    return {
-        "mean": None if mean is None else round(mean, EXACT),
-        "std": None if cell.std is None else round(cell.std, EXACT),
-        "n": len(cell.results),
-        "difference": None if paper is None or mean is None else round(mean - float(paper), EXACT),
-        "outcome": outcome(cell),
-    }
-
-
-def _as_logged(evidence: Evidence, place: Place, paper: str | None) -> dict[str, Any] | None:
-    """The second cell of a table's row, where it has one: what its printed logs suggest, and its number."""
-    params = evidence.params
-    for number, table in params.tables.items():
-        for row in table.rows:
-            if (number, row.row) == (place.table, place.row) and row.as_logged:
-                cell = evidence.cell(table.dataset, row.as_logged)
-                differs = differences_text(params, evidence.budget_name, table.dataset, row.cell, row.as_logged)
-                return {"cell": str(cell.key), "differs": differs.replace("`", ""), **_statistics(cell, paper)}
-    return None
 
 
 def _seed(result: Evaluation) -> dict[str, Any]:

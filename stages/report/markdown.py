@@ -15,6 +15,11 @@ def code(text: str) -> str:
     return "`" + text.replace("|", "\\|") + "`"
 
 
+def plain(text: str) -> str:
+    """Markdown without the marks of code."""
+    return text.replace("`", "")
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int] = ()) -> str:
     """A table; the columns whose indices stand in `numbers` are aligned to the right."""
     rule = ["---:" if column in numbers else "---" for column in range(len(header))]

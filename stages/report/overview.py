@@ -1,7 +1,5 @@
 """`tables.md`: all six tables, the assumption ledger, the studies, and the way to everything else."""
 
-import pandas as pd
-
 from stages.config.schema import DATASETS, Assumption, Table
 from stages.report.captions import done_sentence
 from stages.report.evidence import Evidence
@@ -11,18 +9,16 @@ from stages.report.studies import Comparison
 from stages.report.tables import table_body, table_index
 
 
-def overview_page(
-    evidence: Evidence, frames: dict[Table, pd.DataFrame], comparisons: list[Comparison], figures: str, studies: str
-) -> str:
+def overview_page(evidence: Evidence, comparisons: list[Comparison], figures: str, studies: str) -> str:
     """The whole page. `figures` and `studies` are the ways to their folders."""
-    numbers = list(frames)
+    numbers = list(evidence.params.tables)
     return document(
         f"# Tables {numbers[0]} to {numbers[-1]}, budget `{evidence.budget_name}`",
         "Made by `aggregate-tables` from the evaluated cells. *paper* is the accuracy that the paper prints, "
         "*ours* the one that this pipeline came to, *difference* is ours less the paper's, in points. A training that "
         "diverged or came out at chance is a result too: counted in, marked, and explained below its table.",
         done_sentence(evidence.cells.values()),
-        *(_table_part(evidence, number, frame) for number, frame in frames.items()),
+        *(_table_part(evidence, number) for number in numbers),
         "## Assumptions",
         "What the paper leaves out, what stands in for it here, and where to change it.",
         ledger(evidence, comparisons, studies),
@@ -45,11 +41,11 @@ def _samples(dataset: str, evidence: Evidence) -> str:
     return f"- {title}, samples as in the paper's Figs. 1-2: {links}"
 
 
-def _table_part(evidence: Evidence, number: Table, frame: pd.DataFrame) -> str:
+def _table_part(evidence: Evidence, number: Table) -> str:
     index = table_index(number)
     name = escape(evidence.params.tables[number].caption)
     links = f"[Stages, MLflow runs and curves](table_{index}.md), [CSV](table_{index}.csv)"
-    return document(f"## Table {number}: {name}", table_body(evidence, number, frame), links)
+    return document(f"## Table {number}: {name}", table_body(evidence, number), links)
 
 
 def ledger(evidence: Evidence, comparisons: list[Comparison], studies: str) -> str:

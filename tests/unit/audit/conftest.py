@@ -97,7 +97,7 @@ def lock_text(stages: dict[str, Any]) -> str:
     text = StringIO()
     yaml = YAML(typ="safe")  # that of libyaml; DVC's own is written in Python
     yaml.default_flow_style = False
-    yaml.sort_base_mapping_type_on_output = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # its stub says None
     yaml.dump({"schema": "2.0", "stages": stages}, text)
     return text.getvalue()
 
