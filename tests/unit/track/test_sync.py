@@ -94,7 +94,7 @@ def test_a_sync_makes_what_the_stages_make_live(
     for tested in made[:2]:  # a clone has their results alone
         shutil.rmtree(clone / "data/runs/quick" / tested["run"]["cell"])
     done = synced(counts="3 runs: 3 added, 0 completed, 0 there already")
-    assert "MLflow finds the one of an id in the tables by tags.recorded_run_id = 'that id'" in done.stderr
+    assert "find a table's run in MLflow by the filter tags.recorded_run_id = '<its id>'" in done.stderr
     assert all_held() == lived
     client = MlflowClient(tracking_uri())
     everywhere = [experiment.experiment_id for experiment in client.search_experiments()]
