@@ -4,12 +4,12 @@ from stages.config.schema import DATASETS
 from stages.report.captions import done_sentence
 from stages.report.evidence import Evidence
 from stages.report.printed_curves import NAME, printed_panels
-from stages.report.render import markdown
+from stages.report.render import Page, markdown
 from stages.report.studies import Comparison
 from stages.report.tables import table_content
 
 
-def overview_page(evidence: Evidence, comparisons: list[Comparison], figures: str, studies: str) -> str:
+def overview_page(evidence: Evidence, comparisons: list[Comparison], figures: str, studies: str) -> Page:
     """The whole page. `figures` and `studies` are the ways to their folders."""
     by_name = {comparison.name: comparison for comparison in comparisons}
     return markdown(

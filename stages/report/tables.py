@@ -12,7 +12,7 @@ from stages.report.evidence import Evidence
 from stages.report.formats import csv_text, exact
 from stages.report.markdown import plain
 from stages.report.outcomes import legend, remark
-from stages.report.render import markdown
+from stages.report.render import Page, markdown
 from stages.report.rows import TableRow, lines, table_rows
 
 _OURS = ["mean", "std", "n", "difference", "stages", "runs", "outcome", "low", "high", "verdict"]
@@ -66,7 +66,7 @@ def table_body(evidence: Evidence, number: Table) -> str:
     return markdown("table_body", table=table_content(evidence, number)).rstrip()
 
 
-def table_page(evidence: Evidence, number: Table, figures: str) -> str:
+def table_page(evidence: Evidence, number: Table, figures: str) -> Page:
     """A table's own file: the table, its curves, its stages and runs. `figures` is the way to the figures' folder."""
     return markdown("table", table=table_content(evidence, number), figures=figures)
 
