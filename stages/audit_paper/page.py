@@ -3,8 +3,9 @@
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 
-from jinja2 import Environment
+from jinja2 import Environment, FileSystemLoader
 
 from stages.audit_paper.finding import Confidence, Finding
 from stages.audit_paper.rules import RULES
@@ -17,40 +18,7 @@ _MEANING = {
 }
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "\\|", "\n": " "}
 _FIGURE_OR_ROW = re.compile(r"Fig\. |Table [IVX]+: ")
-_PAGE = """\
-# What does not add up in the paper
-
-{{ findings | length or "No" }} findings in what the paper prints{{ ":" if groups else "." }}
-{%- for group in groups %} {{ group.findings | length }} {{ group.name }}{{ "." if loop.last else "," }}{% endfor %}
-The rules that find them know no figure, table or value of the paper; they stand at the end.
-{% if often %}
-Accused by several rules: {% for place, rules in often -%}
-  {{ place }} ({{ rules | join(", ") }}){{ "." if loop.last else "; " }}
-{%- endfor %}
-{% endif -%}
-{% for group in groups %}
-## {{ group.title }}
-
-{{ group.meaning }}
-
-| where | printed | against | why | rule |
-| --- | --- | --- | --- | --- |
-{% for each in group.findings -%}
-| {{ each.places | join(", ") }} | {{ each.printed }} | {{ each.contradicts }} | {{ each.sentence }} |
-  {#- #} `{{ each.rule }}` |
-{% endfor -%}
-{% endfor %}
-## The rules
-
-| rule | found | compares | what makes it sure |
-| --- | ---: | --- | --- |
-{% for rule in rules -%}
-| `{{ rule.name }}` | {{ counts[rule.name] }} | {{ rule.compares }} | {{ rule.basis }} |
-{% endfor %}
-"Whatever the rounding": a printed number stands for everything within half a unit of its last digit, and what is
-computed from such numbers for everything between its least and its greatest value. Made by
-`python -m stages.audit_paper` from `data/paper`.
-"""
+_TEMPLATES = Path(__file__).parent / "templates"
 
 
 def paper_audit_page(findings: Sequence[Finding]) -> str:
@@ -61,8 +29,13 @@ def paper_audit_page(findings: Sequence[Finding]) -> str:
         if (found := [each for each in findings if each.confidence == confidence])
     ]
     counts = {rule.name: sum(each.rule == rule.name for each in findings) for rule in RULES}
-    environment = Environment(finalize=_escape, keep_trailing_newline=True, autoescape=False)  # noqa: S701 (no HTML)
-    page = environment.from_string(_PAGE)
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        finalize=_escape,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 (no HTML)
+    )
+    page = environment.get_template("paper_audit.md.j2")
     return page.render(findings=findings, groups=groups, rules=RULES, counts=counts, often=_often(findings))
 
 

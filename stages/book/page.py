@@ -33,6 +33,7 @@ from stages.report.conditions import conditions
 from stages.report.evidence import Evidence
 from stages.report.formats import MINUS, NOTHING
 from stages.report.outcomes import legend, remark
+from stages.report.render import Page, about
 from stages.report.rows import TableRow, lines, table_rows
 from stages.report.studies import Comparison, compare_studies
 from stages.report.study_pages import held_against, run_sentences
@@ -73,14 +74,14 @@ class AssumptionPart:
     studies: list[StudyPart]
 
 
-def book(evidence: Evidence, claims: Sequence[ClaimResult], findings: Sequence[Finding]) -> str:
+def book(evidence: Evidence, claims: Sequence[ClaimResult], findings: Sequence[Finding]) -> Page:
     """The whole file. Raises CorruptFileError where results of one data set were not tested on the same images."""
     numbers = number_pages(evidence)
     comparisons = compare_studies(evidence)
     studies = _studies(evidence, comparisons)
     tables = [_table(evidence, number) for number in evidence.params.tables]
     cells = [row.results for table in tables for row in lines(table.rows)]
-    return (
+    return Page.of(
         _environment()
         .get_template("book.html.j2")
         .render(
@@ -109,7 +110,8 @@ def book(evidence: Evidence, claims: Sequence[ClaimResult], findings: Sequence[F
             paired_column=paired_column,
             findings=[(level, [one for one in findings if one.confidence == level]) for level in Confidence],
             payload=Markup(payload(evidence, numbers, comparisons)),  # noqa: S704 (escaped there)
-        )
+        ),
+        lasting=True,
     )
 
 
@@ -175,6 +177,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
     )
     environment.filters |= {"inline": inline, "short": lambda hash_: hash_[:10], "p": p_value, "n": _number}
+    environment.globals["about"] = about
     environment.filters |= {"address": address, "remark": lambda row: remark(row.results).strip(" ()")}
     return environment
 

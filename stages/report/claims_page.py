@@ -1,12 +1,14 @@
 """`claims.md`: each claim of the paper, what these numbers say of it, and the comparisons behind that."""
 
+from functools import partial
 from typing import NamedTuple
 
 from stages.report.captions import done_sentence
 from stages.report.claims import table_cells, under_paper_conditions
 from stages.report.evidence import Evidence
 from stages.report.formats import MINUS, NOTHING, listed
-from stages.report.markdown import document, escape, folded, table
+from stages.report.markdown import escape
+from stages.report.render import Page, markdown
 from stages.stats.claims import FAILS, HOLDS, Check, ClaimResult, Part, corrected
 from stages.stats.intervals import FEWEST_SEEDS
 
@@ -14,51 +16,23 @@ _SMALLEST_SHOWN = 0.001  # p values below it are printed as such
 _FEW = 6  # names of cells that have not run, in a sentence
 
 
-def claims_page(evidence: Evidence, results: list[ClaimResult]) -> str:
+def claims_page(evidence: Evidence, results: list[ClaimResult]) -> Page:
     """The whole page."""
-    return document(
-        f"# The paper's claims, budget `{evidence.budget_name}`",
-        _warning(evidence),
-        _introduction(evidence),
-        summary(evidence, results),
-        *(_section(evidence, result) for result in results),
+    cells = table_cells(evidence)
+    return markdown(
+        "claims",
+        budget=evidence.budget_name,
+        as_paper=under_paper_conditions(evidence),
+        level=f"{evidence.params.claims.level:g}",
+        on_seeds=_on_seeds(evidence),
+        lacking=done_sentence(cells) if any(not cell.has_run for cell in cells) else "",
+        claims=results,
+        statistic=statistic,
+        reason=partial(reason, evidence),
+        paired_column=paired_column,
+        number=_number,
+        p=_p,
     )
-
-
-def summary(evidence: Evidence, results: list[ClaimResult]) -> str:
-    """The claims as a table: outcome, statistic, and the comparison that decides."""
-    rows = [
-        [result.name, escape(result.claim), f"**{result.outcome}**", *_deciding(evidence, result.decisive)]
-        for result in results
-    ]
-    return table(["", "claim", "outcome", "statistic", "why"], rows)
-
-
-def _deciding(evidence: Evidence, part: Part) -> list[str]:
-    return [statistic(part), reason(evidence, part)]
-
-
-def _warning(evidence: Evidence) -> str:
-    if under_paper_conditions(evidence):
-        return ""
-    return (
-        f"> **This judges the numbers of budget `{evidence.budget_name}`, not the paper.** They were not trained under "
-        "the paper's conditions (see the tables' captions), so a claim that fails here may well hold there, and the "
-        "other way round."
-    )
-
-
-def _introduction(evidence: Evidence) -> str:
-    level = evidence.params.claims.level
-    sentences = (
-        "What the paper says in words, as tests with thresholds that stand in `params.yaml` (`claims`) before any run.",
-        f"A claim holds, or does not, when the p value of the test that could show so is at most {level:g}; with "
-        "neither, it cannot be told. Where all comparisons must bear a claim out, the largest p counts; where any "
-        "could decide, the smallest after Holm's correction for their number.",
-        _on_seeds(evidence),
-        _lacking(evidence),
-    )
-    return " ".join(sentence for sentence in sentences if sentence)
 
 
 def _on_seeds(evidence: Evidence) -> str:
@@ -73,27 +47,6 @@ def _on_seeds(evidence: Evidence) -> str:
         "in general cannot be told. What is said to have no exception can be refuted by one training, and times need "
         "no seeds."
     )
-
-
-def _lacking(evidence: Evidence) -> str:
-    cells = table_cells(evidence)
-    if all(cell.has_run for cell in cells):
-        return ""
-    return f"{done_sentence(cells)} A claim cannot be told while a cell that it compares has not run."
-
-
-def _section(evidence: Evidence, result: ClaimResult) -> str:
-    several = len(result.parts) > 1
-    parts = [_part(evidence, part, several) for part in result.parts]
-    return document(f"## {result.name}. {escape(result.claim)}", f"**Outcome: {result.outcome}.**", *parts).rstrip()
-
-
-def _part(evidence: Evidence, part: Part, several: bool) -> str:
-    sentence = f"*{escape(part.sentence)}* {part.outcome.capitalize()}." if several else ""
-    title = f"{len(part.checks)} comparison{'s' if len(part.checks) != 1 else ''}"
-    listing = folded(title, checks_table(part)) if part.checks else ""
-    because = f"{statistic(part)}. {reason(evidence, part)}".removeprefix(f"{NOTHING}. ")
-    return document(sentence, f"How: {escape(part.rule)}", because, listing).rstrip()
 
 
 def statistic(part: Part) -> str:
@@ -147,17 +100,6 @@ def value_text(check: Check) -> str:
     return f"{_number(check.found.value)} {check.unit}{ends}"
 
 
-def checks_table(part: Part) -> str:
-    """Every comparison behind a part, as a table."""
-    interval = f"{100 * (1 - 2 * part.level):g} % interval"
-    header = ["comparison", "asked", "value", interval, "p for", "p against"]
-    paired = paired_column(part)
-    titles = [paired.title] if paired else []
-    beside = [[entry] for entry in paired.entries] if paired else [[] for _ in part.checks]
-    rows = [[*_row(check), *entry, check.found.note] for check, entry in zip(part.checks, beside, strict=True)]
-    return table([*header, *titles, "note"], rows, numbers=range(2, len(header) + len(titles)))
-
-
 class PairedColumn(NamedTuple):
     """The column of the exact tests beside."""
 
@@ -181,18 +123,6 @@ def paired_column(part: Part) -> PairedColumn | None:
             for check, p in zip(part.checks, adjusted, strict=True)
         ],
     )
-
-
-def _row(check: Check) -> list[str]:
-    interval = check.found.interval
-    return [
-        escape(check.name),
-        f"{check.asks} {check.unit}",
-        _number(check.found.value),
-        f"{_number(interval.low)} to {_number(interval.high)}" if interval else NOTHING,
-        _p(check.found.p_for),
-        _p(check.found.p_against),
-    ]
 
 
 def _p(p: float | None) -> str:

@@ -26,16 +26,6 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequenc
     return "\n".join("| " + " | ".join(line) + " |" for line in (header, rule, *rows))
 
 
-def block(text: str) -> str:
-    """Text as it is, in a fixed-width font."""
-    return f"```text\n{text.rstrip()}\n```"
-
-
-def folded(summary: str, content: str) -> str:
-    """Content that a click unfolds."""
-    return f"<details>\n<summary>{summary}</summary>\n\n{content}\n\n</details>"
-
-
 def document(*parts: str) -> str:
     """Paragraphs, tables and headings as one file; empty parts are left out."""
     return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"

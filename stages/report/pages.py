@@ -36,7 +36,7 @@ def text_files(
 def _pages(evidence: Evidence, figures: str, studies: str) -> tuple[dict[str, str], dict[str, str]]:
     """The files of the tables' and the studies' folder; `figures` and `studies` are the ways there from the tables."""
     comparisons = compare_studies(evidence)
-    tables = {
+    tables: dict[str, str] = {
         "tables.md": overview_page(evidence, comparisons, figures, studies),
         "appendix.md": appendix_page(evidence, figures),
         "claims.md": claims_page(evidence, judge_claims(evidence)),

@@ -3,14 +3,16 @@
 In the markdown, an as-logged number stands in a line of its own below its row; in the CSV, in further columns.
 """
 
-from typing import get_args
+from typing import Any, get_args
 
 from stages.config.schema import Table
+from stages.records.run import NumericsRecord
 from stages.report.captions import done_count, interval_title, table_caption
 from stages.report.evidence import Evidence
-from stages.report.formats import NOTHING, csv_text, exact
-from stages.report.markdown import code, document, escape, folded, plain, table
-from stages.report.outcomes import legend, mark, remark
+from stages.report.formats import csv_text, exact
+from stages.report.markdown import plain
+from stages.report.outcomes import legend, remark
+from stages.report.render import Page, markdown
 from stages.report.rows import TableRow, lines, table_rows
 
 _OURS = ["mean", "std", "n", "difference", "stages", "runs", "outcome", "low", "high", "verdict"]
@@ -61,73 +63,37 @@ def _ours(row: TableRow) -> dict[str, object]:
 
 def table_body(evidence: Evidence, number: Table) -> str:
     """Caption, table and footnotes: what `tables.md` and the table's own file have in common."""
-    rows = table_rows(evidence, number)
-    header = ["row", "paper", "ours", interval_title(evidence), "std", "n", "difference", "verdict"]
-    printed = table(header, [_line(row) for row in lines(rows)], numbers=range(1, len(header) - 1))
-    return document(table_caption(evidence, number), printed, *_footnotes(rows)).rstrip()
+    return markdown("table_body", table=table_content(evidence, number)).rstrip()
 
 
-def _line(row: TableRow) -> list[str]:
-    return [
-        escape(row.row),
-        row.paper or NOTHING,
-        row.mean_text + mark(row.results),
-        row.interval_text,
-        row.std_text,
-        str(row.n),
-        row.difference_text,
-        row.verdict.word if row.verdict else NOTHING,
-    ]
-
-
-def _footnotes(rows: list[TableRow]) -> list[str]:
-    notes = legend([row.results for row in lines(rows)])
-    notes += _as_logged_notes([row.as_logged for row in rows if row.as_logged])
-    added = [escape(row.row) for row in rows if row.paper is None]
-    if added:
-        notes.append(f"Rows without a number of the paper are not in its table: {'; '.join(added)}.")
-    return notes
-
-
-def _as_logged_notes(logged: list[TableRow]) -> list[str]:
-    """What the lines with `as logged` are: one text for all of a table; none where it has no such line."""
-    settings = [
-        f"{escape(row.row)}: {code(row.key.name)}, {row.differs}"
-        + ("" if row.results.planned else " (not planned: `study_cells` in params.yaml does not name it)")
-        for row in logged
-    ]
-    if not settings:
-        return []
-    return [
-        "Each row follows the paper's text. A line *as logged* has the setting that the paper's printed logs or "
-        f"numbers suggest instead, held against the same printed number. {'. '.join(settings)}."
-    ]
-
-
-def table_page(evidence: Evidence, number: Table, figures: str) -> str:
+def table_page(evidence: Evidence, number: Table, figures: str) -> Page:
     """A table's own file: the table, its curves, its stages and runs. `figures` is the way to the figures' folder."""
-    name = evidence.params.tables[number].caption
-    curves = f"![Validation accuracy, Table {number}]({figures}/{curves_name(number)})"
-    rows = lines(table_rows(evidence, number))
-    drawn = curves if any(row.has_run for row in rows) else ""
-    return document(f"# Table {number}: {escape(name)}", table_body(evidence, number), _provenance(rows), drawn)
+    return markdown("table", table=table_content(evidence, number), figures=figures)
 
 
-def _provenance(rows: list[TableRow]) -> str:
-    """Which stages and MLflow runs made each number, folded away below the table."""
-    listed, numerics = [], set()
-    for row in rows:
-        for result in row.results.results:
-            found = result.run.numerics
-            shown = code(result.mlflow_run) if result.mlflow_run else "not mirrored"
-            stages = [code(result.stage), code(result.run.stage)]
-            listed.append([escape(row.row), str(result.seed), result.outcome, *stages, shown])
-            numerics.add(f"{found.device}, {found.precision}, {found.threads} thread{'s' if found.threads > 1 else ''}")
-    if not listed:
-        return ""
-    header = ["row", "seed", "outcome", "evaluate stage", "train stage", "MLflow run"]
-    listing = table(header, listed, numbers=[1])
-    return folded("Stages and MLflow runs", f"{listing}\n\nTrained on: {escape('; '.join(sorted(numerics)))}.")
+def table_content(evidence: Evidence, number: Table) -> dict[str, Any]:
+    """What templates print of a table."""
+    rows = table_rows(evidence, number)
+    every = lines(rows)
+    runs = [(row, result) for row in every for result in row.results.results]
+    return {
+        "number": number,
+        "index": table_index(number),
+        "title": evidence.params.tables[number].caption,
+        "caption": table_caption(evidence, number),
+        "interval_title": interval_title(evidence),
+        "lines": every,
+        "legend": legend([row.results for row in every]),
+        "logged": [row.as_logged for row in rows if row.as_logged],
+        "added": [row.row for row in rows if row.paper is None],
+        "runs": runs,
+        "numerics": sorted({_numerics(result.run.numerics) for _, result in runs}),
+        "curves": curves_name(number),
+    }
+
+
+def _numerics(found: NumericsRecord) -> str:
+    return f"{found.device}, {found.precision}, {found.threads} thread{'s' if found.threads > 1 else ''}"
 
 
 def summary_line(evidence: Evidence, number: Table) -> str:

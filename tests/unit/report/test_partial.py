@@ -11,7 +11,7 @@ import pytest
 from stages.report.captions import numerics_sentence, table_caption
 from stages.report.claims import judge_claims
 from stages.report.claims_page import claims_page
-from stages.report.overview import study_list
+from stages.report.overview import overview_page
 from stages.report.rows import lines, table_rows
 from stages.report.studies import compare_studies
 from stages.report.tables import table_body, table_csv
@@ -163,7 +163,7 @@ def test_a_study_whose_alternatives_have_not_run_is_not_run(filled: Any) -> None
     evidence = filled.evidence()
     names = [comparison.name for comparison in compare_studies(evidence)]
     assert names == ["vgg16-plain-optimizer", "resnet18-plain-optimizer"]
-    assert "| A1 | not run |" in study_list(evidence, compare_studies(evidence), "s")
+    assert "| A1 | not run |" in overview_page(evidence, compare_studies(evidence), "f", "s")
 
 
 def with_more_seeds(project: Any) -> Any:
