@@ -1,4 +1,4 @@
-"""What holds for all tests: a process that takes too much memory says where, before the kernel ends another."""
+"""What holds for all tests: the order of the files, and a limit of memory that names the test which exceeds it."""
 
 import faulthandler
 import os
@@ -8,7 +8,19 @@ from pathlib import Path
 
 import pytest
 
-MOST = 8 << 30  # bytes; the largest of the networks' tests take 3 GiB
+ROOT = Path(__file__).parent
+# What takes longest comes first, lest one worker ends with it while the others have nothing left; the first of these
+# makes the project that the others of tests/pipeline read.
+FIRST = (
+    "pipeline/test_launch.py",
+    "unit/train/test_resume.py",
+    "unit/audit/test_verify_findings.py",
+    "unit/engine/test_loop.py",
+    "unit/engine/test_networks.py",
+    "pipeline/test_pipeline.py",
+    "pipeline/test_verify.py",
+)
+MOST = 8 << 30  # bytes that a process may hold; the largest of the networks' tests take 3 GiB
 STATM = Path("/proc/self/statm")
 
 
@@ -18,8 +30,13 @@ def pytest_configure(config: pytest.Config) -> None:
         threading.Thread(target=_watch, args=(os.dup(2),), daemon=True, name="memory watch").start()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {ROOT / name: number for number, name in enumerate(FIRST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
+
+
 def _watch(stderr: int) -> None:
-    """End the process with every thread's stack once it holds more than MOST; pytest then names the test."""
+    """End the process with every thread's stack once it holds more than MOST: else the kernel ends one, and no word."""
     while int(STATM.read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE") <= MOST:
         time.sleep(0.5)
     os.write(stderr, f"more than {MOST >> 30} GiB of memory are held\n".encode())

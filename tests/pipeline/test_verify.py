@@ -5,7 +5,7 @@ import json
 import os
 import shlex
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from stages.core.files import write_json
 from stages.evaluate.metrics import score
 from stages.records.provenance import hash_dependency
 from tests.pipeline.conftest import Repository
+from tests.remembered import remembered_fingerprints, remembered_hashes
 
 CELL = "mnist/resnet18-sgd"
 ROW = ("II", "ResNet18 with SGD")
@@ -31,6 +32,12 @@ TRAIN, EVALUATE, TABLES = (
     "evaluate-mnist@quick-resnet18-sgd-0",
     "aggregate-tables@quick",
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _remembered() -> Iterator[None]:
+    with remembered_fingerprints(), remembered_hashes():
+        yield
 
 
 class Copied(Repository):
