@@ -14,9 +14,9 @@ from markupsafe import Markup, escape
 
 from stages.audit_paper.finding import Confidence, Finding
 from stages.book.assets import TEMPLATES, assets
+from stages.book.dot_plot import Scale
 from stages.book.numbers import address, number_pages
 from stages.book.payload import payload
-from stages.book.strips import Scale
 from stages.config.schema import Assumption, Table
 from stages.report.captions import (
     done_sentence,

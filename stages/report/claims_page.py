@@ -53,7 +53,7 @@ def statistic(part: Part) -> str:
     """The p that decides, or that is too large to, and of how many comparisons it is which; a dash for none."""
     if part.p is None:
         return NOTHING
-    which = "largest" if part.is_of_every else "smallest, by Holm,"
+    which = "largest" if part.uses_max_p else "smallest, by Holm,"
     p = f"p {_p(part.p)}" if part.p < _SMALLEST_SHOWN else f"p = {_p(part.p)}"
     return f"{p} ({which} of {len(part.checks)})" if len(part.checks) > 1 else p
 
@@ -63,7 +63,7 @@ def reason(evidence: Evidence, part: Part) -> str:
     check = part.decisive
     if check is None:
         return "There is nothing to compare."
-    met = sum(one.found.as_asked for one in part.checks)
+    met = sum(one.found.met for one in part.checks)
     if part.lacking:
         made = sum(not one.lacks for one in part.checks)
         asked = f", of which {met} came out as asked" if made else ""
@@ -71,12 +71,12 @@ def reason(evidence: Evidence, part: Part) -> str:
     found = NOTHING if check.found.value is None else value_text(check)
     number = f"{escape(check.name)}, {found}, where {check.asks} is asked"
     if part.outcome == HOLDS:
-        shown = "The least clear" if part.is_of_every else "The clearest"
+        shown = "The least clear" if part.uses_max_p else "The clearest"
         return f"{shown} of the comparisons that bear it out: {number}."
     if part.outcome == FAILS:
-        return f"Refuted by {number}." if not part.is_of_every else f"No comparison bears it out; at best {number}."
+        return f"Refuted by {number}." if not part.uses_max_p else f"No comparison bears it out; at best {number}."
     doubt = f"{met} of {len(part.checks)} comparisons came out as asked, but {_missing(check)}"
-    return f"{doubt}. {'The least clear is' if check.found.as_asked else 'In the way of an answer stands'} {number}."
+    return f"{doubt}. {'The least clear is' if check.found.met else 'In the way of an answer stands'} {number}."
 
 
 def _few(names: list[str]) -> str:

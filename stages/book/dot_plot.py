@@ -8,7 +8,7 @@ _STEP = 10  # percent: scales begin at a multiple of it and end at 100
 
 
 @dataclass(frozen=True)
-class Strip:
+class DotPlot:
     """Places from the left, in percent of the drawing's width. What is None is not drawn."""
 
     ours: float | None
@@ -19,7 +19,7 @@ class Strip:
 
 @dataclass(frozen=True)
 class Scale:
-    """The accuracies in percent that a table's strips reach over."""
+    """The accuracies in percent that a table's dot plots reach over."""
 
     start: int
     end: int = 100
@@ -29,10 +29,10 @@ class Scale:
         """The scale that holds all of these accuracies."""
         return cls(min(100 - _STEP, _STEP * floor(min(values, default=100) / _STEP)))
 
-    def strip(self, ours: float | None, paper: float | None, interval: tuple[float, float] | None) -> Strip:
+    def dot_plot(self, ours: float | None, paper: float | None, interval: tuple[float, float] | None) -> DotPlot:
         """The places of these accuracies."""
         low, high = interval or (None, None)
-        return Strip(*(self._maybe(value) for value in (ours, paper, low, high)))
+        return DotPlot(*(self._maybe(value) for value in (ours, paper, low, high)))
 
     def place(self, value: float) -> float:
         """Where an accuracy stands."""

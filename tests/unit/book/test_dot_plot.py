@@ -1,6 +1,6 @@
 """The drawing beside a number stands where the number says."""
 
-from stages.book.strips import Scale, Strip
+from stages.book.dot_plot import DotPlot, Scale
 
 
 def test_a_scale_begins_at_the_ten_below_the_least() -> None:
@@ -11,5 +11,5 @@ def test_a_scale_begins_at_the_ten_below_the_least() -> None:
 
 
 def test_places_are_shares_of_the_scale() -> None:
-    assert Scale(80).strip(90.0, 99.0, (85.0, 95.0)) == Strip(50.0, 95.0, 25.0, 75.0)
-    assert Scale(0).strip(12.5, None, None) == Strip(12.5, None, None, None)
+    assert Scale(80).dot_plot(90.0, 99.0, (85.0, 95.0)) == DotPlot(50.0, 95.0, 25.0, 75.0)
+    assert Scale(0).dot_plot(12.5, None, None) == DotPlot(12.5, None, None, None)
