@@ -126,7 +126,7 @@ def test_a_csv_file_that_differs_names_row_and_column(params: Params) -> None:
     compare(page, expected.replace("13.0", "99.9"), printed)
     assert {str(number.key) for number in printed.of_numbers} == {"mnist/vgg11"}
     (finding,) = {finding for findings in printed.of_numbers.values() for finding in findings}
-    assert str(finding) == "table_1.csv, VGG11, mean: found '99.9', expected '13.0' (as the results have it)"
+    assert str(finding) == "table_1.csv, VGG11, mean: found '99.9', not '13.0' (as the results have it)"
     printed = PageFindings(planned(params))
     compare(page, "row,mean,stages\nVGG11,13.0,c;d\nVGG16,12.0,a;b\n", printed)  # no row differs, their order does
     assert printed.of_pages
