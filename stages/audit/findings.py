@@ -13,9 +13,10 @@ BROKEN: Status = "broken"
 class Finding(NamedTuple):
     """One thing that does not speak for a number.
 
-    `where` is the file, and the key in it. Of what is broken, `found` and `expected` differ; `outdated` says that what
-    was recorded holds together, and that the file in the working tree has become another since; `of_page` that `found`
-    is what a page prints and `expected` what its results give. Of what is incomplete, `expected` says how to get it.
+    `where` is the file, and the key in it. Of what is broken, `found` and `expected` differ, and which of the two is
+    false is not known; `outdated` says that what was recorded holds together, and that the file in the working tree has
+    become another since; `of_page` that `found` is what a page prints and `expected` what its results give. Of what is
+    incomplete, `expected` says how to get it.
     """
 
     kind: Literal["agrees", "incomplete", "broken", "note"]
@@ -30,7 +31,7 @@ class Finding(NamedTuple):
             since = " (changed since; dvc repro runs again)" if self.outdated else ""
             if self.of_page:
                 return f"{self.where}: the page has {self.found}; its results give {self.expected}{since}"
-            return f"{self.where}: found {self.found}, expected {self.expected}{since}"
+            return f"{self.where}: found {self.found}, not {self.expected}{since}"
         return f"{self.where} is not here: {self.expected}" if self.kind == INCOMPLETE else self.where
 
 

@@ -86,7 +86,9 @@ def _results(
         except StageError as error:
             refused.append(number)
             outdated = isinstance(error, ChangedSettingsError)
-            finding = broken(workspace.result(number), error.message, "a result for the tables", outdated)
+            where = workspace.result(number)
+            found_there = error.message.removeprefix(f"{where}: ")
+            finding = broken(where, found_there, "a result for the tables", outdated)
             printed.add([number], finding)
     return found, refused
 

@@ -27,6 +27,7 @@ from stages.records.provenance import Dependency, Provenance, folder_md5, hash_d
 
 StepName = Literal["raw data", "arrays", "training", "weights", "evaluation", "predictions", "number", "table"]
 Algorithm = Literal["md5", "sha256"]
+INPUTS = "the inputs that dvc.yaml names, in both provenances"
 
 
 @dataclass(frozen=True)
@@ -100,23 +101,26 @@ class Lineage(tuple[Artifact, ...]):
 
 
 def lineage(
-    result: Evaluation, lock: Lock | None = None, makers: Mapping[str, str] | None = None, whole: bool = True
+    result: Evaluation,
+    lock: Lock | None = None,
+    makers: Mapping[str, str] | None = None,
+    lacking: list[str] | None = None,
 ) -> Lineage:
     """The artifacts behind a result, from the record alone, or with what dvc.lock has of them.
 
-    `makers` are stages by their outputs: by default those that dvc.lock recorded last. Raises CorruptFileError for a
-    record that lacks an input; not `whole` leaves out what hangs on that.
+    `makers` are the stages by their outputs, as dvc.yaml has them; by default the record and dvc.lock name them. Raises
+    CorruptFileError for a record that lacks an input; where `lacking` is given, that is added to it instead, and what
+    hangs on the input is left out.
     """
     found: list[Artifact] = []
-    source = _Source(result, lock, makers or (lock.makers if lock else {}))
+    source = _Source(result, lock, makers or {})
     for artifacts in source.steps():
         try:
             found += artifacts()
         except KeyError as error:
-            if whole:
-                missing = f"no one input with {error.args[0]}"
-                expected = "the inputs that dvc.yaml names, in both provenances"
-                raise CorruptFileError(source.file, missing, expected) from None
+            if lacking is None:
+                raise CorruptFileError(source.file, f"no one input with {error.args[0]}", INPUTS) from None
+            lacking.append(f"no one input with {error.args[0]}")
     return Lineage(found)
 
 
@@ -126,7 +130,25 @@ class _Source:
 
     result: Evaluation
     lock: Lock | None
-    makers: Mapping[str, str]
+    named: Mapping[str, str]
+
+    @property
+    def makers(self) -> Mapping[str, str]:
+        """The stages by their outputs."""
+        return self.named or (self.lock.makers if self.lock else {})
+
+    @property
+    def train(self) -> str:
+        """The stage that trained."""
+        try:
+            return self.named.get(self.result.run_folder[0], self.result.run.stage)
+        except KeyError:
+            return self.result.run.stage
+
+    @property
+    def evaluate(self) -> str:
+        """The stage that tested."""
+        return self.named.get(self.file, self.result.stage)
 
     @property
     def file(self) -> str:
@@ -140,9 +162,9 @@ class _Source:
         yield self.description
         yield self.test_arrays
         yield self.settings
-        yield lambda: self.code("training", "train", run.provenance, "run.provenance", run.stage)
+        yield lambda: self.code("training", "train", run.provenance, "run.provenance", self.train)
         yield self.run_folder
-        yield lambda: self.code("evaluation", "evaluate", result.provenance, "provenance", result.stage)
+        yield lambda: self.code("evaluation", "evaluate", result.provenance, "provenance", self.evaluate)
         yield self.predictions
         yield self.number
         yield self.tables
@@ -173,7 +195,7 @@ class _Source:
         sha256 = {
             f"{array}.npy": self.array(array) for array in run.data.sha256 if f"{array}.npy" in (found.files or {})
         }
-        return [self.folder("arrays", "training arrays", path, found, "run.provenance", run.stage, sha256)]
+        return [self.folder("arrays", "training arrays", path, found, "run.provenance", self.train, sha256)]
 
     def description(self) -> list[Artifact]:
         run = self.result.run
@@ -183,7 +205,7 @@ class _Source:
             self.said(f"provenance.inputs.{path}", found.md5),
             self.said(f"run.provenance.inputs.{folder}.files.{DESCRIPTION}", (arrays.files or {}).get(DESCRIPTION)),
             self.said("run.data", run.data.md5()),
-            *self.locked(self.result.stage, "deps", path),
+            *self.locked(self.evaluate, "deps", path),
         )
         return [Artifact("arrays", "description", path, "md5", witnesses)]
 
@@ -191,7 +213,7 @@ class _Source:
         path, found = self.result.test_arrays
         names = {f"{name}.npy": f"test_{name}" for name in ("images", "labels")}
         sha256 = {name: self.array(array) for name, array in names.items()}
-        return [self.folder("arrays", "test arrays", path, found, "provenance", self.result.stage, sha256)]
+        return [self.folder("arrays", "test arrays", path, found, "provenance", self.evaluate, sha256)]
 
     def array(self, name: str) -> Witness:
         """Where the sha256 of an array is written down."""
@@ -203,7 +225,7 @@ class _Source:
         settings = run.config.model_dump(mode="json", exclude={"seed"})
         witnesses = (
             self.said("run.config", digest(settings)),
-            *self.param(run.stage, run.provenance, "settings", lambda locked: digest(locked) if locked else None),
+            *self.param(self.train, run.provenance, "settings", lambda locked: digest(locked) if locked else None),
         )
         return [Artifact("training", "settings", None, "sha256", witnesses)]
 
@@ -238,7 +260,7 @@ class _Source:
         history_sha256 = self.said("history", json_hash(epochs, "sha256"))
         in_run = {HISTORY: sha256(HISTORY, run.sha256.history), WEIGHTS: sha256(WEIGHTS, run.sha256.weights)}
         return [
-            self.folder("weights", "run", path, found, "provenance", self.result.stage, in_run),
+            self.folder("weights", "run", path, found, "provenance", self.evaluate, in_run),
             artifact("run record", RECORD, "md5", md5(RECORD), self.said("run", run.md5())),
             artifact("history", HISTORY, "md5", md5(HISTORY), self.said("history", json_hash(epochs))),
             artifact("history", HISTORY, "sha256", in_run[HISTORY], history_sha256),
@@ -248,7 +270,7 @@ class _Source:
 
     def predictions(self) -> list[Artifact]:
         """The logits beside the result, the labels, and the folder of the predictions, which dvc.lock alone names."""
-        stage, sha256 = self.result.stage, self.result.sha256
+        stage, sha256 = self.evaluate, self.result.sha256
         logits = logits_path(Path(self.file)).as_posix() if self.result.file else None
         logits_sha256 = self.said("sha256.logits.npy", sha256.logits)
         found = [Artifact("predictions", "logits", logits, "sha256", (logits_sha256,))]
@@ -267,12 +289,12 @@ class _Source:
         """The result's file, by what DVC recorded of it; without dvc.lock, as it was read."""
         file = self.result.file
         read = (Witness(self.file, "the file", file.md5 if file else None),)
-        witnesses = self.locked(self.result.stage, "outs", self.file) or read
+        witnesses = self.locked(self.evaluate, "outs", self.file) or read
         return [Artifact("number", "result", file.path if file else None, "md5", witnesses)]
 
     def tables(self) -> list[Artifact]:
         """All that `aggregate-tables` read and wrote."""
-        if self.lock is None:
+        if self.lock is None or self.result.file is None:
             return []
         folder = Path(self.file).parents[1].as_posix()
         maker = next((name for name in self.lock.stages if folder in self.lock.inputs(name)), None)

@@ -452,7 +452,7 @@ def test_fingerprints_forged_without_their_sources(project: Project) -> None:
     broken = project.broken()
     assert broken.at(f"{RESULT}, run.provenance.code.modules, {ENGINE}", "computed from the sources")
     assert broken.at(f"{RESULT}, run.provenance.code.sha256", "as it was given")
-    assert broken.at(f"dvc.lock, {TRAIN}, params, code.train")
+    assert broken.at(f"dvc.lock, {TRAIN}.params.{SPEC}.code.train")
 
 
 def test_data_that_is_not_the_canonical(project: Project) -> None:
@@ -476,7 +476,7 @@ def test_logits(project: Project) -> None:
     Path(LOGITS).write_bytes(bytes(content))
     broken = project.broken()
     expected = json.loads(Path(RESULT).read_text())["sha256"]["logits.npy"]
-    assert broken.at(LOGITS, f"{expected} ({RESULT}, sha256, logits.npy)")
+    assert broken.at(LOGITS, f"{expected} ({RESULT}, sha256.logits.npy)")
     assert broken.at(LOGITS, EVALUATE)
 
 
@@ -545,7 +545,7 @@ def test_settings_and_code_in_dvc_lock(project: Project) -> None:
     assert broken.at(f"dvc.lock, {TRAIN}, cmd").found.endswith("--no-mlflow")
     said = broken.at(f"dvc.lock, {TRAIN}, params, settings, cell.lr")
     assert (said.found, said.expected.split()[0]) == ("0.5", "0.001")
-    assert broken.at(f"dvc.lock, {TRAIN}, params, code.train").found == repr("0" * 64)
+    assert broken.at(f"dvc.lock, {TRAIN}.params.{SPEC}.code.train").found == "0" * 64
     assert broken.at(f"dvc.lock, {EVALUATE}, params, testing, images")
 
 
