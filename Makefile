@@ -31,13 +31,13 @@ plan: setup  ## what `make launch` would run, for how long, and what would be re
 	python -m stages.plan $(OPTIONS)
 
 test: setup  ## run the tests
-	python -m pytest -n logical --maxprocesses 8 --dist loadfile
+	python -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 check: setup  ## what CI runs: lint, format, types, tests
 	ruff check .
 	ruff format --check .
 	mypy
-	python -m pytest -n logical --maxprocesses 8 --dist loadfile
+	python -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 bench: setup  ## measure the training engine against a plain PyTorch loop; OPTIONS="--only speed" passes options on
 	python -m benchmarks.engine $(OPTIONS)

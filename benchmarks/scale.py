@@ -19,7 +19,7 @@ from distributed import LocalCluster
 
 from benchmarks.options import Names
 from stages.core.errors import MissingFileError
-from stages.launch.cluster import Order, connected, run
+from stages.launch.cluster import LaunchContext, connected, run
 from stages.launch.work import Command, Result, Unit
 from stages.records.evaluation import Evaluation
 from stages.records.run import TrainingRun
@@ -35,7 +35,7 @@ def seconds_of(run: TrainingRun) -> float:
     return sum(epoch.seconds for epoch in run.times.epochs)
 
 
-def rest(unit: Unit, order: Order) -> Result:
+def rest(unit: Unit, context: LaunchContext) -> Result:
     """Sleep as long as the unit says."""
     time.sleep(float(unit.commands[0].command))
     return Result(unit.name, (), None)
@@ -55,7 +55,7 @@ def replay(scheduler: str, times: list[float]) -> float:
     units = [Unit(str(number), (Command("", str(seconds), ()),)) for number, seconds in enumerate(longest_first)]
     with connected(scheduler, 0, "replay", lambda _: None) as client:
         start = time.monotonic()
-        for _ in run(client, units, Order("replay", {}, []), rest):
+        for _ in run(client, units, LaunchContext("replay", {}, []), rest):
             pass
         return time.monotonic() - start
 

@@ -55,6 +55,7 @@ def main(
     params = params_of(budget)
     check_folders(tables_out=tables_out, figures_out=figures_out, studies_out=studies_out, views_out=views_out)
     with without_collection():  # the drawings too: looking for garbage in them is a tenth of this stage
+        from stages.audit_paper.rules import findings
         from stages.book.page import book
         from stages.paper.reading import read_paper
         from stages.report.claims import judge_claims
@@ -62,7 +63,6 @@ def main(
         from stages.report.ledger import ledger_csv, ledger_json
         from stages.report.pages import all_files
         from stages.report.tables import summary_line
-        from stages.trial.audit import findings
 
         evidence = gather(params, budget or params.budget, cells, read_paper())
         if not evidence.has_results:

@@ -11,12 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stages.core.errors import CorruptFileError
-from stages.core.filenames import DESCRIPTION, HISTORY, RECORD, WEIGHTS
-from stages.core.files import file_hash, flatten
-from stages.records.data import DatasetDescription
+from stages.core.filenames import HISTORY, RECORD, WEIGHTS
+from stages.core.files import flatten
 from stages.records.evaluation import Evaluation, logits_path
-from stages.records.provenance import Dependency, Environment, Provenance
+from stages.records.lineage import StepName, lineage
+from stages.records.provenance import Environment, Provenance
 from stages.records.run import NumericsRecord
 
 Entity = dict[str, Any]
@@ -38,10 +37,7 @@ def actions(result: Evaluation, file: Path) -> Actions:
 
     Raises CorruptFileError for a result that does not say from which data it was made.
     """
-    try:
-        return _Story(result, file).actions()
-    except KeyError as error:
-        raise CorruptFileError(file, f"no one input with {error.args[0]}", "a result as evaluate writes it") from None
+    return _Story(result, file).actions()
 
 
 class _Story:
@@ -49,6 +45,7 @@ class _Story:
 
     def __init__(self, result: Evaluation, file: Path) -> None:
         self.result, self.run, self.file = result, result.run, file
+        self.artifacts = lineage(result)
         self.entities: dict[str, Entity] = {}
 
     def actions(self) -> Actions:
@@ -64,7 +61,7 @@ class _Story:
     def _train(self, results: list[Entity]) -> Entity:
         run, taken = self.run, self.run.provenance
         epochs = len(self.result.history)
-        inputs = [self._data(path, found) for path, found in taken.inputs.items()]
+        inputs = [self._data("training arrays")]
         inputs += self._values("setting", flatten(run.config.model_dump(mode="json")))
         action = {
             "@id": f"#{run.stage}",
@@ -75,7 +72,7 @@ class _Story:
             "startTime": run.times.started,
             "endTime": run.times.ended,
             "actionStatus": COMPLETED,
-            "object": [self._spec(taken), *inputs],
+            "object": [self._spec("training"), *inputs],
             "result": results,
             "environment": self._environment(taken.environment, run.numerics),
         }
@@ -86,8 +83,8 @@ class _Story:
 
     def _evaluate(self, weights: list[Entity]) -> Entity:
         result, run, taken = self.result, self.run, self.result.provenance
-        folder, _ = result.run_folder
-        data = [self._data(path, found) for path, found in taken.inputs.items() if path != folder]
+        data = [self._data(name) for name in ("description", "test arrays")]
+        labels = self.artifacts.of("predictions", "labels", "sha256").hash
         accuracy = self._value("test accuracy in percent", round(100 * result.accuracy, 6))
         action = {
             "@id": f"#{result.stage}",
@@ -98,71 +95,56 @@ class _Story:
             "startTime": result.times.started,
             "endTime": result.times.ended,
             "actionStatus": COMPLETED,
-            "object": [self._spec(taken), *weights, *data, self._value("test images", result.test_images, "setting")],
+            "object": [
+                self._spec("evaluation"),
+                *weights,
+                *data,
+                self._value("test images", result.test_images, "setting"),
+            ],
             "result": [
                 {"@id": self.file.as_posix()},
                 {"@id": logits_path(self.file).as_posix()},
                 accuracy,
-                self._absent(f"{result.stage}/labels.npy", f"an output of {result.stage}", sha256=result.sha256.labels),
+                self._absent(f"{result.stage}/labels.npy", f"an output of {result.stage}", sha256=labels),
             ],
             "environment": self._environment(taken.environment, result.numerics),
         }
         self._add(action)
         return action
 
-    def _spec(self, taken: Provenance) -> Entity:
+    def _spec(self, step: StepName) -> Entity:
         """What the stage was asked for: settings, and the fingerprint of the code."""
-        file = Path(taken.spec.path)
-        if file.is_file() and file_hash(file) == taken.spec.md5:
-            return {"@id": taken.spec.path}  # in the crate, with all reports
+        spec, code = self.artifacts.of(step, "spec"), self.artifacts.of(step, "code", "sha256")
+        if spec.found() == spec.hash:
+            return {"@id": spec.path}  # in the crate, with all reports
         about = "the cell's settings and code, as resolved"
-        return self._absent(taken.spec.path, about, md5=taken.spec.md5, version=f"code {taken.code.sha256}")
+        return self._absent(str(spec.path), about, md5=spec.hash, version=f"code {code.hash}")
 
     def _run_files(self) -> list[Entity]:
         """Weights, history and run record: what the training made and the evaluation read."""
-        folder, found = self.result.run_folder
-        files, sha256 = found.files or {}, {WEIGHTS: self.run.sha256.weights, HISTORY: self.run.sha256.history}
+        run = self.artifacts.of("weights", "run")
         about = {WEIGHTS: "the weights after the last epoch", HISTORY: "metrics by epoch", RECORD: "the run record"}
-        return [
-            self._absent(f"{folder}/{name}", text, md5=files[name], **_if("sha256", sha256.get(name)))
-            for name, text in about.items()
-        ]
+        return [self._absent(f"{run.path}/{name}", text, **run.hashes(name)) for name, text in about.items()]
 
     def _history_value(self) -> Entity:
         last = self.result.history[-1]
         return self._value("last validation accuracy in percent", round(100 * last.validation_accuracy, 6))
 
-    def _data(self, path: str, found: Dependency) -> Entity:
+    def _data(self, name: str) -> Entity:
         """A file or folder of data: DVC's md5, each file of it with its own, and the data set that it comes from."""
-        data = self.run.data
-        about = f"{data.dataset.upper()}, as preprocess wrote it"
-        if found.files is None:
-            return self._absent(path, about, md5=found.md5, isBasedOn=self._data_set(data))
-        parts = [
-            self._absent(f"{path}/{name}", about, md5=md5, **_if("sha256", self._described(path, name)))
-            for name, md5 in found.files.items()
-        ]
-        whole = {"identifier": f"md5:{found.md5}", "hasPart": parts, "isBasedOn": self._data_set(data)}
+        found, dataset = self.artifacts.of("arrays", name), self.run.dataset
+        about, path = f"{dataset.upper()}, as preprocess wrote it", str(found.path)
+        if not found.files:
+            return self._absent(path, about, md5=found.hash, isBasedOn=self._data_set(dataset))
+        parts = [self._absent(f"{path}/{file}", about, **found.hashes(file)) for file in found.files]
+        whole = {"identifier": f"md5:{found.hash}", "hasPart": parts, "isBasedOn": self._data_set(dataset)}
         return self._absent(path, f"{about}; the identifier is DVC's md5 of the folder", **whole)
 
-    def _described(self, path: str, name: str) -> str | None:
-        """The sha256 that dataset.json gives an array; None for an evaluation on other data than the training's."""
-        sha256 = self.run.data.sha256
-        if path in self.run.provenance.inputs:
-            return sha256.get(Path(name).stem)
-        _, arrays = self.run.training_arrays
-        _, tested = self.result.description
-        same = (arrays.files or {}).get(DESCRIPTION) == tested.md5
-        return sha256.get(f"{Path(path).name}_{Path(name).stem}") if same else None
-
-    def _data_set(self, data: DatasetDescription) -> Entity:
-        raw, sha256 = data.made_from.raw_md5, data.made_from.raw_sha256
-        parts = [
-            self._absent(f"data/raw/{data.dataset}/{name}", "raw", md5=md5, **_if("sha256", sha256.get(name)))
-            for name, md5 in raw.items()
-        ]
-        name, about = f"{data.dataset}, raw", f"{data.dataset.upper()}: the canonical files, before any split"
-        return self._absent(f"data/raw/{data.dataset}", about, name=name, hasPart=parts)
+    def _data_set(self, dataset: str) -> Entity:
+        raw, path = self.artifacts.of("raw data", "raw data"), f"data/raw/{dataset}"
+        parts = [self._absent(f"{path}/{file}", "raw", **raw.hashes(file)) for file in raw.files]
+        name, about = f"{dataset}, raw", f"{dataset.upper()}: the canonical files, before any split"
+        return self._absent(path, about, name=name, hasPart=parts)
 
     def _instrument(self, module: str, made: Provenance) -> Entity:
         """The stage's module at its commit, with the sources that were there and the packages that it ran with."""
@@ -220,10 +202,6 @@ def reference(entity: Mapping[str, Any]) -> Entity:
 
 def _who(made: Provenance) -> str:
     return "DVC" if made.run_by == "dvc" else "hand"
-
-
-def _if(name: str, value: str | None) -> dict[str, str]:
-    return {} if value is None else {name: value}
 
 
 def _short(entity: Mapping[str, Any]) -> str:

@@ -3,30 +3,28 @@
 from pathlib import Path
 from typing import Any
 
-from stages.audit.chain import Chain, Link
 from stages.audit.history import History
-from stages.audit.lock import Lock
 from stages.audit.pipeline import Stages
-from stages.audit.questions import ours
-from stages.config.cells import CellKey, changed_settings
+from stages.audit.questions import with_results
+from stages.config.cells import changed_settings
 from stages.config.params import Params
-from stages.config.schema import Row
 from stages.core.errors import CorruptFileError, ParamError
 from stages.core.files import flatten
+from stages.records.dvc_lock import Lock
 from stages.records.evaluation import Evaluation
+from stages.records.lineage import Artifact, Lineage, lineage
 from stages.records.provenance import Environment, Provenance
 from stages.records.run import NumericsRecord, TrainingRun
 from stages.records.spec import Spec
 from stages.report.conditions import conditions
-from stages.report.evidence import CellResults, Evidence
-from stages.report.formats import decimals, fixed, signed
-from stages.report.outcomes import outcome
-from stages.report.places import Place
+from stages.report.evidence import Evidence
+from stages.report.formats import fixed
 from stages.report.results import changed_settings as settings_then_and_now
 from stages.report.results import check_result
+from stages.report.rows import TableRow, all_rows, lines
 
 
-def answer(evidence: Evidence, number: Place, seed: int | None, stages: Stages, lock: Lock) -> dict[str, Any]:
+def answer(evidence: Evidence, number: TableRow, seed: int | None, stages: Stages, lock: Lock) -> dict[str, Any]:
     """Everything about a number, and about one of its trainings: that of `seed`, or of the first seed with a result.
 
     Raises a StageError when there is no such result, or it does not say where it comes from.
@@ -36,19 +34,19 @@ def answer(evidence: Evidence, number: Place, seed: int | None, stages: Stages, 
         raise ParamError("--seed", seed, "one of the seeds of params.yaml: " + ", ".join(map(str, seeds)))
     there = [one for one in seeds if stages.result(number.key, one).is_file()]
     chosen = (there or seeds)[0] if seed is None else seed
-    chains = {one: _chain(evidence, number, one, stages, lock) for one in sorted({*there, chosen})}
-    chain = chains[chosen]
-    cell = CellResults(number.key, tuple(seeds), tuple(found.result for found in chains.values()))
-    result, history = chain.result, History()
+    results = {one: _result(evidence, number, one, stages) for one in sorted({*there, chosen})}
+    number, row = _rows(evidence, number, stages)
+    result, history = results[chosen], History()
+    artifacts = lineage(result, lock)
     found = {
-        "number": _number(evidence, number, cell),
+        "number": _number(number, evidence.budget_name),
         "seed": chosen,
-        "as_logged": _as_logged(evidence, number, stages),
+        "as_logged": _as_logged(params, row, number),
         "conditions": _conditions(evidence, number),
         "spec": _spec(result, history),
         "configuration": _configuration(params, number, result),
         "assumptions": _assumptions(evidence, number),
-        "chain": [_link(link) for link in chain.links],
+        "chain": [_artifact(artifact) for artifact in artifacts],
         "code": {
             "training": _code(result.run.provenance, history),
             "evaluation": _code(result.provenance, history),
@@ -65,79 +63,70 @@ def answer(evidence: Evidence, number: Place, seed: int | None, stages: Stages, 
         "mlflow": _mlflow(number, result),
         "reproduce": _reproduce(params, number, result, lock),
     }
-    return found | {"notes": _notes(params, number, chain, found)}
+    return found | {"notes": [*_notes(params, number, result, artifacts, found), *_of_the_clone(history)]}
 
 
-def _chain(evidence: Evidence, number: Place, seed: int, stages: Stages, lock: Lock) -> Chain:
-    stage = stages.evaluate(number.key, seed)
+def _result(evidence: Evidence, number: TableRow, seed: int, stages: Stages) -> Evaluation:
     path = stages.result(number.key, seed)
-    chain = Chain.of(path, stage.name, lock)
-    found, expected = (
-        (chain.result.cell, chain.result.budget, chain.result.seed),
-        (str(number.key), stages.budget, seed),
-    )
+    result = Evaluation.read(path, f"dvc repro {stages.evaluate(number.key, seed).name}")
+    found, expected = (result.cell, result.budget, result.seed), (str(number.key), stages.budget, seed)
     if found != expected:
         raise CorruptFileError(path, f"the result of {', '.join(map(str, found))}", ", ".join(map(str, expected)))
-    check_result(path, chain.result, evidence.params)
-    return chain
+    check_result(path, result, evidence.params)
+    return result
 
 
-def _number(evidence: Evidence, number: Place, cell: CellResults) -> dict[str, Any]:
-    places, paper = decimals(evidence.test_images(number.key.dataset)), _paper(evidence, number)
-    difference = None if paper is None or cell.mean is None else signed(cell.mean - float(paper), places)
+def _rows(evidence: Evidence, number: TableRow, stages: Stages) -> tuple[TableRow, TableRow | None]:
+    """The number with its results, and the row that has it beside another; None where it stands alone."""
+
+    def row_of(rows: list[TableRow]) -> TableRow | None:
+        place = (number.table, number.printed)
+        return next((one for one in rows if one.as_logged and (one.table, one.row) == place), None)
+
+    row = row_of(all_rows(evidence))
+    keys = {number.key, *(one.key for one in lines([row] if row else []))}
+    rows = all_rows(with_results(evidence, keys, stages))
+    found = next(one for one in rows if (one.table, one.row) == (number.table, number.row))
+    return found, row_of(rows)
+
+
+def _number(number: TableRow, budget: str) -> dict[str, Any]:
     return {
         "table": number.table,
         "row": number.row,
         "cell": str(number.key),
-        "budget": evidence.budget_name,
-        "paper": paper,
-        "ours": fixed(cell.mean, places),
-        "std": None if cell.std is None else fixed(cell.std, places),
-        "n": len(cell.results),
-        "planned": len(cell.planned),
-        "difference": difference,
-        "outcome": outcome(cell),
+        "budget": budget,
+        "paper": number.paper,
+        "ours": number.mean_text,
+        "std": None if number.std is None else number.std_text,
+        "n": number.n,
+        "planned": len(number.results.planned),
+        "difference": None if number.difference is None else number.difference_text,
+        "outcome": number.outcome,
         "seeds": {
             str(result.seed): {
-                "value": fixed(result.percent, places),
+                "value": fixed(result.percent, number.decimals),
                 "correct": result.correct,
                 "test_images": result.test_images,
                 "outcome": result.outcome,
             }
-            for result in cell.results
+            for result in number.results.results
         },
     }
 
 
-def _paper(evidence: Evidence, number: Place) -> str | None:
-    """The printed number that a number is held against; that of its row, for a setting that the row's logs suggest."""
-    return evidence.paper.accuracy(number.table, number.printed)
-
-
-def _as_logged(evidence: Evidence, number: Place, stages: Stages) -> dict[str, Any] | None:
+def _as_logged(params: Params, row: TableRow | None, number: TableRow) -> dict[str, Any] | None:
     """A row's two numbers, that of the text's setting and that of the printed logs'; None where these are one."""
-    dataset, row = number.key.dataset, _row(evidence.params, number)
     if row is None or row.as_logged is None:
         return None
-    keys = {
-        "text": CellKey("cells", dataset, row.cell),
-        "logged": CellKey("alternatives", dataset, row.as_logged),
-    }
-    text, logged = (evidence.params.find(str(key))[1].model_dump() for key in keys.values())
-    cells = {name: {"cell": str(key), "ours": ours(evidence, key, stages)} for name, key in keys.items()}
+    rows = {"text": row, "logged": row.as_logged}
+    text, logged = (params.find(str(one.key))[1].model_dump() for one in rows.values())
+    cells = {name: {"cell": str(one.key), "ours": one.mean_text if one.has_run else None} for name, one in rows.items()}
     differs = {name: {"text": text.get(name), "logged": logged.get(name)} for name in changed_settings(text, logged)}
-    return cells | {"differs": differs, "this": "logged" if number.as_logged else "text"}
+    return cells | {"differs": differs, "this": "logged" if number.is_as_logged else "text"}
 
 
-def _row(params: Params, number: Place) -> Row | None:
-    """The row of the paper's table that a number stands in; None for a study's."""
-    for table, settings in params.tables.items():
-        if table == number.table:
-            return next((row for row in settings.rows if row.row == number.printed), None)
-    return None
-
-
-def _conditions(evidence: Evidence, number: Place) -> dict[str, Any]:
+def _conditions(evidence: Evidence, number: TableRow) -> dict[str, Any]:
     found = conditions(evidence, number.key.dataset, [number.key.name])
     own, run = _settings(evidence.params, number, evidence.budget_name)
     return {
@@ -149,7 +138,7 @@ def _conditions(evidence: Evidence, number: Place) -> dict[str, Any]:
     }
 
 
-def _settings(params: Params, number: Place, budget: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def _settings(params: Params, number: TableRow, budget: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """A cell's own settings, and those that the budget gives it."""
     cell = str(number.key)
     return params.find(cell)[1].model_dump(), params.settings(cell, budget).cell.model_dump()
@@ -172,23 +161,23 @@ def _spec(result: Evaluation, history: History) -> dict[str, Any]:
     }
 
 
-def _configuration(params: Params, number: Place, result: Evaluation) -> dict[str, Any]:
+def _configuration(params: Params, number: TableRow, result: Evaluation) -> dict[str, Any]:
     """The settings that the training recorded, and what of them differs from the plain row's under the same budget."""
     recorded = flatten(result.run.config.model_dump(mode="json"))
-    plain = flatten(params.run(str(number.plain), result.budget, result.seed).model_dump(mode="json"))
+    plain = flatten(params.run(str(number.base), result.budget, result.seed).model_dump(mode="json"))
     changed = {
         name: {"value": recorded.get(name), "plain": plain.get(name)} for name in changed_settings(recorded, plain)
     }
-    return {"settings": recorded, "plain": str(number.plain), "differs": changed}
+    return {"settings": recorded, "plain": str(number.base), "differs": changed}
 
 
-def _assumptions(evidence: Evidence, number: Place) -> list[dict[str, Any]]:
+def _assumptions(evidence: Evidence, number: TableRow) -> list[dict[str, Any]]:
     """The assumptions that the number's row rests on; an alternative's are those of the cell it is held against."""
     params = evidence.params
     own, run = _settings(params, number, evidence.budget_name)
     study, is_alternative = params.studies.get(number.table), number.key.section == "alternatives"
-    base = params.find(str(number.plain if is_alternative else number.key))[1]
-    row = evidence.place(number.plain.dataset, number.plain.name)[1] if study else number.printed
+    base = params.find(str(number.base if is_alternative else number.key))[1]
+    row = evidence.place(number.base.dataset, number.base.name)[1] if study else number.printed
     changed = changed_settings(base.model_dump(), params.find(str(number.key))[1].model_dump())
     found = []
     for assumption in params.assumptions:
@@ -206,15 +195,15 @@ def _assumptions(evidence: Evidence, number: Place) -> list[dict[str, Any]]:
     return found
 
 
-def _link(link: Link) -> dict[str, Any]:
+def _artifact(one: Artifact) -> dict[str, Any]:
     return {
-        "step": link.step,
-        "name": link.name,
-        "path": link.path,
-        "algorithm": link.algorithm,
-        "hash": link.hash,
-        "here": None if link.path is None else Path(link.path).exists(),
-        "recorded": [{"file": record.file, "key": record.key, "hash": record.hash} for record in link.records],
+        "step": one.step,
+        "name": one.name,
+        "path": one.path,
+        "algorithm": one.algorithm,
+        "hash": one.hash,
+        "here": None if one.path is None else Path(one.path).exists(),
+        "recorded": [{"file": said.file, "key": said.key, "hash": said.hash} for said in one.witnesses],
     }
 
 
@@ -227,6 +216,7 @@ def _code(made: Provenance, history: History) -> dict[str, Any]:
         "changed": made.git.changed,
         "difference_is_recorded": made.git.difference is not None,
         "fingerprint": made.code.sha256,
+        "run_by": made.run_by,
         "sources": len(made.sources),
         "commit_is_here": differing is not None,
         "differs_from_commit": differing,
@@ -246,13 +236,13 @@ def _machines(run: TrainingRun) -> list[dict[str, Any]]:
     return found
 
 
-def _mlflow(number: Place, result: Evaluation) -> dict[str, Any] | None:
+def _mlflow(number: TableRow, result: Evaluation) -> dict[str, Any] | None:
     if result.run.mlflow is None:
         return None
     return {"run_id": result.run.mlflow.run_id, "experiment": result.run.mlflow.experiment, "run": number.row}
 
 
-def _reproduce(params: Params, number: Place, result: Evaluation, lock: Lock) -> dict[str, Any]:
+def _reproduce(params: Params, number: TableRow, result: Evaluation, lock: Lock) -> dict[str, Any]:
     """The commands that make this number again: with DVC, which leaves the tables to another one, and without."""
     entries = [lock.entry(stage) for stage in (result.run.stage, result.stage)]
     needed = []
@@ -269,25 +259,36 @@ def _reproduce(params: Params, number: Place, result: Evaluation, lock: Lock) ->
     }
 
 
-def _notes(params: Params, number: Place, chain: Chain, found: dict[str, Any]) -> list[str]:
+def _notes(
+    params: Params, number: TableRow, result: Evaluation, artifacts: Lineage, found: dict[str, Any]
+) -> list[str]:
     """What does not hold together, or cannot be looked up here."""
-    result, notes = chain.result, []
+    notes = []
     if changed := settings_then_and_now(result.run.config, params.run(str(number.key), result.budget, result.seed)):
         notes.append(f"trained with {changed[0]}; params.yaml says now {changed[1]}: dvc repro would train it anew")
     notes += _of_the_spec(result)
-    for link in chain.links:
-        notes += [
-            f"{link.name} {link.path or ''}: {record} has {record.hash}, not {link.hash}" for record in link.disagreeing
-        ]
-        notes += [f"{link.name} {link.path or ''}: {record} has no hash" for record in link.missing]
-    for link in chain.step("number"):
-        if link.hash and link.found() != link.hash:
-            notes.append(f"{link.path} has md5 {link.found()}, not {link.hash} as dvc.lock says")
+    for one in artifacts:
+        name = f"{one.name} {one.path or ''}"
+        notes += [f"{name}: {said} has {said.hash}, not {one.hash}" for said in one.disagreeing]
+        notes += [f"{name}: {said} has no hash" for said in one.silent]
+    file = artifacts.of("number", "result")
+    if file.hash and file.found() != file.hash:
+        notes.append(f"{file.path} has md5 {file.found()}, not {file.hash} as dvc.lock says")
     for step, code in found["code"].items():
         notes += _of_the_commit(step, code, result.run.provenance.spec.path)
     if result.run.provenance.run_by == "hand":
         notes.append("trained by hand, not by DVC")
     return notes
+
+
+def _of_the_clone(history: History) -> list[str]:
+    """What a shallow clone cannot know: it takes its oldest commit for the last change of every older file."""
+    if not history.is_shallow():
+        return []
+    return [
+        "this clone is shallow: commits are missing, and a last change may be older than it seems; "
+        "git fetch --unshallow brings them"
+    ]
 
 
 def _of_the_spec(result: Evaluation) -> list[str]:

@@ -1,11 +1,11 @@
-"""Walks the chain of one number, link by link, and says what does not hold.
+"""Walks the lineage of one number, artifact by artifact, and says what does not hold.
 
     raw data -> arrays -> training -> weights -> evaluation -> predictions -> the result -> (pages.py) the tables
 
-Each link is held against three witnesses that were written at different times: what the run took when it started (the
-run record in the result), what DVC hashed when the command had ended (dvc.lock), and the bytes on the disk now; sources
-and spec also against the commit that the record names (origin.py). What only git and DVC's remote have is reported as
-missing, not guessed.
+Each hash is held against three witnesses that were written at different times (witnesses.py): what the run took when it
+started (the run record in the result), what DVC hashed when the command had ended (dvc.lock), and the bytes on the disk
+now; sources and spec also against the commit that the record names (origin.py). What only git and DVC's remote have is
+reported as missing, not guessed.
 """
 
 from collections.abc import Iterator
@@ -18,21 +18,20 @@ import numpy as np
 
 from stages.audit.findings import Finding, broken, differences, missing, note
 from stages.audit.history import md5_of
-from stages.audit.lock import LOCK_FILE
 from stages.audit.numbers import Number
-from stages.audit.origin import HOW, Started, check_form, check_started, on_disk
+from stages.audit.origin import Started, check_form, check_started
 from stages.audit.pipeline import Stage
 from stages.audit.recount import classes_of, follow, npy_sha256, recount
 from stages.audit.results import LooseResult
+from stages.audit.witnesses import HOW, check_artifacts, on_disk
 from stages.audit.workspace import Workspace
 from stages.config.params import resolve_count
 from stages.config.reading import PARAMS_FILE
 from stages.core.errors import StageError
-from stages.core.filenames import DESCRIPTION, HISTORY, RECORD, WEIGHTS
-from stages.core.files import json_hash
-from stages.records.data import TEST_ARRAYS, TRAIN_ARRAYS
+from stages.records.dvc_lock import LOCK_FILE
 from stages.records.evaluation import logits_path
-from stages.records.provenance import Dependency, folder_md5
+from stages.records.lineage import INPUTS, Artifact, Witness, lineage
+from stages.records.provenance import folder_md5
 
 _SOURCES = "stages/"
 # sha256 of the labels of all 10000 test images, in the order of the data sets' own files, as numpy.save writes uint8.
@@ -58,14 +57,12 @@ def check_number(number: Number, workspace: Workspace) -> list[Finding]:
         *workspace.data_findings[dataset],
         *_identity(path, result, number, workspace),
         *_training(path, result, number, workspace),
-        *_description(path, result, number, workspace),
-        *_run_folder(path, result, number, workspace),
+        *_canonical(path, result),
         *_evaluation(path, result, number, workspace),
+        *_artifacts(path, result, number, workspace),
         *_spec_file(path, result, number, workspace),
         *_predictions(path, result, number, workspace),
         *_times(path, result),
-        *check_out(path, evaluate, workspace),
-        *(check_out(logits_path(path), evaluate, workspace) if logits_path(path).is_file() else ()),
     ]
 
 
@@ -84,22 +81,34 @@ def check_entry(stage: Stage, workspace: Workspace, but: Path | None = None) -> 
 
     The output `but` is not looked at.
     """
-    yield from check_form(stage, workspace)
-    entry, where = workspace.lock.entry(stage.name), f"{LOCK_FILE}, {stage.name}"
-    if entry is not None:
-        yield from _parameters_today(entry.params.get(PARAMS_FILE.as_posix(), {}), workspace, where)
-        yield from _sources_today({path: md5 for path, md5 in entry.deps.items() if _is_source(path)}, stage, workspace)
-        deps = {path: md5 for path, md5 in entry.deps.items() if not _is_source(path)}
-        outs = {path: md5 for path, md5 in entry.outs.items() if path != str(but)}
-        yield from on_disk({path: Dependency(md5=md5) for path, md5 in {**deps, **outs}.items()}, workspace, where)
+    yield from _entry_today(stage, workspace)
+    entry = workspace.lock.entry(stage.name)
+    for kind, paths in (("deps", entry.deps), ("outs", entry.outs)) if entry else ():
+        for path, md5 in paths.items():
+            if path != str(but) and not (kind == "deps" and _is_source(path)):
+                yield from on_disk(_locked(stage, kind, path, md5), workspace.disk)
 
 
 def check_out(out: Path, stage: Stage, workspace: Workspace) -> Iterator[Finding]:
     """One output of a stage against its entry in dvc.lock."""
+    md5 = workspace.lock.md5(stage.name, "outs", out.as_posix())
+    if md5:
+        yield from on_disk(_locked(stage, "outs", out.as_posix(), md5), workspace.disk)
+
+
+def _locked(stage: Stage, kind: str, path: str, md5: str) -> Artifact:
+    """A stage's input or output, of which dvc.lock alone has the hash."""
+    return Artifact("table", path, path, "md5", (Witness(LOCK_FILE.as_posix(), f"{stage.name}.{kind}.{path}", md5),))
+
+
+def _entry_today(stage: Stage, workspace: Workspace) -> Iterator[Finding]:
+    """A stage's entry in dvc.lock against dvc.yaml, params.yaml and the sources of today."""
+    yield from check_form(stage, workspace)
     entry = workspace.lock.entry(stage.name)
-    if entry and out.as_posix() in entry.outs:
-        dependency = Dependency(md5=entry.outs[out.as_posix()])
-        yield from on_disk({out.as_posix(): dependency}, workspace, f"{LOCK_FILE}, {stage.name}")
+    if entry is not None:
+        parameters = entry.params.get(PARAMS_FILE.as_posix(), {})
+        yield from _parameters_today(parameters, workspace, f"{LOCK_FILE}, {stage.name}")
+        yield from _sources_today({path: md5 for path, md5 in entry.deps.items() if _is_source(path)}, stage, workspace)
 
 
 def check_specs(workspace: Workspace) -> Iterator[Finding]:
@@ -139,17 +148,9 @@ def _sources_today(recorded: dict[str, str], stage: Stage, workspace: Workspace)
 
 
 def _data(dataset: str, workspace: Workspace) -> Iterator[Finding]:
-    """Raw data and arrays: dvc.lock against the files. Of the sample sheets, see pages.py."""
-    download = workspace.stages.download(dataset)
-    preprocess = workspace.stages.preprocess(dataset)
-    yield from check_entry(download, workspace)
-    yield from check_entry(preprocess, workspace, but=preprocess.option("samples-out"))
-    made, used = workspace.lock.entry(download.name), workspace.lock.entry(preprocess.name)
-    if made and used:
-        for path, md5 in made.outs.items():
-            if used.deps.get(path) != md5:
-                where = f"{LOCK_FILE}, {preprocess.name}, deps, {path}"
-                yield broken(where, used.deps.get(path), f"{md5}, as {download.name} has it")
+    """The stages that made raw data and arrays, as dvc.lock has them. Of the sample sheets, see pages.py."""
+    yield from _entry_today(workspace.stages.download(dataset), workspace)
+    yield from _entry_today(workspace.stages.preprocess(dataset), workspace)
 
 
 def _identity(path: Path, result: LooseResult, number: Number, workspace: Workspace) -> Iterator[Finding]:
@@ -175,7 +176,7 @@ def _identity(path: Path, result: LooseResult, number: Number, workspace: Worksp
 
 
 def _training(path: Path, result: LooseResult, number: Number, workspace: Workspace) -> Iterator[Finding]:
-    """The run record against its spec, dvc.lock, the files and the commit."""
+    """The run record against its spec, dvc.lock and the commit."""
     run, stage = result.run, workspace.stages.train(number.key, number.seed)
     settings = run.config.model_dump(mode="json", exclude={"seed"})
     family, where = run.config.cell.family, f"{path}, run"
@@ -185,81 +186,44 @@ def _training(path: Path, result: LooseResult, number: Number, workspace: Worksp
         yield note(f"{stage.name} was run by hand, and committed to DVC afterwards")
 
 
-def _description(path: Path, result: LooseResult, number: Number, workspace: Workspace) -> Iterator[Finding]:
-    """The data set's description in the run record: its hash, its arrays, and the raw data, which are the canonical."""
-    run, where = result.run, f"{path}, run.data"
-    folder = workspace.stages.train(number.key, number.seed).option("data")
-    taken = run.provenance.inputs.get(folder.as_posix())
-    expected, found = (taken.files or {}).get(DESCRIPTION) if taken else None, run.data.md5()
-    if found != expected:
-        yield broken(where, f"md5 {found}", f"{expected} (run.provenance.inputs, {folder}, {DESCRIPTION})")
+def _canonical(path: Path, result: LooseResult) -> Iterator[Finding]:
+    """That the raw data behind the arrays are the canonical."""
+    where = f"{path}, run.data"
     try:
-        run.data.check_canonical(where)
+        result.run.data.check_canonical(where)
     except StageError as error:
         yield broken(where, error.message.removeprefix(f"{where}: "), "arrays of the canonical bytes")
-    test = workspace.stages.evaluate(number.key, number.seed).option("test")
-    arrays = {name: folder / f"{name}.npy" for name in TRAIN_ARRAYS}
-    arrays |= {name: test / f"{name.removeprefix('test_')}.npy" for name in TEST_ARRAYS}
-    for name, file in arrays.items():
-        hashes = workspace.disk.file(file)
-        if hashes and hashes.sha256 != run.data.sha256.get(name):
-            yield broken(file, f"sha256 {hashes.sha256}", f"{run.data.sha256.get(name)} ({where}.sha256)")
-    download = workspace.stages.download(number.key.dataset)
-    entry = workspace.lock.entry(download.name)
-    files = run.data.made_from.raw_md5
-    raw, where = Dependency(md5=folder_md5(files), files=files), f"{path}, run.data.made_from.raw_md5"
-    for out, md5 in (entry.outs if entry else {}).items():
-        if raw.md5 != md5:
-            yield broken(where, raw.md5, f"{md5} ({LOCK_FILE}, {download.name}, {out})")
-        yield from on_disk({out: raw}, workspace, where)
 
 
-def _run_folder(path: Path, result: LooseResult, number: Number, workspace: Workspace) -> Iterator[Finding]:
-    """Weights, history and run record: that the evaluation read those that the training made."""
-    stage = workspace.stages.train(number.key, number.seed)
-    out = stage.option("out").as_posix()
-    read = result.provenance.inputs.get(out)
-    entry = workspace.lock.entry(stage.name)
-    if read is None or read.files is None:
-        yield broken(f"{path}, provenance.inputs, {out}", "nothing", "the files of the tested run")
-        return
-    if entry and entry.outs.get(out) != read.md5:
-        where = f"{LOCK_FILE}, {stage.name}, outs, {out}"
-        yield broken(where, entry.outs.get(out), f"{read.md5}, as {path} has it of the tested run")
-    history = [epoch.model_dump(mode="json", exclude_unset=True) for epoch in result.history]
-    for name, key, md5 in ((RECORD, "run", result.run.md5()), (HISTORY, "history", json_hash(history))):
-        if md5 != read.files.get(name):
-            expected = f"{read.files.get(name)} (provenance.inputs, {out}, {name})"
-            yield broken(f"{path}, {key}", f"md5 {md5}", expected)
-    recorded = {WEIGHTS: result.run.sha256.weights, HISTORY: result.run.sha256.history}
-    sha256 = json_hash(history, "sha256")
-    if sha256 != recorded[HISTORY]:
-        yield broken(f"{path}, history", f"sha256 {sha256}", f"{recorded[HISTORY]} (run.sha256)")
-    for name, expected in recorded.items():
-        file = Path(out) / name
-        found = workspace.disk.file(file)
-        if found and found.sha256 != expected:
-            yield broken(file, f"sha256 {found.sha256}", f"{expected} ({path}, run.sha256)")
+def _artifacts(path: Path, result: LooseResult, number: Number, workspace: Workspace) -> Iterator[Finding]:
+    """Every hash that is recorded of what is behind the result, and of the result itself."""
+    stages, lacking = workspace.stages, list[str]()
+    made_by = (
+        stages.download(number.key.dataset),
+        stages.preprocess(number.key.dataset),
+        stages.train(number.key, number.seed),
+        stages.evaluate(number.key, number.seed),
+    )
+    makers = {out: stage.name for stage in made_by for out in stage.outs}
+    artifacts = lineage(result, workspace.lock, makers, lacking)
+    for found in lacking:
+        yield broken(f"{path}, provenance.inputs", found, INPUTS)
+    yield from check_artifacts(artifacts, workspace.disk, workspace.lock)
+    known = {artifact.path for artifact in artifacts}
+    for key, inputs in (("run.provenance", result.run.provenance.inputs), ("provenance", result.provenance.inputs)):
+        for other in sorted(
+            inputs.keys() - known
+        ):  # that dvc.yaml does not name, or whose files the record does not have
+            said = Witness(str(path), f"{key}.inputs.{other}", inputs[other].md5)
+            yield from on_disk(Artifact("arrays", other, other, "md5", (said,)), workspace.disk)
 
 
 def _evaluation(path: Path, result: LooseResult, number: Number, workspace: Workspace) -> Iterator[Finding]:
-    """What the evaluation took, against its spec, dvc.lock, the files, the commit, and the training's own hashes."""
+    """What the evaluation says it started from, against its spec, dvc.lock and the commit."""
     stage, run = workspace.stages.evaluate(number.key, number.seed), result.run
     family, testing = run.config.cell.family, result.testing.model_dump(mode="json")
     started = Started(str(path), "evaluate", stage, run.cell, family, result.provenance, "testing", testing)
     yield from check_started(started, workspace)
-    description = stage.option("description")
-    made = run.provenance.inputs.get(description.parent.as_posix())
-    read = result.provenance.inputs.get(description.as_posix())
-    if read and (made is None or (made.files or {}).get(description.name) != read.md5):
-        where = f"{path}, provenance.inputs, {description}"
-        yield broken(where, read.md5, "the one that the training read (run.provenance.inputs)")
-    preprocess = workspace.stages.preprocess(number.key.dataset)
-    entry, taken = workspace.lock.entry(preprocess.name), {**run.provenance.inputs, **result.provenance.inputs}
-    for out in preprocess.outs:
-        if entry and out in taken and entry.outs.get(out) != taken[out].md5:
-            where = f"{LOCK_FILE}, {preprocess.name}, outs, {out}"
-            yield broken(where, entry.outs.get(out), f"{taken[out].md5}, as {path} has it")
 
 
 def _spec_file(path: Path, result: LooseResult, number: Number, workspace: Workspace) -> Iterator[Finding]:
@@ -281,13 +245,6 @@ def _predictions(path: Path, result: LooseResult, number: Number, workspace: Wor
     folder, logits = stage.option("predictions-out"), logits_path(path)
     if stage.option("logits-out") != logits:
         yield broken(f"{stage.name}, logits-out", stage.option("logits-out"), f"{logits}, beside the result")
-    for file, expected, key in (
-        (logits, result.sha256.logits, "logits.npy"),
-        (folder / "labels.npy", result.sha256.labels, "labels.npy"),
-    ):
-        found = workspace.disk.file(file)
-        if found and found.sha256 != expected:
-            yield broken(file, f"sha256 {found.sha256}", f"{expected} ({path}, sha256, {key})")
     labels = npy_sha256(classes_of(result.labels).astype(np.uint8))
     if labels != result.sha256.labels:
         yield broken(f"{path}, labels", f"sha256 {labels} as an array", f"{result.sha256.labels} (sha256, labels.npy)")
@@ -297,7 +254,6 @@ def _predictions(path: Path, result: LooseResult, number: Number, workspace: Wor
         yield broken(f"{path}, labels", f"sha256 {labels} as an array", true)
     yield from recount(path, result, resolve_count(result.testing.images, total))
     yield from follow(path, result, folder, stage.option("test"), total, HOW)
-    yield from check_out(folder, stage, workspace)
 
 
 def _times(path: Path, result: LooseResult) -> Iterator[Finding]:

@@ -1,28 +1,23 @@
 """A page that is here against the one that its results give: what differs, and which number it is about.
 
 Of a CSV file, the columns of a row are compared, of the ledger as JSON the values of a number. Of other pages, lines
-are: those that begin with a row's label in its table's section, or name a number's stage, are about a number; of the
-book, those of the number's own section. What is about none is about the page.
+are: what makes a page says which number a line is about. What is about none is about the page.
 """
 
 import csv
 import json
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from difflib import SequenceMatcher
+from difflib import SequenceMatcher, get_close_matches
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stages.audit.findings import Finding, broken, differences
+from stages.audit.findings import Finding, page_differences, page_differs
 from stages.audit.numbers import Number
-from stages.report.markdown import escape
+from stages.report.render import Page as Rendered
 
-_SECTION = re.compile(r"^#+ Table ([IV]+)\b")
-_BOOK_SECTION = re.compile(r'<section class="page[^"]*" id="/(?:([^"/]+)/([^"/]+))?')  # of a number: what, and its cell
 _LONG, _SHOWN, _BEFORE = 160, 120, 40  # characters: of a line that is cut; what is shown of it, and how much alike
-_SAID_BY = "as the results have it"
 
 
 class PageFindings:
@@ -42,11 +37,12 @@ class PageFindings:
 
 
 class Page(NamedTuple):
-    """A page as the results give it, and the table that it is of, if of one."""
+    """A page as the results give it, the table that it is of, if of one, and the DVC stage that makes it."""
 
     path: Path
     expected: str
     table: str | None
+    made_by: str
 
 
 def compare(page: Page, found: str, printed: PageFindings) -> None:
@@ -64,7 +60,8 @@ def compare(page: Page, found: str, printed: PageFindings) -> None:
         else:
             rest.append(finding)
     if rest:
-        more = f" (and {len(rest) - 1} more lines)" if len(rest) > 1 else ""
+        command = f"dvc repro --single-item {page.made_by}, then git diff {page.path}"
+        more = f" ({len(rest) - 1} more lines differ; all are shown by: {command})" if len(rest) > 1 else ""
         printed.add([], rest[0]._replace(expected=rest[0].expected + more))
 
 
@@ -81,8 +78,8 @@ def compare_rows(page: Page, found: str, printed: PageFindings, skip: Sequence[N
         if set(owners) & set(skip):
             continue
         where = ", ".join(filter(None, [str(page.path), table, label, f"seed {seed}" if seed else None]))
-        gone = [broken(where, "no such row", f"one, {_SAID_BY}")]
-        findings = differences(where, ours[key], row, _SAID_BY) if key in ours else gone
+        gone = [page_differs(where, "no such row", "one")]
+        findings = page_differences(where, ours[key], row) if key in ours else gone
         printed.add(owners, *findings)
         differs |= bool(findings)
     return differs
@@ -97,7 +94,7 @@ def _compare_numbers(page: Page, found: str, printed: PageFindings) -> bool:
     differs = False
     for (table, row), entry in theirs.items():
         owners = numbers_of(printed.numbers, table, row, None)
-        findings = differences(f"{page.path}, {table}, {row}", ours.get((table, row)), entry, _SAID_BY)
+        findings = page_differences(f"{page.path}, {table}, {row}", ours.get((table, row)), entry)
         printed.add(owners, *findings)
         differs |= bool(findings)
     return differs
@@ -114,12 +111,9 @@ def _entries(ledger: Any) -> dict[tuple[str, str], Any]:
 def compare_lines(page: Page, found: str, printed: PageFindings, skip: Sequence[Number] = ()) -> None:
     """Compare those lines of a page that are about a number, none of those to `skip`; it may have others between."""
     there = set(found.splitlines())
-    section = page.table
-    for line in page.expected.splitlines():
-        section = _section(line) or section
-        owners = owners_of(line, section, printed.numbers)
-        if owners and line not in there and not set(owners) & set(skip):
-            printed.add(owners, broken(page.path, "no such line", f"{line!r}, {_SAID_BY}"))
+    for line, about in zip(page.expected.splitlines(), owners(page, printed.numbers), strict=True):
+        if about and line not in there and not set(about) & set(skip):
+            printed.add(about, page_differs(page.path, "no such line", repr(line)))
 
 
 def numbers_of(numbers: Sequence[Number], table: str | None, row: str | None, seed: str | None) -> list[Number]:
@@ -129,54 +123,32 @@ def numbers_of(numbers: Sequence[Number], table: str | None, row: str | None, se
     ]
 
 
-def owners_of(line: str, section: str | None, numbers: Sequence[Number]) -> list[Number]:
-    """The numbers that a line is about."""
-    for number in numbers:
-        block = rf"evaluate(?:-study|-more)?-{number.key.dataset}"
-        if re.search(rf"{block}@[a-z0-9_-]+?-{re.escape(number.key.name)}-{number.seed}\b", line):
-            return [number]
-    label = line.removeprefix("| ").partition(" | ")[0] if line.startswith("| ") else None
-    return [number for number in numbers if number.table == section and escape(number.row) == label]
-
-
-def book_owners(lines: Sequence[str], numbers: Sequence[Number]) -> list[list[Number]]:
-    """Of each line of the book, the numbers whose section it stands in: none, or one cell's."""
-    owners: list[list[Number]] = []
-    current: list[Number] = []
-    for line in lines:
-        if found := _BOOK_SECTION.search(line):
-            current = [
-                number
-                for number in numbers
-                if number.key.name == found[2] and found[1] in (number.table, number.key.dataset)
-            ]
-        owners.append(current)
-    return owners
+def owners(page: Page, numbers: Sequence[Number]) -> list[list[Number]]:
+    """Of each line of a page as the results give it, the numbers that it is about, as what made the page says."""
+    about = page.expected.about if isinstance(page.expected, Rendered) else []
+    return [
+        [number for number in numbers if one and str(number.key) == one.cell and one.seed in (None, number.seed)]
+        for one in about or [None] * len(page.expected.splitlines())
+    ]
 
 
 def _lines(page: Page, found: str, numbers: Sequence[Number]) -> Iterator[tuple[Finding, list[Number]]]:
-    """The lines that differ, each with the numbers that it is about."""
+    """The lines that differ, each with the numbers that it is about; a line too many with those of the most alike."""
     ours, theirs = found.splitlines(), page.expected.splitlines()
-    sections, section = [], page.table
-    for line in theirs:
-        section = _section(line) or section
-        sections.append(section)
-    of_book = book_owners(theirs, numbers) if page.path.suffix == ".html" else []
+    of_lines = owners(page, numbers)
     for kind, start, end, there, until in SequenceMatcher(None, ours, theirs).get_opcodes():
         if kind == "equal":
             continue
         for place, (one, other) in enumerate(zip_longest(ours[start:end], theirs[there:until])):
-            nearest = min(there + place, len(theirs) - 1)
-            where = f"{page.path}, line {start + place + 1}"
             text, expected = _apart(one, other)
-            finding = broken(where, text, f"{expected}, {_SAID_BY}")
-            if of_book:
-                yield finding, of_book[nearest]
+            finding = page_differs(f"{page.path}, line {start + place + 1}", text, expected)
+            if other is not None or page.path.suffix == ".html":  # a book's line is about what its section is about
+                yield finding, of_lines[min(there + place, len(theirs) - 1)]
             else:
-                section = sections[nearest] if sections else None
-                yield finding, owners_of(one or "" if other is None else other, section, numbers)
+                alike = get_close_matches(one or "", theirs, n=1)
+                yield finding, of_lines[theirs.index(alike[0])] if alike else []
     if ours == theirs:
-        yield broken(page.path, "other line ends", f"those that were written, {_SAID_BY}"), []
+        yield page_differs(page.path, "other line ends", "those that were written"), []
 
 
 def _apart(one: str | None, other: str | None) -> tuple[str, str]:
@@ -189,11 +161,6 @@ def _apart(one: str | None, other: str | None) -> tuple[str, str]:
     start = differs - _BEFORE if least > _LONG and differs > _BEFORE else 0
     ours, theirs = (f"... {line[start : start + _SHOWN]!r}" if start else repr(line) for line in (one, other))
     return ours, theirs
-
-
-def _section(line: str) -> str | None:
-    heading = _SECTION.match(line)
-    return heading[1] if heading else None
 
 
 def _rows(text: str) -> dict[tuple[str | None, str | None, str | None], dict[Any, Any]]:

@@ -16,6 +16,7 @@ import click
 
 from stages.core.files import json_text
 from stages.core.imports import without_collection
+from stages.records.dvc_lock import Lock
 from stages.records.planned import params_of
 
 
@@ -26,25 +27,26 @@ from stages.records.planned import params_of
 @click.option("--json", "as_json", is_flag=True, help="the same as JSON")
 def main(words: tuple[str, ...], budget: str | None, seed: int | None, as_json: bool) -> None:
     """Explain a number: which configuration, assumptions, data, code and machine made it, and how to make it again."""
-    params = params_of(budget)
+    lock = Lock()
+    params = params_of(budget, lock)
     with without_collection():
         from stages.audit.answer import answer
-        from stages.audit.lock import Lock
         from stages.audit.pipeline import Stages
-        from stages.audit.questions import asked, is_value, of_value
+        from stages.audit.questions import asked, is_value, of_value, with_results
         from stages.audit.text import explanation, matches
         from stages.paper.reading import read_paper
         from stages.report.evidence import Evidence
 
     evidence = Evidence(params, budget or params.budget, {}, read_paper())
     stages = Stages(evidence.budget_name, params)
-    found = of_value(evidence, words[0], stages) if len(words) == 1 and is_value(words[0]) else {}
+    by_value = len(words) == 1 and is_value(words[0])
+    found = of_value(with_results(evidence, params.cell_keys(), stages), words[0]) if by_value else {}
     if len(found) > 1:
         listed = [{"table": number.table, "row": number.row, "printed": whose} for number, whose in found.items()]
         click.echo(_json({"value": words[0], "numbers": listed}) if as_json else matches(words[0], found, evidence))
         return
     number = next(iter(found), None) or asked(evidence, words)
-    explained = answer(evidence, number, seed, stages, Lock())
+    explained = answer(evidence, number, seed, stages, lock)
     click.echo(_json(explained) if as_json else explanation(explained))
 
 

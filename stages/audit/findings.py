@@ -1,6 +1,6 @@
 """What a check has to say: nothing, or that something is broken, not here, only agrees, or is worth knowing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
 Status = Literal["proved", "agrees", "incomplete", "broken"]  # each outweighs those before it
@@ -13,9 +13,10 @@ BROKEN: Status = "broken"
 class Finding(NamedTuple):
     """One thing that does not speak for a number.
 
-    `where` is the file, and the key in it. Of what is broken, `found` and `expected` differ; `outdated` says that what
-    was recorded holds together, and that the file in the working tree has become another since. Of what is incomplete,
-    `expected` says how to get it.
+    `where` is the file, and the key in it. Of what is broken, `found` and `expected` differ, and which of the two is
+    false is not known; `outdated` says that what was recorded holds together, and that the file in the working tree has
+    become another since; `of_page` that `found` is what a page prints and `expected` what its results give. Of what is
+    incomplete, `expected` says how to get it.
     """
 
     kind: Literal["agrees", "incomplete", "broken", "note"]
@@ -23,17 +24,25 @@ class Finding(NamedTuple):
     found: str = ""
     expected: str = ""
     outdated: bool = False
+    of_page: bool = False
 
     def __str__(self) -> str:
         if self.kind == BROKEN:
             since = " (changed since; dvc repro runs again)" if self.outdated else ""
-            return f"{self.where}: found {self.found}, expected {self.expected}{since}"
+            if self.of_page:
+                return f"{self.where}: the page has {self.found}; its results give {self.expected}{since}"
+            return f"{self.where}: found {self.found}, not {self.expected}{since}"
         return f"{self.where} is not here: {self.expected}" if self.kind == INCOMPLETE else self.where
 
 
 def broken(where: object, found: object, expected: object, outdated: bool = False) -> Finding:
     """Two things that must be the same differ."""
     return Finding("broken", str(where), _short(found), _short(expected), outdated)
+
+
+def page_differs(where: object, found: object, expected: object) -> Finding:
+    """A page prints something else than its results give."""
+    return broken(where, found, expected)._replace(of_page=True)
 
 
 def missing(where: object, how: str) -> Finding:
@@ -61,13 +70,24 @@ def differences(
     where: str, found: Any, expected: Any, said_by: str, outdated: bool = False, exact: bool = True
 ) -> list[Finding]:
     """A finding for each key of two JSON values that differ; not `exact` allows floats a last place, see `same`."""
+    return [
+        broken(f"{where}{key}", ours, f"{theirs} ({said_by})", outdated)
+        for key, ours, theirs in _differing(found, expected, exact)
+    ]
+
+
+def page_differences(where: str, found: Any, expected: Any) -> list[Finding]:
+    """A finding for each key in which what a page prints differs from what its results give."""
+    return [page_differs(f"{where}{key}", ours, theirs) for key, ours, theirs in _differing(found, expected)]
+
+
+def _differing(found: Any, expected: Any, exact: bool = True) -> Iterator[tuple[str, str, str]]:
+    """Each key of two JSON values that differ, with both values as text."""
     ours, theirs = _leaves(found), _leaves(expected)
     absent = object()
-    return [
-        broken(f"{where}{_key(name)}", _shown(ours, name), f"{_shown(theirs, name)} ({said_by})", outdated)
-        for name in [*theirs, *(name for name in ours if name not in theirs)]
-        if not same(ours.get(name, absent), theirs.get(name, absent), exact)
-    ]
+    for name in [*theirs, *(name for name in ours if name not in theirs)]:
+        if not same(ours.get(name, absent), theirs.get(name, absent), exact):
+            yield _key(name), _shown(ours, name), _shown(theirs, name)
 
 
 def same(one: Any, other: Any, exact: bool = True) -> bool:

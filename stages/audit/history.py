@@ -48,6 +48,10 @@ class History:
         commit, _, date = (found or b"").decode().strip().partition(" ")
         return (commit, date) if commit else None
 
+    def is_shallow(self) -> bool:
+        """Whether this clone has only the newest part of the history (git clone --depth)."""
+        return (_git("rev-parse", "--is-shallow-repository") or b"").strip() == b"true"
+
     def _files(self, commit: str) -> dict[str, str] | None:
         """The md5 of every file under stages/ of a commit; None when git, or its history here, does not have it."""
         blobs = self.blobs(commit)

@@ -7,7 +7,7 @@ from stages.config.cells import CellKey
 from stages.config.params import Params
 from stages.config.schema import Table
 from stages.core.errors import ParamError
-from stages.report.places import Place, places
+from stages.report.rows import TableRow, planned_rows
 
 
 class Number(NamedTuple):
@@ -22,18 +22,18 @@ class Number(NamedTuple):
         return f"{self.table}, {self.row}, seed {self.seed}"
 
 
-Printed = TypeVar("Printed", Place, Number)
+Printed = TypeVar("Printed", TableRow, Number)
 
 
 def planned(params: Params) -> list[Number]:
     """Every number that params.yaml asks for, by place and seed; each cell where it stands first."""
-    found = places(params)
-    first = {place.key: place for place in reversed(found)}
+    rows = planned_rows(params)
+    first = {row.key: row for row in reversed(rows)}
     return [
-        Number(place.table, place.row, place.key, seed)
-        for place in found
-        if first[place.key] == place
-        for seed in params.seeds_of(place.key)
+        Number(row.table, row.row, row.key, seed)
+        for row in rows
+        if first[row.key] is row
+        for seed in row.results.planned
     ]
 
 

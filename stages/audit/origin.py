@@ -1,30 +1,27 @@
-"""What a stage says it started from (spec, code, data, commit), against dvc.lock, the files, git, and today's specs.
+"""What a stage says it started from (spec, code, commit), against dvc.lock, git, and today's specs.
 
 A run is outdated when today's spec has other settings or other code for it, as DVC sees it; a comment that was changed
 since is only noted.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from stages.audit.findings import Finding, broken, differences, missing, note
 from stages.audit.history import md5_of
-from stages.audit.lock import LOCK_FILE
 from stages.audit.pipeline import Stage
 from stages.audit.recompute import Impossible
 from stages.audit.workspace import Workspace
 from stages.config.reading import PARAMS_FILE
 from stages.core.errors import StageError
-from stages.core.files import digest
+from stages.records.dvc_lock import LOCK_FILE
 from stages.records.fingerprint import SCHEME, Fingerprint, Kind
-from stages.records.provenance import Dependency, Provenance, folder_md5
+from stages.records.provenance import Provenance
 from stages.records.spec import Spec
 
-HOW = "dvc repro, or dvc pull if a remote has it"
 _SOURCES = "stages/"
-_AS_STARTED = "as {} has it of its start"
 
 
 class Started(NamedTuple):
@@ -63,8 +60,7 @@ def check_started(started: Started, workspace: Workspace) -> Iterator[Finding]:
     yield from _form_of_record(started)
     yield from check_form(started.stage, workspace)
     spec = _spec_then(started, workspace)
-    yield from _recorded_alike(started, workspace)
-    yield from on_disk(started.provenance.inputs, workspace, started.where)
+    yield from _settings_alike(started, workspace)
     yield from _spec(started, spec, workspace)
     yield from _sources(started, workspace)
     yield from _code(started, workspace)
@@ -91,62 +87,23 @@ def check_form(stage: Stage, workspace: Workspace) -> Iterator[Finding]:
             yield broken(f"{where}, {kind}", sorted(listed), f"{sorted(wanted)}, as dvc.yaml says")
 
 
-def on_disk(recorded: Mapping[str, Dependency], workspace: Workspace, said_by: str) -> Iterator[Finding]:
-    """Recorded hashes against the bytes that lie there now."""
-    for path, dependency in recorded.items():
-        found = workspace.disk.tree(Path(path))
-        if found is None:
-            yield missing(path, HOW)
-        elif found.md5 != dependency.md5:
-            yield from _which(path, dependency, found, said_by)
-
-
-def _which(path: str, recorded: Dependency, found: Dependency, said_by: str) -> Iterator[Finding]:
-    """The files in which a folder differs, where they were recorded one by one; else the folder."""
-    theirs, ours = recorded.files, found.files
-    if theirs is None or ours is None or folder_md5(theirs) != recorded.md5:
-        yield broken(path, found.md5, f"{recorded.md5} ({said_by})")
-        return
-    for name in sorted(theirs.keys() | ours.keys()):
-        if ours.get(name) == theirs.get(name):
-            continue
-        if name not in ours:
-            yield missing(f"{path}/{name}", HOW)
-        else:
-            yield broken(f"{path}/{name}", ours[name], f"{theirs.get(name, 'no such file')} ({said_by})")
-
-
 def _form_of_record(started: Started) -> Iterator[Finding]:
-    """The record names what dvc.yaml gives the stage, and its hashes are those of their parts."""
+    """The record names what dvc.yaml gives the stage."""
     where, taken, stage = f"{started.where}.provenance", started.provenance, started.stage
     if set(taken.inputs) != set(stage.deps):
         yield broken(f"{where}.inputs", sorted(taken.inputs), f"{sorted(stage.deps)}, as dvc.yaml says")
-    for path, dependency in taken.inputs.items():
-        if dependency.files is not None and folder_md5(dependency.files) != dependency.md5:
-            expected = f"{folder_md5(dependency.files)}, the hash of its own files"
-            yield broken(f"{where}.inputs, {path}", dependency.md5, expected)
     if taken.spec.path != started.spec:
         yield broken(f"{where}.spec.path", taken.spec.path, f"{started.spec}, as dvc.yaml says")
-    whole = digest({"scheme": taken.code.scheme, "modules": taken.code.modules})
-    if whole != taken.code.sha256:
-        yield broken(f"{where}.code.sha256", taken.code.sha256, f"{whole}, the hash of its own modules")
 
 
-def _recorded_alike(started: Started, workspace: Workspace) -> Iterator[Finding]:
+def _settings_alike(started: Started, workspace: Workspace) -> Iterator[Finding]:
     """DVC hashes when a command has ended, the run when it starts: what is edited meanwhile shows as a difference."""
     entry = workspace.lock.entry(started.stage.name)
-    if entry is None:
-        return  # said already
-    where, said_by = f"{LOCK_FILE}, {started.stage.name}", _AS_STARTED.format(started.where)
-    for path, dependency in started.provenance.inputs.items():
-        if entry.deps.get(path) != dependency.md5:
-            yield broken(f"{where}, deps, {path}", entry.deps.get(path), f"{dependency.md5}, {said_by}")
-    code = {f"code.{started.kind}": started.provenance.code.sha256}
-    recorded: dict[str, Any] = {started.section: started.settings, **code}
-    locked = entry.params.get(started.spec, {})
-    for name, value in recorded.items():
-        if name in locked:  # else said already
-            yield from differences(f"{where}, params, {name}", locked[name], value, said_by)
+    locked = entry.params.get(started.spec, {}) if entry else {}
+    if started.section in locked:  # else said already
+        where = f"{LOCK_FILE}, {started.stage.name}, params, {started.section}"
+        said_by = f"as {started.where} has it of its start"
+        yield from differences(where, locked[started.section], started.settings, said_by)
 
 
 def _spec_then(started: Started, workspace: Workspace) -> Spec | None:

@@ -13,6 +13,8 @@ from stages.audit.findings import Finding, broken, missing
 from stages.audit.numbers import Number
 from stages.audit.pipeline import Stage
 from stages.audit.workspace import Workspace
+from stages.audit_paper.page import paper_audit_page
+from stages.audit_paper.rules import findings
 from stages.book.page import book
 from stages.core.errors import StageError
 from stages.paper.reading import read_paper
@@ -22,9 +24,7 @@ from stages.report.evidence import CellResults, Evidence
 from stages.report.ledger import ledger_csv, ledger_json
 from stages.report.pages import text_files
 from stages.report.results import ChangedSettingsError, read_result
-from stages.report.tables import table_csv, table_frame, table_index, table_page
-from stages.trial.audit import findings
-from stages.trial.page import paper_audit_page
+from stages.report.tables import table_csv, table_index, table_page
 
 
 def check_pages(numbers: Sequence[Number], workspace: Workspace) -> PageFindings:
@@ -86,7 +86,9 @@ def _results(
         except StageError as error:
             refused.append(number)
             outdated = isinstance(error, ChangedSettingsError)
-            finding = broken(workspace.result(number), error.message, "a result for the tables", outdated)
+            where = workspace.result(number)
+            found_there = error.message.removeprefix(f"{where}: ")
+            finding = broken(where, found_there, "a result for the tables", outdated)
             printed.add([number], finding)
     return found, refused
 
@@ -113,22 +115,23 @@ def _all_pages(workspace: Workspace, results: dict[Number, Evaluation], stage: S
     folders = [stage.option(f"{name}-out") for name in ("tables", "figures", "studies", "views")]
     for folder, files in text_files(evidence, *folders).items():
         for name, text in files.items():
-            yield Page(folder / name, text, tables.get(Path(name).stem))
-    yield Page(stage.option("ledger-out"), ledger_csv(evidence), None)
-    yield Page(stage.option("ledger-json-out"), ledger_json(evidence), None)
+            yield Page(folder / name, text, tables.get(Path(name).stem), stage.name)
+    yield Page(stage.option("ledger-out"), ledger_csv(evidence), None, stage.name)
+    yield Page(stage.option("ledger-json-out"), ledger_json(evidence), None, stage.name)
     of_paper = findings(evidence.paper, workspace.params)
-    yield Page(stage.option("book-out"), book(evidence, judge_claims(evidence), of_paper), None)
-    yield Page(workspace.stages.paper().option("out"), paper_audit_page(of_paper), None)
+    yield Page(stage.option("book-out"), book(evidence, judge_claims(evidence), of_paper), None, stage.name)
+    of_audit = workspace.stages.paper()
+    yield Page(of_audit.option("out"), paper_audit_page(of_paper), None, of_audit.name)
 
 
 def _tables(workspace: Workspace, results: dict[Number, Evaluation], stage: Stage) -> Iterator[Page]:
     """The tables, and the ledger's lines, of the results that can stand there."""
     evidence = _evidence(workspace, results)
     for table in workspace.params.tables:
-        path, frame = stage.option("tables-out") / f"table_{table_index(table)}", table_frame(evidence, table)
-        yield Page(path.with_suffix(".csv"), table_csv(frame), table)
-        yield Page(path.with_suffix(".md"), table_page(evidence, table, frame, ""), table)
-    yield Page(stage.option("ledger-out"), ledger_csv(evidence), None)
+        path = stage.option("tables-out") / f"table_{table_index(table)}"
+        yield Page(path.with_suffix(".csv"), table_csv(evidence, table), table, stage.name)
+        yield Page(path.with_suffix(".md"), table_page(evidence, table, ""), table, stage.name)
+    yield Page(stage.option("ledger-out"), ledger_csv(evidence), None, stage.name)
 
 
 def _evidence(workspace: Workspace, results: dict[Number, Evaluation]) -> Evidence:

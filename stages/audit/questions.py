@@ -1,28 +1,25 @@
 """Which number is to be explained: by table and row, by cell, or by its value as printed."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
-from pathlib import Path
-from statistics import fmean
-from typing import Any
 
 from stages.audit.numbers import in_row, in_table
 from stages.audit.pipeline import Stages
 from stages.config.cells import CellKey
-from stages.core.errors import CorruptFileError, ParamError, StageError
-from stages.core.files import read_json
-from stages.report.evidence import Evidence
-from stages.report.formats import decimals
-from stages.report.places import Place, places
+from stages.core.errors import ParamError, StageError
+from stages.records.evaluation import Evaluation
+from stages.report.evidence import CellResults, Evidence
+from stages.report.rows import TableRow, all_rows
 
 
-def asked(evidence: Evidence, words: tuple[str, ...]) -> Place:
+def asked(evidence: Evidence, words: tuple[str, ...]) -> TableRow:
     """The one number that the words name: TABLE ROW, CELL or ROW, in large or small letters.
 
     Raises a StageError that lists what they may mean when it is not one.
     """
-    numbers = places(evidence.params)
+    numbers = all_rows(evidence)
     if len(words) > 1:
         return _by_row(numbers, words[0], " ".join(words[1:]))
     (word,) = words
@@ -37,7 +34,7 @@ def asked(evidence: Evidence, words: tuple[str, ...]) -> Place:
     return found[0]
 
 
-def listing(numbers: Iterable[Place], evidence: Evidence) -> list[str]:
+def listing(numbers: Iterable[TableRow], evidence: Evidence) -> list[str]:
     """A line for each number, with the command that explains it."""
     default = evidence.budget_name == evidence.params.budget
     budget = "" if default else f" --budget {evidence.budget_name}"
@@ -47,7 +44,7 @@ def listing(numbers: Iterable[Place], evidence: Evidence) -> list[str]:
     ]
 
 
-def _by_row(numbers: list[Place], table: str, row: str) -> Place:
+def _by_row(numbers: list[TableRow], table: str, row: str) -> TableRow:
     of_table = in_table(numbers, table)
     if not of_table:
         tables = list(dict.fromkeys(number.table for number in numbers))
@@ -59,13 +56,13 @@ def _by_row(numbers: list[Place], table: str, row: str) -> Place:
     return found[0]
 
 
-def of_value(evidence: Evidence, word: str, stages: Stages) -> dict[Place, list[str]]:
+def of_value(evidence: Evidence, word: str) -> dict[TableRow, list[str]]:
     """The numbers that are printed with this value, each with whose it is: `paper`, `ours`, or both.
 
     Raises ParamError, naming the nearest, when there is none.
     """
-    value, texts = Decimal(word.removesuffix("%")), printed(evidence, stages)
-    found: dict[Place, list[str]] = {}
+    value, texts = Decimal(word.removesuffix("%")), printed(evidence)
+    found: dict[TableRow, list[str]] = {}
     for number, by_whom in texts.items():
         if whose := [name for name, text in by_whom.items() if Decimal(text) == value]:
             found[number] = whose
@@ -79,28 +76,24 @@ def of_value(evidence: Evidence, word: str, stages: Stages) -> dict[Place, list[
     return found
 
 
-def printed(evidence: Evidence, stages: Stages) -> dict[Place, dict[str, str]]:
+def printed(evidence: Evidence) -> dict[TableRow, dict[str, str]]:
     """Every number as the tables print it, `paper` and `ours`, as far as the paper has it and there are results."""
     found = {}
-    for number in places(evidence.params):
-        paper = None if number.as_logged else evidence.paper.accuracy(number.table, number.row)
-        texts = {"paper": paper, "ours": ours(evidence, number.key, stages)}
-        found[number] = {name: text for name, text in texts.items() if text is not None}
+    for row in all_rows(evidence):
+        texts = {"paper": None if row.is_as_logged else row.paper, "ours": row.mean_text if row.has_run else None}
+        found[row] = {name: text for name, text in texts.items() if text is not None}
     return found
 
 
-def ours(evidence: Evidence, key: CellKey, stages: Stages) -> str | None:
-    """The mean accuracy of a cell's results as the tables print it; None while there are none."""
-    paths = [stages.result(key, seed) for seed in evidence.params.seeds_of(key)]
-    percents = [_percent(read_json(path, "dvc repro"), path) for path in paths if path.is_file()]
-    return f"{fmean(percents):.{decimals(evidence.test_images(key.dataset))}f}" if percents else None
-
-
-def _percent(result: Any, path: Path) -> float:
-    try:
-        return 100 * result["correct"] / result["test_images"]
-    except (KeyError, TypeError, ZeroDivisionError):
-        raise CorruptFileError(path, "no counts of its images", "correct and test_images, as evaluate writes") from None
+def with_results(evidence: Evidence, keys: Iterable[CellKey], stages: Stages) -> Evidence:
+    """The same with the results of these cells, of those seeds that have one. Raises CorruptFileError."""
+    cells = {}
+    for key in keys:
+        seeds = evidence.params.seeds_of(key)
+        paths = [stages.result(key, seed) for seed in seeds]
+        results = [Evaluation.read(path, "dvc repro") for path in paths if path.is_file()]
+        cells[str(key)] = CellResults(key, tuple(seeds), tuple(results))
+    return replace(evidence, cells=evidence.cells | cells)
 
 
 def is_value(word: str) -> bool:

@@ -11,8 +11,8 @@ from pydantic import model_validator
 
 from stages.audit.findings import Finding, broken
 from stages.core.errors import StageError
-from stages.core.files import read_json
-from stages.records.evaluation import Evaluation
+from stages.core.files import file_hash, read_json
+from stages.records.evaluation import Evaluation, File
 from stages.records.run import BOUND, TrainingRun
 
 _RESULT_PARTS = "run, code, testing, numerics, test data, logits, labels and predictions"
@@ -53,4 +53,4 @@ def read_loosely(path: Path, stage: str) -> tuple[LooseResult | None, list[Findi
         if record.binding != record.expected_binding():
             expected = f"{record.expected_binding()}, the one hash over {parts}: one of these was changed afterwards"
             findings.append(broken(where, record.binding, expected))
-    return result, findings
+    return result.model_copy(update={"file": File(path=path.as_posix(), md5=file_hash(path))}), findings

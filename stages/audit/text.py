@@ -8,7 +8,7 @@ from stages.audit.questions import listing
 from stages.config.schema import Table
 from stages.core.progress import duration
 from stages.report.evidence import Evidence
-from stages.report.places import Place
+from stages.report.rows import TableRow
 
 _SHORT = 12  # digits of a hash: what git shows of a commit, and enough to compare by eye
 _WIDEST = 60  # characters of a variable; --json has all of them
@@ -28,7 +28,7 @@ def explanation(answer: dict[str, Any]) -> str:
     return "\n\n".join("\n".join(lines) for lines in map(list, sections) if lines)
 
 
-def matches(value: str, found: Mapping[Place, list[str]], evidence: Evidence) -> str:
+def matches(value: str, found: Mapping[TableRow, list[str]], evidence: Evidence) -> str:
     """The numbers that are printed with one value, and the command for each."""
     lines = [f"{value} is printed {len(found)} times; to have one explained:"]
     for line, whose in zip(listing(found, evidence), found.values(), strict=True):
@@ -134,7 +134,7 @@ def _code(answer: dict[str, Any]) -> Iterator[str]:
         yield f"    {times['started']}, {took}; {machine['device']}, {machine['precision']}, {_threads(machine)}"
         yield f"    {machine['processor']}; {machine['platform']}"
         packages = [f"{name} {version}" for name, version in machine["packages"].items() if version]
-        yield f"    Python {machine['python']}, {', '.join(packages)}"
+        yield f"    Python {machine['python']}, {', '.join(packages)}; {_run_by(code, machine)}"
         if machine["variables"]:
             variables = machine["variables"].items()
             yield "    " + " ".join(f"{name}={shorten(value, _WIDEST, placeholder='...')}" for name, value in variables)
@@ -155,6 +155,15 @@ def _held(code: dict[str, Any]) -> str:
         return f"{state}; not in this clone"
     same = code["sources"] - len(code["differs_from_commit"])
     return f"{state}; in this clone it holds {same} of the {code['sources']} recorded sources"
+
+
+def _run_by(code: dict[str, Any], machine: dict[str, Any]) -> str:
+    """Who started the command: DVC or a launch, as a stage of dvc.yaml, or a person."""
+    if code["run_by"] == "hand":
+        return "run by hand"
+    if machine["packages"].get("dvc"):
+        return "run as a stage of DVC"
+    return "run as a stage of DVC where DVC is not installed, as a worker of a launch may (packages.dvc null)"
 
 
 def _threads(machine: dict[str, Any]) -> str:

@@ -31,6 +31,7 @@ from stages.audit.numbers import Number, chosen, planned
 from stages.core.errors import ParamError
 from stages.core.filenames import WEIGHTS
 from stages.core.imports import without_collection
+from stages.records.dvc_lock import LOCK_FILE, Lock
 from stages.records.planned import params_of
 
 if TYPE_CHECKING:
@@ -85,13 +86,14 @@ def main(
 ) -> None:
     """Prove the numbers of the tables, or say what is missing or broken."""
     started = time.monotonic()
-    params = params_of(budget)
+    lock = Lock(required=False)
+    params = params_of(budget, lock)
     if retrain is not None:
         params.find(retrain)
         where = where or retrain
     with without_collection():
         from stages.audit.workspace import Workspace
-    workspace = Workspace(budget or params.budget, params)
+    workspace = Workspace(budget or params.budget, params, lock)
     every = planned(params)
     numbers = chosen(every, where, row, seed)
     cells = sorted({str(number.key) for number in numbers})
@@ -132,8 +134,6 @@ def verify(
 
 def _notes(workspace: "Workspace") -> Iterable[Finding]:
     """What the reader must know to weigh all of it."""
-    from stages.audit.lock import LOCK_FILE
-
     committed = workspace.history.committed(LOCK_FILE.as_posix())
     there = LOCK_FILE.read_bytes() if LOCK_FILE.is_file() else b""
     if committed is None:

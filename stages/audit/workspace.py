@@ -8,13 +8,13 @@ from typing import Any
 from stages.audit.disk import Disk
 from stages.audit.findings import Finding, missing
 from stages.audit.history import History
-from stages.audit.lock import Lock
 from stages.audit.numbers import Number
 from stages.audit.pipeline import Stages
 from stages.audit.recompute import Recomputation
 from stages.audit.results import LooseResult, read_loosely
 from stages.config.params import Params
 from stages.config.reading import PARAMS_FILE, read_yaml
+from stages.records.dvc_lock import Lock
 from stages.records.planned import SWITCHES
 from stages.records.spec import Spec, resolve_specs
 

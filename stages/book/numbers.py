@@ -6,18 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from stages.book.origin import Origin, origin
-from stages.book.places import Place
-from stages.config.schema import Assumption, Row, Table
+from stages.config.schema import Assumption
 from stages.core.files import flatten
 from stages.records.evaluation import Evaluation, Mistake
 from stages.report.conditions import conditions, own_epochs
-from stages.report.evidence import CellResults, Evidence
-from stages.report.formats import NOTHING, decimals, fixed, signed
-from stages.report.outcomes import NOT_RUN, remark
-from stages.report.tables import as_logged_differs
-from stages.report.verdicts import interval_text, row_interval, row_verdict
-from stages.stats.intervals import Interval
-from stages.stats.verdicts import Verdict
+from stages.report.evidence import Evidence
+from stages.report.formats import NOTHING
+from stages.report.rows import TableRow, all_rows, table_rows
 
 _STRONG = 0.55  # share of a row's images from which on the number is set in the colour of the page
 
@@ -58,42 +53,19 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Logged:
-    """The second number of a row: the setting that the printed logs suggest, beside the text's.
-
-    `id` is the address of its page; None where it has not run, and `ours` is then `not run`.
-    """
-
-    name: str
-    differs: str
-    id: str | None
-    planned: bool
-    cell: CellResults
-    ours: str
-    remark: str
-    difference: str
-    verdict: Verdict | None
-    interval: Interval | None
-
-
-@dataclass(frozen=True)
 class Number:
     """Everything on a number's page. Accuracies are in percent.
 
-    `logged` is the second number of its row; `logged_for` are table, address and label of the rows that it is the
-    second number of; `own_epochs` are an alternative's, where they are fewer than its budget's.
+    `logged_for` are table, address and label of the rows that it is the second number of; `own_epochs` are an
+    alternative's, where they are fewer than its budget's.
     """
 
-    place: Place
-    cell: CellResults
+    row: TableRow
+    caption: str
+    parent: str
     first: Evaluation
-    logged: Logged | None
-    logged_for: list[tuple[Table, str, str]]
+    logged_for: list[tuple[str, str, str]]
     own_epochs: int | None
-    places: int
-    paper: str | None
-    verdict: Verdict | None
-    interval: Interval | None
     as_paper: bool
     scores: list[Scores]
     matrix: list[tuple[str, list[HeatCell]]]
@@ -105,29 +77,19 @@ class Number:
     report: str | None
 
     @property
-    def ours(self) -> str:
-        """Our mean test accuracy, with as many decimals as the test images support."""
-        return fixed(self.cell.mean, self.places)
+    def id(self) -> str:
+        """The page's address, behind `#/`."""
+        return address(self.row)
 
     @property
-    def std(self) -> str | None:
-        """The standard deviation over the seeds; None for one."""
-        return None if self.cell.std is None else fixed(self.cell.std, self.places)
+    def label(self) -> str:
+        """What it is called: by the row of a table, or by the cell of an alternative."""
+        return self.row.key.name if self.row.is_alternative else self.row.row
 
     @property
-    def difference(self) -> str:
-        """Ours less the paper's in points, with its sign."""
-        return signed(self.verdict.difference, self.places) if self.verdict else NOTHING
-
-    @property
-    def interval_text(self) -> str:
-        """Both ends of the interval."""
-        return interval_text(self.interval, self.places)
-
-    @property
-    def remark(self) -> str:
-        """How the trainings ended, unless all of them finished above chance."""
-        return remark(self.cell).strip(" ()")
+    def paper(self) -> str | None:
+        """The paper's number; None for an alternative, which its table or study holds against it."""
+        return None if self.row.is_alternative else self.row.paper
 
     @property
     def classes(self) -> list[str]:
@@ -135,68 +97,51 @@ class Number:
         return self.first.classes
 
 
-def number_page(evidence: Evidence, place: Place, row: Row | None) -> Number:
-    """The page of a cell with results; `row` is its row in the table that `place` names, None for an alternative."""
-    cell = evidence.cell(place.dataset, place.cell)
-    first, table = cell.results[0], place.table
+def address(row: TableRow) -> str:
+    """Where a row's page is."""
+    return str(row.key) if row.is_alternative else f"{row.table}/{row.key.name}"
+
+
+def number_pages(evidence: Evidence) -> list[Number]:
+    """The pages of all numbers that have a result: the tables' rows, the studies' alternatives, the as-logged rest."""
+    rows = sorted(all_rows(evidence), key=lambda row: (row.is_alternative, row.is_as_logged))
+    first = {row.key: row for row in reversed(rows)}
+    return [_page(evidence, row) for row in rows if row.has_run and first[row.key] is row]
+
+
+def _page(evidence: Evidence, row: TableRow) -> Number:
+    dataset, cell = row.key.dataset, row.key.name
+    first, tables = row.results.results[0], {str(number): table for number, table in evidence.params.tables.items()}
     figures = {(str(figure.dataset), figure.cell): figure for figure in evidence.params.figures}
-    figure = figures.get((place.dataset, place.cell))
+    figure = figures.get((dataset, cell))
     report = figure.report if figure else None
+    words = [str(row.key)] if row.is_alternative else [row.table, row.row]
     return Number(
-        place=place,
-        cell=cell,
+        row=row,
+        caption=f"Table {row.table}: {tables[row.table].caption}" if row.table in tables else f"Study {row.table}",
+        parent=row.table if row.table in tables else f"study/{row.table}",
         first=first,
-        logged=logged(evidence, table, row) if table and row else None,
-        logged_for=_logged_for(evidence, place),
-        own_epochs=own_epochs(evidence, place.key),
-        places=decimals(first.test_images),
-        paper=evidence.paper.accuracy(table, place.label) if table else None,
-        verdict=row_verdict(evidence, table, row) if table and row else None,
-        interval=row_interval(evidence, cell),
-        as_paper=conditions(evidence, place.dataset, [place.cell]).as_paper,
+        logged_for=_logged_for(evidence, row),
+        own_epochs=own_epochs(evidence, str(row.key)),
+        as_paper=conditions(evidence, dataset, [cell]).as_paper,
         scores=_scores(first, evidence.paper.report(report).output_dict() if report else {}),
         matrix=_matrix(first),
         mistakes=first.most_confused,
-        settings=_settings(evidence, place),
-        assumptions=_assumptions(evidence, place),
-        origins=[origin(result, f"{_asked(place)} --budget {result.budget}") for result in cell.results],
+        settings=_settings(evidence, row),
+        assumptions=_assumptions(evidence, row),
+        origins=[origin(result, f"{shlex.join(words)} --budget {result.budget}") for result in row.results.results],
         log=figure.log if figure else None,
         report=report,
     )
 
 
-def _asked(place: Place) -> str:
-    words = [place.table, place.label] if place.table else [place.key]
-    return shlex.join(words)
-
-
-def logged(evidence: Evidence, table: Table, row: Row) -> Logged | None:
-    """The second number of a table's row; None where the text's setting is the logs' too."""
-    cell = evidence.as_logged(table, row)
-    if cell is None:
-        return None
-    places, verdict = decimals(evidence.test_images(cell.key.dataset)), row_verdict(evidence, table, row, cell)
-    return Logged(
-        name=cell.key.name,
-        differs=as_logged_differs(evidence, table, row),
-        id=f"{cell.key.dataset}/{cell.key.name}" if cell.has_run else None,
-        planned=bool(cell.planned),
-        cell=cell,
-        ours=fixed(cell.mean, places) if cell.has_run else NOT_RUN,
-        remark=remark(cell).strip(" ()") if cell.has_run else "",
-        difference=signed(verdict.difference, places) if verdict else NOTHING,
-        verdict=verdict,
-        interval=row_interval(evidence, cell),
-    )
-
-
-def _logged_for(evidence: Evidence, place: Place) -> list[tuple[Table, str, str]]:
+def _logged_for(evidence: Evidence, row: TableRow) -> list[tuple[str, str, str]]:
     """Table, address and label of the rows whose printed logs suggest this cell."""
+    tables = [one for number in evidence.params.tables for one in table_rows(evidence, number)]
     return [
-        (number, f"{number}/{row.cell}" if cell.has_run else number, row.row)
-        for number, table in evidence.params.tables.items()
-        for row, cell in evidence.rows(number)
-        if place.table is None and (table.dataset, row.as_logged) == (place.dataset, place.cell)
+        (one.table, address(one) if one.has_run else one.table, one.row)
+        for one in tables
+        if one.as_logged and one.as_logged.key == row.key
     ]
 
 
@@ -227,21 +172,18 @@ def _matrix(first: Evaluation) -> list[tuple[str, list[HeatCell]]]:
     ]
 
 
-def _settings(evidence: Evidence, place: Place) -> list[Setting]:
+def _settings(evidence: Evidence, row: TableRow) -> list[Setting]:
     """Every setting of the training; a cell's own stand first, beside what the base cell says where that differs."""
-    run = evidence.cell(place.dataset, place.cell).results[0].run.config
-    asked = flatten(evidence.params.find(place.key)[1].model_dump())
-    base = flatten(evidence.params.find(f"{place.dataset}/{place.base}")[1].model_dump())
-    found = flatten(run.model_dump())
-    return list(_lines(found, asked, base))
+    asked, base = (flatten(evidence.params.find(str(key))[1].model_dump()) for key in (row.key, row.base))
+    return list(_lines(flatten(row.results.results[0].run.config.model_dump()), asked, base))
 
 
-def _assumptions(evidence: Evidence, place: Place) -> list[Assumption]:
+def _assumptions(evidence: Evidence, row: TableRow) -> list[Assumption]:
     """The assumptions that the number's row rests on; an alternative's are those of the cell it is compared with."""
-    cell = place.cell if place.table else place.base
-    _, row = evidence.place(place.dataset, cell)
-    settings = evidence.params.find(f"{place.dataset}/{cell}")[1]
-    return [one for one in evidence.params.assumptions if one.applies.to(place.dataset, settings, row)]
+    key = row.base if row.is_alternative else row.key
+    _, label = evidence.place(key.dataset, key.name)
+    settings = evidence.params.find(str(key))[1]
+    return [one for one in evidence.params.assumptions if one.applies.to(key.dataset, settings, label)]
 
 
 def _lines(found: dict[str, Any], asked: dict[str, Any], base: dict[str, Any]) -> Iterator[Setting]:

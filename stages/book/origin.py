@@ -8,10 +8,10 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from stages.core.filenames import HISTORY, WEIGHTS
 from stages.core.files import digest
 from stages.records.evaluation import Evaluation
-from stages.records.provenance import Environment, Provenance
+from stages.records.lineage import Algorithm, Artifact, StepName, lineage
+from stages.records.provenance import Environment
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,14 @@ class Thing:
     name: str
     path: str | None
     algorithm: str
-    hash: str
+    hash: str | None
+
+    @classmethod
+    def of(cls, artifact: Artifact) -> "Thing":
+        """An artifact as the page shows it; predictions lie beside the number, and say no place."""
+        name = f"code, {len(artifact.files)} modules" if artifact.name == "code" else artifact.name
+        path = None if artifact.step == "predictions" else artifact.path
+        return cls(name, path, artifact.algorithm, artifact.hash)
 
 
 @dataclass(frozen=True)
@@ -62,45 +69,24 @@ def origin(result: Evaluation, asked: str) -> Origin:
 
 
 def _steps(result: Evaluation) -> Iterator[Step]:
-    run = result.run
-    folder, made = result.run_folder
-    raw = [Thing(name, None, "md5", md5) for name, md5 in sorted(run.data.made_from.raw_md5.items())]
-    parts = (
-        ("training arrays", run.training_arrays),
-        ("description", result.description),
-        ("test arrays", result.test_arrays),
-    )
-    kept = (
-        Thing("run", folder, "md5", made.md5),
-        Thing("weights", f"{folder}/{WEIGHTS}", "sha256", run.sha256.weights),
-        Thing("history", f"{folder}/{HISTORY}", "sha256", run.sha256.history),
-    )
-    predicted = (
-        Thing("logits", None, "sha256", result.sha256.logits),
-        Thing("labels", None, "sha256", result.sha256.labels),
-    )
-    yield Step("Raw data", "made by download", tuple(raw))
-    yield Step("Arrays", "made by preprocess", tuple(Thing(name, at, "md5", of.md5) for name, (at, of) in parts))
+    run, artifacts = result.run, lineage(result)
+
+    def things(step: StepName, *names: str, algorithm: Algorithm = "md5") -> tuple[Thing, ...]:
+        return tuple(Thing.of(artifacts.of(step, name, algorithm)) for name in names)
+
+    raw = sorted(artifacts.of("raw data", "raw data").files.items())
+    yield Step("Raw data", "made by download", tuple(Thing(name, None, "md5", md5) for name, md5 in raw))
+    yield Step("Arrays", "made by preprocess", things("arrays", "training arrays", "description", "test arrays"))
     settings = Thing("settings", None, "sha256", digest(run.config.model_dump(mode="json")))
-    yield Step("Training", run.stage, (_spec(run.provenance), settings, _code(run.provenance)))
-    yield Step("Weights", "made by the training", kept)
-    tested, spec = result.provenance, result.provenance.spec != run.provenance.spec
-    yield Step("Evaluation", result.stage, (*([_spec(tested)] if spec else []), _code(tested)))
+    code = things("training", "code", algorithm="sha256")
+    yield Step("Training", run.stage, (*things("training", "spec"), settings, *code))
+    kept = things("weights", "weights", "history", algorithm="sha256")
+    yield Step("Weights", "made by the training", (*things("weights", "run"), *kept))
+    spec = things("evaluation", "spec") if result.provenance.spec != run.provenance.spec else ()
+    yield Step("Evaluation", result.stage, (*spec, *things("evaluation", "code", algorithm="sha256")))
+    predicted = things("predictions", "logits", "labels", algorithm="sha256")
     yield Step("Predictions", "made by the evaluation", predicted)
-    yield Step("Number", f"{result.correct} of {result.test_images} images", (_file(result),))
-
-
-def _file(result: Evaluation) -> Thing:
-    path, md5 = (result.file.path, result.file.md5) if result.file else (None, result.md5())
-    return Thing("result", path, "md5", md5)
-
-
-def _spec(made: Provenance) -> Thing:
-    return Thing("spec", made.spec.path, "md5", made.spec.md5)
-
-
-def _code(made: Provenance) -> Thing:
-    return Thing(f"code, {len(made.code.modules)} modules", None, "sha256", made.code.sha256)
+    yield Step("Number", f"{result.correct} of {result.test_images} images", things("number", "result"))
 
 
 def _facts(result: Evaluation) -> Iterator[tuple[str, str]]:

@@ -12,37 +12,35 @@ from html import unescape
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from stages.audit_paper.finding import Confidence, Finding
 from stages.book.assets import TEMPLATES, assets
-from stages.book.numbers import Logged, Number, logged, number_page
+from stages.book.dot_plot import Scale
+from stages.book.numbers import address, number_pages
 from stages.book.payload import payload
-from stages.book.places import places
-from stages.book.strips import Scale
 from stages.config.schema import Assumption, Table
-from stages.report.captions import done_sentence, numerics_sentence, replaced_sentence, seeds_sentence
+from stages.report.captions import (
+    done_sentence,
+    interval_sentence,
+    interval_title,
+    numerics_sentence,
+    replaced_sentence,
+    seeds_sentence,
+    verdict_sentence,
+)
 from stages.report.claims import under_paper_conditions
 from stages.report.claims_page import paired_column, reason, statistic
 from stages.report.conditions import conditions
 from stages.report.evidence import Evidence
 from stages.report.formats import MINUS, NOTHING
-from stages.report.outcomes import legend
+from stages.report.outcomes import legend, remark
+from stages.report.render import Page, about
+from stages.report.rows import TableRow, lines, table_rows
 from stages.report.studies import Comparison, compare_studies
 from stages.report.study_pages import held_against, run_sentences
-from stages.report.verdicts import interval_sentence, interval_title, verdict_sentence
 from stages.stats.claims import ClaimResult
-from stages.trial.finding import Finding, Sureness
 
 _SMALL, _LEAST = 1e-3, 1e-300  # below the first, powers of ten; below the second, floating point ends
 _CODE = re.compile(r"`([^`]*)`|\*\*([^*]+)\*\*|\*([^*]+)\*")
-
-
-@dataclass(frozen=True)
-class RowPart:
-    """A row of a table: its label, the paper's number, ours (None: not run), and that of the logs' setting."""
-
-    label: str
-    paper: str | None
-    number: Number | None
-    logged: Logged | None
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class TablePart:
 
     number: Table
     caption: str
-    rows: list[RowPart]
+    rows: list[TableRow]
     scale: Scale
     note: str
 
@@ -76,14 +74,14 @@ class AssumptionPart:
     studies: list[StudyPart]
 
 
-def book(evidence: Evidence, claims: Sequence[ClaimResult], findings: Sequence[Finding]) -> str:
+def book(evidence: Evidence, claims: Sequence[ClaimResult], findings: Sequence[Finding]) -> Page:
     """The whole file. Raises CorruptFileError where results of one data set were not tested on the same images."""
-    numbers = [number_page(evidence, place, row) for place, row in places(evidence)]
+    numbers = number_pages(evidence)
     comparisons = compare_studies(evidence)
     studies = _studies(evidence, comparisons)
-    tables = [_table(evidence, number, numbers) for number in evidence.params.tables]
-    cells = [cell for number in evidence.params.tables for _, cell in evidence.labelled(number)]
-    return (
+    tables = [_table(evidence, number) for number in evidence.params.tables]
+    cells = [row.results for table in tables for row in lines(table.rows)]
+    return Page.of(
         _environment()
         .get_template("book.html.j2")
         .render(
@@ -98,7 +96,7 @@ def book(evidence: Evidence, claims: Sequence[ClaimResult], findings: Sequence[F
             tables=tables,
             marks=legend(cells),
             numbers=numbers,
-            by_key={number.place.key: number for number in numbers},
+            by_key={str(number.row.key): number for number in numbers},
             studies=studies,
             studies_of=_studies_of(studies),
             assumptions=[
@@ -110,30 +108,21 @@ def book(evidence: Evidence, claims: Sequence[ClaimResult], findings: Sequence[F
             reason=reason,
             statistic=statistic,
             paired_column=paired_column,
-            findings=[(level, [one for one in findings if one.sureness == level]) for level in Sureness],
+            findings=[(level, [one for one in findings if one.confidence == level]) for level in Confidence],
             payload=Markup(payload(evidence, numbers, comparisons)),  # noqa: S704 (escaped there)
-        )
+        ),
+        lasting=True,
     )
 
 
-def _table(evidence: Evidence, number: Table, numbers: list[Number]) -> TablePart:
-    table, labelled = evidence.params.tables[number], evidence.labelled(number)
-    by_key = {one.place.key: one for one in numbers}
-    rows = [
-        RowPart(
-            row.row,
-            evidence.paper.accuracy(number, row.row),
-            by_key.get(str(cell.key)),
-            logged(evidence, number, row),
-        )
-        for row, cell in evidence.rows(number)
-    ]
+def _table(evidence: Evidence, number: Table) -> TablePart:
+    table, rows = evidence.params.tables[number], table_rows(evidence, number)
     found = conditions(evidence, table.dataset, evidence.table_cells(number))
     sentences = [
-        done_sentence([cell for _, cell in labelled]),
+        done_sentence([row.results for row in lines(rows)]),
         f"{', '.join(found.sizes())}.".capitalize(),
         replaced_sentence(found),
-        numerics_sentence(labelled),
+        numerics_sentence([(row.row, row.results) for row in lines(rows)]),
     ]
     if found.as_paper:
         sentences.append(verdict_sentence(evidence, number))
@@ -146,11 +135,11 @@ def _table(evidence: Evidence, number: Table, numbers: list[Number]) -> TablePar
     )
 
 
-def _scale(rows: list[RowPart]) -> Scale:
+def _scale(rows: list[TableRow]) -> Scale:
     """The scale that holds all numbers of a table, with their intervals."""
     values = [float(row.paper) for row in rows if row.paper]
-    for one in [one for row in rows for one in (row.number, row.logged) if one]:
-        values += [value for value in (one.cell.mean, *(one.interval or ())) if value is not None]
+    for row in lines(rows):
+        values += [value for value in (row.mean, *(row.interval or ())) if value is not None]
     return Scale.of(values)
 
 
@@ -188,6 +177,8 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
     )
     environment.filters |= {"inline": inline, "short": lambda hash_: hash_[:10], "p": p_value, "n": _number}
+    environment.globals["about"] = about
+    environment.filters |= {"address": address, "remark": lambda row: remark(row.results).strip(" ()")}
     return environment
 
 

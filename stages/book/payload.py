@@ -22,7 +22,7 @@ def payload(evidence: Evidence, numbers: list[Number], comparisons: list[Compari
         "classes": {name: evidence.dataset(name).classes for name in _datasets(numbers)},
         "titles": {name: evidence.dataset(name).title for name in _datasets(numbers)},
         "labels": {name: _labels(name, numbers) for name in _datasets(numbers)},
-        "numbers": {number.place.id: _number(evidence, number) for number in numbers},
+        "numbers": {number.id: _number(evidence, number) for number in numbers},
         "studies": {comparison.name: _study(comparison, numbers) for comparison in comparisons},
     }
     text = json.dumps(content, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
@@ -30,12 +30,14 @@ def payload(evidence: Evidence, numbers: list[Number], comparisons: list[Compari
 
 
 def _datasets(numbers: list[Number]) -> list[str]:
-    return list(dict.fromkeys(number.place.dataset for number in numbers))
+    return list(dict.fromkeys(number.row.key.dataset for number in numbers))
 
 
 def _labels(dataset: str, numbers: list[Number]) -> str:
     """The labels of a data set's test images, which are the same in all of its results."""
-    results = [result for number in numbers if number.place.dataset == dataset for result in number.cell.results]
+    results = [
+        result for number in numbers if number.row.key.dataset == dataset for result in number.row.results.results
+    ]
     for result in results:
         if result.labels != results[0].labels:
             found = f"labels of other test images than those of {results[0].stage}"
@@ -46,15 +48,15 @@ def _labels(dataset: str, numbers: list[Number]) -> str:
 
 def _number(evidence: Evidence, number: Number) -> dict[str, Any]:
     return {
-        "label": number.place.label,
-        "table": number.place.table,
-        "dataset": number.place.dataset,
-        "cell": number.place.key,
+        "label": number.label,
+        "table": None if number.row.is_alternative else number.row.table,
+        "dataset": number.row.key.dataset,
+        "cell": str(number.row.key),
         "paper": number.paper,
-        "ours": number.ours,
+        "ours": number.row.mean_text,
         "settings": {name: _plain(value) for name, value in flatten(number.first.run.config.model_dump()).items()},
         "log": _log(evidence, number.log) if number.log else None,
-        "seeds": [_seed(result) for result in number.cell.results],
+        "seeds": [_seed(result) for result in number.row.results.results],
     }
 
 
@@ -94,7 +96,7 @@ def _log(evidence: Evidence, figure: str) -> dict[str, Any]:
 
 
 def _study(comparison: Comparison, numbers: list[Number]) -> dict[str, Any]:
-    ids = {number.place.key: number.place.id for number in numbers}
+    ids = {str(number.row.key): number.id for number in numbers}
     return {
         "log": comparison.study.printed.log,
         "printed": comparison.printed,

@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
-from stages.config.reading import first_key, one_line
+from stages.config.reading import param_error
 from stages.config.settings import OPTIMIZERS, Cell, Epochs, Precision, family_settings
 from stages.core.errors import ParamError, StageError
+from stages.core.validation import refusals
 from stages.engine.networks import families
 
 NETWORK, OPTIMIZER, BASE, EPOCHS, PRECISION, DEFAULT = "network", "optimizer", "base", "epochs", "precision", "default"
@@ -164,10 +165,10 @@ def _of_an_alternative(key: CellKey, name: str, own: list[Layer]) -> Any:
     try:
         return _OWN[name].validate_python(value, strict=True)
     except ValidationError as error:
-        raise one_line(error, value, f"params.yaml: {layer.place}.{name}") from None
+        raise param_error(error, value, f"params.yaml: {layer.place}.{name}") from None
 
 
 def _placed(error: ValidationError, settings: Mapping[str, Any], layers: list[Layer]) -> StageError:
     """pydantic's first finding at the place in params.yaml that the setting comes from."""
-    layer = _last_with(first_key(error), layers) or layers[-1]
-    return one_line(error, settings, f"params.yaml: {layer.place}.")
+    layer = _last_with(refusals(error, settings)[0].top, layers) or layers[-1]
+    return param_error(error, settings, f"params.yaml: {layer.place}.")

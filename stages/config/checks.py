@@ -1,4 +1,4 @@
-"""What only the whole of `params.yaml` can tell: that names exist, that sizes fit, that a study asks one question."""
+"""Checks that need all of `params.yaml`: names exist, sizes fit, a study changes one thing."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from stages.config.cells import EPOCHS, PRECISION, CellKey, changed_settings, is_one_change
 from stages.config.params import Params, resolve_count
-from stages.config.reading import one_line
+from stages.config.reading import param_error
 from stages.config.schema import DATASETS, BudgetShare, Row
 from stages.config.settings import OPTIMIZERS, Cell, family_settings
 from stages.core.errors import ParamError, StageError
@@ -40,7 +40,7 @@ def _check_entries(params: Params) -> None:
             try:
                 types[entry[key]].model_validate(entry)
             except ValidationError as error:
-                raise one_line(error, entry, f"params.yaml: {where}.") from None
+                raise param_error(error, entry, f"params.yaml: {where}.") from None
     for dataset in DATASETS:
         for name in params.inputs.of(dataset):
             _check_family(f"inputs.{dataset}.{name}", name, ("default", *families()))
@@ -219,7 +219,7 @@ def _check_setting(where: str, cells: list[Cell], name: str, value: Any) -> None
         try:
             cell.replaced(**{name: value})
         except ValidationError as error:
-            raise one_line(error, {**cell.model_dump(), name: value}, f"params.yaml: {where}.") from None
+            raise param_error(error, {**cell.model_dump(), name: value}, f"params.yaml: {where}.") from None
 
 
 def _check_budgets(params: Params) -> None:
@@ -265,7 +265,7 @@ def _overridden(where: str, cell: Cell, share: BudgetShare) -> Cell:
     try:
         return cell.replaced(**share.overrides)
     except ValidationError as error:
-        raise one_line(error, {**cell.model_dump(), **share.overrides}, f"params.yaml: {where}.") from None
+        raise param_error(error, {**cell.model_dump(), **share.overrides}, f"params.yaml: {where}.") from None
 
 
 def _check_at_most(key: str, value: int | str, limit: int) -> None:
@@ -274,7 +274,7 @@ def _check_at_most(key: str, value: int | str, limit: int) -> None:
 
 
 def _check_alternatives_differ(params: Params) -> None:
-    """An override of the chosen budget must not undo what sets a planned alternative apart."""
+    """A planned alternative differs from its base under the chosen budget's overrides too."""
     asked = [
         (study.dataset, study.base, alternative, f"the base of study {name}")
         for name, study in params.studies.items()

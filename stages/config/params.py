@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import Field, ValidationError
 
 from stages.config.cells import CellKey, ResolvedCell, resolve_cell
-from stages.config.reading import PARAMS_FILE, first_key, one_line, read_yaml
+from stages.config.reading import PARAMS_FILE, param_error, read_yaml
 from stages.config.schema import (
     DATASETS,
     Assumption,
@@ -30,6 +30,7 @@ from stages.config.schema import (
 )
 from stages.config.settings import Cell, Images, Run, Seed, Strict, Testing, TrainingSettings
 from stages.core.errors import ParamError
+from stages.core.validation import refusals
 
 _DEFAULT = "default"
 
@@ -137,8 +138,8 @@ class Params(Strict):
         try:
             return BudgetShare.model_validate(whole)
         except ValidationError as error:
-            place = self.share_place(name, dataset, family, first_key(error))
-            raise one_line(error, whole, f"params.yaml: {place}.") from None
+            place = self.share_place(name, dataset, family, refusals(error, whole)[0].top)
+            raise param_error(error, whole, f"params.yaml: {place}.") from None
 
     def share_place(self, budget: str, dataset: str, family: str, key: str) -> str:
         """Where in the file a budget says `key` of a family's cells: in the family's section, or in `default`."""
@@ -178,7 +179,7 @@ def load_params(path: Path | str = PARAMS_FILE) -> Params:
     try:
         params = Params.model_validate(raw)
     except ValidationError as error:
-        raise one_line(error, raw, "params.yaml: ") from None
+        raise param_error(error, raw, "params.yaml: ") from None
     check_params(params)
     return params
 

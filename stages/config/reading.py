@@ -1,4 +1,4 @@
-"""How `params.yaml` is read, and how pydantic's findings in it become one line."""
+"""How `params.yaml` is read, and the one line that says what is wrong in it."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
 
-from stages.core.errors import MissingFileError, ParamError, StageError, dotted
+from stages.core.errors import MissingFileError, ParamError, StageError
+from stages.core.validation import refusals
 
 PARAMS_FILE = Path("params.yaml")
 
@@ -27,47 +28,11 @@ def read_yaml(path: Path | str) -> Any:
         raise StageError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
 
 
-def one_line(error: ValidationError, raw: Any, prefix: str) -> StageError:
-    """The first key that pydantic refuses, as one line, and the names of all others.
-
-    `raw` is what was validated and `prefix` stands before the key. A union has a finding for each of its members.
-    """
-    places: dict[str, list[Any]] = {}
-    for finding in error.errors(include_url=False):
-        places.setdefault(_dotted(finding, raw), []).append(finding)
-    (key, findings), *others = places.items()
-    first, more = findings[0], f" (also wrong: {', '.join(other for other, _ in others)})" if others else ""
-    place = f"{prefix}{key}" if key else prefix.rstrip(": ")
-    if first["type"] == "missing":
+def param_error(error: ValidationError, raw: Any, prefix: str) -> StageError:
+    """The first key that pydantic refuses in `raw` and the names of all others, as a line that starts with `prefix`."""
+    first, *others = refusals(error, raw)
+    more = f" (also wrong: {', '.join(other.key for other in others)})" if others else ""
+    place = f"{prefix}{first.key}" if first.key else prefix.rstrip(": ")
+    if first.missing:
         return StageError(f"{place} is missing" + more)
-    value = first["input"]
-    if first["type"] == "unknown_key":
-        value = value[first["ctx"]["key"]]
-    return ParamError(place, value, " or ".join(dict.fromkeys(map(_allowed, findings))) + more)
-
-
-def first_key(error: ValidationError) -> str:
-    """The top key of the first finding; empty where it is of the whole."""
-    first = error.errors(include_url=False)[0]
-    return str(first["ctx"]["key"] if first["type"] == "unknown_key" else (*first["loc"], "")[0])
-
-
-def _dotted(finding: Any, raw: Any) -> str:
-    """Where in `raw` a finding is; pydantic's location also names members of unions, which are no keys of the file."""
-    parts, here = [], raw
-    for part in finding["loc"]:
-        known = part in here if isinstance(here, dict) else isinstance(here, list) and isinstance(part, int)
-        if known:
-            parts.append(part)
-            here = here[part]
-    if finding["type"] == "missing":
-        parts.append(finding["loc"][-1])
-    elif finding["type"] == "unknown_key":
-        parts.append(finding["ctx"]["key"])
-    return dotted(parts)
-
-
-def _allowed(finding: Any) -> str:
-    if finding["type"] in ("model_type", "model_attributes_type", "dict_type"):
-        return "a mapping of keys to values"
-    return finding["msg"].removeprefix("Input should be ")
+    return ParamError(place, first.value, (first.conflict or first.allowed) + more)

@@ -1,4 +1,4 @@
-"""The types of `params.yaml`, section by section. What only the whole file can tell is in `checks`.
+"""The types of `params.yaml`, section by section. Checks across sections are in `checks`.
 
 Settings of a cell are described in `settings`; here are the sections that name them, and those of tables, verdicts,
 claims, studies and assumptions, which decide no number.
@@ -73,7 +73,7 @@ class BudgetShare(Strict):
 
 
 class Budget(Strict):
-    """How much work a run of the pipeline is.
+    """How many images and epochs every training gets, in which number format, on which device.
 
     `train` has a share for each data set: `default` for all families, and for a family what differs from that. `device`
     may change bits and makes nothing stale; the run record has it.

@@ -14,7 +14,7 @@ class StageError(click.ClickException):
 
 
 def shown(value: object, longest: int = 200) -> str:
-    """A value as a message prints it: its `repr`, cut when it is long. Every value has one, however large or deep."""
+    """A value's `repr` for a message, cut when it is long. Works for values too large or deep to print."""
     try:
         text = repr(value)
     except (ValueError, RecursionError):  # an integer of more digits than Python prints; a deep nesting

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: written beside their place, synced, and moved in by a rename."""
+"""Atomic file writes (temporary file beside the target, fsync, rename), JSON as we write it, and hashes."""
 
 import hashlib
 import json
@@ -20,10 +20,10 @@ _CHUNK = 1 << 20  # bytes read at a time when hashing
 
 @contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
-    """Give a temporary path in the folder of `path`; move it to `path` when the block ends without an exception.
+    """Give a temporary path in the folder of `path`, and rename it to `path` when the block ends without an exception.
 
-    The folder is made if need be. After an exception the temporary file is gone and `path` is as it was. The file has
-    the mode that the umask gives, whatever a library that writes it does.
+    The folder is made if it is missing. After an exception the temporary file is removed and `path` is unchanged. The
+    file has the umask's mode, whatever mode the library that writes it sets.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,9 +42,9 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 
 @contextmanager
 def folder_path(path: Path) -> Iterator[Path]:
-    """As `atomic_path`, but in a folder of its own, for a library that has temporary files beside what it writes.
+    """As `atomic_path`, but in a folder of its own, for a library that writes temporary files beside its output.
 
-    No time is spent on outliving a loss of power: such a file must be checked by its checksum.
+    No fsync: after a loss of power the file may be torn, so its reader must check a checksum.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
@@ -56,13 +56,13 @@ def folder_path(path: Path) -> Iterator[Path]:
 
 
 def _touched(path: Path) -> int:
-    """Make an empty file, which must not exist; returns the mode that the umask gave it."""
+    """Create an empty file, which must not exist; returns its mode, which is the umask's."""
     path.touch(exist_ok=False)
     return stat.S_IMODE(path.stat().st_mode)
 
 
 def sweep(path: Path) -> None:
-    """Remove what a process that was killed while it wrote `path` has left; nobody may be writing it now."""
+    """Remove temporary files that killed writers of `path` left. No process may be writing it now."""
     for torn in path.parent.glob(f".{path.name}.*"):
         if torn.is_dir():
             shutil.rmtree(torn)

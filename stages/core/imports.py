@@ -1,4 +1,4 @@
-"""Heavy imports, paid for only when they are needed."""
+"""Faster heavy imports."""
 
 import gc
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""One writer a folder: DVC killed hard leaves its stage running, and the next `dvc repro` would start a second one."""
+"""One writer per folder. A killed DVC leaves its stage running, and the next `dvc repro` would start a second one."""
 
 import hashlib
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a person sees while a stage works: a bar on a terminal, plain lines in a log. Always on standard error."""
+"""Progress of a stage, on standard error: a bar on a terminal, plain lines in a log."""
 
 import sys
 import time
@@ -12,7 +12,7 @@ _LOG_EVERY = 10.0  # seconds between two lines of one loop in a log
 
 
 def say(line: str) -> None:
-    """Print one line, without breaking a bar that is on the screen."""
+    """Print one line to standard error, without breaking a progress bar."""
     tqdm.write(line, file=sys.stderr)
     sys.stderr.flush()
 
@@ -28,7 +28,7 @@ def duration(seconds: float) -> str:
 
 
 def track(items: Iterable[T], total: int, what: str) -> Iterator[T]:
-    """Pass `items` on and show how many of `total` are done and how long the rest takes."""
+    """Yield the `items`, and show how many of `total` are done and how long the rest takes."""
     if sys.stderr.isatty():
         yield from tqdm(items, total=total, desc=what, file=sys.stderr, leave=False)
         return

@@ -10,16 +10,17 @@ Out: the folder --out, with MNIST's four IDX files or the six files of CIFAR10's
 
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from stages.config.params import load_params
+from stages.core.errors import StageError
 from stages.core.locks import exclusive
 from stages.download.catalogue import ARCHIVES, SOURCE_NAMES, sources_for
-from stages.download.obtain import obtain
-from stages.download.sources import names_of
+from stages.download.obtain import NoSourceError, obtain
 from stages.records.canonical import CANONICAL
 
 
@@ -47,14 +48,32 @@ def main(dataset: str, out: Path, folder: Path | None, names: Sequence[str]) -> 
     """Put the canonical files of DATASET into a folder."""
     load_params()  # the first stage of all, and so where a mistake in params.yaml is to end the pipeline
     files = CANONICAL[dataset]
-    wanted = f"{names_of(files)} (or the usual {names_of(ARCHIVES[dataset])})"
-    with exclusive(out):
+    archives = ", ".join(archive.name for archive in ARCHIVES[dataset])
+    wanted = f"{', '.join(spec.name for spec in files)} (or the usual {archives})"
+    with exclusive(out), _own_output_named(folder, out):
         source = obtain(dataset, files, sources_for(dataset, names, folder), out, wanted)
     listed = f"{len(files)} files, {sum(spec.size for spec in files)} bytes"
     if source is None:
         click.echo(f"{dataset}: {out} holds the canonical bytes already ({listed}); nothing to do")
     else:
         click.echo(f"{dataset}: {listed} from {source.name} ({source.detail}) in {out}")
+
+
+@contextmanager
+def _own_output_named(folder: Path | None, out: Path) -> Iterator[None]:
+    """Where no source worked and the folder is that of the output, say why: DVC empties it before this stage reads it.
+
+    Raises StageError.
+    """
+    try:
+        yield
+    except NoSourceError as error:
+        if folder is None or folder.expanduser().resolve() not in (out.resolve(), out.resolve().parent):
+            raise
+        raise StageError(
+            f"{error.message}\n{folder} is where this stage puts its output: DVC removes {out} before the stage runs. "
+            f"Name another folder; `dvc checkout {out}` brings back what was there."
+        ) from error
 
 
 if __name__ == "__main__":

@@ -199,7 +199,8 @@ def _find(name: str, folders: Sequence[Path]) -> Path | None:
 def unpack(archive: Path, into: Path, wanted: Collection[str]) -> None:
     """Write those files of a .tar.gz, .tgz or .gz into the folder `into`, flat, whose base names are `wanted`.
 
-    Names are compared and never followed, so nothing else is written anywhere. StageError if the archive is broken.
+    Names are compared and never followed, so nothing else is written anywhere, and no file is taken beyond the size
+    that any has: a user's archive has no hash that was checked first. StageError if the archive is broken.
     """
     try:
         if archive.name.endswith((".tar.gz", ".tgz")):
@@ -213,8 +214,3 @@ def unpack(archive: Path, into: Path, wanted: Collection[str]) -> None:
                 (into / archive.stem).write_bytes(file.read(_LONGEST))
     except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise StageError(f"{archive.name} cannot be unpacked: {error}") from error
-
-
-def names_of(things: Sequence[FileSpec] | Sequence[Archive]) -> str:
-    """Their names, as a user reads them."""
-    return ", ".join(thing.name for thing in things)

@@ -1,8 +1,13 @@
 """One file over HTTP: bounded in size and in patience, resumed where the line broke.
 
-Our own on requests, because pooch (1.9.0, tried) asks for a file from byte 0 after every break and so never gets 170 MB
-over a line that breaks after 60. It also writes an endless answer until the disk is full, waits for a name look-up as
-long as that takes, and asks three times for what is not there before the next source has its turn.
+Our own on requests, since pooch 1.9.0 (its `HTTPDownloader` and `stream_download` read, and run against a local server)
+lacks what this file is for:
+- Every attempt asks for byte 0, into a new temporary file: 170 MB never arrive over a line that breaks after 60.
+- It writes whatever comes until the answer ends, and compares hashes then: an endless answer fills the disk.
+- A silent name look-up is bounded by nothing, since the time limit of requests starts with the connection.
+- Its retries do not tell a 404 from a break: with three of them, the next source has its turn after four refusals.
+A downloader of our own within pooch would be this file again. Of pooch it would use the comparison of one hash, which
+npm's tarball and the files themselves need here too.
 """
 
 import time

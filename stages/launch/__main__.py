@@ -11,6 +11,7 @@ Ctrl-C ends what runs; a second start goes on from each training's last epoch. A
 with exit status 1; the others run.
 """
 
+import os
 import signal
 import subprocess
 import sys
@@ -27,24 +28,31 @@ from stages.core.filenames import RECORD
 from stages.core.files import write_bytes
 from stages.core.locks import exclusive
 from stages.core.progress import say
-from stages.launch.machine import cores, gpus
+from stages.launch.machine import cores, gpus, this_machine
 from stages.launch.work import Result, Unit
+from stages.records.dvc_lock import LOCK_FILE
 from stages.records.eta import Eta, finished_runs
 from stages.records.run import TrainingRun
 
 if TYPE_CHECKING:
     from stages.launch.pipeline import Pipeline
 
-RUNS, LOCK_FILE = Path("data/runs"), Path("dvc.lock")
+RAW, RUNS = Path("data/raw"), Path("data/runs")
 
 
 @click.command()
-@click.option("--jobs", type=click.IntRange(min=1), help="by default one a core, or one a GPU where GPUs are used")
-@click.option("--budget", help="the one that params.yaml chooses, named to be sure")
-@click.option("--cells", help="some of the planned cells, separated by commas; by default all")
-@click.option("--seeds", help="some of the planned seeds, separated by commas; by default all")
-@click.option("--weights", is_flag=True, help="train again what has a recorded result and no weights here")
-@click.option("--scheduler", metavar="ADDRESS", help="of a Dask cluster that is there, instead of an embedded one")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="trainings at a time; by default one per core, or one per GPU where GPUs are used",
+)
+@click.option("--budget", help="must be the budget that params.yaml chooses; a safeguard for scripts")
+@click.option("--cells", help="planned cells to run, separated by commas; by default all")
+@click.option("--seeds", help="planned seeds to run, separated by commas; by default all")
+@click.option("--weights", is_flag=True, help="train again what has a recorded result but no weights here")
+@click.option(
+    "--scheduler", metavar="ADDRESS", help="of a running Dask scheduler, to use instead of an embedded cluster"
+)
 def main(
     jobs: int | None, budget: str | None, cells: str | None, seeds: str | None, weights: bool, scheduler: str | None
 ) -> None:
@@ -90,16 +98,18 @@ def _listed(option: str | None) -> list[str]:
 
 def launch(params: Params, chosen: list[Training], jobs: int | None, scheduler: str | None, weights: bool) -> None:
     """Resolve the cells, run what is left of the chosen trainings, and make the tables."""
-    from stages.launch.pending import changed_data, left, preprocess, todays_specs, units
+    from stages.launch.pending import changed_data, preprocess, todays_specs, trainings_left, units
     from stages.launch.pipeline import Pipeline  # DVC takes a second to import
 
     budget = params.budget
     dvc("repro", "--single-item", f"resolve@{budget}")
     datasets = sorted({training.key.dataset for training in chosen})
-    if changed := changed_data(Pipeline(), budget, datasets):
+    pipeline = Pipeline()
+    if changed := changed_data(pipeline, budget, datasets):
+        refuse_own_output([dataset for dataset in changed if pipeline.changed(f"download@{dataset}")])
         dvc("repro", *(preprocess(budget, dataset) for dataset in changed))
     pipeline = Pipeline()
-    waiting = left(pipeline, todays_specs(params, budget), budget, chosen, weights)
+    waiting = trainings_left(pipeline, todays_specs(params, budget), budget, chosen, weights)
     say(f"{len(chosen) - len(waiting)} of {len(chosen)} trainings are done")
     failed: dict[str, str] = {}
     if waiting:
@@ -111,11 +121,22 @@ def launch(params: Params, chosen: list[Training], jobs: int | None, scheduler: 
     try:
         make_tables(budget)
     except StageError as error:
-        problems.append(f"the tables are as they were: {error.message}")
+        problems.append(f"tables not made: {error.message}")
     if failed:
         raise StageError("\n  ".join([f"{len(failed)} of {len(waiting)} failed, the others are done:", *problems]))
     if problems:
         raise StageError(problems[0])
+
+
+def refuse_own_output(datasets: Sequence[str]) -> None:
+    """Raise StageError where the data sets that DVC removes and downloads again are to be taken from themselves."""
+    named = os.environ.get("DATASETS_FOLDER")
+    folder = Path(named).expanduser().resolve() if named else None
+    if datasets and folder in [RAW.resolve(), *((RAW / dataset).resolve() for dataset in datasets)]:
+        raise StageError(
+            f"DATASETS_FOLDER={named} is where the pipeline keeps its raw data, and DVC removes it before it is read; "
+            "name another folder, or unset DATASETS_FOLDER"
+        )
 
 
 def make_arrays(pipeline: "Pipeline", budget: str, datasets: Sequence[str], done: set[str]) -> "Pipeline":
@@ -138,9 +159,9 @@ def make_arrays(pipeline: "Pipeline", budget: str, datasets: Sequence[str], done
             if lock is not None:
                 write_bytes(LOCK_FILE, lock)
             raise StageError(
-                f"{stages[dataset]} made another {', '.join(other)} here than the recorded results were made from: the "
-                "bytes of augmented copies can depend on the processor. dvc.lock is as it was. Fetch those arrays "
-                f"(dvc pull {stages[dataset]}), go on where the results were made, or train all again with --weights"
+                f"{stages[dataset]}: {', '.join(other)} differs from the arrays of the recorded results: the bytes of "
+                "augmented copies can depend on the processor. dvc.lock is unchanged. Fetch those arrays (dvc pull "
+                f"{stages[dataset]}), go on where the results were made, or train all again with --weights"
             )
     return found
 
@@ -160,11 +181,13 @@ def run_units(
     pipeline: "Pipeline", params: Params, units: dict[Training, Unit], jobs: int | None, scheduler: str | None
 ) -> dict[str, str]:
     """Run units, the longest first, and record each as it ends; returns why some failed, by their names."""
-    from stages.launch.cluster import Order, connected, run, slots
+    from stages.launch.cluster import LaunchContext, connected, run, slots
     from stages.launch.tables import Tables
     from stages.launch.view import View
 
-    eta = Eta(params, params.budget, finished_runs(RUNS / params.budget, Path("reports", params.budget, "cells")))
+    here = None if scheduler else this_machine(params.chosen_budget().device).machine
+    recorded_runs = finished_runs(RUNS / params.budget, Path("reports", params.budget, "cells"))
+    eta = Eta(params, params.budget, recorded_runs, here)
     view = View({unit.name: eta.weight(training) for training, unit in units.items()})
     longest_first = sorted(units.values(), key=lambda unit: -view.expected[unit.name])
     inputs = sorted({name for unit in units.values() for name in unit.inputs})
@@ -172,16 +195,16 @@ def run_units(
         pipeline.push(inputs)  # for workers that share no files
     devices = gpus() if params.chosen_budget().device in ("auto", "cuda") and not scheduler else []
     jobs = jobs or len(devices) or cores()
-    order = Order(token_hex(), pipeline.entries(inputs), devices)
+    context = LaunchContext(token_hex(), pipeline.entries(inputs), devices)
     tables = Tables(pipeline, params.budget)
     with (
         pipeline.busy(command.stage for unit in units.values() for command in unit.commands),
-        connected(scheduler, jobs, order.token, view.hear) as client,
+        connected(scheduler, jobs, context.token, view.on_event) as client,
     ):
-        view.slots = slots(client, order.token)
+        view.slots = slots(client, context.token)
         with view.shown(client.dashboard_link):
-            for results in run(client, longest_first, order):
-                view.slots = slots(client, order.token)
+            for results in run(client, longest_first, context):
+                view.slots = slots(client, context.token)
                 if not results:
                     continue
                 recorded = record(pipeline, results)

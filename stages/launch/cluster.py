@@ -39,7 +39,7 @@ _ALONE = 15.0  # seconds without a worker before that is said
 
 
 class Checkout(NamedTuple):
-    """What must be the same wherever a unit runs."""
+    """What must be the same on every machine that runs a unit."""
 
     commit: str
     changed: list[str]
@@ -57,15 +57,17 @@ class Checkout(NamedTuple):
         """What `other` has instead, in words; empty when nothing differs."""
         found = []
         if other.commit != self.commit:
-            found.append(f"commit {other.commit[:12]} for {self.commit[:12]}")
+            found.append(f"commit {other.commit[:12]} instead of {self.commit[:12]}")
         if other.changed != self.changed:
-            found.append(f"changed files {', '.join(other.changed) or 'none'} for {', '.join(self.changed) or 'none'}")
+            found.append(
+                f"changed files {', '.join(other.changed) or 'none'} instead of {', '.join(self.changed) or 'none'}"
+            )
         if other.specs != self.specs:
             found.append("other settings or code of the cells (params.yaml, stages)")
         ours, theirs = {"python": self.python, **self.packages}, {"python": other.python, **other.packages}
         for name, version in ours.items():
             if theirs.get(name) != version:
-                found.append(f"{name} {theirs.get(name)} for {version}")
+                found.append(f"{name} {theirs.get(name)} instead of {version}")
         return found
 
 
@@ -85,8 +87,8 @@ def _write_specs_here() -> None:
         write_specs(resolve_specs(params, params.budget), folder)
 
 
-class Trainings(WorkerPlugin):
-    """What makes a worker one of ours: the check, the resource, and the processes that end with it.
+class TrainingPlugin(WorkerPlugin):
+    """Checks a worker, offers its threads as this launch's resource, and ends its processes with it.
 
     A worker that finds the launch's `token` in its working directory shares its files; another one is `remote`.
     """
@@ -123,7 +125,7 @@ class Trainings(WorkerPlugin):
             await worker.set_resources(**{self.name: 0})
 
 
-class Order(NamedTuple):
+class LaunchContext(NamedTuple):
     """What every unit of a launch is run with: entries of dvc.lock for a remote worker, GPUs for embedded ones."""
 
     token: str
@@ -131,21 +133,21 @@ class Order(NamedTuple):
     gpus: list[str]
 
 
-def perform(unit: Unit, order: Order) -> Result:
+def perform(unit: Unit, context: LaunchContext) -> Result:
     """Run a unit on the worker that this is called on."""
     worker = get_worker()
-    trainings = worker.plugins[_named(order.token)]
-    assert isinstance(trainings, Trainings)  # noqa: S101 - registered under that name here
+    trainings = worker.plugins[_named(context.token)]
+    assert isinstance(trainings, TrainingPlugin)  # noqa: S101 - registered under that name here
 
     def report(seen: dict[str, Any]) -> None:
         worker.log_event(trainings.name, seen)
 
-    variables = _gpu(worker.name, order.gpus)
+    variables = _gpu(worker.name, context.gpus)
     if not trainings.remote:
         return work.perform(unit, variables, report, trainings.running)
     from stages.launch import remote_worker  # imports DVC
 
-    supplies = {name: order.supplies[name] for name in unit.inputs}
+    supplies = {name: context.supplies[name] for name in unit.inputs}
     return remote_worker.perform(unit, supplies, variables, report, trainings.running)
 
 
@@ -169,10 +171,12 @@ def _has_remote() -> bool:
 
 
 @contextmanager
-def connected(scheduler: str | None, jobs: int, token: str, hear: Callable[[dict[str, Any]], None]) -> Iterator[Client]:
+def connected(
+    scheduler: str | None, jobs: int, token: str, on_event: Callable[[dict[str, Any]], None]
+) -> Iterator[Client]:
     """A client of the scheduler at that address, or of an embedded cluster of `jobs` processes.
 
-    `hear` is called, in another thread, with what workers say. Raises StageError when nothing answers there.
+    `on_event` is called, in another thread, with what workers say. Raises StageError when nothing answers there.
     """
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # the view tells what concerns the user
     settings = {
@@ -191,7 +195,7 @@ def connected(scheduler: str | None, jobs: int, token: str, hear: Callable[[dict
             client = open_ones.enter_context(Client(scheduler, timeout=10))
         except (OSError, ValueError) as error:
             raise StageError(f"--scheduler {scheduler}: no Dask scheduler answers there ({error})") from None
-        open_ones.enter_context(_prepared(client, token, hear))
+        open_ones.enter_context(_prepared(client, token, on_event))
         yield client
 
 
@@ -222,12 +226,12 @@ def _port() -> int:
 
 
 @contextmanager
-def _prepared(client: Client, token: str, hear: Callable[[dict[str, Any]], None]) -> Iterator[None]:
+def _prepared(client: Client, token: str, on_event: Callable[[dict[str, Any]], None]) -> Iterator[None]:
     """Make the workers ours meanwhile; what still runs when it ends is ended."""
     write_text(_token_file(token), "")
-    plugin = Trainings(Checkout.here(), token)
+    plugin = TrainingPlugin(Checkout.here(), token)
     try:
-        client.subscribe_topic(plugin.name, lambda event: hear(event[1]))
+        client.subscribe_topic(plugin.name, lambda event: on_event(event[1]))
         client.register_plugin(plugin)
         yield
     finally:
@@ -242,8 +246,8 @@ def slots(client: Client, token: str) -> int:
     return int(sum(worker["resources"].get(_named(token), 0) for worker in workers))
 
 
-class _Attendance:
-    """Says it once when no worker takes part for a while: none yet, or none any more."""
+class _WorkerWatch:
+    """Says once that no worker has taken part for a while: none yet, or none any more."""
 
     def __init__(self) -> None:
         self._ever, self._said = False, False
@@ -261,7 +265,7 @@ class _Attendance:
 
 
 def run(
-    client: Client, units: list[Unit], order: Order, doing: Callable[[Unit, Order], Result] = perform
+    client: Client, units: list[Unit], context: LaunchContext, doing: Callable[[Unit, LaunchContext], Result] = perform
 ) -> Iterator[list[Result]]:
     """Run the units, those at the front first; yields what has ended since the last time, which may be nothing.
 
@@ -272,11 +276,11 @@ def run(
     ended: SimpleQueue[Result] = SimpleQueue()
 
     def hand_out() -> None:
-        free = slots(client, order.token)
+        free = slots(client, context.token)
         with guard:
             while waiting and len(running) < free:
                 unit = waiting.popleft()
-                future = client.submit(doing, unit, order, pure=False, resources={_named(order.token): 1})
+                future = client.submit(doing, unit, context, pure=False, resources={_named(context.token): 1})
                 running[future] = unit.name
                 future.add_done_callback(take_back)
 
@@ -289,11 +293,11 @@ def run(
         with suppress(Exception):  # the loop below tries again, and says what is wrong
             hand_out()
 
-    left, attendance = len(units), _Attendance()
+    left, watch = len(units), _WorkerWatch()
     try:
         while left:
             hand_out()  # workers may have come
-            attendance.note(slots(client, order.token))
+            watch.note(slots(client, context.token))
             results = []
             with suppress(Empty):
                 results.append(ended.get(timeout=_LOOK))

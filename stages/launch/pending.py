@@ -1,4 +1,4 @@
-"""What of the planned trainings is left to run, and the units of work that this is."""
+"""The planned trainings that are left to run, and their units of work."""
 
 from collections.abc import Iterable
 
@@ -28,7 +28,7 @@ def changed_data(pipeline: Pipeline | LockFile, budget: str, datasets: Iterable[
     return {dataset: changed for dataset, changed in found.items() if changed}
 
 
-def left(
+def trainings_left(
     pipeline: Pipeline | LockFile,
     specs: dict[str, Spec],
     budget: str,
@@ -56,7 +56,7 @@ def _why_left(pipeline: Pipeline | LockFile, spec: Spec, budget: str, training: 
         return reason
     changed = pipeline.changed(train) + pipeline.changed(evaluate)
     if changed:
-        return f"another {', '.join(changed)} than recorded"
+        return f"not as dvc.lock has it: {', '.join(changed)}"
     return WEIGHTS if weights and pipeline.stale([train, evaluate]) else None
 
 

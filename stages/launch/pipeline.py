@@ -29,11 +29,10 @@ from stages.core.filenames import RECORD
 from stages.core.files import atomic_path, write_bytes
 from stages.launch.recorded import Locked, dependencies, tested_images, trained_with
 from stages.launch.work import Command, Done, RemoteOutputs
+from stages.records.dvc_lock import LOCK_FILE
 from stages.records.evaluation import Evaluation
 from stages.records.run import TrainingRun
 from stages.records.spec import Spec
-
-_LOCK_FILE = Path("dvc.lock")
 
 
 @contextmanager
@@ -179,7 +178,7 @@ class Pipeline:
                     refused[one.stage] = f"not recorded: {' '.join(str(error).split())}"
                     continue
                 if changed:
-                    refused[one.stage] = f"not recorded, since it ran with others: {', '.join(changed)}"
+                    refused[one.stage] = f"not recorded, since this changed while it ran: {', '.join(changed)}"
                 else:
                     recorded.append(stage)
             self._write(recorded)
@@ -218,7 +217,7 @@ class Pipeline:
     def entries(self, names: Sequence[str]) -> dict[str, Any]:
         """The entries of dvc.lock of these stages."""
         with self._held():
-            recorded = read_yaml(_LOCK_FILE)["stages"] if _LOCK_FILE.is_file() else {}
+            recorded = read_yaml(LOCK_FILE)["stages"] if LOCK_FILE.is_file() else {}
         return {name: recorded[name] for name in names if name in recorded}
 
     def supply(self, entries: dict[str, Any]) -> None:
@@ -251,9 +250,9 @@ class Pipeline:
         """Write the entries of stages into dvc.lock, whole or not at all: DVC writes it in place."""
         if not stages:
             return
-        with atomic_path(_LOCK_FILE) as temporary:
-            if _LOCK_FILE.is_file():
-                shutil.copyfile(_LOCK_FILE, temporary)
+        with atomic_path(LOCK_FILE) as temporary:
+            if LOCK_FILE.is_file():
+                shutil.copyfile(LOCK_FILE, temporary)
             else:
                 temporary.unlink()
             Lockfile(self.repo, str(temporary)).dump_stages(stages)
@@ -266,7 +265,7 @@ class LockFile:
     """
 
     def __init__(self) -> None:
-        self._entries = read_yaml(_LOCK_FILE)["stages"] if _LOCK_FILE.is_file() else {}
+        self._entries = read_yaml(LOCK_FILE)["stages"] if LOCK_FILE.is_file() else {}
 
     def locked(self, name: str) -> Locked:
         """What dvc.lock has of a stage."""
@@ -288,7 +287,7 @@ class LockFile:
         return set()
 
 
-class _Evidence(NamedTuple):
+class _Snapshot(NamedTuple):
     """What a stage started from, by its own record: parameters by name, md5 of inputs by path."""
 
     params: dict[str, Any]
@@ -297,7 +296,7 @@ class _Evidence(NamedTuple):
 
 def _differences(stage: PipelineStage, done: Done) -> list[str]:
     """What of DVC's hashes of a stage, taken just now, is not what the stage took at its start and left at its end."""
-    evidence = _evidence(done)
+    evidence = _snapshot(done)
     changed = []
     for dep in stage.deps:
         if isinstance(dep, ParamsDependency):
@@ -309,15 +308,15 @@ def _differences(stage: PipelineStage, done: Done) -> list[str]:
     return changed
 
 
-def _evidence(done: Done) -> _Evidence:
+def _snapshot(done: Done) -> _Snapshot:
     """What a training or an evaluation started from, by the record among its outputs. Raises StageError without one."""
     for path in map(Path, done.outputs):
         if path.suffix == ".json":
             result = Evaluation.read(path, done.stage)
-            return _Evidence(_tested_with(result), dependencies(result.provenance))
+            return _Snapshot(_tested_with(result), dependencies(result.provenance))
         if (path / RECORD).is_file():
             run = TrainingRun.read(path / RECORD, done.stage)
-            return _Evidence(trained_with(run), dependencies(run.provenance))
+            return _Snapshot(trained_with(run), dependencies(run.provenance))
     raise StageError(f"{done.stage} left no record of what it ran with")
 
 

@@ -26,7 +26,7 @@ def has_results(budget: str) -> bool:
 
 
 class Tables:
-    """Makes the tables again as results come, and records them; a failure is a warning, since more results follow.
+    """Makes the tables again as results come, and records them. A failure is a warning, since more results follow.
 
     `dvc repro` cannot do it meanwhile: the launch holds the paths of the stages that it runs.
     """
@@ -48,7 +48,7 @@ class Tables:
             with self.pipeline.recording(self.command.stage):
                 self._run()
         except StageError as error:
-            say(f"warning: the tables are as they were: {error}")
+            say(f"warning: tables not made: {error}")
         self.made = time.monotonic()
         self.took = self.made - start
 

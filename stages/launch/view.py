@@ -1,4 +1,4 @@
-"""What a person sees of a launch: a table that lives on a terminal, plain lines in a log."""
+"""Progress of a launch: a live table on a terminal, plain lines in a log."""
 
 import sys
 import time
@@ -48,7 +48,7 @@ class View:
             yield
         self._live = None
 
-    def hear(self, event: dict[str, Any]) -> None:
+    def on_event(self, event: dict[str, Any]) -> None:
         """Take what a worker says: that it is refused, that a stage begins, or that an epoch is over."""
         if "refused" in event:
             self._say(f"warning: {event['refused']} takes no part: {event['why']}")
@@ -82,7 +82,7 @@ class View:
         with self._lock:
             return len(self.expected) - len(self.done) - len(self.failed)
 
-    def left(self) -> float | None:
+    def seconds_left(self) -> float | None:
         """Seconds until the last unit ends, if that is known: the rest shared among the slots, or the longest alone."""
         with self._lock:
             over = {*self.done, *self.failed}
@@ -95,7 +95,7 @@ class View:
         return max(sum(rest) / max(1, self.slots), *rest) if rest else 0.0
 
     def _time_left(self) -> str:
-        left = self.left()
+        left = self.seconds_left()
         return "" if left is None else f", {duration(left)} left"
 
     def _say(self, line: str) -> None:

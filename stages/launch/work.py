@@ -1,4 +1,4 @@
-"""What a worker does: runs the commands of one cell and seed as `dvc repro` would, and says what came out.
+"""The task of a worker: runs the commands of one cell and seed as `dvc repro` would, and returns what came of it.
 
 Each command is a process of its own, so that what runs is what lies in the files, and dies with its worker.
 """
@@ -30,7 +30,7 @@ _GRACE = 5.0  # seconds that a command has to end by itself once it was asked to
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG, from Linux's prctl.h
 
 Report = Callable[[dict[str, Any]], None]
-Look = Callable[[], None]
+Poll = Callable[[], None]
 
 
 class Command(NamedTuple):
@@ -125,16 +125,16 @@ class Running:
 
 
 def perform(
-    unit: Unit, variables: dict[str, str], report: Report, running: Running, look: Look = lambda: None
+    unit: Unit, variables: dict[str, str], report: Report, running: Running, poll: Poll = lambda: None
 ) -> Result:
     """Run a unit's commands in the working directory, one after the other.
 
-    `report` takes what is to be seen meanwhile; `look` is called several times a second.
+    `report` takes what is to be seen meanwhile; `poll` is called several times a second.
     """
     done: list[Done] = []
     for command in unit.commands:
         try:
-            failure = _run(unit.name, command, variables, report, running, look)
+            failure = _run(unit.name, command, variables, report, running, poll)
             if not failure:
                 hashes = {path: hash_dependency(Path(path)).md5 for path in command.outputs}
                 done.append(Done(command.stage, hashes))
@@ -146,7 +146,7 @@ def perform(
 
 
 def _run(
-    unit: str, command: Command, variables: dict[str, str], report: Report, running: Running, look: Look
+    unit: str, command: Command, variables: dict[str, str], report: Report, running: Running, poll: Poll
 ) -> str | None:
     """Run one command; returns why it failed, if it did."""
     seen = {"unit": unit, "stage": command.stage}
@@ -176,7 +176,7 @@ def _run(
             while process.poll() is None:
                 time.sleep(_POLL)
                 read = _follow(progress, read, seen, report)
-                look()
+                poll()
         finally:
             running.end(process)
             progress.unlink(missing_ok=True)

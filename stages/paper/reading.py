@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from stages.config.reading import one_line
+from stages.config.reading import param_error
 from stages.core.errors import CorruptFileError, MissingFileError
 from stages.paper.schema import (
     Claim,
@@ -105,4 +105,4 @@ def _line(path: Path, number: int, kind: type[L], fields: dict[str, str]) -> L:
     try:
         return kind.model_validate(fields)
     except ValidationError as error:
-        raise one_line(error, fields, f"{path}: line {number}, ") from None
+        raise param_error(error, fields, f"{path}: line {number}, ") from None

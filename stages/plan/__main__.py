@@ -10,9 +10,8 @@ A few seconds: torch is imported only for the size of networks that no record ha
 import click
 
 from stages.core.errors import StageError
-from stages.launch.machine import cores
+from stages.launch.machine import ThisMachine, cores, this_machine
 from stages.plan.campaign import Campaign, campaign
-from stages.plan.machine import ThisMachine, this_machine
 from stages.plan.refusals import refusals
 from stages.plan.text import plan_text
 from stages.records.planned import params_of
@@ -20,7 +19,7 @@ from stages.records.planned import params_of
 
 @click.command()
 @click.option("--budget", help="one of params.yaml's budgets; by default the one chosen there")
-@click.option("--jobs", type=click.IntRange(min=1), help="trainings at a time; by default as many as a launch runs")
+@click.option("--jobs", type=click.IntRange(min=1), help="trainings at a time; by default those of a launch")
 def main(budget: str | None, jobs: int | None) -> None:
     """Say what would run for a budget."""
     params = params_of(budget)

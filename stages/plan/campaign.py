@@ -1,4 +1,4 @@
-"""What a budget plans, what of it is done, and what the rest takes."""
+"""A budget's planned trainings: which are done, and the time, memory and disk that the rest takes."""
 
 import heapq
 from collections import Counter
@@ -8,9 +8,9 @@ from pathlib import Path
 
 from stages.config.params import Params, Training
 from stages.config.schema import DATASETS
-from stages.launch.pending import changed_data, left, todays_specs
+from stages.launch.machine import ThisMachine
+from stages.launch.pending import changed_data, todays_specs, trainings_left
 from stages.launch.pipeline import LockFile, Pipeline
-from stages.plan.machine import ThisMachine
 from stages.plan.sizes import arrays, checkpoint_size, memory_needed, network_sizes, raw_size, weights_size
 from stages.records.eta import Eta, finished_runs
 from stages.records.run import NetworkSize, TrainingRun
@@ -92,7 +92,7 @@ def campaign(params: Params, budget: str, machine: ThisMachine, jobs: int) -> Ca
         jobs=jobs,
         specs=specs,
         sizes=sizes,
-        left=left(pipeline, specs, budget, params.trainings()),
+        left=trainings_left(pipeline, specs, budget, params.trainings()),
         changed=changed,
         finished={(run.cell, run.seed): run for run in recorded},
         eta=Eta(params, budget, [*others, *recorded], machine.machine, sizes),
@@ -100,7 +100,7 @@ def campaign(params: Params, budget: str, machine: ThisMachine, jobs: int) -> Ca
 
 
 def makespan(seconds: Iterable[float], jobs: int) -> float:
-    """When the last training ends, if each of `jobs` that is free takes the longest that is left."""
+    """When the last training ends, if each free job of `jobs` takes the longest training that is left."""
     busy = [0.0] * jobs
     for duration in sorted(seconds, reverse=True):
         heapq.heapreplace(busy, busy[0] + duration)

@@ -1,11 +1,11 @@
-"""What a launch would refuse or end with, found out before it starts."""
+"""What a launch would refuse, found before it starts."""
 
 from collections.abc import Iterator
 
 from stages.config.params import Training
 from stages.core.errors import StageError
+from stages.launch.machine import ThisMachine
 from stages.plan.campaign import Campaign
-from stages.plan.machine import ThisMachine
 from stages.plan.text import gibibytes
 from stages.records.provenance import git_state
 
@@ -22,7 +22,8 @@ def _refusals(planned: Campaign, machine: ThisMachine) -> Iterator[str]:
         yield error.message
     device = planned.params.chosen_budget(planned.budget).device
     if device == "cuda" and not machine.gpus:
-        yield f"device: 'cuda' is not here; allowed: auto or cpu (budgets.{planned.budget}.device in params.yaml)"
+        where = f"budgets.{planned.budget}.device in params.yaml"
+        yield f"device: 'cuda' is not available here; allowed: auto or cpu ({where})"
     without = [training for training in planned.left if planned.precision(training) == "bfloat16"]
     if without and machine.bfloat16 is False:  # emulated bfloat16, as on a processor, has another name
         yield _no_bfloat16(planned, without)

@@ -1,4 +1,4 @@
-"""A campaign in words."""
+"""The text of a plan."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from stages.config.params import Training
 from stages.core.progress import duration
 from stages.plan.campaign import Campaign, formats
-from stages.track.uri import said, tracking_uri
+from stages.track.uri import log_line, tracking_uri
 
 
 def plan_text(planned: Campaign) -> str:
@@ -27,12 +27,13 @@ def _lines(planned: Campaign) -> Iterator[str]:
     for reason, count in Counter(planned.left.values()).most_common():
         yield f"  {count} left: {reason}"
     for dataset, changed in planned.changed.items():
-        yield f"  {dataset}: its arrays are made again first ({_few(changed)} changed); if they differ, all is left"
+        why = f"{_shortened(changed)} changed"
+        yield f"  {dataset}: arrays are made again first ({why}); if they come out otherwise, every training is left"
     yield _time(planned)
-    yield from _rooms(planned)
+    yield from _memory_and_disk(planned)
     yield f"device: {planned.machine.machine.device} on {planned.machine.machine.processor}"
     yield f"number format: {_number_formats(planned)}"
-    yield f"MLflow: {said(tracking_uri())}"
+    yield f"MLflow: {log_line(tracking_uri())}"
     for number, counted in formats(planned).items():
         if len(counted) > 1:
             differing = "; ".join(f"{count} of {name}" for name, count in counted.most_common())
@@ -59,7 +60,7 @@ def _time(planned: Campaign) -> str:
         return "time left: none, every training has a recorded result"
     seconds = planned.time_left()
     if seconds is None:
-        return "time left: not known, no training has a record here; one gives rates: make launch OPTIONS='--cells ...'"
+        return "time left: unknown, no training is recorded here; one gives rates: make launch OPTIONS='--cells <cell>'"
     at_a_time = f"{planned.jobs} at a time"
     return f"time left: about {duration(seconds)}, {at_a_time}, by {_rates(planned)}"
 
@@ -84,12 +85,12 @@ def _rates(planned: Campaign) -> str:
     return ", ".join(f"{name} ({count})" for name, count in parts.items() if count)
 
 
-def _few(names: list[str]) -> str:
+def _shortened(names: list[str]) -> str:
     shown = ", ".join(names[:3])
     return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
 
 
-def _rooms(planned: Campaign) -> Iterator[str]:
+def _memory_and_disk(planned: Campaign) -> Iterator[str]:
     """Memory and disk; needs no more than what is left needs."""
     if not planned.left:
         return
@@ -101,7 +102,7 @@ def _rooms(planned: Campaign) -> Iterator[str]:
     )
     if together > planned.machine.memory:
         fits = max(1, int(planned.machine.memory // at_once[0]))
-        yield f"warning: so many may not fit in memory; --jobs {fits} surely do"
+        yield f"warning: these may not fit in memory; --jobs {fits} fits"
     yield (
         f"disk: {gibibytes(planned.weights())} for weights and checkpoints, {gibibytes(planned.data())} for data, "
         f"of {gibibytes(planned.machine.disk)} free"

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from glob import glob
 from pathlib import Path
 from statistics import mean
 from typing import NamedTuple
@@ -40,7 +41,7 @@ class Eta:
     """The seconds of the trainings that a budget plans.
 
     A finished training of the same settings is `measured`. Another one is estimated from the finished trainings most
-    like it: first those of its family, of these those of this `machine`, then of its number format, then of its network
+    like it: first those of this `machine`, of these those of its family, then of its number format, then of its network
     and input. Work is counted in the multiply-adds of images and updates where the networks' `sizes` are given, by
     cell; else in pixels, of which the families' cost differs by `_COST`.
     """
@@ -99,8 +100,8 @@ class Eta:
 
     def _likeness(self, plan: AnyRun, rate: Rate) -> tuple[bool, ...]:
         return (
-            plan.cell.family == rate.run.cell.family,
             self._machine in (None, rate.machine),
+            plan.cell.family == rate.run.cell.family,
             plan.precision in ("auto", *rate.precision.split()),  # emulated or not: what matters of that is the machine
             _network(plan) == _network(rate.run),
         )
@@ -125,14 +126,14 @@ def _per_image(plan: AnyRun, size: NetworkSize | None) -> float:
 def finished_runs(runs: Path, results: Path) -> list[TrainingRun]:
     """The run records in the run folders below `runs`, and those in `results` of trainings without a folder there.
 
-    What cannot be read is left out: an estimate must not end a training.
+    What cannot be read, or is removed meanwhile, is left out: an estimate must not end a training.
     """
     found = {}
-    for path in results.glob("*/*.json"):
+    for path in _listed(results, "*/*.json"):
         run = _read(path, "run")
         if run:
             found[run.cell, run.seed] = run
-    for path in runs.glob(f"*/*/s*/{RECORD}"):
+    for path in _listed(runs, f"*/*/s*/{RECORD}"):
         run = _read(path)
         if run:
             found[run.cell, run.seed] = run
@@ -147,6 +148,11 @@ def machine_of(run: TrainingRun) -> Machine:
 def processor_family(processor: str) -> str:
     """A processor's name without its stepping: `AMD EPYC (cpu family 25, model 1)`."""
     return re.sub(r", stepping [^,)]*", "", processor)
+
+
+def _listed(folder: Path, pattern: str) -> list[Path]:
+    """The files of a pattern; unlike Path.glob, glob goes on where a folder is removed while it looks."""
+    return sorted(folder / name for name in glob(pattern, root_dir=folder))  # noqa: PTH207
 
 
 def _read(path: Path, section: str | None = None) -> TrainingRun | None:

@@ -1,7 +1,7 @@
 """The base of every record: a frozen, typed JSON file, whole or refused.
 
 A stage writes a record with `write`, everybody else reads it with `read`. This is the one place where the JSON of a
-record is parsed and where pydantic's errors become a message.
+record is parsed and refused.
 """
 
 from pathlib import Path
@@ -9,8 +9,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from stages.core.errors import CorruptFileError, dotted, shown
+from stages.core.errors import CorruptFileError, shown
 from stages.core.files import json_hash, json_text, read_json, write_text
+from stages.core.validation import refusals
 
 NonEmptyStr = Annotated[str, Field(min_length=1)]
 Md5 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
@@ -56,10 +57,7 @@ class Record(Section):
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            key, found, allowed = first_finding(error, content)
-            if found is None:
-                raise CorruptFileError(path, f"no {key}", f"the record that {made_by} writes today") from None
-            raise CorruptFileError(path, f"{key}: {found}", allowed) from None
+            raise invalid(error, content, path, made_by) from None
 
     def content(self) -> dict[str, Any]:
         """The record as plain JSON data: what was written into it, without fields that a later version has added."""
@@ -94,36 +92,10 @@ class BoundRecord(Record):
         raise NotImplementedError
 
 
-def first_finding(error: ValidationError, content: Any = None) -> tuple[str, str | None, str]:
-    """The first key that pydantic refuses, its value, cut to 60 characters (None: it is missing), and what is allowed.
-
-    `content` is what was validated: pydantic names members of unions as if they were keys. Of a record whose parts do
-    not fit together, the value is what does not fit.
-    """
-    first, place = error.errors(include_url=False)[0], list[str | int]()
-    while isinstance(inner := first.get("ctx", {}).get("error"), ValidationError):  # of a validator that reads a part
-        place += first["loc"]
-        first = inner.errors(include_url=False)[0]
-    place += first["loc"]
-    value, allowed = first["input"], first["msg"].removeprefix("Input should be ")
-    if first["type"] == "unknown_key":
-        place.append(first["ctx"]["key"])
-        value = value[first["ctx"]["key"]]
-    if first["type"] == "missing":
-        return dotted(place), None, allowed
-    key = dotted(place if content is None else _keys_of(content, place)) or "the file"
-    if first["type"] == "value_error":
-        return key, allowed.removeprefix("Value error, "), "parts that fit together"
-    if first["type"] == "extra_forbidden":
-        allowed = "no such key"
-    return key, shown(value, 60), allowed
-
-
-def _keys_of(content: Any, place: list[str | int]) -> list[str | int]:
-    """The parts of a place that are keys of the content, or indices in it."""
-    keys = []
-    for part in place:
-        if part in content if isinstance(content, dict) else isinstance(content, list) and isinstance(part, int):
-            keys.append(part)
-            content = content[part]
-    return keys
+def invalid(error: ValidationError, content: Any, path: Path | str, made_by: str) -> CorruptFileError:
+    """The error for the file at `path`, whose content pydantic refuses: its first wrong key."""
+    first = refusals(error, content)[0]
+    if first.missing:
+        return CorruptFileError(path, f"no {first.key}", f"the record that {made_by} writes today")
+    found = first.conflict or shown(first.value, 60)
+    return CorruptFileError(path, f"{first.key or 'the file'}: {found}", first.allowed)

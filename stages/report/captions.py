@@ -7,15 +7,22 @@ from stages.report.conditions import Conditions, conditions
 from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import listed
 from stages.report.markdown import escape
-from stages.report.verdicts import interval_sentence, verdict_sentence
+from stages.report.rows import lines, table_rows
+from stages.stats.intervals import FEWEST_SEEDS
 
 NOT_AS_PAPER = "These are not the paper's conditions, so difference and verdict do not judge the paper."
+_SEEDS = {1: "one seed", 2: "two seeds", FEWEST_SEEDS: "more seeds"}
+_INTERVALS = {
+    1: "Wilson's, for other test images; how far another seed would move it is unknown",
+    2: "none, since two seeds do not tell how seeds spread",
+    FEWEST_SEEDS: "Student's t over the seeds",
+}
 
 
 def table_caption(evidence: Evidence, number: Table) -> str:
     """A table's caption: what was trained on what, under which budget, with which images, epochs and seeds."""
-    table, labelled = evidence.params.tables[number], evidence.labelled(number)
-    cells = [cell for _, cell in labelled]
+    table, rows = evidence.params.tables[number], lines(table_rows(evidence, number))
+    cells = [row.results for row in rows]
     found = conditions(evidence, table.dataset, evidence.table_cells(number))
     sentences = [
         f"**Table {number}. {escape(table.caption)}.** Test accuracy in percent.",
@@ -25,7 +32,7 @@ def table_caption(evidence: Evidence, number: Table) -> str:
         seeds_sentence(cells),
         interval_sentence(evidence, cells),
         replaced_sentence(found),
-        numerics_sentence(labelled),
+        numerics_sentence([(row.row, row.results) for row in rows]),
         verdict_sentence(evidence, number) if found.as_paper else f"**{NOT_AS_PAPER}**",
     ]
     return " ".join(sentence for sentence in sentences if sentence)
@@ -91,3 +98,24 @@ def numerics_sentence(labelled: Sequence[tuple[str, CellResults]]) -> str:
         return ""
     where = "; ".join(f"{kind}: {escape(listed(labels))}" for kind, labels in sorted(rows.items()))
     return f"**The trainings differ in device or number format** ({where})."
+
+
+def interval_title(evidence: Evidence) -> str:
+    """What the column is called."""
+    return f"{100 * evidence.params.verdicts.confidence:g} % interval"
+
+
+def interval_sentence(evidence: Evidence, cells: Sequence[CellResults]) -> str:
+    """Which intervals stand beside the numbers of these cells, by how many seeds they have; empty for no number."""
+    kinds = {min(len(cell.results), FEWEST_SEEDS) for cell in cells if cell.has_run}
+    if not kinds:
+        return ""
+    said = [(f"with {_SEEDS[kind]}, " if len(kinds) > 1 else "") + _INTERVALS[kind] for kind in sorted(kinds)]
+    return f"{interval_title(evidence)}: {'; '.join(said)}."
+
+
+def verdict_sentence(evidence: Evidence, number: Table) -> str:
+    """By which tolerances the table's verdicts are given, for its caption."""
+    dataset, verdicts = evidence.params.tables[number].dataset, evidence.params.verdicts
+    close, near = verdicts.close.of(dataset), verdicts.near.of(dataset)
+    return f"Verdict: *close* within {close:g} points of what the paper prints, *near* within {near:g}, else *far*."

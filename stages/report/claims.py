@@ -140,7 +140,7 @@ def _augmentation(evidence: Evidence) -> ClaimResult:
 
 def _overfitting(evidence: Evidence) -> ClaimResult:
     claim = evidence.params.claims.overfitting
-    cells = [cell for cell in _table_cells(evidence) if _settings(evidence, cell).family in claim.families]
+    cells = [cell for cell in table_cells(evidence) if _settings(evidence, cell).family in claim.families]
     part = Part(
         f"There is no overfitting (families {listed([*claim.families])}).",
         "Every cell of these families: accuracy on the sampled training images less that on the validation images, "
@@ -180,8 +180,8 @@ def _gap_of_images(result: Evaluation, margin: float, level: float) -> Bounded:
 def _datasets(evidence: Evidence) -> ClaimResult:
     checks = [
         _compared(evidence, one, other, "above 0", above, 0.0)
-        for one in _table_cells(evidence, "mnist")
-        for other in _table_cells(evidence, "cifar10")
+        for one in table_cells(evidence, "mnist")
+        for other in table_cells(evidence, "cifar10")
         if _differ(evidence, one, other) <= _OF_DATASET
     ]
     part = Part(
@@ -303,7 +303,7 @@ def _times(evidence: Evidence, dataset: str, cheapest: str, other: str) -> list[
     title = evidence.dataset(dataset).title
     lacks = tuple(
         _label(evidence, cell)
-        for cell in _table_cells(evidence, dataset)
+        for cell in table_cells(evidence, dataset)
         if _settings(evidence, cell).family in (cheapest, other) and not cell.has_run
     )
     if ours.keys().isdisjoint(theirs):
@@ -326,7 +326,7 @@ def _times(evidence: Evidence, dataset: str, cheapest: str, other: str) -> list[
 def _seconds_an_image(evidence: Evidence, dataset: str, family: str) -> dict[Machine, list[float]]:
     """One value a cell: the median of its seeds on a machine."""
     seconds: dict[Machine, list[float]] = {}
-    for cell in _table_cells(evidence, dataset):
+    for cell in table_cells(evidence, dataset):
         if _settings(evidence, cell).family == family:
             for machine, of_seeds in _seconds_of_seeds(cell).items():
                 seconds.setdefault(machine, []).append(median(of_seeds))
@@ -346,7 +346,7 @@ def _seconds_of_seeds(cell: CellResults) -> dict[Machine, list[float]]:
     return seconds
 
 
-def _table_cells(evidence: Evidence, *datasets: str) -> list[CellResults]:
+def table_cells(evidence: Evidence, *datasets: str) -> list[CellResults]:
     """The cells of the tables, in their order; of some data sets, or of all."""
     return [
         evidence.cell(table.dataset, row.cell)
@@ -365,7 +365,7 @@ def _reported(evidence: Evidence, dataset: str) -> list[CellResults]:
 def _pairs(evidence: Evidence, settings: set[str]) -> Iterator[tuple[CellResults, CellResults]]:
     """Every two different cells of one data set that differ in these settings alone, in either order."""
     for dataset in DATASETS:
-        for one, other in permutations(_table_cells(evidence, dataset), 2):
+        for one, other in permutations(table_cells(evidence, dataset), 2):
             if _differ(evidence, one, other) <= settings:
                 yield one, other
 

@@ -1,12 +1,14 @@
 """`claims.md`: each claim of the paper, what these numbers say of it, and the comparisons behind that."""
 
+from functools import partial
 from typing import NamedTuple
 
 from stages.report.captions import done_sentence
-from stages.report.claims import under_paper_conditions
+from stages.report.claims import table_cells, under_paper_conditions
 from stages.report.evidence import Evidence
 from stages.report.formats import MINUS, NOTHING, listed
-from stages.report.markdown import document, escape, folded, table
+from stages.report.markdown import escape
+from stages.report.render import Page, markdown
 from stages.stats.claims import FAILS, HOLDS, Check, ClaimResult, Part, corrected
 from stages.stats.intervals import FEWEST_SEEDS
 
@@ -14,55 +16,27 @@ _SMALLEST_SHOWN = 0.001  # p values below it are printed as such
 _FEW = 6  # names of cells that have not run, in a sentence
 
 
-def claims_page(evidence: Evidence, results: list[ClaimResult]) -> str:
+def claims_page(evidence: Evidence, results: list[ClaimResult]) -> Page:
     """The whole page."""
-    return document(
-        f"# The paper's claims, budget `{evidence.budget_name}`",
-        _warning(evidence),
-        _introduction(evidence),
-        summary(evidence, results),
-        *(_section(evidence, result) for result in results),
+    cells = table_cells(evidence)
+    return markdown(
+        "claims",
+        budget=evidence.budget_name,
+        as_paper=under_paper_conditions(evidence),
+        level=f"{evidence.params.claims.level:g}",
+        on_seeds=_on_seeds(evidence),
+        lacking=done_sentence(cells) if any(not cell.has_run for cell in cells) else "",
+        claims=results,
+        statistic=statistic,
+        reason=partial(reason, evidence),
+        paired_column=paired_column,
+        number=_number,
+        p=_p,
     )
-
-
-def summary(evidence: Evidence, results: list[ClaimResult]) -> str:
-    """The claims as a table: outcome, statistic, and the comparison that decides."""
-    rows = [
-        [result.name, escape(result.claim), f"**{result.outcome}**", *_deciding(evidence, result.decisive)]
-        for result in results
-    ]
-    return table(["", "claim", "outcome", "statistic", "why"], rows)
-
-
-def _deciding(evidence: Evidence, part: Part) -> list[str]:
-    return [statistic(part), reason(evidence, part)]
-
-
-def _warning(evidence: Evidence) -> str:
-    if under_paper_conditions(evidence):
-        return ""
-    return (
-        f"> **This judges the numbers of budget `{evidence.budget_name}`, not the paper.** They were not trained under "
-        "the paper's conditions (see the tables' captions), so a claim that fails here may well hold there, and the "
-        "other way round."
-    )
-
-
-def _introduction(evidence: Evidence) -> str:
-    level = evidence.params.claims.level
-    sentences = (
-        "What the paper says in words, as tests with thresholds that stand in `params.yaml` (`claims`) before any run.",
-        f"A claim holds, or does not, when the p value of the test that could show so is at most {level:g}; with "
-        "neither, it cannot be told. Where all comparisons must bear a claim out, the largest p counts; where any "
-        "could decide, the smallest after Holm's correction for their number.",
-        _on_seeds(evidence),
-        _lacking(evidence),
-    )
-    return " ".join(sentence for sentence in sentences if sentence)
 
 
 def _on_seeds(evidence: Evidence) -> str:
-    counts = {len(cell.results) for number in evidence.params.tables for _, cell in evidence.rows(number)} - {0}
+    counts = {len(cell.results) for cell in table_cells(evidence)} - {0}
     if not counts:
         return ""
     n = f"n = {min(counts)}" if len(counts) == 1 else f"n from {min(counts)} to {max(counts)}"
@@ -75,32 +49,11 @@ def _on_seeds(evidence: Evidence) -> str:
     )
 
 
-def _lacking(evidence: Evidence) -> str:
-    cells = [cell for number in evidence.params.tables for _, cell in evidence.rows(number)]
-    if all(cell.has_run for cell in cells):
-        return ""
-    return f"{done_sentence(cells)} A claim cannot be told while a cell that it compares has not run."
-
-
-def _section(evidence: Evidence, result: ClaimResult) -> str:
-    several = len(result.parts) > 1
-    parts = [_part(evidence, part, several) for part in result.parts]
-    return document(f"## {result.name}. {escape(result.claim)}", f"**Outcome: {result.outcome}.**", *parts).rstrip()
-
-
-def _part(evidence: Evidence, part: Part, several: bool) -> str:
-    sentence = f"*{escape(part.sentence)}* {part.outcome.capitalize()}." if several else ""
-    title = f"{len(part.checks)} comparison{'s' if len(part.checks) != 1 else ''}"
-    listing = folded(title, checks_table(part)) if part.checks else ""
-    because = f"{statistic(part)}. {reason(evidence, part)}".removeprefix(f"{NOTHING}. ")
-    return document(sentence, f"How: {escape(part.rule)}", because, listing).rstrip()
-
-
 def statistic(part: Part) -> str:
     """The p that decides, or that is too large to, and of how many comparisons it is which; a dash for none."""
     if part.p is None:
         return NOTHING
-    which = "largest" if part.is_of_every else "smallest, by Holm,"
+    which = "largest" if part.uses_max_p else "smallest, by Holm,"
     p = f"p {_p(part.p)}" if part.p < _SMALLEST_SHOWN else f"p = {_p(part.p)}"
     return f"{p} ({which} of {len(part.checks)})" if len(part.checks) > 1 else p
 
@@ -110,7 +63,7 @@ def reason(evidence: Evidence, part: Part) -> str:
     check = part.decisive
     if check is None:
         return "There is nothing to compare."
-    met = sum(one.found.as_asked for one in part.checks)
+    met = sum(one.found.met for one in part.checks)
     if part.lacking:
         made = sum(not one.lacks for one in part.checks)
         asked = f", of which {met} came out as asked" if made else ""
@@ -118,12 +71,12 @@ def reason(evidence: Evidence, part: Part) -> str:
     found = NOTHING if check.found.value is None else value_text(check)
     number = f"{escape(check.name)}, {found}, where {check.asks} is asked"
     if part.outcome == HOLDS:
-        shown = "The least clear" if part.is_of_every else "The clearest"
+        shown = "The least clear" if part.uses_max_p else "The clearest"
         return f"{shown} of the comparisons that bear it out: {number}."
     if part.outcome == FAILS:
-        return f"Refuted by {number}." if not part.is_of_every else f"No comparison bears it out; at best {number}."
+        return f"Refuted by {number}." if not part.uses_max_p else f"No comparison bears it out; at best {number}."
     doubt = f"{met} of {len(part.checks)} comparisons came out as asked, but {_missing(check)}"
-    return f"{doubt}. {'The least clear is' if check.found.as_asked else 'In the way of an answer stands'} {number}."
+    return f"{doubt}. {'The least clear is' if check.found.met else 'In the way of an answer stands'} {number}."
 
 
 def _few(names: list[str]) -> str:
@@ -145,17 +98,6 @@ def value_text(check: Check) -> str:
     interval = check.found.interval
     ends = f" [{_number(interval.low)} to {_number(interval.high)}]" if interval else ""
     return f"{_number(check.found.value)} {check.unit}{ends}"
-
-
-def checks_table(part: Part) -> str:
-    """Every comparison behind a part, as a table."""
-    interval = f"{100 * (1 - 2 * part.level):g} % interval"
-    header = ["comparison", "asked", "value", interval, "p for", "p against"]
-    paired = paired_column(part)
-    titles = [paired.title] if paired else []
-    beside = [[entry] for entry in paired.entries] if paired else [[] for _ in part.checks]
-    rows = [[*_row(check), *entry, check.found.note] for check, entry in zip(part.checks, beside, strict=True)]
-    return table([*header, *titles, "note"], rows, numbers=range(2, len(header) + len(titles)))
 
 
 class PairedColumn(NamedTuple):
@@ -181,18 +123,6 @@ def paired_column(part: Part) -> PairedColumn | None:
             for check, p in zip(part.checks, adjusted, strict=True)
         ],
     )
-
-
-def _row(check: Check) -> list[str]:
-    interval = check.found.interval
-    return [
-        escape(check.name),
-        f"{check.asks} {check.unit}",
-        _number(check.found.value),
-        f"{_number(interval.low)} to {_number(interval.high)}" if interval else NOTHING,
-        _p(check.found.p_for),
-        _p(check.found.p_against),
-    ]
 
 
 def _p(p: float | None) -> str:

@@ -8,11 +8,10 @@ from statistics import fmean, stdev
 
 from stages.config.cells import CellKey
 from stages.config.params import Params, resolve_count
-from stages.config.schema import Budget, DatasetSettings, Row, Table
+from stages.config.schema import Budget, DatasetSettings, Table
 from stages.paper.schema import Paper
 from stages.records.evaluation import Evaluation
 from stages.records.run import FINISHED
-from stages.report.places import as_logged_label
 from stages.report.results import expected_test_images, read_result, result_path
 from stages.stats.intervals import Interval, accuracy_interval
 
@@ -88,7 +87,7 @@ class CellResults:
 class Evidence:
     """The results of a budget, by cell, beside the parameters that asked for them and the paper's numbers.
 
-    `cells` has every cell of params.yaml, those that are not planned or have not run without results.
+    `cells` are those that were looked at; all others have no results.
     """
 
     params: Params
@@ -112,7 +111,11 @@ class Evidence:
 
     def cell(self, dataset: str, name: str) -> CellResults:
         """The results of a cell."""
-        return self.cells[f"{dataset}/{name}"]
+        cell = f"{dataset}/{name}"
+        if cell in self.cells:
+            return self.cells[cell]
+        key = self.params.find(cell)[0]
+        return CellResults(key, tuple(self.params.seeds_of(key)), ())
 
     def test_images(self, dataset: str) -> int:
         """How many test images the budget evaluates on."""
@@ -123,27 +126,9 @@ class Evidence:
         images = self.params.share(self.budget_name, dataset, family).validation_images
         return resolve_count(images, self.dataset(dataset).validation_images)
 
-    def rows(self, number: Table) -> list[tuple[Row, CellResults]]:
-        """The rows of a table with the results of their cells."""
-        table = self.params.tables[number]
-        return [(row, self.cell(table.dataset, row.cell)) for row in table.rows]
-
-    def labelled(self, number: Table) -> list[tuple[str, CellResults]]:
-        """Every number of a table with its label: each row's, and behind it that of its as-logged cell."""
-        found = []
-        for row, cell in self.rows(number):
-            found.append((row.row, cell))
-            if logged := self.as_logged(number, row):
-                found.append((as_logged_label(row), logged))
-        return found
-
     def table_cells(self, number: Table) -> list[str]:
         """The names of a table's cells, in the order of its rows."""
         return [row.cell for row in self.params.tables[number].rows]
-
-    def as_logged(self, number: Table, row: Row) -> CellResults | None:
-        """The results of the setting that a row's printed logs suggest; None where it is the text's."""
-        return self.cell(self.params.tables[number].dataset, row.as_logged) if row.as_logged else None
 
     def place(self, dataset: str, cell: str) -> tuple[str, str]:
         """The table and the row that a table's cell stands in."""

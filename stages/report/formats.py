@@ -1,5 +1,8 @@
 """How numbers are printed: as many decimals as the number of images behind a percentage supports."""
 
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
 from math import ceil, log10
 
 MINUS = "\N{MINUS SIGN}"
@@ -23,6 +26,20 @@ def signed(value: float | None, places: int) -> str:
         return NOTHING
     text = f"{value:+.{places}f}"
     return text[1:] if not float(text) else text.replace("-", MINUS)
+
+
+def exact(value: float | None) -> float | None:
+    """A number as files have it."""
+    return None if value is None else round(value, EXACT)
+
+
+def csv_text(columns: Sequence[str], lines: Iterable[Mapping[str, object]]) -> str:
+    """Lines as CSV, in this order of columns; what is None or not there is empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return text.getvalue()
 
 
 def listed(items: list[str], last: str = "and") -> str:

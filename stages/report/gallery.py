@@ -13,7 +13,8 @@ from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import decimals, fixed
 from stages.report.outcomes import remark
 from stages.report.printed_curves import NAME, printed_curves_png, printed_panels
-from stages.report.tables import curves_name, has_curves
+from stages.report.rows import TableRow, lines, table_rows
+from stages.report.tables import curves_name
 
 
 def gallery(evidence: Evidence) -> dict[str, bytes]:
@@ -29,8 +30,10 @@ def gallery(evidence: Evidence) -> dict[str, bytes]:
         for name, figure in figures.items()
         if (result := evidence.cell(figure.dataset, figure.cell).first)
     }
-    drawn = [number for number in evidence.params.tables if has_curves(evidence, number)]
-    curves = {curves_name(number): _curves(evidence, number) for number in drawn}
+    drawn = {
+        number: [row for row in lines(table_rows(evidence, number)) if row.has_run] for number in evidence.params.tables
+    }
+    curves = {curves_name(number): _curves(evidence, number, rows) for number, rows in drawn.items() if rows}
     return matrices | curves | _printed(evidence)
 
 
@@ -50,12 +53,11 @@ def _confusion(evidence: Evidence, figure: Figures, result: Evaluation) -> bytes
     return confusion_png(result.confusion, result.classes, title)
 
 
-def _curves(evidence: Evidence, number: Table) -> bytes:
+def _curves(evidence: Evidence, number: Table, rows: list[TableRow]) -> bytes:
     table = evidence.params.tables[number]
-    run = [(label, cell) for label, cell in evidence.labelled(number) if cell.has_run]
-    curves = [Curve(label + remark(cell), cell.curve, cell.curves) for label, cell in run]
+    curves = [Curve(row.row + remark(row.results), row.results.curve, row.results.curves) for row in rows]
     validation = evidence.validation_images(table.dataset, table.family)
-    shown = _seeds([cell for _, cell in run])
+    shown = _seeds([row.results for row in rows])
     title = f"Table {number}, {table.caption}\nbudget {evidence.budget_name}, {validation} validation images, {shown}"
     return curves_png(curves, title)
 

@@ -9,19 +9,17 @@ of the code that trains (tests) the cell, `settings_sha256` that of the canonica
 training's settings, `binding` is the record's; those of weights, history, logits and labels are of the files.
 """
 
-import csv
-import io
-from typing import Any
+from typing import Any, Literal
 
 from stages.core.files import digest, json_text
 from stages.records.evaluation import Evaluation
-from stages.records.provenance import Provenance
+from stages.records.lineage import StepName, lineage
+from stages.records.provenance import Environment, Provenance
 from stages.records.run import NumericsRecord, Span
-from stages.report.differences import differences_text
-from stages.report.evidence import CellResults, Evidence
-from stages.report.formats import EXACT
-from stages.report.outcomes import outcome
-from stages.report.places import Place, places
+from stages.report.evidence import Evidence
+from stages.report.formats import EXACT, csv_text
+from stages.report.markdown import plain
+from stages.report.rows import TableRow, all_rows
 
 _LAST = "as_logged"  # its columns stand last in the CSV
 
@@ -38,13 +36,9 @@ def ledger_csv(evidence: Evidence) -> str:
         shared = {key: value for key, value in number.items() if key not in ("seeds", _LAST)}
         last = {_LAST: number[_LAST]} if number[_LAST] else {}
         lines += [_flat({**shared, **seed, **last}) for seed in number["seeds"] or [{}]]
-    text = io.StringIO()
     columns = list(dict.fromkeys(column for line in lines for column in line))
     columns.sort(key=lambda column: column.startswith(_LAST))  # stable: the rest stays in its order
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return text.getvalue()
+    return csv_text(columns, lines)
 
 
 def numbers(evidence: Evidence) -> list[dict[str, Any]]:
@@ -52,52 +46,37 @@ def numbers(evidence: Evidence) -> list[dict[str, Any]]:
 
     A row with an as-logged cell names it, with its number, under `as_logged`; if it is planned, it has an entry too.
     """
-    return [_number(evidence, place) for place in places(evidence.params)]
+    return [_number(evidence, row) for row in all_rows(evidence)]
 
 
-def _number(evidence: Evidence, place: Place) -> dict[str, Any]:
-    cell = evidence.cell(place.key.dataset, place.key.name)
-    paper = evidence.paper.accuracy(place.table, place.printed)
+def _number(evidence: Evidence, row: TableRow) -> dict[str, Any]:
+    logged = row.as_logged
     return {
-        "table": place.table,
-        "row": place.row,
-        "cell": str(cell.key),
+        "table": row.table,
+        "row": row.row,
+        "cell": str(row.key),
         "budget": evidence.budget_name,
-        "paper": paper,
-        **_statistics(cell, paper),
-        "seeds": [_seed(result) for result in cell.results],
-        "as_logged": _as_logged(evidence, place, paper),
+        "paper": row.paper,
+        **row.statistics(),
+        "seeds": [_seed(result) for result in row.results.results],
+        "as_logged": logged and {"cell": str(logged.key), "differs": plain(logged.differs), **logged.statistics()},
     }
-
-
-def _statistics(cell: CellResults, paper: str | None) -> dict[str, Any]:
-    mean = cell.mean
-    return {
-        "mean": None if mean is None else round(mean, EXACT),
-        "std": None if cell.std is None else round(cell.std, EXACT),
-        "n": len(cell.results),
-        "difference": None if paper is None or mean is None else round(mean - float(paper), EXACT),
-        "outcome": outcome(cell),
-    }
-
-
-def _as_logged(evidence: Evidence, place: Place, paper: str | None) -> dict[str, Any] | None:
-    """The second cell of a table's row, where it has one: what its printed logs suggest, and its number."""
-    params = evidence.params
-    for number, table in params.tables.items():
-        for row in table.rows:
-            if (number, row.row) == (place.table, place.row) and row.as_logged:
-                cell = evidence.cell(table.dataset, row.as_logged)
-                differs = differences_text(params, evidence.budget_name, table.dataset, row.cell, row.as_logged)
-                return {"cell": str(cell.key), "differs": differs.replace("`", ""), **_statistics(cell, paper)}
-    return None
 
 
 def _seed(result: Evaluation) -> dict[str, Any]:
-    run = result.run
-    data, arrays = run.training_arrays
-    tested, test_arrays = result.test_arrays
-    folder, files = result.run_folder
+    run, artifacts = result.run, lineage(result)
+
+    def at(step: StepName, name: str) -> dict[str, Any]:
+        artifact = artifacts.of(step, name)
+        return {"path": artifact.path, "md5": artifact.hash}
+
+    def sha256(step: StepName, name: str) -> str | None:
+        return artifacts.of(step, name, "sha256").hash
+
+    def made(step: Literal["training", "evaluation"], of: Provenance) -> dict[str, Any]:
+        git = {"commit": of.git.commit, "dirty": of.git.dirty, "changed": of.git.changed}
+        return {"run_by": of.run_by, **git, "spec": at(step, "spec"), "code_sha256": sha256(step, "code")}
+
     return {
         "seed": result.seed,
         "value": round(result.percent, EXACT),
@@ -105,41 +84,32 @@ def _seed(result: Evaluation) -> dict[str, Any]:
         "test_images": result.test_images,
         "ended_as": result.outcome,
         "mlflow_run": result.mlflow_run,
-        "result": {**_file(result), "binding": result.binding},
+        "result": {**at("number", "result"), "binding": result.binding},
         "training": {
             "stage": run.stage,
             "settings_sha256": digest(run.config.model_dump(mode="json")),
-            **_made(run.provenance, run.numerics, run.times),
+            **made("training", run.provenance),
+            **_ran(run.provenance.environment, run.numerics, run.times),
             "machines": len(run.machines),
-            "data": {"path": data, "md5": arrays.md5},
-            "run": {"path": folder, "md5": files.md5},
-            "weights_sha256": run.sha256.weights,
-            "history_sha256": run.sha256.history,
+            "data": at("arrays", "training arrays"),
+            "run": at("weights", "run"),
+            "weights_sha256": sha256("weights", "weights"),
+            "history_sha256": sha256("weights", "history"),
             "binding": run.binding,
         },
         "evaluation": {
             "stage": result.stage,
-            **_made(result.provenance, result.numerics, result.times),
-            "data": {"path": tested, "md5": test_arrays.md5},
-            "logits_sha256": result.sha256.logits,
-            "labels_sha256": result.sha256.labels,
+            **made("evaluation", result.provenance),
+            **_ran(result.provenance.environment, result.numerics, result.times),
+            "data": at("arrays", "test arrays"),
+            "logits_sha256": sha256("predictions", "logits"),
+            "labels_sha256": sha256("predictions", "labels"),
         },
     }
 
 
-def _file(result: Evaluation) -> dict[str, Any]:
-    return {"path": result.file.path, "md5": result.file.md5} if result.file else {"path": None, "md5": None}
-
-
-def _made(made: Provenance, numerics: NumericsRecord, times: Span) -> dict[str, Any]:
-    machine = made.environment
+def _ran(machine: Environment, numerics: NumericsRecord, times: Span) -> dict[str, Any]:
     return {
-        "run_by": made.run_by,
-        "commit": made.git.commit,
-        "dirty": made.git.dirty,
-        "changed": made.git.changed,
-        "spec": {"path": made.spec.path, "md5": made.spec.md5},
-        "code_sha256": made.code.sha256,
         "device": numerics.device,
         "precision": numerics.precision,
         "threads": numerics.threads,

@@ -15,20 +15,15 @@ def code(text: str) -> str:
     return "`" + text.replace("|", "\\|") + "`"
 
 
+def plain(text: str) -> str:
+    """Markdown without the marks of code."""
+    return text.replace("`", "")
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int] = ()) -> str:
     """A table; the columns whose indices stand in `numbers` are aligned to the right."""
     rule = ["---:" if column in numbers else "---" for column in range(len(header))]
     return "\n".join("| " + " | ".join(line) + " |" for line in (header, rule, *rows))
-
-
-def block(text: str) -> str:
-    """Text as it is, in a fixed-width font."""
-    return f"```text\n{text.rstrip()}\n```"
-
-
-def folded(summary: str, content: str) -> str:
-    """Content that a click unfolds."""
-    return f"<details>\n<summary>{summary}</summary>\n\n{content}\n\n</details>"
 
 
 def document(*parts: str) -> str:

@@ -23,12 +23,12 @@ _MEANING = {
 
 def outcome(cell: CellResults) -> str:
     """`finished`, `at chance`, `not run`, or how many of several seeds: `1 of 3 diverged;2 of 3 at chance`."""
-    return ";".join(_told(cell)) or FINISHED
+    return ";".join(_outcomes(cell)) or FINISHED
 
 
 def remark(cell: CellResults) -> str:
     """The outcome in brackets, to stand behind a name or a number; empty for `finished`."""
-    return f" ({', '.join(_told(cell))})" if _told(cell) else ""
+    return f" ({', '.join(_outcomes(cell))})" if _outcomes(cell) else ""
 
 
 def mark(cell: CellResults) -> str:
@@ -47,7 +47,7 @@ def legend(cells: Sequence[CellResults]) -> list[str]:
     return [f"{_MARKS[kind]} {_MEANING[kind]} The mean counts it in.{counted}" for kind in _MARKS if kind in used]
 
 
-def _told(cell: CellResults) -> list[str]:
+def _outcomes(cell: CellResults) -> list[str]:
     if not cell.has_run:
         return [NOT_RUN]
     return [f"{share} {kind}".lstrip() for kind, share in _shares(cell).items()]

@@ -11,7 +11,7 @@ from stages.report.gallery import gallery
 from stages.report.overview import overview_page
 from stages.report.studies import compare_studies
 from stages.report.study_pages import study_page
-from stages.report.tables import table_csv, table_frame, table_index, table_page
+from stages.report.tables import table_csv, table_index, table_page
 from stages.report.views import view_files
 
 
@@ -35,16 +35,15 @@ def text_files(
 
 def _pages(evidence: Evidence, figures: str, studies: str) -> tuple[dict[str, str], dict[str, str]]:
     """The files of the tables' and the studies' folder; `figures` and `studies` are the ways there from the tables."""
-    frames = {number: table_frame(evidence, number) for number in evidence.params.tables}
     comparisons = compare_studies(evidence)
-    tables = {
-        "tables.md": overview_page(evidence, frames, comparisons, figures, studies),
+    tables: dict[str, str] = {
+        "tables.md": overview_page(evidence, comparisons, figures, studies),
         "appendix.md": appendix_page(evidence, figures),
         "claims.md": claims_page(evidence, judge_claims(evidence)),
     }
-    for number, frame in frames.items():
+    for number in evidence.params.tables:
         name = f"table_{table_index(number)}"
-        tables |= {f"{name}.csv": table_csv(frame), f"{name}.md": table_page(evidence, number, frame, figures)}
+        tables |= {f"{name}.csv": table_csv(evidence, number), f"{name}.md": table_page(evidence, number, figures)}
     return tables, {f"{comparison.name}.md": study_page(evidence, comparison) for comparison in comparisons}
 
 

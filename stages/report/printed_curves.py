@@ -19,6 +19,7 @@ from stages.config.schema import Study
 from stages.report.curves import draw_curve, drawing, png, wrapped
 from stages.report.differences import differences_text
 from stages.report.evidence import CellResults, Evidence
+from stages.report.markdown import plain
 from stages.report.outcomes import remark
 from stages.report.studies import distance
 
@@ -78,7 +79,7 @@ def _other_setting(evidence: Evidence, base: CellResults, cell: CellResults) -> 
 
 def _differs(evidence: Evidence, study: Study, cell: CellResults) -> str:
     text = differences_text(evidence.params, evidence.budget_name, study.dataset, study.base, cell.key.name)
-    return text.replace("`", "")
+    return plain(text)
 
 
 def printed_curves_png(evidence: Evidence, panels: Sequence[Panel], title: str) -> bytes:

@@ -14,9 +14,8 @@ from stages.core.errors import ParamError
 from stages.report.conditions import Conditions, conditions
 from stages.report.differences import differences_text
 from stages.report.evidence import CellResults, Evidence
-from stages.report.formats import NOTHING, decimals, fixed, listed
+from stages.report.formats import listed
 from stages.report.markdown import code
-from stages.report.outcomes import remark
 
 _TIE = 1e-9  # points
 
@@ -123,33 +122,3 @@ def distance(ours: Sequence[float], printed: Sequence[float]) -> float:
 
 def _full_name(candidate: Candidate) -> str:
     return f"{code(candidate.name)} ({candidate.differs or 'the base'})"
-
-
-CANDIDATE_COLUMNS = ["cell", "what differs", "epochs", "validation accuracy", "test accuracy", "std", "n", "distance"]
-
-
-def candidate_rows(evidence: Evidence, comparison: Comparison) -> list[list[str]]:
-    """The rows of a study's table, with CANDIDATE_COLUMNS; `std` is of the test accuracy."""
-    places = decimals(evidence.test_images(comparison.study.dataset))
-    return [
-        [
-            code(candidate.name),
-            candidate.differs or "the base, as in the tables",
-            str(candidate.epochs),
-            fixed(candidate.results.validation, 2),
-            fixed(candidate.results.mean, places) + remark(candidate.results),
-            fixed(candidate.results.std, places),
-            str(len(candidate.results.results)),
-            f"{candidate.distance:.2f}",
-        ]
-        for candidate in comparison.candidates
-    ]
-
-
-def curve_rows(comparison: Comparison) -> list[list[str]]:
-    """The rows of a study's curves: epoch, the printed validation accuracy, and each candidate's."""
-    curves = [comparison.printed, *(candidate.results.curve for candidate in comparison.candidates)]
-    return [
-        [str(epoch + 1), *(f"{curve[epoch]:.2f}" if epoch < len(curve) else NOTHING for curve in curves)]
-        for epoch in range(max(map(len, curves)))
-    ]

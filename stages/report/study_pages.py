@@ -1,33 +1,28 @@
 """A study's report as markdown: the question, what was compared with what, and what the comparison can decide."""
 
+from itertools import zip_longest
+
 from stages.report.captions import budget_sentence, numerics_sentence, replaced_sentence, seeds_sentence
 from stages.report.evidence import Evidence
-from stages.report.formats import listed
-from stages.report.markdown import code, document, escape, folded, table
-from stages.report.studies import CANDIDATE_COLUMNS, Comparison, candidate_rows, curve_rows
+from stages.report.formats import decimals
+from stages.report.markdown import escape
+from stages.report.render import Page, markdown
+from stages.report.studies import Comparison
 
 
-def study_page(evidence: Evidence, comparison: Comparison) -> str:
+def study_page(evidence: Evidence, comparison: Comparison) -> Page:
     """The report of one study."""
-    return document(
-        f"# Study {code(comparison.name)}",
-        f"**Question.** {escape(comparison.study.question)}",
-        _assumption(evidence, comparison),
-        f"**Held against.** {held_against(evidence, comparison)}",
-        f"**Run.** {run_sentences(evidence, comparison)}",
-        _warning(evidence, comparison),
-        f"**Result.** {comparison.verdict}",
-        table(CANDIDATE_COLUMNS, candidate_rows(evidence, comparison), numbers=range(2, len(CANDIDATE_COLUMNS))),
-        _curves(comparison),
-        _not_run(comparison),
-        _provenance(comparison),
+    curves = [comparison.printed, *(candidate.results.curve for candidate in comparison.candidates)]
+    return markdown(
+        "study",
+        study=comparison,
+        budget=evidence.budget_name,
+        assumption=next(line for line in evidence.params.assumptions if line.id == comparison.study.assumption),
+        held_against=held_against(evidence, comparison),
+        run_sentences=run_sentences(evidence, comparison),
+        decimals=decimals(evidence.test_images(comparison.study.dataset)),
+        curves=list(zip_longest(*curves)),
     )
-
-
-def _assumption(evidence: Evidence, comparison: Comparison) -> str:
-    found = next(line for line in evidence.params.assumptions if line.id == comparison.study.assumption)
-    point, assumption, reason = (escape(text) for text in (found.point, found.assumption, found.reason))
-    return f"**Assumption {found.id}.** On *{point}*: {assumption}. Why: {reason}."
 
 
 def held_against(evidence: Evidence, comparison: Comparison) -> str:
@@ -59,38 +54,3 @@ def run_sentences(evidence: Evidence, comparison: Comparison) -> str:
         numerics_sentence([(candidate.name, candidate.results) for candidate in comparison.candidates]),
     ]
     return " ".join(sentence for sentence in sentences if sentence)
-
-
-def _warning(evidence: Evidence, comparison: Comparison) -> str:
-    if comparison.conditions.as_paper:
-        return ""
-    return (
-        f"> **This run cannot decide the assumption.** Budget `{evidence.budget_name}` does not train under the "
-        "paper's conditions (see above); what comes closest here need not come closest there."
-    )
-
-
-def _curves(comparison: Comparison) -> str:
-    if not comparison.compared:
-        return ""
-    header = ["epoch", "printed", *(code(candidate.name) for candidate in comparison.candidates)]
-    curves = table(header, curve_rows(comparison), numbers=range(len(header)))
-    return f"Validation accuracy in percent after each epoch:\n\n{curves}"
-
-
-def _not_run(comparison: Comparison) -> str:
-    if not comparison.not_run:
-        return ""
-    names = listed([code(cell) for cell in comparison.not_run])
-    return f"Not run: {names} (the tables' cells and what `study_cells` in params.yaml names are run)."
-
-
-def _provenance(comparison: Comparison) -> str:
-    rows = []
-    for candidate in comparison.candidates:
-        for result in candidate.results.results:
-            stages = [code(result.stage), code(result.run.stage)]
-            run = code(result.mlflow_run) if result.mlflow_run else "not mirrored"
-            rows.append([code(candidate.name), str(result.seed), *stages, run])
-    header = ["cell", "seed", "evaluate stage", "train stage", "MLflow run"]
-    return folded("Stages and MLflow runs", table(header, rows, numbers=[1]))

@@ -6,13 +6,11 @@ How the plots look is said in dvc.yaml (`plots`) and in the Vega-Lite templates 
 import json
 from collections.abc import Sequence
 
-import pandas as pd
-
-from stages.config.schema import Table
 from stages.report.evidence import Evidence
+from stages.report.formats import csv_text, exact
+from stages.report.rows import TableRow, table_rows
 
 METRICS, ACCURACY, CURVES = "metrics.json", "accuracy.csv", "curves.csv"
-_PLACES = 6  # decimals: more than any number of images supports, less than floating point's noise
 
 
 def view_files(evidence: Evidence) -> dict[str, str]:
@@ -26,38 +24,35 @@ def view_files(evidence: Evidence) -> dict[str, str]:
 
 
 def _metrics(evidence: Evidence) -> str:
-    tables = evidence.params.tables
-    rows = {
-        f"Table {number}": {row: round(ours, _PLACES) for row, _, ours in _rows(evidence, number) if ours is not None}
-        for number in tables
+    tables = {
+        f"Table {number}": {row.row: exact(row.mean) for row in table_rows(evidence, number) if row.has_run}
+        for number in evidence.params.tables
     }
-    return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(tables, indent=1, ensure_ascii=False) + "\n"
 
 
 def _accuracy(evidence: Evidence) -> str:
-    lines = []
-    for number in evidence.params.tables:
-        for row, paper, ours in _rows(evidence, number):
-            lines += [] if paper is None else [(number, row, "paper", float(paper))]
-            lines += [] if ours is None else [(number, row, "ours", round(ours, _PLACES))]
+    lines: list[tuple[object, ...]] = []
+    for row in _rows(evidence):
+        lines += [(row.table, row.row, "paper", float(row.paper))] if row.paper else []
+        lines += [(row.table, row.row, "ours", exact(row.mean))] if row.has_run else []
     return _csv(["table", "row", "source", "accuracy"], lines)
-
-
-def _rows(evidence: Evidence, number: Table) -> list[tuple[str, str | None, float | None]]:
-    """Label, the paper's accuracy as printed, and ours, of every row of a table."""
-    return [(row.row, evidence.paper.accuracy(number, row.row), cell.mean) for row, cell in evidence.rows(number)]
 
 
 def _curves(evidence: Evidence) -> str:
     lines = [
-        (number, row.row, result.seed, line.epoch, round(100 * line.validation_accuracy, _PLACES))
-        for number in evidence.params.tables
-        for row, cell in evidence.rows(number)
-        for result in cell.results
+        (row.table, row.row, result.seed, line.epoch, exact(100 * line.validation_accuracy))
+        for row in _rows(evidence)
+        for result in row.results.results
         for line in result.history
     ]
     return _csv(["table", "row", "seed", "epoch", "validation_accuracy"], lines)
 
 
+def _rows(evidence: Evidence) -> list[TableRow]:
+    """The rows of all tables."""
+    return [row for number in evidence.params.tables for row in table_rows(evidence, number)]
+
+
 def _csv(columns: list[str], lines: Sequence[tuple[object, ...]]) -> str:
-    return pd.DataFrame(lines, columns=columns).to_csv(index=False, lineterminator="\n")
+    return csv_text(columns, [dict(zip(columns, line, strict=True)) for line in lines])

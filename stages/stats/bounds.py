@@ -22,7 +22,7 @@ class Bounded:
     """
 
     value: float | None
-    as_asked: bool
+    met: bool
     interval: Interval | None
     p_for: float | None
     p_against: float | None
@@ -70,7 +70,7 @@ def within(values: Sequence[float], margin: float, level: float) -> Bounded:
     when the interval at 1 - 2 * level lies inside. Against it, twice the smaller p, since either side would do.
     """
     over, under = above(values, -margin, level), below(values, margin, level)
-    both = replace(over, as_asked=over.as_asked and under.as_asked)
+    both = replace(over, met=over.met and under.met)
     if over.p_for is None or under.p_for is None:
         return both
     p_against = min(1.0, 2 * min(1 - over.p_for, 1 - under.p_for))
@@ -124,7 +124,7 @@ def worst_case(trainings: Sequence[Bounded]) -> Bounded:
     values = [found.value for found in trainings if found.value is not None]
     return Bounded(
         fmean(values) if values else None,
-        all(found.as_asked for found in trainings),
+        all(found.met for found in trainings),
         trainings[0].interval if len(trainings) == 1 else None,
         None,
         min(1.0, len(trainings) * min(against)) if against else None,

@@ -71,16 +71,16 @@ class Part:
         """The comparison that decides, or that stands in the way of a decision; None where there is none."""
         unknown = [check for check, p in zip(self.checks, self._ps, strict=True) if p is None]
         known = [(p, place) for place, p in enumerate(self._ps) if p is not None]
-        if unknown and (self.is_of_every or not known):
-            return next((check for check in unknown if check.found.as_asked != self.is_of_every), unknown[0])
-        return self.checks[(max(known) if self.is_of_every else min(known))[1]] if known else None
+        if unknown and (self.uses_max_p or not known):
+            return next((check for check in unknown if check.found.met != self.uses_max_p), unknown[0])
+        return self.checks[(max(known) if self.uses_max_p else min(known))[1]] if known else None
 
     @cached_property
     def p(self) -> float | None:
         """The p that decides, or that is too large to: Holm's where any comparison could decide."""
         if self.lacking:
             return None
-        ps = self._ps if self.is_of_every else corrected(self._ps)
+        ps = self._ps if self.uses_max_p else corrected(self._ps)
         return ps[self.checks.index(self.decisive)] if self.decisive else None
 
     @property
@@ -89,7 +89,7 @@ class Part:
         return list(dict.fromkeys(name for check in self.checks for name in check.lacks))
 
     @property
-    def is_of_every(self) -> bool:
+    def uses_max_p(self) -> bool:
         """Whether `p` is the largest of all comparisons, uncorrected; else it is the smallest, corrected for many."""
         return (self.needs == "all") != (self.outcome == FAILS)
 

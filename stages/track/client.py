@@ -1,4 +1,4 @@
-"""The stage's end of the mirror: records one run in MLflow, never raises, and waits at most `PATIENCE` in all."""
+"""A stage's client of the mirror process: mirrors one MLflow run, never raises, waits at most `PATIENCE` in all."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from stages.core.progress import say
 from stages.records.provenance import timestamp
 from stages.track.describe import TrainingStart, description, finite, milliseconds
 from stages.track.process import MirrorProcess
-from stages.track.uri import said, tracking_uri
+from stages.track.uri import log_line, tracking_uri
 
 PATIENCE = 10.0  # seconds that one stage waits for MLflow, all its waits together
 SYNC = "python -m stages.track sync"
@@ -104,7 +104,7 @@ class Mirror:
         self.failed = True
         if self.process is not None:
             self.process.kill()  # lest it takes the end of its input for the end of the stage
-        what = f"not mirrored to MLflow at {said(tracking_uri())}: {said(why)}"
+        what = f"not mirrored to MLflow at {log_line(tracking_uri())}: {log_line(why)}"
         say(f"warning: {what}. The stage goes on; its results are in files, and {SYNC} adds them to MLflow later")
 
     @contextmanager

@@ -36,7 +36,7 @@ def main() -> None:
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     try:
-        answer = Mirrored(connect(), answers).serve(sys.stdin)
+        answer = MirroredRun(connect(), answers).serve(sys.stdin)
     except Exception as error:
         answer = {"error": f"{type(error).__name__}: {error}"}
     reply(answer, answers)
@@ -61,7 +61,7 @@ def connect() -> "Store":
     return store
 
 
-class Mirrored:
+class MirroredRun:
     """The run that this process mirrors."""
 
     def __init__(self, store: "Store", answers: TextIO) -> None:

@@ -1,4 +1,4 @@
-"""The mirror process as the stage holds it: lines of JSON to it and from it, and no wait that has no limit."""
+"""The mirror process as its stage sees it: JSON lines in and out, and a limit to every wait."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""The trainings that this clone has on record, and all that their MLflow runs hold.
+"""The recorded trainings of this clone, and what the MLflow run of each holds.
 
 A result under reports/ holds its training's run record and history whole, and its logits lie beside it, so a clone
 without weights and data knows all evaluated trainings; a training that is not evaluated yet has its record in its run
@@ -17,7 +17,7 @@ from stages.core.files import file_hash, json_hash, json_text, read_json
 from stages.evaluate.confusion import confusion_png
 from stages.evaluate.report import report_text
 from stages.records.evaluation import Evaluation, logits_path
-from stages.records.record import first_finding
+from stages.records.record import invalid
 from stages.records.run import Epoch, TrainingRun
 from stages.track.describe import (
     TrainingStart,
@@ -37,10 +37,10 @@ _REPORT, _CONFUSION = "report.txt", "confusion.png"
 _EPOCHS = TypeAdapter(list[Epoch])
 
 
-class Recorded(NamedTuple):
-    """One training on record, and its result if it is evaluated."""
+class RecordedTraining(NamedTuple):
+    """A recorded training, and its result if it was evaluated."""
 
-    file: Path  # where that stands
+    file: Path  # the result, or else the run record
     run: TrainingRun
     history: Sequence[Epoch]
     result: Evaluation | None
@@ -94,18 +94,18 @@ def history_text(history: Sequence[Epoch]) -> str:
     return json_text(_json(history))
 
 
-def budgets() -> list[str]:
+def recorded_budgets() -> list[str]:
     """The budgets that have records here."""
     evaluated = {folder.parent.name for folder in REPORTS.glob("*/cells")}
     return sorted(evaluated | {folder.name for folder in RUNS.glob("*") if folder.is_dir()})
 
 
-def recorded(budget: str) -> tuple[list[Recorded], list[StageError]]:
+def read_trainings(budget: str) -> tuple[list[RecordedTraining], list[StageError]]:
     """The trainings of a budget, by their start, and why some of the files are left out.
 
     A training has one entry: that of its result, or else that of its run folder.
     """
-    found: dict[str, Recorded] = {}
+    found: dict[str, RecordedTraining] = {}
     refused = []
     for file in _files(budget):
         try:
@@ -122,7 +122,7 @@ def _files(budget: str) -> Iterator[Path]:
     yield from sorted((RUNS / budget).glob(f"*/*/s*/{RECORD}"))
 
 
-def _from_result(file: Path) -> Recorded:
+def _from_result(file: Path) -> RecordedTraining:
     result = Evaluation.read(file, "dvc repro")
     try:
         _, folder = result.run_folder
@@ -135,26 +135,25 @@ def _from_result(file: Path) -> Recorded:
     if not logits.is_file():
         raise MissingFileError(logits, f"dvc repro {result.stage}")
     _expect(logits, "sha256", file_hash(logits, "sha256"), result.sha256.logits)
-    return _checked(Recorded(file, result.run, result.history, result))
+    return _checked(RecordedTraining(file, result.run, result.history, result))
 
 
-def _from_folder(folder: Path) -> Recorded:
+def _from_folder(folder: Path) -> RecordedTraining:
     run = TrainingRun.read(folder / RECORD, "dvc repro")
     content = read_json(folder / HISTORY, run.stage)
     _expect(folder / HISTORY, "sha256", file_hash(folder / HISTORY, "sha256"), run.sha256.history)
     try:
         history = _EPOCHS.validate_python(content)
     except ValidationError as error:
-        key, found, allowed = first_finding(error)
-        raise CorruptFileError(folder / HISTORY, f"{key}: {found or 'missing'}", allowed) from None
-    return _checked(Recorded(folder / RECORD, run, history, None))
+        raise invalid(error, content, folder / HISTORY, run.stage) from None
+    return _checked(RecordedTraining(folder / RECORD, run, history, None))
 
 
 def _json(history: Sequence[Epoch]) -> list[dict[str, float | None]]:
     return [epoch.model_dump(mode="json", exclude_unset=True) for epoch in history]
 
 
-def _checked(one: Recorded) -> Recorded:
+def _checked(one: RecordedTraining) -> RecordedTraining:
     """The training, if MLflow can be given all of it. Raises CorruptFileError."""
     epochs, timed = len(one.history), len(one.run.times.epochs)
     if epochs != timed:

@@ -1,4 +1,4 @@
-"""The one module that imports MLflow: opens a run, adds to it, closes it, and finds those that are there."""
+"""The one module that imports MLflow: opens, extends, closes and finds runs."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +22,7 @@ FAILURES = (MlflowException, SQLAlchemyError, OSError)  # what a store that is d
 _PAGE = 1000  # runs or experiments that MLflow returns in one call
 
 
-class Found(NamedTuple):
+class StoredRun(NamedTuple):
     """A training's run, as the store has it; `start_time` in milliseconds since the epoch."""
 
     run_id: str
@@ -85,13 +85,13 @@ class Store:
         """End a run as FINISHED, FAILED or KILLED, at `end_time` (milliseconds)."""
         self.client.set_terminated(run_id, status, end_time)
 
-    def trainings(self, budget: str) -> list[Found]:
+    def trainings(self, budget: str) -> list[StoredRun]:
         """The runs of a budget's trainings in every experiment, deleted ones too."""
         some = [one.experiment_id for one in _paged(self.client.search_experiments, view_type=ViewType.ALL)]
         wanted = f"tags.budget = '{budget}' AND tags.dvc_stage LIKE 'train-%'"
         runs = _paged(self.client.search_runs, experiment_ids=some, filter_string=wanted, run_view_type=ViewType.ALL)
         return [
-            Found(
+            StoredRun(
                 run.info.run_id,
                 run.info.experiment_id,
                 run.info.start_time,
@@ -107,7 +107,7 @@ class Store:
         """The names of a run's artifacts."""
         return {artifact.path for artifact in self.client.list_artifacts(run_id)}
 
-    def restore(self, run: Found) -> None:
+    def restore(self, run: StoredRun) -> None:
         """Bring a deleted run back, and its experiment if that was deleted."""
         if self.client.get_experiment(run.experiment_id).lifecycle_stage == "deleted":
             self.client.restore_experiment(run.experiment_id)

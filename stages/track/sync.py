@@ -27,11 +27,11 @@ from stages.core.locks import exclusive
 from stages.core.progress import say, track
 from stages.track.describe import TrainingStart, description
 from stages.track.mirror import QUIET
-from stages.track.recorded import Recorded, budgets, recorded
-from stages.track.uri import said, tracking_uri
+from stages.track.recorded import RecordedTraining, read_trainings, recorded_budgets
+from stages.track.uri import log_line, tracking_uri
 
 if TYPE_CHECKING:
-    from stages.track.store import Found, Store
+    from stages.track.store import Store, StoredRun
 
 _ENVIRONMENT = {
     **QUIET,
@@ -47,37 +47,36 @@ ABANDONED = "that never ended marked KILLED"
 def sync(budget: str | None) -> None:
     """Rebuild MLflow's runs from the run records; twice adds nothing."""
     params = load_params()
-    names = budgets()
+    names = recorded_budgets()
     if names and budget not in (None, *names):
         raise ParamError("--budget", budget, "those with run records here: " + ", ".join(names))
-    trainings: list[Recorded] = []
+    trainings: list[RecordedTraining] = []
     refused: list[StageError] = []
     for name in names if budget is None else [budget]:
-        some, left_out = recorded(name)
+        some, left_out = read_trainings(name)
         trainings += some
         refused += left_out
     if not trainings and not refused:
         raise StageError("no run records under reports/ or data/runs/; they are made by: dvc repro")
     if trainings:
         with exclusive(Path("mlflow.db"), "MLflow is being synced by another process"):
-            done, differing = mirror(trainings, params)
-        tell(done)
+            done, differing = sync_all(trainings, params)
+        print_counts(done)
         refused += differing
     if refused:
-        more = f" (and {len(refused) - 1} more files)" if len(refused) > 1 else ""
-        raise StageError(f"left out: {refused[0].message}{more}")
+        raise StageError("left out: " + "\n  ".join(error.message for error in refused))
 
 
-def tell(done: Counter[str]) -> None:
+def print_counts(done: Counter[str]) -> None:
     """Say in one line what was done, and in another how to find what has a new id."""
     counts = ", ".join(f"{done[how]} {how}" for how in (ADDED, COMPLETED, THERE))
     abandoned = f"; {done[ABANDONED]} {ABANDONED}" if done[ABANDONED] else ""
     say(f"{done.total() - done[ABANDONED]} runs: {counts}{abandoned}")
     if done[ADDED]:
-        say("added runs have new ids: MLflow finds the one of an id in the tables by tags.recorded_run_id = 'that id'")
+        say("added runs have new ids; find a table's run in MLflow by the filter tags.recorded_run_id = '<its id>'")
 
 
-def mirror(trainings: list[Recorded], params: Params) -> tuple[Counter[str], list[StageError]]:
+def sync_all(trainings: list[RecordedTraining], params: Params) -> tuple[Counter[str], list[StageError]]:
     """Bring the store to hold every training.
 
     Returns how many were added, completed, and there already, and why some were not. Raises StageError when the store
@@ -92,40 +91,40 @@ def mirror(trainings: list[Recorded], params: Params) -> tuple[Counter[str], lis
     try:
         store = Store()
         found = [run for budget in {one.run.budget for one in trainings} for run in store.trainings(budget)]
-        there = Index(found)
+        there = StoredRuns(found)
         for one in track(trainings, len(trainings), "sync"):
             run = there.run_of(one)
             try:
-                done[bring(store, one, run, params)] += 1
+                done[sync_run(store, one, run, params)] += 1
             except FAILURES as error:
                 if not run or not refuses(error):
                     raise
-                refused.append(StageError(f"{one.file}: MLflow's run {run.run_id} is another: {said(error)}"))
+                refused.append(StageError(f"{one.file}: MLflow's run {run.run_id} is another: {log_line(error)}"))
         for run in there.abandoned(trainings):
             store.abandon(run.run_id)
             done[ABANDONED] += 1
     except FAILURES as error:
         so_far = f" after {done.total()} of {len(trainings)} runs" if done else ""
-        where = f"MLflow at {said(tracking_uri())} failed{so_far}"
-        raise StageError(f"{where}: {type(error).__name__}: {said(error)}; mend that, and sync again") from error
+        where = f"MLflow at {log_line(tracking_uri())} failed{so_far}"
+        raise StageError(f"{where}: {type(error).__name__}: {log_line(error)}; mend that, and sync again") from error
     return done, refused
 
 
-class Index:
+class StoredRuns:
     """The runs that a store has, by the trainings they are of."""
 
-    def __init__(self, found: "list[Found]") -> None:
-        self.runs: dict[tuple[str, int], list[Found]] = defaultdict(list)
+    def __init__(self, found: "list[StoredRun]") -> None:
+        self.runs: dict[tuple[str, int], list[StoredRun]] = defaultdict(list)
         for run in found:
             self.runs[run.tags["dvc_stage"], run.start_time].append(run)
 
-    def run_of(self, one: Recorded) -> "Found | None":
+    def run_of(self, one: RecordedTraining) -> "StoredRun | None":
         """The run of a training: of several that which its record names, else one that is not deleted."""
         recorded_id = one.run.mlflow.run_id if one.run.mlflow else None
         runs = sorted(self.runs[one.identity], key=lambda run: (run.run_id != recorded_id, run.deleted))
         return runs[0] if runs else None
 
-    def abandoned(self, trainings: list[Recorded]) -> "list[Found]":
+    def abandoned(self, trainings: list[RecordedTraining]) -> "list[StoredRun]":
         """Those that never ended and whose stage has started again since, which it cannot while it runs."""
         latest: dict[str, int] = {}
         for one in trainings:
@@ -141,11 +140,11 @@ class Index:
         ]
 
 
-def bring(store: "Store", one: Recorded, run: "Found | None", params: Params) -> str:
+def sync_run(store: "Store", one: RecordedTraining, run: "StoredRun | None", params: Params) -> str:
     """Add a training's run, or to its run what is missing; what was done."""
     if run and one.result and run.tags.get("evaluated", "") > one.result.times.ended:
         one = one._replace(result=None)  # MLflow has a later test: that of another clone, which is to stay
-    if run and whole(store, one, run):
+    if run and is_complete(store, one, run):
         return THERE
     opened = description(TrainingStart.of(one.run), params)
     if run is None:
@@ -165,7 +164,7 @@ def bring(store: "Store", one: Recorded, run: "Found | None", params: Params) ->
     return COMPLETED if run else ADDED
 
 
-def whole(store: "Store", one: Recorded, run: "Found") -> bool:
+def is_complete(store: "Store", one: RecordedTraining, run: "StoredRun") -> bool:
     """Whether a run has all that is on record: the tags that are written last, its end, metrics and artifacts.
 
     Metrics count by their names: what an earlier version logged under another name, or in another unit, is completed.

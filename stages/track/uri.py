@@ -1,4 +1,4 @@
-"""Where runs are mirrored to, and how an error there is said."""
+"""The tracking URI, and how an error of the store is logged."""
 
 import os
 import re
@@ -9,12 +9,12 @@ DEFAULT_URI = "sqlite:///mlflow.db"
 def tracking_uri() -> str:
     """MLFLOW_TRACKING_URI, or the SQLite database in the working folder.
 
-    Always said outright: MLflow's own default falls back to its file store when a folder `mlruns/` lies about.
+    Always explicit: MLflow's own default falls back to its file store where a folder `mlruns/` exists.
     """
     return os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
 
 
-def said(text: object) -> str:
+def log_line(text: object) -> str:
     """An error for the log: one line of at most 300 characters, without the password that an address may hold.
 
     A long error says what failed at its start, and why at its end.

@@ -31,6 +31,7 @@ from stages.core.progress import duration, say
 from stages.records import provenance
 from stages.records.data import DatasetDescription
 from stages.records.digits import digits
+from stages.records.eta import Machine, processor_family
 from stages.records.run import Epoch as EpochMetrics
 from stages.records.run import TrainingRun
 from stages.records.spec import check_spec, resolve_spec, spec_path
@@ -101,7 +102,8 @@ def main(
             machine=taken.environment.model_dump(mode="json"),
             identity_of=partial(identity, start, taken),
         )
-        progress = TrainingProgress(params, budget, key, run, out, training.images_per_epoch)
+        here = Machine(training.numerics["device"], processor_family(taken.environment.processor))
+        progress = TrainingProgress(params, budget, key, run, out, training.images_per_epoch, here)
         outcome = train(training, mirror, progress, stage)
         save(training, out)
         predictions, labels = training.predict_validation()

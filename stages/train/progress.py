@@ -12,7 +12,7 @@ from tqdm import tqdm
 from stages.config.params import CellKey, Params
 from stages.config.settings import Run
 from stages.core.progress import duration, say
-from stages.records.eta import Eta, finished_runs
+from stages.records.eta import Eta, Machine, finished_runs
 
 PROGRESS = "TRAINING_PROGRESS"  # in the environment: a file that takes one line of JSON an epoch, for whoever launched
 
@@ -20,10 +20,19 @@ PROGRESS = "TRAINING_PROGRESS"  # in the environment: a file that takes one line
 class TrainingProgress:
     """Lines, and on a terminal a bar, for one training among the planned ones."""
 
-    def __init__(self, params: Params, budget: str, key: CellKey, run: Run, out: Path, images: int) -> None:
+    def __init__(
+        self,
+        params: Params,
+        budget: str,
+        key: CellKey,
+        run: Run,
+        out: Path,
+        images: int,
+        machine: Machine | None = None,
+    ) -> None:
         self.run, self.spent, self.timed = run, 0.0, 0
         runs = out.absolute().parent.parent.parent  # <runs>/<data set>/<cell>/s<seed>, as dvc.yaml lays them out
-        eta = Eta(params, budget, finished_runs(runs, Path("reports", budget, "cells")))
+        eta = Eta(params, budget, finished_runs(runs, Path("reports", budget, "cells")), machine)
         this = [other for other in eta.planned if (other.key, other.seed) == (key, run.seed)]
         waiting = [other for other in eta.planned if other not in eta.measured and other not in this]
         self.total = len(eta.planned)

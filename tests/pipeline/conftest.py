@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from ruamel.yaml import YAML
 
 from tests.shipped import ROOT, without_additions
@@ -105,10 +106,8 @@ def shrink(params: Any) -> None:
     params["figures"] = [figure for figure in params["figures"] if figure["cell"] in params["cells"][figure["dataset"]]]
 
 
-@pytest.fixture(scope="session")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """The shrunk project, run once from the raw data to the tables: real MNIST and CIFAR10, real DVC, real MLflow."""
-    folder = tmp_path_factory.mktemp("project")
+def make(folder: Path) -> None:
+    """Run the shrunk project once from the raw data to the tables: real MNIST and CIFAR10, real DVC, real MLflow."""
     files = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -127,6 +126,39 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     shutil.copy2(ROOT / ".dvc" / "config", folder / ".dvc" / "config")
     shutil.copytree(ROOT / ".dvc" / "plots", folder / ".dvc" / "plots")
     project.commit("shrunk")
+    project.run("git", "gc", "-q")  # a few files to copy where there were hundreds
     ran = project.repro()
     assert {"resolve@quick", "aggregate-tables@quick", "audit-paper"} <= set(ran)
-    return project
+
+
+def finish(folder: Path) -> None:
+    """Make the project unless it is there; whoever comes meanwhile waits for it."""
+    folder.parent.mkdir(exist_ok=True)
+    done = folder.with_name("finished")
+    with FileLock(folder.with_name("finished.lock")):
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            make(folder)
+            done.touch()
+
+
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """The shrunk project after its run, the same for all workers. Read it, change nothing."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared" / "project"
+    finish(folder)
+    return Repository(folder)
+
+
+def copy_project(repository: Repository, folder: Path, *left_out: str) -> None:
+    """Copy the project without the names that are left out.
+
+    Data and DVC's cache are linked: nothing writes to them in place.
+    """
+
+    def copy(source: str, target: str) -> None:
+        inside = Path(source).relative_to(repository.folder).as_posix()
+        (os.link if inside.startswith(("data/", ".dvc/cache/")) else shutil.copy2)(source, target)
+
+    shutil.copytree(repository.folder, folder, copy_function=copy, ignore=shutil.ignore_patterns(*left_out))

@@ -4,12 +4,14 @@ import csv
 import json
 import resource
 import shutil
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stages.config.reading import read_yaml
+from stages.records.dvc_lock import Lock
+from stages.records.evaluation import Evaluation
+from stages.records.lineage import lineage
 from tests.pipeline.conftest import Repository
 
 CELLS = ["mnist/vgg11", "mnist/resnet18-sgd", "cifar10/googlenet-sgd", "cifar10/resnet18-lr1e-2-sgd"]
@@ -49,15 +51,11 @@ def test_a_fresh_clone_explains_a_number_with_its_whole_chain(clone: Repository,
 def test_where_the_data_is_every_hash_is_that_of_the_bytes(
     repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from stages.audit.chain import Chain
-    from stages.audit.lock import Lock
-
     monkeypatch.chdir(repository.folder)
-    path = Path("reports/quick/cells/mnist/vgg11-s0.json")
-    links = Chain.of(path, "evaluate-mnist@quick-vgg11-0", Lock()).links
-    things = [link for link in links if link.path]
-    assert len(things) > 20
-    assert [link for link in things if link.found() != link.hash] == []
+    result = Evaluation.read("reports/quick/cells/mnist/vgg11-s0.json", "evaluate-mnist@quick-vgg11-0")
+    artifacts = [artifact for artifact in lineage(result, Lock()) if artifact.path]
+    assert len(artifacts) > 20
+    assert [artifact for artifact in artifacts if artifact.found() != artifact.hash] == []
 
 
 def test_an_answer_takes_less_than_two_seconds(clone: Repository) -> None:

@@ -7,13 +7,14 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.held import held
-from tests.pipeline.conftest import ROOT, Repository, environment
+from tests.pipeline.conftest import ROOT, Repository, copy_project, environment
 
 CELLS = ["mnist/vgg11", "mnist/resnet18", "mnist/resnet18-sgd", "cifar10/googlenet-sgd", "cifar10/resnet18-lr1e-2"]
 STUDY = "cifar10/resnet18-lr1e-2-sgd"
@@ -30,9 +31,29 @@ def both(*cells: str, seed: int = 0) -> set[str]:
     return {stage(kind, cell, seed) for cell in cells for kind in ("train", "evaluate")}
 
 
+@pytest.fixture(scope="module")
+def repository(repository: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """A copy of the repository, to be changed; `kept` beside it holds what DVC has written into it."""
+    folder = tmp_path_factory.mktemp("own") / "project"
+    copy_project(repository, folder, "mlartifacts")  # which MLflow finds by their absolute paths
+    kept = folder.with_name("kept")
+    shutil.copytree(folder / "reports/quick", kept / "reports/quick")
+    shutil.copy2(folder / "dvc.lock", kept)
+    return Repository(folder)
+
+
 @pytest.fixture
-def restored(repository: Repository) -> Any:
-    """The repository, with params.yaml, sources and specs put back afterwards."""
+def restored(repository: Repository) -> Iterator[Repository]:
+    """The repository, with params.yaml, sources, reports and dvc.lock put back: for tests that train nothing."""
+    yield repository
+    repository.run("git", "checkout", "-q", "--", "params.yaml", "stages")
+    shutil.rmtree(repository.folder / "reports/quick")
+    shutil.copytree(repository.folder.with_name("kept"), repository.folder, dirs_exist_ok=True)
+
+
+@pytest.fixture
+def restored_by_dvc(repository: Repository) -> Iterator[Repository]:
+    """The repository, with params.yaml and sources put back afterwards, and all else by DVC, which trains nothing."""
     yield repository
     repository.run("git", "checkout", "-q", "--", "params.yaml", "stages")
     assert not any(name.startswith("train-") for name in repository.repro())
@@ -157,21 +178,21 @@ def test_a_second_repro_runs_nothing(repository: Repository) -> None:
     assert "up to date" in repository.run("dvc", "status")
 
 
-def test_a_new_learning_rate_retrains_its_cell_and_the_tables_alone(restored: Repository) -> None:
-    before = metrics(restored, "mnist/resnet18-sgd")["run"]["sha256"]
+def test_a_new_learning_rate_retrains_its_cell_and_the_tables_alone(restored_by_dvc: Repository) -> None:
+    before = metrics(restored_by_dvc, "mnist/resnet18-sgd")["run"]["sha256"]
 
     def change(params: Any) -> None:
         params["cells"]["mnist"]["resnet18-sgd"]["lr"] = 0.002
 
-    restored.edit_params(change)
+    restored_by_dvc.edit_params(change)
     ran = ["resolve@quick", *sorted(both("mnist/resnet18-sgd"), reverse=True), "aggregate-tables@quick"]
-    assert restored.repro() == ran
-    record = metrics(restored, "mnist/resnet18-sgd")["run"]
+    assert restored_by_dvc.repro() == ran
+    record = metrics(restored_by_dvc, "mnist/resnet18-sgd")["run"]
     assert record["config"]["cell"]["lr"] == 0.002
     assert record["sha256"] != before
-    restored.edit_params(lambda params: params["cells"]["mnist"]["resnet18-sgd"].update(lr=0.001))
-    assert restored.repro() == ["resolve@quick", "aggregate-tables@quick"]  # the rest is in DVC's run-cache
-    assert metrics(restored, "mnist/resnet18-sgd")["run"]["sha256"] == before
+    restored_by_dvc.edit_params(lambda params: params["cells"]["mnist"]["resnet18-sgd"].update(lr=0.001))
+    assert restored_by_dvc.repro() == ["resolve@quick", "aggregate-tables@quick"]  # the rest is in DVC's run-cache
+    assert metrics(restored_by_dvc, "mnist/resnet18-sgd")["run"]["sha256"] == before
 
 
 def test_the_looks_of_tables_retrain_nothing(restored: Repository) -> None:
@@ -236,19 +257,19 @@ def test_further_seeds_of_one_cell_add_their_stages_alone(restored: Repository) 
     assert "**6 of 8 trainings are done.**" in overview
 
 
-def test_a_row_adds_its_stages_alone(restored: Repository) -> None:
+def test_a_row_adds_its_stages_alone(restored_by_dvc: Repository) -> None:
     def change(params: Any) -> None:
         params["cells"]["mnist"]["resnet18-fast"] = params["cells"]["mnist"]["resnet18"] | {"lr": 0.005}
         params["tables"]["II"]["rows"].append({"row": "ResNet18 with lr=0.005", "cell": "resnet18-fast"})
 
-    restored.edit_params(change)
+    restored_by_dvc.edit_params(change)
     cell = "mnist/resnet18-fast"
     ran = ["resolve@quick", stage("train", cell), stage("evaluate", cell), "aggregate-tables@quick"]
-    assert [name for name in restored.repro() if name != "audit-paper"] == ran  # which reads `tables` too
-    added = table(restored, 2)[-1]
+    assert [name for name in restored_by_dvc.repro() if name != "audit-paper"] == ran  # which reads `tables` too
+    added = table(restored_by_dvc, 2)[-1]
     assert (added["row"], added["paper"], added["difference"]) == ("ResNet18 with lr=0.005", "", "")
     for ending in ("json", "npy"):
-        (restored.folder / f"reports/quick/cells/{cell}-s0.{ending}").unlink()
+        (restored_by_dvc.folder / f"reports/quick/cells/{cell}-s0.{ending}").unlink()
 
 
 def test_another_budget_keeps_the_entries_of_the_first(restored: Repository) -> None:
@@ -271,18 +292,18 @@ def test_bad_parameters_stop_the_pipeline_before_anything_runs(restored: Reposit
     assert (restored.folder / "dvc.lock").read_bytes() == before
 
 
-def test_code_edited_while_a_training_runs_is_not_recorded(restored: Repository) -> None:
-    locked = (restored.folder / "dvc.lock").read_text()
+def test_code_edited_while_a_training_runs_is_not_recorded(restored_by_dvc: Repository) -> None:
+    locked = (restored_by_dvc.folder / "dvc.lock").read_text()
     name = stage("train", "mnist/resnet18-sgd")
-    running = restored.start("dvc", "repro", "--single-item", "--force", name)
+    running = restored_by_dvc.start("dvc", "repro", "--single-item", "--force", name)
     for line in running.stderr or ():
         if "epoch 1/2" in line:
             break
-    append(restored, "stages/engine/seeding.py", "\nEDITED = 1\n")
+    append(restored_by_dvc, "stages/engine/seeding.py", "\nEDITED = 1\n")
     _, said = running.communicate()
     assert running.returncode != 0
     assert f"Error: stages/engine/seeding.py changed while {name} ran" in said
-    assert (restored.folder / "dvc.lock").read_text() == locked
+    assert (restored_by_dvc.folder / "dvc.lock").read_text() == locked
 
 
 # A clone with what is committed: reports and dvc.lock, neither data nor weights

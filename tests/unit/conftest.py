@@ -1,12 +1,28 @@
-"""The state of PyTorch that tests must leave as it was."""
+"""The state of PyTorch and of malloc that tests must leave as it was."""
 
+import ctypes
 from collections.abc import Iterator
 
 import pytest
 
+from stages.engine.memory import MMAP_MAX, TOP_PAD, TRIM_THRESHOLD
+
+USUAL = {MMAP_MAX: 65536, TRIM_THRESHOLD: 128 << 10, TOP_PAD: 128 << 10}  # glibc's own values
+
+
+@pytest.fixture(scope="module")
+def _pages() -> Iterator[None]:
+    """Undoes what `keep_pages` told malloc: else a worker keeps the most memory that any test before had, in pieces."""
+    yield
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "malloc_trim"):
+        for option, value in USUAL.items():
+            libc.mallopt(option, value)
+        libc.malloc_trim(0)
+
 
 @pytest.fixture
-def torch_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def torch_settings(monkeypatch: pytest.MonkeyPatch, _pages: None) -> Iterator[None]:
     """One thread, on a machine with a GPU no GPU either; all that `set_up` changes in the process is put back."""
     import torch  # here: most tests do without it
 

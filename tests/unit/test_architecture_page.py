@@ -1,11 +1,24 @@
-"""docs/architecture.md against the tree: what it names is there, and every package has its place in the picture."""
+"""docs/architecture.md against the tree: what it names is there, and so are both pictures to dvc.yaml and sources."""
 
+import ast
 import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
+
+from stages.config.reading import read_yaml
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
-PICTURE = PAGE[PAGE.index("```mermaid") : PAGE.index("\n```\n")]
+STAGES, PACKAGES = re.findall(r"```mermaid\n(.*?)\n```\n", PAGE, re.DOTALL)
+QUESTIONS = PAGE[PAGE.index("## Where do I change ...") :]
+Edges = set[tuple[str, str]]
+
+
+def drawn(picture: str) -> Edges:
+    """The arrows of a picture that are not dashed; a chain of three is two."""
+    return {pair for line in picture.splitlines() for pair in pairwise(line.strip().split(" --> "))}
 
 
 def test_every_path_that_the_page_names_is_there() -> None:
@@ -23,5 +36,66 @@ def test_every_link_leads_to_its_file() -> None:
 def test_every_package_and_stage_stands_on_the_page() -> None:
     packages = {path.name for path in (ROOT / "stages").iterdir() if path.is_dir() and (path / "__init__.py").is_file()}
     modules = {path.name for path in (ROOT / "stages").glob("*.py")} - {"__init__.py"}
-    drawn = set(re.findall(r"[\w.]+", PICTURE)) | set(re.findall(r"`(\w+)`", PAGE))
-    assert (packages | modules) - drawn == set()
+    named = set(re.findall(r"[\w.]+", PACKAGES)) | set(re.findall(r"`(\w+)`", PAGE))
+    assert (packages | modules) - named == set()
+
+
+def test_ten_questions_are_answered_by_one_file_each() -> None:
+    answers = [line for line in QUESTIONS.splitlines() if line.startswith("| ") and "](../" in line]
+    assert len(answers) == 10
+    assert all(line.count("](../") == 1 and "? | " in line for line in answers)
+
+
+def test_the_picture_of_the_stages_is_that_of_dvc_yaml() -> None:
+    assert drawn(STAGES) == pipeline()
+    kinds = {kind(name) for name in read_yaml(ROOT / "dvc.yaml")["stages"]}
+    assert kinds - set(re.findall(r"[\w-]+", STAGES)) == set()
+
+
+def test_every_arrow_between_packages_is_an_import() -> None:
+    edges = drawn(PACKAGES)
+    assert len(edges) > 15
+    assert edges - imports() == set()
+
+
+def pipeline() -> Edges:
+    """Which kind of stage depends on which, by the paths in dvc.yaml."""
+    stages: dict[str, Any] = read_yaml(ROOT / "dvc.yaml")["stages"]
+    outs = [(kind(name), path) for name, stage in stages.items() for path in paths(stage, "outs", "plots")]
+    deps = [(kind(name), path) for name, stage in stages.items() for path in paths(stage, "deps", "params")]
+    return {(made, used) for made, out in outs for used, dep in deps if made != used and _overlap(out, dep)}
+
+
+def kind(stage: str) -> str:
+    """`train` of `train-study-mnist`."""
+    return re.sub(r"(-study|-more)?-(mnist|cifar10)$", "", stage)
+
+
+def paths(stage: dict[str, Any], *lists: str) -> Iterator[str]:
+    """The paths in lists of a stage, with a star for each variable; parameters of params.yaml are none."""
+    for entry in [entry for name in lists for entry in stage.get(name, [])]:
+        for path in entry if isinstance(entry, dict) else [entry]:
+            if "/" in path:
+                yield re.sub(r"\$\{[^}]*\}", "*", path)
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether one of two paths is the other, or lies in it."""
+    return all(a == b for a, b in zip(one.split("/"), other.split("/"), strict=False))
+
+
+def imports() -> Edges:
+    """Which package imports which, config/settings.py apart."""
+    found: Edges = set()
+    for path in (ROOT / "stages").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            used = [name.split(".")[1:] for name in names if name.startswith("stages.")]
+            found |= {(_node(path.relative_to(ROOT / "stages").parts), _node(parts)) for parts in used}
+    return found
+
+
+def _node(parts: Sequence[str]) -> str:
+    """The node of the picture that a module belongs to."""
+    return "settings" if [part.removesuffix(".py") for part in parts[:2]] == ["config", "settings"] else parts[0]

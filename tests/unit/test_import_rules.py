@@ -48,12 +48,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "track": {*BASE, "evaluate"},
     "stats": {"core"},
     "paper": {"config", "core", "engine"},  # of the engine the names of families
-    "trial": {"config", "core", "engine", "paper"},  # as paper
+    "audit_paper": {"config", "core", "engine", "paper"},  # as paper
     "report": {*BASE, "evaluate", "paper", "stats"},
-    "book": {*BASE, "report", "stats", "trial"},
+    "book": {*BASE, "audit_paper", "report", "stats"},
     "launch": {*BASE, "train"},
     "plan": {*BASE, "engine", "launch", "track"},
-    "audit": {*BASE, "book", "engine", "evaluate", "paper", "report", "stats", "trial"},
+    "audit": {*BASE, "audit_paper", "book", "engine", "evaluate", "paper", "report", "stats"},
 }
 FAMILIES = {"stages/engine/__init__.py", "stages/engine/networks/__init__.py"}
 
@@ -87,7 +87,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "stages/engine/__init__.py": NOTHING,
         "stages/engine/networks": COMMON["stages/engine/networks"],
     },
-    "stages/audit_paper.py": COMMON,
+    "stages/audit_paper/__main__.py": COMMON,
 }
 
 
@@ -175,7 +175,7 @@ def test_packages_import_in_one_direction() -> None:
 def test_the_engine_takes_settings_from_config_and_gives_it_families() -> None:
     for name in SOURCES:
         found = sources_of(name)
-        if package(name) in ("config", "paper", "records", "trial"):
+        if package(name) in ("audit_paper", "config", "paper", "records"):
             assert {source for source in found if package(source) == "engine"} <= FAMILIES, name
         if package(name) == "engine":
             config = {"stages/config/__init__.py", "stages/config/settings.py"}
@@ -184,8 +184,8 @@ def test_the_engine_takes_settings_from_config_and_gives_it_families() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [name for name in SOURCES if package(name) in ("paper", "report", "trial", "book", "resolve")]
-    + ["stages/aggregate_tables.py", "stages/audit_paper.py"],
+    [name for name in SOURCES if package(name) in ("audit_paper", "paper", "report", "book", "resolve")]
+    + ["stages/aggregate_tables.py"],
 )
 def test_what_makes_reports_never_imports_torch(name: str) -> None:
     assert third_party(reached(name)).isdisjoint({"torch", "torchvision", "safetensors", "mlflow"})
@@ -207,6 +207,16 @@ def test_a_library_is_imported_in_one_place(library: str, importers: object) -> 
     assert callable(importers)
     elsewhere = [name for name in SOURCES if library in third_party(frozenset([name])) and not importers(name)]
     assert elsewhere == []
+
+
+def test_pydantic_s_errors_are_read_in_one_place() -> None:
+    def reads(name: str) -> bool:
+        calls = [
+            node.func for node in ast.walk(ast.parse((REPOSITORY / name).read_text())) if isinstance(node, ast.Call)
+        ]
+        return any(isinstance(call, ast.Attribute) and call.attr == "errors" for call in calls)
+
+    assert [name for name in SOURCES if reads(name)] == ["stages/core/validation.py"]
 
 
 def test_only_download_reaches_the_network_and_only_evaluate_the_test_split() -> None:
@@ -270,14 +280,23 @@ def test_what_depends_on_a_spec_depends_on_no_sources(module: str) -> None:
 
 # The fingerprint of a cell's training and testing is whole
 
+# Runs trainings and tests one after the other, each in a process of its own that has loaded nothing of stages yet:
+# PyTorch, which takes seconds to load, is loaded once before.
 PROBE = """
-import json, sys
+import json, os, sys
 from pathlib import Path
-family, kind, folder = sys.argv[1], sys.argv[2], Path(sys.argv[3])
-from stages.config.settings import Run
-description = json.loads((folder / "dataset.json").read_text())
-run = Run.model_validate(json.loads(sys.argv[4]))
-if kind == "train":
+import safetensors.torch, sklearn.metrics, torch, torchvision.transforms.v2
+
+def probe(family, kind, settings):
+    folder = Path(sys.argv[1])
+    from stages.config.settings import Run
+    description = json.loads((folder / "dataset.json").read_text())
+    run = Run.model_validate(settings)
+    (train if kind == "train" else test)(run, family, description, folder)
+    loaded = [module.__file__ for name, module in sys.modules.items() if name.partition(".")[0] == "stages"]
+    return sorted(Path(file).relative_to(Path.cwd()).as_posix() for file in loaded)
+
+def train(run, family, description, folder):
     from stages.engine.training import TrainingSession
     training = TrainingSession(run, description, folder, folder / family, device="cpu", machine={},
                                identity_of=lambda numerics: {"numerics": numerics})
@@ -285,14 +304,22 @@ if kind == "train":
     training.history()
     from safetensors.torch import save_file
     save_file(training.weights(), folder / f"{family}.safetensors")
-else:
+
+def test(run, family, description, folder):
     from stages.evaluate.metrics import score
     from stages.evaluate.prediction import predict_test
     trained_with = {"device": "cpu", "threads": 1}
     found = predict_test(run.cell, folder / f"{family}.safetensors", trained_with, description, folder, "all")
     score(found.labels, found.classes, description["classes"], len(found.test_indices))
-loaded = [module.__file__ for name, module in sys.modules.items() if name.partition(".")[0] == "stages"]
-print(json.dumps(sorted(Path(file).relative_to(Path.cwd()).as_posix() for file in loaded)))
+
+assert not any(name.partition(".")[0] == "stages" for name in sys.modules)
+for family, kind, settings in json.loads(sys.argv[2]):
+    child = os.fork()
+    if child == 0:
+        print(json.dumps(probe(family, kind, settings)), flush=True)
+        os._exit(0)
+    if os.waitpid(child, 0)[1]:
+        sys.exit(1)
 """
 
 
@@ -330,29 +357,34 @@ def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def tiny(params: Params, family: str) -> str:
-    """A training of a few images with a cell of a family, as JSON; the images are transformed anew."""
+def tiny(params: Params, family: str) -> dict[str, Any]:
+    """A training of a few images with a cell of a family; the images are transformed anew."""
     key = next(key for key in params.cell_keys() if params.find(str(key))[1].family == family)
     run = params.run(str(key), "quick", 0).model_dump(mode="json")
     run |= {"dataset": "mnist", "images": 12, "validation_images": 4, "sample_images": 6, "epochs": 1}
     run["cell"] |= {"batch_size": 4, "augment": "fresh"}
-    return json.dumps(run | {"precision": "float32"})
+    return run | {"precision": "float32"}
 
 
-def loaded(family: str, kind: str, folder: Path, run: str) -> set[str]:
-    """The modules under stages/ that a process has loaded which trained (tested) a cell of a family."""
-    command = [sys.executable, "-c", PROBE, family, kind, str(folder), run]
+@pytest.fixture(scope="module")
+def loaded(made_up: Path) -> dict[tuple[str, Kind], set[str]]:
+    """By family and kind: the modules under stages/ that a process has loaded which trained (tested) a cell."""
+    params = load_params(REPOSITORY / "params.yaml")
+    asked = [(family, kind) for family in families() for kind in get_args(Kind)]
+    runs = json.dumps([(family, kind, tiny(params, family)) for family, kind in asked])
+    command = [sys.executable, "-c", PROBE, str(made_up), runs]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return set(json.loads(done.stdout.splitlines()[-1]))
+    return dict(zip(asked, map(set, map(json.loads, done.stdout.splitlines())), strict=True))
 
 
 @pytest.mark.parametrize("family", families())
-def test_the_fingerprint_has_all_that_a_training_and_its_test_load(family: str, made_up: Path) -> None:
-    run = tiny(load_params(REPOSITORY / "params.yaml"), family)
+def test_the_fingerprint_has_all_that_a_training_and_its_test_load(
+    family: str, loaded: dict[tuple[str, Kind], set[str]]
+) -> None:
     for kind in get_args(Kind):
         known = closure(kind, family)
-        assert loaded(family, kind, made_up, run) - known - CUT.keys() == set()
+        assert loaded[family, kind] - known - CUT.keys() == set()
         others = {path for path in SOURCES for other in families() if other != family and f"/networks/{other}/" in path}
         assert known.isdisjoint(others)
 

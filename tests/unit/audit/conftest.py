@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from stages.core.files import file_hash
 from stages.records.evaluation import Evaluation, logits_path
 from stages.records.provenance import Provenance, folder_md5
 from stages.records.spec import spec_path
+from tests.remembered import remembered_fingerprints
 from tests.unit.report.conftest import ROOT, Project, folder, short, spec
 
 
@@ -91,12 +93,19 @@ def entry(deps: dict[str, str], outs: dict[str, str], params: dict[str, Any] | N
 
 
 def lock_text(stages: dict[str, Any]) -> str:
-    """dvc.lock as DVC's own writer lays it out."""
+    """dvc.lock, in the order of its entries and one to a line as DVC writes it."""
     text = StringIO()
-    yaml = YAML()
+    yaml = YAML(typ="safe")  # that of libyaml; DVC's own is written in Python
     yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # its stub says None
     yaml.dump({"schema": "2.0", "stages": stages}, text)
     return text.getvalue()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _remembered() -> Iterator[None]:
+    with remembered_fingerprints():
+        yield
 
 
 @pytest.fixture(scope="session")

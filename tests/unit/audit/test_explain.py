@@ -232,6 +232,36 @@ def test_a_whole_chain_has_no_note_but_that_its_commit_is_elsewhere(audited: Any
     assert all("is not in this clone" in note for note in notes)
 
 
+def test_a_shallow_clone_says_how_to_get_the_rest(audited: Any) -> None:
+    identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+    for command in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "all"]):
+        subprocess.run(["git", *command], cwd=audited.folder, check=True)
+    said = "this clone is shallow: commits are missing"
+    assert said not in audited.explain(*IV).output
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=audited.folder, capture_output=True, check=True).stdout
+    (audited.folder / ".git" / "shallow").write_bytes(head)
+    assert said in audited.explain(*IV).output
+    assert "git fetch --unshallow brings them" in audited.answer(*IV)["notes"][-1]
+
+
+@pytest.mark.parametrize(
+    ("run_by", "dvc", "said"),
+    [
+        ("dvc", "3.67.1", "run as a stage of DVC"),
+        ("dvc", None, "run as a stage of DVC where DVC is not installed, as a worker"),
+        ("hand", None, "run by hand"),
+    ],
+)
+def test_who_ran_it_is_said_plainly(audited: Any, run_by: str, dvc: str | None, said: str) -> None:
+    audited.change(
+        "cifar10/vgg16-adam",
+        run__provenance__run_by=run_by,
+        run__provenance__environment__packages__dvc=dvc,
+    )
+    (line,) = [line for line in audited.explain(*IV).output.splitlines() if "    Python " in line][:1]
+    assert said in line.partition("; ")[2]
+
+
 DIRTY = {"commit": "a" * 40, "dirty": True, "changed": ["stages/x.py"], "difference": "x"}
 MODULES = {"stages/engine/training.py": "1" * 64}
 CODE: dict[str, Any] = {"scheme": 1, "sha256": digest({"scheme": 1, "modules": MODULES}), "modules": MODULES}

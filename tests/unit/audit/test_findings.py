@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages.audit.compare import Page, PageFindings, book_owners, compare, owners_of
+from stages.audit.compare import Page, PageFindings, compare, owners
 from stages.audit.disk import Disk
 from stages.audit.findings import agrees, broken, differences, missing, note, status
 from stages.audit.numbers import Number, planned
@@ -23,6 +23,8 @@ from stages.config.params import Params
 from stages.core.files import json_text
 from stages.engine.images import evenly_spread
 from stages.records.provenance import hash_dependency
+from stages.report.render import Page as Rendered
+from stages.report.render import about
 from tests.shipped import shipped_params
 from tests.unit.report.conftest import environment, numerics, synthetic
 
@@ -75,26 +77,29 @@ def test_floats_alone_have_a_tolerance(one: Any, other: Any, exact: bool, same: 
 
 
 @pytest.mark.parametrize(
-    ("line", "section", "cell"),
+    ("mark", "cells"),
     [
-        ("| VGG16 | 99 | 12.0 |", "I", "mnist/vgg16"),
-        ("| VGG16 | 99 | 12.0 |", "IV", "cifar10/vgg16"),
-        ("| VGG16 | 99 | 12.0 |", None, None),
-        ("VGG16,99,12.0,,1,,evaluate-mnist@quick-vgg16-0;train-mnist@quick-vgg16-0,,finished", None, "mnist/vgg16"),
-        ("VGG16 ADAM,,,,1,,evaluate-mnist@quick-vgg16-adam-0;..", None, "mnist/vgg16-adam"),
-        ("evaluate-study-cifar10@quick-resnet18-lr1e-2-sgd-0", None, "cifar10/resnet18-lr1e-2-sgd"),
-        ("evaluate-more-mnist@quick-vgg16-0", None, "mnist/vgg16"),
-        ("Some prose", "I", None),
+        (about("mnist/vgg16"), ["mnist/vgg16", "mnist/vgg16"]),  # of two seeds, which share the row
+        (about("cifar10/vgg16", 1), ["cifar10/vgg16"]),
+        (about("cifar10/resnet18-lr1e-2-sgd", 0), ["cifar10/resnet18-lr1e-2-sgd"]),
+        (about("mnist/not-planned"), []),
+        ("", []),
     ],
 )
-def test_a_line_of_a_page_belongs_to_its_number(
-    params: Params, line: str, section: str | None, cell: str | None
+def test_a_line_of_a_page_belongs_to_the_number_that_its_template_names(
+    params: Params, mark: str, cells: list[str]
 ) -> None:
-    one_seed = [number for number in planned(params) if number.seed == 0]
-    assert [str(owner.key) for owner in owners_of(line, section, one_seed)] == ([cell] if cell else [])
+    text = f"# Table I\n\n{mark}| VGG16 | 99 | 12.0 |\n\nVGG16"
+    page = Page(Path("table_1.md"), Rendered.of(text), "I", "aggregate-tables@quick")
+    found = [[str(owner.key) for owner in line] for line in owners(page, planned(params))]
+    assert found == [[], [], cells, [], []]
+    assert page.expected == text.replace(mark, "")
 
 
-PAGE = "# Table I: VGG\n\nText.\n\n| VGG16 | 99 | 12.0 |\n| VGG11 | 99 | 13.0 |\n\nMore.\nEnd.\n"
+PAGE = Rendered.of(
+    f"# Table I: VGG\n\nText.\n\n{about('mnist/vgg16')}| VGG16 | 99 | 12.0 |\n"
+    f"{about('mnist/vgg11')}| VGG11 | 99 | 13.0 |\n\nMore.\nEnd.\n"
+)
 
 
 @pytest.mark.parametrize(
@@ -104,6 +109,7 @@ PAGE = "# Table I: VGG\n\nText.\n\n| VGG16 | 99 | 12.0 |\n| VGG11 | 99 | 13.0 |\
         (PAGE.replace("12.0", "99.0"), ["mnist/vgg16", "mnist/vgg16"], []),  # of two seeds, which share the row
         (PAGE.replace("Text.", "Text.\nInserted."), [], ["'Inserted.'"]),
         (PAGE.replace("| VGG11 | 99 | 13.0 |\n", ""), ["mnist/vgg11", "mnist/vgg11"], []),
+        (PAGE + "| VGG16 | 99 | 99.0 |\n", ["mnist/vgg16"] * 2, []),  # inserted, and most like the number's own
         (PAGE.replace("More.\nEnd.", "Less.\nStart."), [], ["'Less.'"]),
         (PAGE.replace("\n", "\r\n"), [], ["other line ends"]),
         ("", ["mnist/vgg16"] * 2 + ["mnist/vgg11"] * 2, ["no such line"]),
@@ -113,41 +119,62 @@ def test_a_page_that_differs_says_where_and_of_which_number(
     params: Params, found: str, of_numbers: list[str], of_pages: list[str]
 ) -> None:
     printed = PageFindings(planned(params))
-    compare(Page(Path("table_1.md"), PAGE, "I"), found, printed)
+    compare(Page(Path("table_1.md"), PAGE, "I", "aggregate-tables@quick"), found, printed)
     assert [str(number.key) for number in printed.of_numbers] == of_numbers
     assert [finding.found for finding in printed.of_pages] == of_pages
-    assert all("as the results have it" in finding.expected for finding in printed.of_pages)
+    assert all("; its results give " in str(finding) for finding in printed.of_pages)
+
+
+def test_the_lines_of_a_page_that_are_not_listed_have_a_command(params: Params) -> None:
+    printed = PageFindings(planned(params))
+    found = PAGE.replace("More.\nEnd.", "Less.\nStart.")
+    compare(Page(Path("table_1.md"), PAGE, "I", "aggregate-tables@quick"), found, printed)
+    (finding,) = printed.of_pages
+    command = "dvc repro --single-item aggregate-tables@quick, then git diff table_1.md"
+    assert str(finding).endswith(f"its results give 'More.' (1 more lines differ; all are shown by: {command})")
+
+
+def test_a_row_that_is_not_there_is_said_of_page_and_results(params: Params) -> None:
+    printed = PageFindings(planned(params))
+    page = Page(Path("table_1.csv"), "row,mean\nVGG16,12.0\nVGG11,13.0\n", "I", "aggregate-tables@quick")
+    compare(page, "row,mean\nVGG16,12.0\n", printed)
+    (finding,) = {finding for findings in printed.of_numbers.values() for finding in findings}
+    assert str(finding) == "table_1.csv, VGG11: the page has no such row; its results give one"
 
 
 def test_a_csv_file_that_differs_names_row_and_column(params: Params) -> None:
     expected = "row,mean,stages\nVGG16,12.0,a;b\nVGG11,13.0,c;d\n"
-    page = Page(Path("table_1.csv"), expected, "I")
+    page = Page(Path("table_1.csv"), expected, "I", "aggregate-tables@quick")
     printed = PageFindings(planned(params))
     compare(page, expected.replace("13.0", "99.9"), printed)
     assert {str(number.key) for number in printed.of_numbers} == {"mnist/vgg11"}
     (finding,) = {finding for findings in printed.of_numbers.values() for finding in findings}
-    assert str(finding) == "table_1.csv, VGG11, mean: found '99.9', expected '13.0' (as the results have it)"
+    assert str(finding) == "table_1.csv, VGG11, mean: the page has '99.9'; its results give '13.0'"
     printed = PageFindings(planned(params))
     compare(page, "row,mean,stages\nVGG11,13.0,c;d\nVGG16,12.0,a;b\n", printed)  # no row differs, their order does
     assert printed.of_pages
 
 
-BOOK = """<section class="page" id="/" data-title="Tables">
+BOOK = Rendered.of(
+    f"""<section class="page" id="/" data-title="Tables">
 two numbers
-<section class="page number" id="/I/vgg16" data-title="VGG16">
+{about("mnist/vgg16")}<section class="page number" id="/I/vgg16" data-title="VGG16">
 <section class="block" aria-label="Curve">
 a curve
-</section><section class="page number" id="/cifar10/resnet18-lr1e-2-sgd">
+</section>{about("cifar10/resnet18-lr1e-2-sgd")}<section class="page number" id="/cifar10/resnet18-lr1e-2-sgd">
 a study's
-</section><section class="page" id="/studies" data-title="Studies">
+</section>{about()}<section class="page" id="/studies" data-title="Studies">
 all studies
-"""
+""",
+    lasting=True,
+)
 
 
 def test_a_line_of_the_book_belongs_to_the_number_whose_section_it_is_in(params: Params) -> None:
-    owners = book_owners(BOOK.splitlines(), [number for number in planned(params) if number.seed == 0])
+    page = Page(Path("index.html"), BOOK, None, "aggregate-tables@quick")
+    found = owners(page, [number for number in planned(params) if number.seed == 0])
     vgg, study = ["mnist/vgg16"], ["cifar10/resnet18-lr1e-2-sgd"]
-    assert [[str(owner.key) for owner in line] for line in owners] == [[], [], vgg, vgg, vgg, study, study, [], []]
+    assert [[str(owner.key) for owner in line] for line in found] == [[], [], vgg, vgg, vgg, study, study, [], []]
 
 
 @pytest.mark.parametrize(
@@ -164,7 +191,7 @@ def test_a_book_that_differs_says_where_and_of_which_number(
     params: Params, found: str, of_numbers: list[str], of_pages: list[str]
 ) -> None:
     printed = PageFindings(planned(params))
-    compare(Page(Path("index.html"), BOOK, None), found, printed)
+    compare(Page(Path("index.html"), BOOK, None, "aggregate-tables@quick"), found, printed)
     owners = [str(number.key) for number, findings in printed.of_numbers.items() for _ in findings]
     assert sorted(owners) == sorted(of_numbers)
     assert [finding.found for finding in printed.of_pages] == of_pages
@@ -173,11 +200,12 @@ def test_a_book_that_differs_says_where_and_of_which_number(
 def test_of_two_long_lines_the_difference_is_shown(params: Params) -> None:
     printed = PageFindings(planned(params))
     expected = "x" * 1000 + "right" + "y" * 1000
-    compare(Page(Path("index.html"), expected, None), expected.replace("right", "wrong"), printed)
+    compare(
+        Page(Path("index.html"), expected, None, "aggregate-tables@quick"), expected.replace("right", "wrong"), printed
+    )
     (finding,) = printed.of_pages
     assert finding.found.startswith(f"... '{'x' * 40}wrong")
     assert finding.expected.startswith(f"... '{'x' * 40}right")
-    assert finding.expected.endswith("as the results have it")
 
 
 # Files

@@ -5,7 +5,7 @@ import pytest
 from stages.audit.numbers import Number, chosen, planned
 from stages.config.params import CellKey, Params
 from stages.core.errors import ParamError
-from stages.report.places import places
+from stages.report.rows import planned_rows
 from tests.shipped import shipped_params
 
 
@@ -52,7 +52,7 @@ def test_an_alternative_of_two_studies_stands_in_both_and_is_one_number(params: 
     of_cifar10 = {name: study for name, study in params.studies.items() if study.dataset == "cifar10"}
     (name,) = (name for name, study in of_cifar10.items() if "resnet18-lr1e-2-sgd" in study.alternatives)
     twice = params.model_copy(update={"studies": params.studies | {"another": params.studies[name]}})
-    assert [place.table for place in places(twice)][-2:] == [name, "another"]
+    assert [row.table for row in planned_rows(twice)][-2:] == [name, "another"]
     assert planned(twice) == planned(params)
 
 

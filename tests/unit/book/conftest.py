@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from stages.audit_paper.rules import findings
 from stages.book.page import book
 from stages.report.claims import judge_claims
 from stages.report.evidence import Evidence
-from stages.trial.audit import findings
 from tests.unit.report.conftest import Project
 
 VOID = {"meta", "link", "input", "img", "br", "line", "circle"}

@@ -18,7 +18,6 @@ from stages.report.claims_page import paired_column
 from stages.report.formats import decimals
 from stages.report.overview import overview_page
 from stages.report.studies import compare_studies
-from stages.report.tables import table_frame
 from tests.unit.book.conftest import Book, Element, Tree, bind
 from tests.unit.report.conftest import Project
 
@@ -238,8 +237,7 @@ def test_the_markdown_of_the_reports_is_set(made: Book) -> None:
     assert inline("`a<b>` &lt;c&gt; **d** *e* \\| f") == (
         "<code>a&lt;b&gt;</code> &lt;c&gt; <strong>d</strong> <em>e</em> | f"
     )
-    frames = {number: table_frame(made.evidence, number) for number in made.evidence.params.tables}
-    page = overview_page(made.evidence, frames, compare_studies(made.evidence), "figures", "studies")
+    page = overview_page(made.evidence, compare_studies(made.evidence), "figures", "studies")
     for line in page.splitlines():
         assert "`" not in inline(line), line
 

@@ -64,7 +64,9 @@ def test_nothing_is_written_outside_of_the_folder(tmp_path: Path, into: Path, ev
     assert not any(path.is_symlink() for path in written)
 
 
-@pytest.mark.parametrize("content", [b"<html>no</html>", b"", gzip.compress(b"no tar" * 500)])
+@pytest.mark.parametrize(
+    "content", [b"<html>no</html>", b"", gzip.compress(b"no tar" * 500)], ids=["html", "empty", "no tar"]
+)
 def test_what_is_no_tar_is_refused(tmp_path: Path, into: Path, content: bytes) -> None:
     archive = tmp_path / "a.tar.gz"
     archive.write_bytes(content)
@@ -88,7 +90,7 @@ def test_the_gz_of_one_file(tmp_path: Path, into: Path) -> None:
     assert {path.name: path.read_bytes() for path in into.iterdir()} == {"data": b"0123456789"}
 
 
-@pytest.mark.parametrize("content", [b"<html>no</html>", gzip.compress(bytes(range(256)))[:-12]])
+@pytest.mark.parametrize("content", [b"<html>no</html>", gzip.compress(bytes(range(256)))[:-12]], ids=["html", "cut"])
 def test_broken_gz_is_refused(tmp_path: Path, into: Path, content: bytes) -> None:
     archive = tmp_path / "data.gz"
     archive.write_bytes(content)

@@ -54,6 +54,25 @@ def test_folder_from_the_environment(tmp_path: Path, mine: Path) -> None:
     assert (tmp_path / "out").is_dir()
 
 
+@pytest.mark.parametrize("folder", ["raw", "raw/mnist"])
+def test_a_folder_that_is_the_output_is_named_as_what_dvc_has_emptied(
+    tmp_path: Path, mine: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    """As `DATASETS_FOLDER=data/raw dvc repro` has it; archives that lie there beside the outputs are taken."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    (tmp_path / folder).mkdir(parents=True)
+    refused = call("mnist", "--out", "raw/mnist", DATASETS_FOLDER=folder)
+    assert refused.exit_code == 1
+    said = f"{folder} is where this stage puts its output: DVC removes raw/mnist before the stage runs. Name another"
+    assert said in refused.stderr
+    assert "`dvc checkout raw/mnist` brings back what was there" in refused.stderr
+    (tmp_path / "elsewhere").mkdir()
+    assert "DVC removes" not in call("mnist", "--out", "raw/mnist", DATASETS_FOLDER="elsewhere").stderr
+    shutil.copy(next(mine.iterdir()), tmp_path / "raw")
+    assert call("mnist", "--out", "raw/mnist", DATASETS_FOLDER="raw").exit_code == 0
+
+
 def test_folder_is_relative_to_where_the_user_is(tmp_path: Path, mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "out"
     folder = os.path.relpath(mine, ROOT)

@@ -13,6 +13,25 @@ TRAIN = "data/processed/quick/cifar10/train"
 BEFORE, AFTER = ({TRAIN: md5 * 32} for md5 in "ab")
 
 
+@pytest.mark.parametrize("folder", ["data/raw", "data/raw/mnist", "./data/raw/"])
+def test_raw_data_that_dvc_removes_first_are_refused_as_their_own_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATASETS_FOLDER", folder)
+    with pytest.raises(StageError, match="is where the pipeline keeps its raw data, and DVC removes it before it is"):
+        launch.refuse_own_output(["mnist"])
+
+
+@pytest.mark.parametrize("folder", ["", "elsewhere", "/data/raw"])
+def test_another_folder_of_raw_data_is_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATASETS_FOLDER", folder)
+    launch.refuse_own_output(["mnist", "cifar10"])
+    monkeypatch.setenv("DATASETS_FOLDER", "data/raw")
+    launch.refuse_own_output([])  # nothing is downloaded, so nothing is removed
+
+
 class Recorded:
     """DVC's side, as far as it says what a preprocess stage made."""
 
@@ -43,7 +62,9 @@ def preprocessed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_results_of_other_arrays_are_not_given_up_unasked() -> None:
     with pytest.raises(StageError) as refused:
         launch.make_arrays(Recorded(BEFORE), "quick", ["cifar10"], {"cifar10"})  # type: ignore[arg-type]
-    assert refused.value.message.startswith(f"preprocess@quick-cifar10 made another {TRAIN} here than the recorded ")
+    assert refused.value.message.startswith(
+        f"preprocess@quick-cifar10: {TRAIN} differs from the arrays of the recorded "
+    )
     assert launch.LOCK_FILE.read_text() == "before"
 
 

@@ -53,7 +53,7 @@ def test_a_failure_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
     tables = Tables(pipeline, "quick")  # type: ignore[arg-type]
     tables.refresh()
     log = ".cache/launch/aggregate-tables@quick.log"
-    assert capsys.readouterr().err == f"warning: the tables are as they were: no such table ({log})\n"
+    assert capsys.readouterr().err == f"warning: tables not made: no such table ({log})\n"
     assert pipeline.recorded == 0
 
 

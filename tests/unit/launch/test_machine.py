@@ -9,7 +9,7 @@ import pytest
 
 from stages.launch import machine
 from stages.launch.__main__ import end_on_signals
-from stages.launch.cluster import _Attendance, _gpu
+from stages.launch.cluster import _gpu, _WorkerWatch
 
 
 @pytest.fixture(autouse=True)
@@ -101,11 +101,11 @@ def test_missing_workers_are_said_once_and_never_in_mid_run(
 ) -> None:
     clock = {"now": 0.0}
     monkeypatch.setattr("stages.launch.cluster.time.monotonic", lambda: clock["now"])
-    attendance = _Attendance()
+    watch = _WorkerWatch()
 
     def note(now: float, workers: int) -> list[str]:
         clock["now"] = now
-        attendance.note(workers)
+        watch.note(workers)
         return capsys.readouterr().err.splitlines()
 
     assert note(1, 0) == []

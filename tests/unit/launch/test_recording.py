@@ -15,7 +15,7 @@ from dvc.dvcfile import Lockfile
 from stages.config.reading import read_yaml
 from stages.core.errors import StageError
 from stages.launch import work
-from stages.launch.cluster import Order, connected, run
+from stages.launch.cluster import LaunchContext, connected, run
 from stages.launch.pipeline import LockFile, Pipeline
 from stages.launch.work import Result, Running, Unit
 from stages.records.provenance import Dependency
@@ -137,7 +137,7 @@ def test_what_changed_since_is_not_recorded(
     pipeline = repository(1)
     done = perform(pipeline, "work@0").done
     change()
-    assert pipeline.record(done) == {"work@0": f"not recorded, since it ran with others: {said}"}
+    assert pipeline.record(done) == {"work@0": f"not recorded, since this changed while it ran: {said}"}
     assert recorded() == {}
 
 
@@ -271,7 +271,7 @@ def test_340_stages_8_at_once(repository: Callable[[int], Pipeline]) -> None:
     refused: dict[str, str] = {}
     ended: list[str] = []
     with pipeline.busy(names(count)), connected(None, 8, "token", lambda _: None) as client:
-        for results in run(client, units, Order("token", {}, [])):
+        for results in run(client, units, LaunchContext("token", {}, [])):
             assert [result.failure for result in results if result.failure] == []
             ended += [result.unit for result in results]
             refused |= pipeline.record([one for result in results for one in result.done])

@@ -28,33 +28,33 @@ def view(monkeypatch: pytest.MonkeyPatch) -> View:
 
 
 def test_the_rest_is_shared_among_the_slots_or_as_long_as_the_longest(view: View) -> None:
-    assert view.left() is None  # before a unit has ended, weights are not seconds
-    view.hear({"unit": "a", "stage": "train-a"})
-    view.hear({"unit": "b", "stage": "train-b"})
+    assert view.seconds_left() is None  # before a unit has ended, weights are not seconds
+    view.on_event({"unit": "a", "stage": "train-a"})
+    view.on_event({"unit": "b", "stage": "train-b"})
     view.clock["now"] = 60.0  # type: ignore[attr-defined]
     view.finished(result("b"))
-    assert view.left() == 40.0  # a has 40 left, and so has c
-    view.hear({"unit": "c", "stage": "train-c"})
+    assert view.seconds_left() == 40.0  # a has 40 left, and so has c
+    view.on_event({"unit": "c", "stage": "train-c"})
     view.clock["now"] = 95.0  # type: ignore[attr-defined]
-    assert view.left() == 5.0
+    assert view.seconds_left() == 5.0
     view.finished(result("c"))
     view.finished(result("a"))
-    assert view.left() == 0.0
+    assert view.seconds_left() == 0.0
 
 
 def test_units_that_take_longer_than_foreseen_are_foreseen_to_go_on_so(view: View) -> None:
     """What is foreseen comes from trainings that had the machine to themselves, without their evaluation."""
-    view.hear({"unit": "b", "stage": "train-b"})
+    view.on_event({"unit": "b", "stage": "train-b"})
     view.clock["now"] = 120.0  # type: ignore[attr-defined]
     view.finished(result("b"))
-    assert view.left() == 200.0  # twice the 100 of the longest, which has not begun
+    assert view.seconds_left() == 200.0  # twice the 100 of the longest, which has not begun
 
 
 def test_a_log_has_a_line_for_each_epoch_and_each_end(view: View, capsys: pytest.CaptureFixture[str]) -> None:
     with view.shown("http://127.0.0.1:8787/status"):
-        view.hear({"unit": "a", "stage": "train-a"})
-        view.hear({"unit": "a", "epoch": 1, "epochs": 2, "images_per_second": 99.6, "left": 3.0})
-        view.hear({"refused": "worker w at tcp://x", "why": "torch 1 for 2"})
+        view.on_event({"unit": "a", "stage": "train-a"})
+        view.on_event({"unit": "a", "epoch": 1, "epochs": 2, "images_per_second": 99.6, "left": 3.0})
+        view.on_event({"refused": "worker w at tcp://x", "why": "torch 1 for 2"})
         view.clock["now"] = 61.0  # type: ignore[attr-defined]
         view.finished(result("a"))
         view.finished(result("b", "train-b: exit status 1: boom (b.log)"))
@@ -69,10 +69,10 @@ def test_a_log_has_a_line_for_each_epoch_and_each_end(view: View, capsys: pytest
 
 
 def test_the_table_shows_what_runs(view: View) -> None:
-    view.hear({"unit": "a", "stage": "train-a"})
-    view.hear({"unit": "a", "epoch": 1, "epochs": 10, "images_per_second": 87.4, "left": 3.0})
-    view.hear({"unit": "b", "stage": "train-b"})
-    view.hear({"unit": "b", "stage": "evaluate-b"})
+    view.on_event({"unit": "a", "stage": "train-a"})
+    view.on_event({"unit": "a", "epoch": 1, "epochs": 10, "images_per_second": 87.4, "left": 3.0})
+    view.on_event({"unit": "b", "stage": "train-b"})
+    view.on_event({"unit": "b", "stage": "evaluate-b"})
     view.clock["now"] = 30.0  # type: ignore[attr-defined]
     view.finished(result("c"))
     console = Console(file=io.StringIO(), width=100)
@@ -90,7 +90,7 @@ def test_a_terminal_gets_the_table(view: View, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(terminal, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stderr", terminal)
     with view.shown("here"):
-        view.hear({"unit": "a", "stage": "train-a"})
+        view.on_event({"unit": "a", "stage": "train-a"})
         view.finished(result("c"))
     assert "[1/3] c done in 0 s" in terminal.getvalue()
     assert "train-a" in terminal.getvalue()

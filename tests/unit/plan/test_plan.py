@@ -8,11 +8,11 @@ import pytest
 from click.testing import CliRunner
 
 from stages.config.params import Params, Training, load_params
+from stages.launch.machine import ThisMachine
 from stages.plan import __main__ as command
 from stages.plan import campaign as module
 from stages.plan import sizes
 from stages.plan.campaign import Campaign, formats, makespan
-from stages.plan.machine import ThisMachine
 from stages.plan.refusals import refusals
 from stages.plan.text import plan_text
 from stages.records.eta import Eta, Machine
@@ -83,7 +83,7 @@ def test_nothing_is_left_and_nothing_is_refused(params: Params) -> None:
 
 def test_without_records_the_time_is_not_known(params: Params) -> None:
     found = planned(params, without(params), [])
-    assert "time left: not known, no training has a record here" in plan_text(found)
+    assert "time left: unknown, no training is recorded here" in plan_text(found)
 
 
 def test_an_estimate_takes_as_long_as_the_recorded_trainings_like_it(params: Params) -> None:
@@ -138,7 +138,7 @@ def test_a_pinned_gpu_that_is_not_here_is_refused(params: Params) -> None:
     pinned = params.model_copy(update={"budgets": params.budgets | {BUDGET: budget}})
     found = planned(pinned, without(pinned), [], HERE._replace(bfloat16=True))
     [line] = refusals(found, found.machine)
-    assert line.startswith("device: 'cuda' is not here; allowed: auto or cpu")
+    assert line.startswith("device: 'cuda' is not available here; allowed: auto or cpu")
 
 
 def test_without_a_commit_a_campaign_is_refused(

@@ -23,9 +23,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def locked(switches: dict[str, Any]) -> None:
-    Path("dvc.lock").write_text(
-        json.dumps({"stages": {"aggregate-tables@paper": {"params": {"params.yaml": switches | {"tables": {}}}}}})
-    )
+    entry = {"cmd": "python -m stages.aggregate_tables", "params": {"params.yaml": switches | {"tables": {}}}}
+    Path("dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": {"aggregate-tables@paper": entry}}))
 
 
 @pytest.mark.parametrize("budget", [None, "quick"])

@@ -4,7 +4,7 @@ import json
 import random
 import shutil
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from hashlib import md5, sha256
@@ -23,7 +23,7 @@ from stages.aggregate_tables import main
 from stages.config.cells import CellKey
 from stages.config.params import Params, load_params, resolve_count
 from stages.config.settings import Run
-from stages.core.files import digest, json_hash, write_bytes, write_text
+from stages.core.files import digest, json_hash, write_text
 from stages.evaluate.metrics import score
 from stages.paper.reading import read_paper
 from stages.paper.schema import Paper
@@ -50,10 +50,12 @@ from stages.records.run import (
 from stages.records.spec import Code, Modules, Spec, spec_path
 from stages.report.evidence import Evidence, gather
 from stages.report.results import result_path
+from tests.remembered import remembered_results
 from tests.shipped import shipped
 
 ROOT = Path(__file__).parents[3]
 LOADED: dict[str, Params] = {}  # by the file's text: reading YAML would take most of the tests' time
+WRITTEN: dict[tuple[int, str, str, int], tuple[bytes, bytes]] = {}  # result and logits: making them is the next
 
 
 class Project:
@@ -89,10 +91,14 @@ class Project:
 
     def put(self, key: CellKey, seed: int, budget: str) -> Path:
         """Write the result of a cell and seed, with its logits beside; returns its path."""
-        path = result_path(self.cells, key, seed)
-        params = self.params
-        synthetic(params, budget, key, seed).write(path)
-        write_bytes(logits_path(path), npy(scored(*_tested(params, budget, key, seed)).logits))
+        path, params = result_path(self.cells, key, seed), self.params
+        which = (id(params), budget, str(key), seed)  # `LOADED` keeps params: no other has its id
+        if which not in WRITTEN:
+            logits = npy(scored(*_tested(params, budget, key, seed)).logits)
+            WRITTEN[which] = synthetic(params, budget, key, seed).text().encode(), logits
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for file, content in zip((path, logits_path(path)), WRITTEN[which], strict=True):
+            file.write_bytes(content)
         return path
 
     def path(self, cell: str, seed: int = 0) -> Path:
@@ -519,6 +525,12 @@ def npy(array: NDArray[Any]) -> bytes:
     buffer = BytesIO()
     np.save(buffer, array, allow_pickle=False)
     return buffer.getvalue()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _remembered() -> Iterator[None]:
+    with remembered_results():
+        yield
 
 
 @pytest.fixture

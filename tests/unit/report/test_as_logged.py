@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stages.report.tables import summary_line, table_body, table_csv, table_frame
+from stages.report.tables import summary_line, table_body, table_csv
 from tests.unit.book.conftest import Tree
 
 CELL, LOGGED = "cifar10/resnet18-adam", "cifar10/resnet18-adam-3x3-stem"
@@ -22,11 +22,11 @@ def logged(project: Any) -> Any:
 
 
 def printed(evidence: Any) -> list[str]:
-    return table_body(evidence, "V", table_frame(evidence, "V")).splitlines()
+    return table_body(evidence, "V").splitlines()
 
 
 def line_of(evidence: Any, row: str) -> dict[str, str]:
-    lines = csv.DictReader(io.StringIO(table_csv(table_frame(evidence, "V"))))
+    lines = csv.DictReader(io.StringIO(table_csv(evidence, "V")))
     return next(line for line in lines if line["row"] == row)
 
 

@@ -11,9 +11,10 @@ import pytest
 from stages.report.captions import numerics_sentence, table_caption
 from stages.report.claims import judge_claims
 from stages.report.claims_page import claims_page
-from stages.report.overview import study_list
+from stages.report.overview import overview_page
+from stages.report.rows import lines, table_rows
 from stages.report.studies import compare_studies
-from stages.report.tables import table_body, table_csv, table_frame
+from stages.report.tables import table_body, table_csv
 from stages.stats.claims import OPEN
 
 KEPT = ("cifar10/resnet18", "cifar10/resnet18-adam", "mnist/vgg16", "mnist/vgg11")
@@ -24,6 +25,10 @@ PAIR = ("resnet18-adam", "resnet18")
 
 def csv_lines(text: str) -> dict[str, dict[str, str]]:
     return {line["row"]: line for line in csv.DictReader(io.StringIO(text))}
+
+
+def labelled(evidence: Any, number: Any) -> list[tuple[str, Any]]:
+    return [(row.row, row.results) for row in lines(table_rows(evidence, number))]
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +163,7 @@ def test_a_study_whose_alternatives_have_not_run_is_not_run(filled: Any) -> None
     evidence = filled.evidence()
     names = [comparison.name for comparison in compare_studies(evidence)]
     assert names == ["vgg16-plain-optimizer", "resnet18-plain-optimizer"]
-    assert "| A1 | not run |" in study_list(evidence, compare_studies(evidence), "s")
+    assert "| A1 | not run |" in overview_page(evidence, compare_studies(evidence), "f", "s")
 
 
 def with_more_seeds(project: Any) -> Any:
@@ -169,7 +174,7 @@ def with_more_seeds(project: Any) -> Any:
 
 def test_each_row_has_its_own_seeds(project: Any) -> None:
     evidence = with_more_seeds(project).evidence()
-    lines = csv_lines(table_csv(table_frame(evidence, "V")))
+    lines = csv_lines(table_csv(evidence, "V"))
     assert [line["n"] for line in lines.values()] == ["3", "1", "1", "1", "3", "1"]
     assert lines["ResNet18"]["std"] != ""
     assert lines["ResNet18 with SGD"]["std"] == ""
@@ -211,9 +216,9 @@ def test_captions_say_where_devices_or_formats_differ(filled: Any) -> None:
     filled.change("cifar10/resnet18", run__numerics__device="cuda")
     filled.change("cifar10/resnet18-sgd", run__numerics__precision="bfloat16")
     evidence = filled.evidence()
-    sentence = numerics_sentence(evidence.labelled("V"))
-    assert sentence in table_body(evidence, "V", table_frame(evidence, "V"))
+    sentence = numerics_sentence(labelled(evidence, "V"))
+    assert sentence in table_body(evidence, "V")
     assert "cuda, float32: ResNet18;" not in sentence  # the list ends with it
     assert "(cpu, bfloat16: ResNet18 with SGD; cpu, float32: ResNet18 with lr=0.01, " in sentence
     assert sentence.endswith("; cuda, float32: ResNet18).")
-    assert not numerics_sentence(evidence.labelled("IV"))
+    assert not numerics_sentence(labelled(evidence, "IV"))

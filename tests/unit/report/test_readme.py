@@ -1,13 +1,15 @@
 """README's tables: which numbers stand in them, that no other line changes, and what is refused."""
 
+import csv
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
-from stages.config.schema import Table
-from stages.report.readme import main, read_lines, tables_block
+from stages.report.readme import main, tables_block
+from stages.report.rows import table_rows
+from stages.report.tables import table_csv
 
 BEFORE, AFTER = "# A title\n\nWords.\n\n", "\n\nMore words.\n"
 EMPTY = (
@@ -17,12 +19,11 @@ EMPTY = (
 
 
 @pytest.fixture
-def with_tables(filled: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Tables of `quick` in the working folder, and a README without."""
-    assert filled.aggregate().exit_code == 0
-    tables = filled.folder / "reports" / "quick" / "tables"
-    tables.parent.mkdir(parents=True)
-    tables.symlink_to(filled.out("tables"))
+def with_results(filled: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Results of `quick` in the working folder, and a README without tables."""
+    cells = filled.folder / "reports" / "quick" / "cells"
+    cells.parent.mkdir(parents=True)
+    cells.symlink_to(filled.cells)
     (filled.folder / "README.md").write_text(BEFORE + EMPTY + AFTER)
     monkeypatch.chdir(filled.folder)
     return filled
@@ -32,29 +33,27 @@ def run(*words: str) -> Result:
     return CliRunner().invoke(main, words)
 
 
-def lines(project: Any) -> dict[Table, list[dict[str, str]]]:
-    return {number: read_lines(project.out("tables"), number, "quick") for number in project.params.tables}
+def block(project: Any) -> list[str]:
+    return tables_block(project.evidence()).splitlines()
 
 
-def block(project: Any, found: dict[Table, list[dict[str, str]]]) -> list[str]:
-    return tables_block(project.params, "quick", found).splitlines()
-
-
-def test_every_row_stands_there_once_and_nothing_else_changes(with_tables: Any) -> None:
+def test_every_row_stands_there_once_and_nothing_else_changes(with_results: Any) -> None:
     assert run().exit_code == 0
     text = Path("README.md").read_text()
     assert text.startswith(BEFORE)
     assert text.endswith(AFTER)
     assert run().exit_code == 0
     assert Path("README.md").read_text() == text
-    for number, table in with_tables.params.tables.items():
-        for row, line in zip(table.rows, lines(with_tables)[number], strict=True):
+    evidence = with_results.evidence()
+    for number, table in with_results.params.tables.items():
+        printed = csv.DictReader(table_csv(evidence, number).splitlines())
+        for row, line in zip(table.rows, printed, strict=True):
             (shown,) = (one for one in text.splitlines() if one.startswith(f"| {row.row} |"))
             assert f"| {line['paper']} | {float(line['mean']):.1f}" in shown
 
 
-def test_a_row_of_one_data_set_alone_leaves_the_other_empty(with_tables: Any) -> None:
-    shown = block(with_tables, lines(with_tables))
+def test_a_row_of_one_data_set_alone_leaves_the_other_empty(with_results: Any) -> None:
+    shown = block(with_results)
     (line,) = (line for line in shown if line.startswith("| GoogLeNet with adam |"))
     assert line.endswith("|  |  |  |  |")
     assert (
@@ -63,26 +62,28 @@ def test_a_row_of_one_data_set_alone_leaves_the_other_empty(with_tables: Any) ->
     )
 
 
-def test_seeds_outcomes_and_what_has_not_run_are_said(with_tables: Any) -> None:
-    found = lines(with_tables)
-    assert "Each number is one training (n = 1)" in block(with_tables, found)[0]
-    found["V"][0] |= {"std": "1.5", "n": "3", "mean": "50.0", "difference": "-28.9", "verdict": "far"}
-    found["V"][1] |= {"mean": "", "n": "0", "difference": "", "verdict": "", "outcome": "not run"}
-    found["V"][2] |= {"mean": "10.0", "outcome": "1 of 3 diverged;2 of 3 at chance"}
-    text = "\n".join(block(with_tables, found))
-    assert "| 78.9 | 50.0 ± 1.5 | −28.9 far |" in text
+def test_seeds_outcomes_and_what_has_not_run_are_said(with_results: Any) -> None:
+    assert "Each number is one training (n = 1)" in block(with_results)[0]
+    more = {"mnist": {"cells": [], "seeds": []}, "cifar10": {"cells": ["resnet18", "resnet18-sgd"], "seeds": [1, 2]}}
+    with_results.edit(lambda raw: raw.update(more_seeds=more))
+    with_results.fill()
+    with_results.remove("cifar10/resnet18-lr1e-2")
+    with_results.change("cifar10/resnet18-sgd", 0, run__outcome="diverged")
+    for seed in (1, 2):
+        with_results.change("cifar10/resnet18-sgd", seed, at_chance=True)
+    shown, (row, _, sgd, *_) = block(with_results), table_rows(with_results.evidence(), "V")
+    text = "\n".join(shown)
+    assert f"| 78.9 | {row.mean:.1f} ± {row.std:.1f} | {row.difference:+.1f} cannot".replace("-", "−") in text
     assert "| 80.4 | not run |  | not run |" in text
-    assert "10.0 (1 of 3 diverged, 2 of 3 at chance)" in text
+    assert f"{sgd.mean:.1f} ± {sgd.std:.1f} (1 of 3 diverged, 2 of 3 at chance)" in text
     assert "Mean of 3 seeds, ± their standard deviation; a number without ± is one training." in " ".join(text.split())
 
 
-def test_another_budget_is_written_where_the_comment_names_it(with_tables: Any) -> None:
+def test_another_budget_is_written_where_the_comment_names_it(with_results: Any) -> None:
     Path("README.md").write_text(BEFORE + EMPTY.replace("quick", "paper") + AFTER)
     refused = run()
     assert refused.exit_code == 1
-    assert (
-        "reports/paper/tables/table_1.csv is missing; it is made by: dvc repro aggregate-tables@paper" in refused.output
-    )
+    assert "reports/paper/cells is missing; it is made by: dvc repro aggregate-tables@paper" in refused.output
     assert run("--budget", "quick").exit_code == 0
     assert "<!-- tables of quick: " in Path("README.md").read_text()
 
@@ -94,7 +95,7 @@ def test_another_budget_is_written_where_the_comment_names_it(with_tables: Any) 
         (BEFORE + EMPTY + AFTER, ("--budget", "mine"), "'mine' is not allowed"),
     ],
 )
-def test_refusals_leave_the_file_as_it_is(with_tables: Any, text: str, words: tuple[str, ...], said: str) -> None:
+def test_refusals_leave_the_file_as_it_is(with_results: Any, text: str, words: tuple[str, ...], said: str) -> None:
     Path("README.md").write_text(text)
     refused = run(*words)
     assert refused.exit_code == 1

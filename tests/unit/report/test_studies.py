@@ -7,7 +7,7 @@ import pytest
 
 from stages.core.errors import ParamError
 from stages.report.differences import differences_text
-from stages.report.overview import ledger, study_list
+from stages.report.overview import overview_page
 from stages.report.studies import Comparison, compare_studies
 from stages.report.study_pages import study_page
 
@@ -110,7 +110,7 @@ def test_no_warning_under_the_papers_conditions(project: Any) -> None:
     assert comparison.compared == 3  # resnet18-adam-64 asks for three epochs of the ten
     assert [candidate.epochs for candidate in comparison.candidates] == [10, 10, 3]
     assert "cannot decide" not in study_page(evidence, comparison)
-    assert "decides nothing" not in study_list(evidence, [comparison], "s")
+    assert "decides nothing" not in overview_page(evidence, [comparison], "f", "s")
 
 
 def test_printed_row_of_the_users_own(project: Any) -> None:
@@ -126,13 +126,14 @@ def test_printed_row_of_the_users_own(project: Any) -> None:
 def test_ledger_and_list_say_what_was_not_run(filled: Any) -> None:
     evidence = filled.evidence()
     comparisons = compare_studies(evidence)
-    lines = ledger(evidence, comparisons, "../studies").splitlines()[2:]
+    page = overview_page(evidence, comparisons, "../figures", "../studies")
+    assumptions, listed = (page.split(f"\n## {title}\n")[1].split("\n## ")[0] for title in ("Assumptions", "Studies"))
+    lines = [line for line in assumptions.splitlines() if line.startswith("| A")]
     assert [line.split(" | ")[0] for line in lines] == [f"| A{number}" for number in range(1, 17)]
     assert "[`resnet18-lr1e-2-optimizer`](../studies/resnet18-lr1e-2-optimizer.md)" in lines[0]
     assert "[`vgg16-plain-optimizer`](../studies/vgg16-plain-optimizer.md)" in lines[0]  # its alternative is a row's
     assert "`vgg16-head` (not run)" in lines[8]
     assert "&lt;data set&gt;" in lines[2]
-    listed = study_list(evidence, comparisons, "../studies")
     assert "| `resnet18-stem` | Which stem" in listed
     assert "| A10 | not run |" in listed
     assert "this decides nothing" in listed

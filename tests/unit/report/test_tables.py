@@ -14,15 +14,15 @@ from stages.paper.reading import read_paper
 from stages.report.captions import table_caption
 from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import decimals
-from stages.report.tables import COLUMNS, summary_line, table_body, table_csv, table_frame, table_page
+from stages.report.tables import COLUMNS, summary_line, table_body, table_csv, table_page
 
 
 def as_csv(evidence: Any, number: Any) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(table_csv(table_frame(evidence, number)))))
+    return list(csv.DictReader(io.StringIO(table_csv(evidence, number))))
 
 
 def body(evidence: Any, number: Any) -> str:
-    return table_body(evidence, number, table_frame(evidence, number))
+    return table_body(evidence, number)
 
 
 def printed_row(text: str, label: str) -> list[str]:
@@ -229,7 +229,7 @@ def test_a_training_that_learned_nothing_is_marked(
     assert (lines["VGG16 with lr=0.01"]["outcome"], lines["VGG16"]["outcome"]) == (outcome, "finished")
     assert float(lines["VGG16 with lr=0.01"]["mean"]) == filled.read("mnist/vgg16-lr1e-2")["correct"] / 10
     assert re.search(rf"VGG16 with lr=0.01 \d+\.\d \([\d.]+\) \({outcome}\)", summary_line(evidence, "I"))
-    page = table_page(evidence, "I", table_frame(evidence, "I"), "f")
+    page = table_page(evidence, "I", "f")
     assert f"| VGG16 with lr=0.01 | 0 | {outcome} | `evaluate-mnist@quick-vgg16-lr1e-2-0`" in page
 
 
@@ -254,7 +254,7 @@ def test_how_many_of_the_seeds_learned_nothing(project: Any) -> None:
 
 def test_page_names_stages_and_whole_runs(filled: Any) -> None:
     evidence = filled.evidence()
-    page = table_page(evidence, "VI", table_frame(evidence, "VI"), "../figures")
+    page = table_page(evidence, "VI", "../figures")
     result = filled.read("cifar10/googlenet-sgd")
     names = (result["stage"], result["run"]["stage"], result["run"]["mlflow"]["run_id"])
     assert " | ".join(f"`{name}`" for name in names) in page

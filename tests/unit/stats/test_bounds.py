@@ -25,7 +25,7 @@ def test_above_is_the_t_test_of_students_own_data() -> None:
     found = above(SLEEP, 0.0, LEVEL)
     assert found.p_for == pytest.approx(0.002833 / 2, abs=1e-6)
     assert found.p_against == pytest.approx(1 - 0.002833 / 2, abs=1e-6)
-    assert (found.value, found.as_asked) == (pytest.approx(1.58), True)
+    assert (found.value, found.met) == (pytest.approx(1.58), True)
 
 
 def test_one_sided_tests_agree_with_the_interval_and_mirror_each_other() -> None:
@@ -39,7 +39,7 @@ def test_one_sided_tests_agree_with_the_interval_and_mirror_each_other() -> None
         assert (mirrored.p_for, mirrored.p_against) == pytest.approx((found.p_for, found.p_against))
         assert mirrored.interval == pytest.approx((-found.interval.high, -found.interval.low))
         assert found.value is not None
-        assert mirrored.as_asked == found.as_asked == (found.value > 0.5)
+        assert mirrored.met == found.met == (found.value > 0.5)
 
 
 def test_equivalence_is_the_interval_within_the_margin_and_symmetric() -> None:
@@ -70,7 +70,7 @@ def test_too_few_values_say_nothing(test: object, values: list[float]) -> None:
     assert callable(test)
     found = test(values, 5.0, LEVEL)
     assert (found.p_for, found.p_against, found.interval) == (None, None, None)
-    assert found.as_asked == (test is not above)
+    assert found.met == (test is not above)
 
 
 @pytest.mark.parametrize("test", [above, below, within])
@@ -94,7 +94,7 @@ def test_f1_is_scikit_learns_and_its_test_the_binomial_sum() -> None:
     assert found.interval
     assert found.value is not None
     assert found.interval.low < found.value < found.interval.high
-    assert not found.as_asked
+    assert not found.met
 
 
 @pytest.mark.parametrize(("hits", "wrong"), [(0, 40), (40, 0), (500, 3), (20, 5)])

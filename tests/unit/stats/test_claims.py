@@ -7,8 +7,8 @@ from stages.stats.claims import FAILS, HOLDS, OPEN, Check, ClaimResult, Part
 
 
 def check(p_for: float | None, p_against: float | None) -> Check:
-    as_asked = p_for is not None and p_for < 0.5
-    return Check(f"{p_for} {p_against}", "above 0", "points", Bounded(1.0, as_asked, None, p_for, p_against))
+    met = p_for is not None and p_for < 0.5
+    return Check(f"{p_for} {p_against}", "above 0", "points", Bounded(1.0, met, None, p_for, p_against))
 
 
 def part(needs: str, *ps: tuple[float | None, float | None]) -> Part:

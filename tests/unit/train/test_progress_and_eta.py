@@ -1,7 +1,9 @@
 """The line after each epoch: where this training is, and what all the planned ones still need."""
 
 import json
+import os
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import pytest
@@ -68,6 +70,22 @@ def test_nothing_is_promised_before_a_training_has_finished(params: Params, tmp_
     assert (fresh.number, fresh.total, fresh.others) == (1, len(params.trainings()), None)
 
 
+def test_a_run_removed_while_the_others_are_read_ends_no_training(
+    params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish(tmp_path, finished(params, "mnist/resnet18", 1.0))
+    finish(tmp_path, finished(params, "mnist/vgg16", 1.0))
+    scandir = os.scandir
+
+    def removing(folder: Any = ".") -> Any:
+        if Path(str(folder)).name == "vgg16":
+            rmtree(tmp_path / "mnist" / "vgg16")
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", removing)
+    assert [run.cell for run in finished_runs(tmp_path, tmp_path / "results")] == ["mnist/resnet18"]
+
+
 def test_a_family_s_time_is_that_of_its_finished_runs_by_pixels(params: Params, tmp_path: Path) -> None:
     rates = {"vgg": 3e-5, "resnet": 1e-5, "googlenet": 2e-5}
     known = {"vgg": "cifar10/vgg11", "resnet": "mnist/resnet18", "googlenet": "mnist/googlenet-augmented"}
@@ -88,7 +106,7 @@ def test_a_family_without_a_finished_run_is_scaled_from_the_others(params: Param
 
 
 def test_the_trainings_most_like_it_decide(params: Params) -> None:
-    """First the family, then the machine, then the network: VGG16's own runs say more of it than VGG19's."""
+    """First the machine, then the family, then the network: VGG16's own runs say more of it than VGG19's."""
     here, there = Machine("cpu", "A processor"), Machine("cpu", "Another")
     cells = {"cifar10/vgg16-adam": 2e-5, "cifar10/vgg19": 7e-5, "cifar10/resnet18": 1e-5}
     runs = [finished(params, cell, rate * pixels(params, cell)) for cell, rate in cells.items()]
@@ -99,6 +117,17 @@ def test_the_trainings_most_like_it_decide(params: Params) -> None:
     abroad = runs[0].machines[0].model_copy(update={"processor": "Another"})
     eta = Eta(params, BUDGET, [*runs[1:], runs[0].model_copy(update={"machines": [abroad]})], here)
     assert eta.seconds(training) == pytest.approx(7e-5 * pixels(params, "cifar10/vgg16"))
+
+
+def test_another_family_here_says_more_than_the_same_one_on_a_gpu(params: Params) -> None:
+    here = Machine("cpu", "A processor")
+    resnet = finished(params, "cifar10/resnet18", 1e-5 * pixels(params, "cifar10/resnet18"))
+    vgg = finished(params, "cifar10/vgg11", 1e-7 * pixels(params, "cifar10/vgg11"))
+    on_gpu = vgg.model_copy(update={"numerics": vgg.numerics.model_copy(update={"device": "cuda: A GPU"})})
+    eta = Eta(params, BUDGET, [resnet, on_gpu], here)
+    assert eta.seconds(Training(params.find("cifar10/vgg16")[0], 0)) == pytest.approx(
+        4.5e-5 * pixels(params, "cifar10/vgg16")
+    )
 
 
 def test_with_the_networks_sizes_work_is_counted_in_multiply_adds_and_updates(params: Params) -> None:

@@ -1,0 +1,112 @@
+"""What `dvc.lock` records of each stage."""
+
+import re
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import YAMLError
+
+from stages.core.errors import CorruptFileError, MissingFileError
+
+LOCK_FILE = Path("dvc.lock")
+_WRITTEN = "what DVC writes (git checkout dvc.lock)"
+_DUPLICATE = re.compile(r'duplicate key "([^"]+)"')
+_MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
+
+
+class Entry(NamedTuple):
+    """What DVC recorded of a stage: its command, parameters by file and dotted name, md5 by path."""
+
+    cmd: str
+    deps: dict[str, str]
+    params: dict[str, dict[str, Any]]
+    outs: dict[str, str]
+
+
+class Lock:
+    """What DVC recorded of each stage: its command, and the hashes of what it read and wrote."""
+
+    def __init__(self, path: Path = LOCK_FILE, required: bool = True) -> None:
+        """The file is read when it is first asked for; where it is not `required`, it may be missing or empty."""
+        self.path, self.required = path, required
+        self.entry = cache(self._entry)
+
+    @cached_property
+    def _stages(self) -> dict[str, Any]:
+        """Raises MissingFileError, or CorruptFileError for a file that holds no stages (DVC was killed writing it)."""
+        if self.required and not self.path.is_file():
+            raise MissingFileError(self.path, "git, or dvc repro (run from the top folder of the repository)")
+        text = self.path.read_bytes().decode(errors="replace") if self.path.is_file() else ""
+        return _stages(self.path, text) if self.required or text.strip() else {}
+
+    @property
+    def stages(self) -> list[str]:
+        """The names of all stages."""
+        return list(self._stages)
+
+    @cached_property
+    def makers(self) -> dict[str, str]:
+        """The stage that has a path among its outputs; of several (one was renamed) the last that DVC recorded."""
+        return {path: name for name in self._stages for path in self.outputs(name)}
+
+    def md5(self, stage: str | None, kind: str, path: str) -> str | None:
+        """The md5 of a path among a stage's `deps` or `outs`; None when it is not recorded."""
+        entry = self.entry(stage) if stage else None
+        return {"deps": entry.deps, "outs": entry.outs}[kind].get(path) if entry else None
+
+    def param(self, stage: str, file: str, name: str) -> Any:
+        """A parameter of a stage by its file and dotted name; None when it is not recorded."""
+        entry = self.entry(stage)
+        return entry.params.get(file, {}).get(name) if entry else None
+
+    def inputs(self, stage: str | None) -> list[str]:
+        """The paths that a stage depends on, its sources aside."""
+        entry = self.entry(stage) if stage else None
+        return [path for path in entry.deps if not path.startswith("stages/")] if entry else []
+
+    def outputs(self, stage: str) -> list[str]:
+        """The paths that a stage has written."""
+        entry = self.entry(stage)
+        return list(entry.outs) if entry else []
+
+    def _entry(self, name: str) -> Entry | None:
+        """A stage's entry, or None when DVC has not recorded it. Raises CorruptFileError."""
+        if name not in self._stages:
+            return None
+        found = self._stages[name]
+        try:
+            params = {file: dict(names) for file, names in found.get("params", {}).items()}
+            deps, outs = (_hashes(found.get(kind, [])) for kind in ("deps", "outs"))
+            return Entry(found["cmd"], deps, params, outs)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise CorruptFileError(self.path, f"stage {name} has another form ({error!r})", "what DVC writes") from None
+
+
+def _stages(path: Path, text: str) -> dict[str, Any]:
+    """Every stage by its name; one that stands twice is refused, as by DVC."""
+    try:
+        content = YAML(typ="safe").load(text)
+    except DuplicateKeyError as error:
+        named = _DUPLICATE.search(str(error.problem))
+        raise CorruptFileError(path, f"{named[1] if named else 'a key'} stands twice", "every key once") from error
+    except YAMLError as error:
+        raise CorruptFileError(path, f"not YAML ({' '.join(str(error).split())})", _WRITTEN) from error
+    is_lock = isinstance(content, dict) and content.get("schema") == "2.0" and isinstance(content.get("stages"), dict)
+    if not is_lock:
+        raise CorruptFileError(path, "no stages of schema 2.0", _WRITTEN)
+    return content["stages"]
+
+
+def _hashes(items: list[dict[str, Any]]) -> dict[str, str]:
+    """The md5 by path. Raises ValueError for one that is no md5, which YAML may read as a number, or a path twice."""
+    found: dict[str, str] = {}
+    for item in items:
+        if not _MD5.fullmatch(str(item["md5"])) or not isinstance(item["md5"], str):
+            raise ValueError(f"{item['path']}: md5 {item['md5']!r}")
+        if item["path"] in found:
+            raise ValueError(f"{item['path']} twice")
+        found[item["path"]] = item["md5"]
+    return found

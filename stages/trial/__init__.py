@@ -1,1 +1,0 @@
-"""The paper on trial: rules that find what does not add up in its printed numbers, and know none of them."""

@@ -1,0 +1,44 @@
+"""What holds for all tests: the order of the files, and a limit of memory that names the test which exceeds it."""
+
+import faulthandler
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent
+# What takes longest comes first, lest one worker ends with it while the others have nothing left; the first of these
+# makes the project that the others of tests/pipeline read.
+FIRST = (
+    "pipeline/test_launch.py",
+    "unit/train/test_resume.py",
+    "unit/audit/test_verify_findings.py",
+    "unit/engine/test_loop.py",
+    "unit/engine/test_networks.py",
+    "pipeline/test_pipeline.py",
+    "pipeline/test_verify.py",
+)
+MOST = 8 << 30  # bytes that a process may hold; the largest of the networks' tests take 3 GiB
+STATM = Path("/proc/self/statm")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Watch this process, where the system tells its memory."""
+    if STATM.is_file():
+        threading.Thread(target=_watch, args=(os.dup(2),), daemon=True, name="memory watch").start()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {ROOT / name: number for number, name in enumerate(FIRST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
+
+
+def _watch(stderr: int) -> None:
+    """End the process with every thread's stack once it holds more than MOST: else the kernel ends one, and no word."""
+    while int(STATM.read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE") <= MOST:
+        time.sleep(0.5)
+    os.write(stderr, f"more than {MOST >> 30} GiB of memory are held\n".encode())
+    faulthandler.dump_traceback(stderr)
+    os._exit(70)

@@ -1,0 +1,93 @@
+"""Fingerprints, hashes and results that are taken once in a process: they would be most of what tests of audits cost.
+
+A fingerprint is remembered with every source that it was made of, and given again where each of them reads the same.
+The hashes of a file are remembered by its inode, size and time of change, which copies by hard links share. A result
+is remembered by the bytes of its file; those that are refused are not.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from stages.audit import disk, recompute
+from stages.core.files import file_hash
+from stages.records import spec
+from stages.records.evaluation import Evaluation, File
+from stages.records.fingerprint import Fingerprint, Kind, Read, _on_disk, fingerprint
+
+
+class _Taken(NamedTuple):
+    sources: dict[str, str | None]  # every text that was asked for, by its path; None where there was none
+    found: Fingerprint
+
+
+_KNOWN: dict[tuple[Kind, str], list[_Taken]] = defaultdict(list)
+
+
+@contextmanager
+def remembered_fingerprints() -> Iterator[None]:
+    """Specs and audits take their fingerprints from here meanwhile."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (spec, recompute):
+            patch.setattr(module, "fingerprint", _remembered)
+        yield
+
+
+def _remembered(kind: Kind, family: str, read: Read | None = None) -> Fingerprint:
+    text, sources = read or _on_disk, dict[str, str | None]()
+
+    def recorded(path: str) -> str | None:
+        if path not in sources:
+            sources[path] = text(path)
+        return sources[path]
+
+    for taken in _KNOWN[kind, family]:
+        if all(recorded(path) == content for path, content in taken.sources.items()):
+            return taken.found
+    sources.clear()
+    found = fingerprint(kind, family, recorded)
+    _KNOWN[kind, family].append(_Taken(sources, found))
+    return found
+
+
+_HASHES: dict[tuple[int, int, int], disk.Hashes] = {}
+
+
+@contextmanager
+def remembered_hashes() -> Iterator[None]:
+    """Audits take their files' hashes from here meanwhile."""
+    hashes = disk._hashes
+
+    def remembered(path: Path) -> disk.Hashes:
+        found = path.stat()
+        key = (found.st_ino, found.st_size, found.st_mtime_ns)
+        if key not in _HASHES:
+            _HASHES[key] = hashes(path)
+        return _HASHES[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(disk, "_hashes", remembered)
+        yield
+
+
+_RESULTS: dict[str, Evaluation] = {}
+
+
+@contextmanager
+def remembered_results() -> Iterator[None]:
+    """Results are read from here meanwhile."""
+    read = Evaluation.read
+
+    def remembered(path: Path | str, made_by: str) -> Evaluation:
+        content = file_hash(path, "sha256") if Path(path).is_file() else ""
+        if content not in _RESULTS:
+            _RESULTS[content] = read(path, made_by)
+        return _RESULTS[content].model_copy(update={"file": File(path=Path(path).as_posix(), md5=file_hash(path))})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Evaluation, "read", remembered)
+        yield

@@ -1,0 +1,94 @@
+"""The artifacts behind a result: from the record alone, and with what dvc.lock witnesses of them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stages.core.errors import CorruptFileError
+from stages.core.files import file_hash
+from stages.records.dvc_lock import Lock
+from stages.records.evaluation import Evaluation, File
+from stages.records.lineage import Lineage, lineage
+from stages.records.provenance import folder_md5
+
+FILE = "reports/quick/cells/mnist/resnet18-s3.json"
+OTHER = "0" * 31 + "1.dir"
+
+
+@pytest.fixture
+def result(evaluation_fields: dict[str, Any]) -> Evaluation:
+    return Evaluation.bound(**evaluation_fields).model_copy(update={"file": File(path=FILE, md5="3" * 32)})
+
+
+def locked(folder: Path, outs: dict[str, dict[str, str]]) -> Lock:
+    """A dvc.lock in which each stage has these outputs."""
+    stages = {
+        stage: {"cmd": "python", "outs": [{"path": path, "md5": md5} for path, md5 in of.items()]}
+        for stage, of in outs.items()
+    }
+    path = folder / "dvc.lock"
+    path.write_text(json.dumps({"schema": "2.0", "stages": stages}))
+    return Lock(path)
+
+
+def keys(artifacts: Lineage, name: str) -> list[str]:
+    return [str(witness) for artifact in artifacts if artifact.name == name for witness in artifact.witnesses]
+
+
+def test_the_record_alone_has_a_hash_of_everything(result: Evaluation) -> None:
+    artifacts = lineage(result)
+    assert all(artifact.hash for artifact in artifacts)
+    assert {witness.file for artifact in artifacts for witness in artifact.witnesses} == {FILE}
+    assert artifacts.of("weights", "weights", "sha256").hash == result.run.sha256.weights
+    assert artifacts.of("predictions", "logits", "sha256").path == FILE.replace(".json", ".npy")
+    file = artifacts.of("number", "result")
+    assert (file.path, file.hash) == (FILE, "3" * 32)
+    with pytest.raises(KeyError):
+        artifacts.of("table", "tables")
+
+
+def test_a_file_in_a_folder_has_the_hashes_that_are_recorded(result: Evaluation) -> None:
+    run, test = lineage(result).of("weights", "run"), lineage(result).of("arrays", "test arrays")
+    assert run.hashes("run.json").keys() == {"md5"}
+    assert run.hashes("history.json") == {"md5": run.files["history.json"], "sha256": result.run.sha256.history}
+    assert test.hashes("labels.npy")["sha256"] == result.run.data.sha256["test_labels"]
+
+
+def test_dvc_lock_is_a_witness_and_one_that_says_something_else_is_named(result: Evaluation, tmp_path: Path) -> None:
+    lock = locked(tmp_path, {"old": {"data/test": "0" * 32 + ".dir"}, "preprocess": {"data/test": OTHER}})
+    arrays = lineage(result, lock).of("arrays", "test arrays")
+    files = folder_md5(dict.fromkeys(("images.npy", "labels.npy"), "0" * 32))
+    assert [(witness.key, witness.hash) for witness in arrays.disagreeing] == [
+        ("provenance.inputs.data/test.files", files),
+        ("preprocess.outs.data/test", OTHER),
+    ]
+    assert [witness.key for witness in arrays.silent] == ["evaluate-mnist@quick-resnet18-3.deps.data/test"]
+    named = lineage(result, lock, {"data/test": "old", FILE: "test"})
+    assert keys(named, "test arrays")[2:] == [f"{lock.path}: old.outs.data/test", f"{lock.path}: test.deps.data/test"]
+
+
+def test_a_record_that_lacks_an_input_is_refused_or_the_input_is_named(evaluation_fields: dict[str, Any]) -> None:
+    made = evaluation_fields["provenance"]
+    inputs = {path: found for path, found in made.inputs.items() if path != "data/run"}
+    result = Evaluation.bound(**evaluation_fields | {"provenance": made.model_copy(update={"inputs": inputs})})
+    lacks = "no one input with weights.safetensors and history.json and run.json"
+    with pytest.raises(CorruptFileError, match=lacks):
+        lineage(result)
+    lacking: list[str] = []
+    assert "weights" not in {artifact.step for artifact in lineage(result, lacking=lacking)}
+    assert lacking == [lacks]
+
+
+def test_found_is_the_hash_of_what_lies_there(
+    result: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert lineage(result).of("arrays", "test arrays").found() is None
+    test = Path("data/test")
+    test.mkdir(parents=True)
+    for name in ("images.npy", "labels.npy"):
+        (test / name).write_bytes(name.encode())
+    md5 = {name: file_hash(test / name) for name in ("images.npy", "labels.npy")}
+    assert lineage(result).of("arrays", "test arrays").found() == folder_md5(md5)
