@@ -92,7 +92,7 @@ def test_an_estimate_takes_as_long_as_the_recorded_trainings_like_it(params: Par
     left = {training: "no result" for training in params.trainings() if str(training.key) == "mnist/resnet18-sgd"}
     found = planned(params, left, [run])
     assert found.time_left() == pytest.approx(seconds)
-    assert "rates recorded on this machine (1)" in plan_text(found)
+    assert "rates of this kind of machine (1)" in plan_text(found)
     abroad = planned(params, left, [run], HERE._replace(machine=Machine("cpu", "Another")))
     assert "rates of other machines (1)" in plan_text(abroad)
 
