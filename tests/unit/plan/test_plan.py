@@ -104,7 +104,9 @@ def test_a_table_of_two_formats_is_said(params: Params) -> None:
     assert f"number format: emulated bfloat16 ({len(found.left)} left)" in plan_text(found)
     lines = [line for line in plan_text(found).splitlines() if line.startswith("warning: ")]
     differing = "5 of cpu, emulated bfloat16; 1 of cpu, float32"
-    assert lines == [f"warning: the trainings of Table II differ in device or number format: {differing}"]
+    assert lines == [
+        f"warning: with the rest run here, the trainings of Table II differ in device or number format: {differing}"
+    ]
     native = planned(params, without(params), [], HERE._replace(bfloat16=True))
     assert formats(native)["II"] == {"cpu, bfloat16": 6}
 
