@@ -257,7 +257,7 @@ def test_further_seeds_of_one_cell_add_their_stages_alone(restored: Repository) 
     restored.repro("resolve@quick")
     assert restored.repro("--single-item", "aggregate-tables@quick") == ["aggregate-tables@quick"]
     overview = (restored.folder / "reports/quick/tables/tables.md").read_text()
-    assert "**6 of 8 trainings are done.**" in overview
+    assert "**6 of 8 planned trainings are done.**" in overview
 
 
 def test_a_row_adds_its_stages_alone(restored_by_dvc: Repository) -> None:
