@@ -25,7 +25,8 @@ STATM = Path("/proc/self/statm")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Watch this process, where the system tells its memory."""
+    """Watch this process, where the system tells its memory; refuse a name in FIRST that no file has."""
+    assert all((ROOT / name).is_file() for name in FIRST)
     if STATM.is_file():
         threading.Thread(target=_watch, args=(os.dup(2),), daemon=True, name="memory watch").start()
 

@@ -1,8 +1,8 @@
 """Fingerprints, hashes and results that are taken once in a process: they would be most of what tests of audits cost.
 
 A fingerprint is remembered with every source that it was made of, and given again where each of them reads the same.
-The hashes of a file are remembered by its inode, size and time of change, which copies by hard links share. A result
-is remembered by the bytes of its file; those that are refused are not.
+The hashes of a file are remembered by its inode, size and time of modification, which copies by hard links share. A
+result is remembered by the bytes of its file; those that are refused are not.
 """
 
 from collections import defaultdict

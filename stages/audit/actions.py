@@ -61,7 +61,7 @@ class _Story:
     def _train(self, results: list[Entity]) -> Entity:
         run, taken = self.run, self.run.provenance
         epochs = len(self.result.history)
-        inputs = [self._data("training arrays")]
+        inputs = [self._data("training arrays"), *self._others(taken)]
         inputs += self._values("setting", flatten(run.config.model_dump(mode="json")))
         action = {
             "@id": f"#{run.stage}",
@@ -83,7 +83,7 @@ class _Story:
 
     def _evaluate(self, weights: list[Entity]) -> Entity:
         result, run, taken = self.result, self.run, self.result.provenance
-        data = [self._data(name) for name in ("description", "test arrays")]
+        data = [*(self._data(name) for name in ("description", "test arrays")), *self._others(taken)]
         labels = self.artifacts.of("predictions", "labels", "sha256").hash
         accuracy = self._value("test accuracy in percent", round(100 * result.accuracy, 6))
         action = {
@@ -136,9 +136,18 @@ class _Story:
         about, path = f"{dataset.upper()}, as preprocess wrote it", str(found.path)
         if not found.files:
             return self._absent(path, about, md5=found.hash, isBasedOn=self._data_set(dataset))
-        parts = [self._absent(f"{path}/{file}", about, **found.hashes(file)) for file in found.files]
+        described = name == "training arrays" or not self.artifacts.of("arrays", "description").disagreeing
+        hashes = {file: found.hashes(file) if described else {"md5": md5} for file, md5 in found.files.items()}
+        parts = [self._absent(f"{path}/{file}", about, **of_file) for file, of_file in hashes.items()]
         whole = {"identifier": f"md5:{found.hash}", "hasPart": parts, "isBasedOn": self._data_set(dataset)}
         return self._absent(path, f"{about}; the identifier is DVC's md5 of the folder", **whole)
+
+    def _others(self, taken: Provenance) -> list[Entity]:
+        """Inputs beside those that dvc.yaml has as it is shipped."""
+        known = {artifact.path for artifact in self.artifacts}
+        return [
+            self._absent(path, "an input", md5=found.md5) for path, found in taken.inputs.items() if path not in known
+        ]
 
     def _data_set(self, dataset: str) -> Entity:
         raw, path = self.artifacts.of("raw data", "raw data"), f"data/raw/{dataset}"

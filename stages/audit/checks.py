@@ -121,7 +121,7 @@ def check_specs(workspace: Workspace) -> Iterator[Finding]:
     trees = {path: workspace.disk.tree(Path(path)) for path in stage.deps}
     edited = any(tree and tree.md5 != workspace.lock.md5(stage.name, "deps", path) for path, tree in trees.items())
     if edited and found is not None and found.md5 == today:
-        yield note(f"{folder} holds today's specs, which dvc.lock does not have yet (dvc repro {stage.name})")
+        yield note(f"{folder} holds today's specs, which dvc.lock does not have yet ({workspace.repro} {stage.name})")
     else:
         yield from check_out(folder, stage, workspace)
 
@@ -142,7 +142,7 @@ def _sources_today(recorded: dict[str, str], stage: Stage, workspace: Workspace)
             continue
         where = f"{LOCK_FILE}, {stage.name}"
         if workspace.history.commit_with(path, md5):
-            yield note(f"{path} has changed since {stage.name} ran (dvc repro runs it again)")
+            yield note(f"{path} has changed since {stage.name} ran ({workspace.repro} runs it again)")
         else:
             yield broken(path, now, f"{md5} ({where}), which no commit here has", outdated=True)
 
@@ -206,14 +206,13 @@ def _artifacts(path: Path, result: LooseResult, number: Number, workspace: Works
     )
     makers = {out: stage.name for stage in made_by for out in stage.outs}
     artifacts = lineage(result, workspace.lock, makers, lacking)
-    for found in lacking:
+    for found in dict.fromkeys(lacking):
         yield broken(f"{path}, provenance.inputs", found, INPUTS)
     yield from check_artifacts(artifacts, workspace.disk, workspace.lock)
     known = {artifact.path for artifact in artifacts}
     for key, inputs in (("run.provenance", result.run.provenance.inputs), ("provenance", result.provenance.inputs)):
-        for other in sorted(
-            inputs.keys() - known
-        ):  # that dvc.yaml does not name, or whose files the record does not have
+        unnamed = inputs.keys() - known  # by dvc.yaml, or without files in the record
+        for other in sorted(unnamed):
             said = Witness(str(path), f"{key}.inputs.{other}", inputs[other].md5)
             yield from on_disk(Artifact("arrays", other, other, "md5", (said,)), workspace.disk)
 

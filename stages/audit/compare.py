@@ -133,7 +133,7 @@ def owners(page: Page, numbers: Sequence[Number]) -> list[list[Number]]:
 
 
 def _lines(page: Page, found: str, numbers: Sequence[Number]) -> Iterator[tuple[Finding, list[Number]]]:
-    """The lines that differ, each with the numbers that it is about; a line too many with those of the most alike."""
+    """The lines that differ, each with the numbers that it is about; a line too many with those of its row."""
     ours, theirs = found.splitlines(), page.expected.splitlines()
     of_lines = owners(page, numbers)
     for kind, start, end, there, until in SequenceMatcher(None, ours, theirs).get_opcodes():
@@ -145,10 +145,16 @@ def _lines(page: Page, found: str, numbers: Sequence[Number]) -> Iterator[tuple[
             if other is not None or page.path.suffix == ".html":  # a book's line is about what its section is about
                 yield finding, of_lines[min(there + place, len(theirs) - 1)]
             else:
-                alike = get_close_matches(one or "", theirs, n=1)
+                alike = [line for line in get_close_matches(one or "", theirs, n=1) if _of_one_row(line, one or "")]
                 yield finding, of_lines[theirs.index(alike[0])] if alike else []
     if ours == theirs:
         yield page_differs(page.path, "other line ends", "those that were written"), []
+
+
+def _of_one_row(line: str, other: str) -> bool:
+    """Whether two lines of a table begin with the same two cells, a label and a seed or the paper's number."""
+    first, second = (text.split(" | ")[:2] for text in (line, other))
+    return len(first) == 2 and first == second
 
 
 def _apart(one: str | None, other: str | None) -> tuple[str, str]:

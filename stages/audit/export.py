@@ -33,7 +33,9 @@ def main(budget: str | None, out: Path) -> None:
     params = params_of(budget)
     budget = budget or params.budget
     refuse_taken(out)
-    from stages.audit.crate import results_crate  # here, so that a wrong option is refused without waiting for pandas
+    from stages.audit.crate import (
+        results_crate,  # here, so that a wrong option is refused without waiting for the reports
+    )
     from stages.paper.reading import read_paper
     from stages.report.evidence import gather
 

@@ -22,7 +22,7 @@ def explanation(answer: dict[str, Any]) -> str:
         _assumptions(answer["assumptions"]),
         _chain(answer["chain"]),
         _code(answer),
-        _reproduce(answer["reproduce"]),
+        _reproduce(answer["reproduce"], answer["machine"]["training"]),
         _notes(answer["notes"]),
     )
     return "\n\n".join("\n".join(lines) for lines in map(list, sections) if lines)
@@ -163,15 +163,18 @@ def _run_by(code: dict[str, Any], machine: dict[str, Any]) -> str:
         return "run by hand"
     if machine["packages"].get("dvc"):
         return "run as a stage of DVC"
-    return "run as a stage of DVC where DVC is not installed, as a worker of a launch may (packages.dvc null)"
+    return "run by a worker of a launch, on a machine without DVC"
 
 
 def _threads(machine: dict[str, Any]) -> str:
     return f"{machine['threads']} thread{'s' if machine['threads'] > 1 else ''} of {machine['cores']} cores"
 
 
-def _reproduce(found: dict[str, Any]) -> Iterator[str]:
-    yield "To make this number again (the same bits on the same kind of processor, with as many threads)"
+def _reproduce(found: dict[str, Any], machine: dict[str, Any]) -> Iterator[str]:
+    device = "the same kind of processor" if machine["device"] == "cpu" else machine["device"]
+    torch = f"torch {machine['packages'].get('torch')}, whichever requirements.lock has"
+    threads = f"{machine['threads']} thread{'s' if machine['threads'] > 1 else ''}"
+    yield f"To make this number again (the same bits on {device}, with {threads} and {torch})"
     yield f"  {found['checkout']}"
     if found["params"]:
         yield f"  # in params.yaml: {'; '.join(found['params'])}"

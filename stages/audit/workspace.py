@@ -30,6 +30,12 @@ class Workspace:
     history: History = field(default_factory=History)
     data_findings: dict[str, list[Finding]] = field(default_factory=dict)  # of a data set, which its numbers share
 
+    @property
+    def repro(self) -> str:
+        """The command that runs a stage of the budget: DVC knows those of the chosen one alone."""
+        chosen = self.budget == self.params.budget
+        return "dvc repro" if chosen else f"with budget: {self.budget} in params.yaml, dvc repro"
+
     @cached_property
     def settings(self) -> dict[str, Any]:
         """params.yaml as DVC reads it, with the switches that hold for the budget."""

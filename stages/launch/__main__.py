@@ -132,7 +132,10 @@ def refuse_own_output(datasets: Sequence[str]) -> None:
     """Raise StageError where the data sets that DVC removes and downloads again are to be taken from themselves."""
     named = os.environ.get("DATASETS_FOLDER")
     folder = Path(named).expanduser().resolve() if named else None
-    if datasets and folder in [RAW.resolve(), *((RAW / dataset).resolve() for dataset in datasets)]:
+    if not datasets or folder is None:
+        return
+    archives = folder.is_dir() and any(path.is_file() for path in folder.iterdir())  # which DVC does not remove
+    if folder in [(RAW / dataset).resolve() for dataset in datasets] or (folder == RAW.resolve() and not archives):
         raise StageError(
             f"DATASETS_FOLDER={named} is where the pipeline keeps its raw data, and DVC removes it before it is read; "
             "name another folder, or unset DATASETS_FOLDER"

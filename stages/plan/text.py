@@ -37,7 +37,8 @@ def _lines(planned: Campaign) -> Iterator[str]:
     for number, counted in formats(planned).items():
         if len(counted) > 1:
             differing = "; ".join(f"{count} of {name}" for name, count in counted.most_common())
-            yield f"warning: the trainings of Table {number} differ in device or number format: {differing}"
+            trainings = f"the trainings of Table {number}"
+            yield f"warning: with the rest run here, {trainings} differ in device or number format: {differing}"
 
 
 def _families(planned: Campaign) -> Iterator[str]:
@@ -78,7 +79,7 @@ def _rates(planned: Campaign) -> str:
         else:
             other += 1
     parts = {
-        "rates recorded on this machine": here,
+        "rates of this kind of machine": here,
         "rates of other machines": other,
         "rates of other families": scaled,
     }

@@ -20,6 +20,7 @@ from typing import Literal
 from stages.core.errors import CorruptFileError
 from stages.core.filenames import DESCRIPTION, HISTORY, RECORD, WEIGHTS
 from stages.core.files import digest, file_hash, json_hash
+from stages.records.data import TRAIN_ARRAYS
 from stages.records.dvc_lock import Lock
 from stages.records.evaluation import Evaluation, logits_path
 from stages.records.fingerprint import Kind
@@ -192,9 +193,7 @@ class _Source:
     def training_arrays(self) -> list[Artifact]:
         run = self.result.run
         path, found = run.training_arrays
-        sha256 = {
-            f"{array}.npy": self.array(array) for array in run.data.sha256 if f"{array}.npy" in (found.files or {})
-        }
+        sha256 = {f"{array}.npy": self.array(array) for array in TRAIN_ARRAYS}
         return [self.folder("arrays", "training arrays", path, found, "run.provenance", self.train, sha256)]
 
     def description(self) -> list[Artifact]:

@@ -48,7 +48,7 @@ def done_count(cells: Iterable[CellResults]) -> str:
 def done_sentence(cells: Iterable[CellResults]) -> str:
     """`done_count` as a sentence."""
     done = done_count(cells)
-    return f"**{done} trainings are done.**" if done else ""
+    return f"**{done} planned trainings are done.**" if done else ""
 
 
 def budget_sentence(evidence: Evidence, found: Conditions) -> str:

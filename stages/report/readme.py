@@ -17,7 +17,7 @@ from textwrap import fill
 import click
 
 from stages.config.schema import DATASETS, Dataset, Table
-from stages.core.errors import CorruptFileError, MissingFileError
+from stages.core.errors import CorruptFileError, MissingFileError, StageError
 from stages.core.files import write_text
 from stages.core.progress import say
 from stages.paper.reading import read_paper
@@ -154,7 +154,7 @@ def main(budget: str | None, readme: Path) -> None:
     cells = Path("reports", budget, "cells")
     evidence = gather(params_of(budget), budget, cells, read_paper())
     if not evidence.has_results:
-        raise MissingFileError(cells, f"dvc repro aggregate-tables@{budget}")
+        raise StageError(f"{cells} has no result of budget {budget}; make launch trains and tests what is left")
     write_text(readme, with_tables(text, evidence))
     say(f"{readme}: tables of budget {budget}, from {cells}")
 

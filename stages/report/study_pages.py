@@ -49,6 +49,9 @@ def run_sentences(evidence: Evidence, comparison: Comparison) -> str:
     cells = [candidate.results for candidate in comparison.candidates]
     sentences = [
         budget_sentence(evidence, found),
+        "Cells with fewer epochs say so in the table."
+        if len({one.epochs for one in comparison.candidates}) > 1
+        else "",
         seeds_sentence(cells),
         replaced_sentence(found),
         numerics_sentence([(candidate.name, candidate.results) for candidate in comparison.candidates]),

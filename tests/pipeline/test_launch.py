@@ -185,10 +185,10 @@ def test_a_failing_cell_is_named_and_the_others_are_recorded(fresh: Repository) 
     assert {"train-mnist@quick-resnet18-0", "evaluate-mnist@quick-resnet18-0"} <= set(recorded)
     assert not any("vgg11" in name for name in recorded)
     assert "aggregate-tables@quick" in recorded
-    assert "**1 of 6 trainings are done.**" in overview(fresh)
+    assert "**1 of 6 planned trainings are done.**" in overview(fresh)
     blocked.unlink()
     fresh.run(sys.executable, "-m", "stages.launch", "--cells", "mnist/vgg11")
-    assert "**2 of 6 trainings are done.**" in overview(fresh)
+    assert "**2 of 6 planned trainings are done.**" in overview(fresh)
     assert {"train-mnist@quick-vgg11-0", "evaluate-mnist@quick-vgg11-0"} <= set(lock_entries(fresh))
 
 

@@ -84,6 +84,35 @@ def mean_of(cell: str) -> float:
     return float(next(line["mean"] for line in ledger() if line["cell"] == cell))
 
 
+def row_count(cell: str) -> int:
+    """How many trainings of a cell there are."""
+    return sum(line["cell"] == cell and line["n"] != "0" for line in ledger())
+
+
+@cache
+def curves() -> dict[tuple[str, str], list[float]]:
+    """Validation accuracy after each epoch, by table and row."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for line in csv.DictReader(committed("reports/paper/views/curves.csv").splitlines()):
+        found.setdefault((line["table"], line["row"]), []).append(float(line["validation_accuracy"]))
+    return found
+
+
+def last_two(table: str, label: str, before: float, last: float) -> bool:
+    curve = curves()[table, label]
+    return abs(curve[-2] - before) <= 0.05 and abs(curve[-1] - last) <= 0.05
+
+
+def fell(points: float) -> list[tuple[str, str]]:
+    """The far rows whose last epoch lost more points of validation accuracy than this."""
+    return [
+        (number, line["row"])
+        for number in (*MNIST, *CIFAR10)
+        for line in lines((number,), FAR)
+        if curves()[number, line["row"]][-2] - curves()[number, line["row"]][-1] > points
+    ]
+
+
 def our_best(numbers: tuple[str, ...]) -> str:
     ours = {line["row"]: float(line["mean"]) for line in lines(numbers)}
     ours |= {
@@ -160,8 +189,25 @@ FINDINGS: dict[str, Callable[[], bool]] = {
         our_best(CIFAR10) == "GoogLeNet with data augmentation"
         and row("VI", "GoogLeNet with data augmentation")["verdict"] == FAR
     ),
-    "ResNet18 with Adam on CIFAR10 ends within a point of its number when it is trained in float32": lambda: (
+    "changes ResNet18 with Adam on CIFAR10 by less than a point (two seeds and one)": lambda: (
         abs(mean_of("cifar10/resnet18-adam-float32") - mean_of("cifar10/resnet18-adam")) < 1
+        and [row_count(f"cifar10/{cell}") for cell in ("resnet18-adam-float32", "resnet18-adam")] == [2, 1]
+        and row("V", "ResNet18 with Adam")["paper"] == "81.8"
+    ),
+    "VGG16 with RMSprop on MNIST from 98.4 to 88.3 % of the validation images": lambda: last_two(
+        "I", "VGG16", 98.4, 88.3
+    ),
+    "VGG19 there from 99.1 to 80.2": lambda: last_two("I", "VGG19", 99.1, 80.2),
+    "VGG16 with RMSprop on CIFAR10 from 74.5 to 47.8": lambda: last_two("IV", "VGG16", 74.5, 47.8),
+    "GoogLeNet with SGD and data augmentation from 72.3 to 53.2": lambda: last_two(
+        "VI", "GoogLeNet with SGD and data augmentation", 72.3, 53.2
+    ),
+    "Four far rows fell in their last epoch": lambda: (
+        sorted(fell(10))
+        == [("I", "VGG16"), ("I", "VGG19"), ("IV", "VGG16"), ("VI", "GoogLeNet with SGD and data augmentation")]
+    ),
+    "C6 by rows of CIFAR10 and, on MNIST, by VGG16": lambda: (
+        "VGG16 (Table I)" in committed("reports/paper/tables/claims.md") and ("I", "VGG16") in fell(10)
     ),
     "One NVIDIA H200 trained every row of the tables with PyTorch 2.11.0": lambda: (
         {
@@ -171,7 +217,7 @@ FINDINGS: dict[str, Callable[[], bool]] = {
         }
         == {("cuda: NVIDIA H200", "2.11.0")}
     ),
-    "C4 (no overfitting) and C6 (which classes are recognised well) do not hold": lambda: (
+    "C4 (no overfitting) and C6 (which classes are recognised well) do not hold: C4 by rows of CIFAR10": lambda: (
         claims("does not hold") == ["C4", "C6"]
     ),
     "C7 (ResNet is the cheapest to train) holds for the text's stem": lambda: claims("holds") == ["C7"],

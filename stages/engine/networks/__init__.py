@@ -1,8 +1,8 @@
 """The families of networks, a package each, imported when a cell asks for one: a new package is a new family.
 
-A family's package has a class `Settings` (a subclass of `stages.config.settings.Network`) with its typed settings, its
-`SMALLEST_INPUT` and `build`. It imports torch inside `build` alone, since params.yaml is read without it; what builds
-the network stands in a module beside it.
+A family's package has a class `Settings` (a subclass of `stages.config.settings.NetworkSettings`) with its typed
+settings, `SMALLEST_INPUT` and `build`. The package imports torch inside `build` alone, since params.yaml is read
+without it; what builds the network stands in a module beside it.
 """
 
 import pkgutil

@@ -102,7 +102,7 @@ def lock_text(stages: dict[str, Any]) -> str:
     return text.getvalue()
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _remembered() -> Iterator[None]:
     with remembered_fingerprints():
         yield
@@ -112,7 +112,7 @@ def _remembered() -> Iterator[None]:
 def template(tmp_path_factory: pytest.TempPathFactory) -> Audited:
     """A whole project, made once. Copy it, change nothing."""
     place = tmp_path_factory.mktemp("audited")
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, remembered_fingerprints():
         patch.chdir(place)
         project = Audited(place)
         project.fill()

@@ -248,7 +248,7 @@ def test_a_shallow_clone_says_how_to_get_the_rest(audited: Any) -> None:
     ("run_by", "dvc", "said"),
     [
         ("dvc", "3.67.1", "run as a stage of DVC"),
-        ("dvc", None, "run as a stage of DVC where DVC is not installed, as a worker"),
+        ("dvc", None, "run by a worker of a launch, on a machine without DVC"),
         ("hand", None, "run by hand"),
     ],
 )

@@ -109,7 +109,8 @@ PAGE = Rendered.of(
         (PAGE.replace("12.0", "99.0"), ["mnist/vgg16", "mnist/vgg16"], []),  # of two seeds, which share the row
         (PAGE.replace("Text.", "Text.\nInserted."), [], ["'Inserted.'"]),
         (PAGE.replace("| VGG11 | 99 | 13.0 |\n", ""), ["mnist/vgg11", "mnist/vgg11"], []),
-        (PAGE + "| VGG16 | 99 | 99.0 |\n", ["mnist/vgg16"] * 2, []),  # inserted, and most like the number's own
+        (PAGE + "| VGG16 | 99 | 99.0 |\n", ["mnist/vgg16"] * 2, []),  # inserted, with the label of the number
+        (PAGE + "| VGG13 | 99 | 12.0 |\n", [], ["'| VGG13 | 99 | 12.0 |'"]),  # inserted, of no number
         (PAGE.replace("More.\nEnd.", "Less.\nStart."), [], ["'Less.'"]),
         (PAGE.replace("\n", "\r\n"), [], ["other line ends"]),
         ("", ["mnist/vgg16"] * 2 + ["mnist/vgg11"] * 2, ["no such line"]),

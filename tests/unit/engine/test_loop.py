@@ -210,10 +210,19 @@ def check_against_plain(run: Run, images: int = 12) -> None:
 
 
 @pytest.mark.parametrize(
-    ("family", "optimizer"), [*(("resnet", optimizer) for optimizer in OPTIMIZERS), *DEFAULT_OPTIMIZER.items()]
+    ("family", "optimizer"),
+    list(
+        dict.fromkeys(
+            [
+                *(("resnet", one) for one in OPTIMIZERS),
+                *((family, one) for family in FAMILIES for one in ("momentum", "adam")),
+                *DEFAULT_OPTIMIZER.items(),
+            ]
+        )
+    ),
 )
 def test_an_epoch_is_that_of_a_plain_loop(family: str, optimizer: str) -> None:
-    """Each optimizer with one family and each family with one optimizer: the one knows nothing of the other."""
+    """Each optimizer with one family; momentum and Adam with each, whose flat memory lies differently."""
     check_against_plain(conditioned(family, **OPTIMIZERS[optimizer]))
 
 

@@ -23,6 +23,15 @@ def test_raw_data_that_dvc_removes_first_are_refused_as_their_own_source(
         launch.refuse_own_output(["mnist"])
 
 
+def test_archives_beside_the_raw_data_are_a_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DVC removes the data sets' own folders alone."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data/raw").mkdir(parents=True)
+    (tmp_path / "data/raw/cifar-10-binary.tar.gz").touch()
+    monkeypatch.setenv("DATASETS_FOLDER", "data/raw")
+    launch.refuse_own_output(["mnist", "cifar10"])
+
+
 @pytest.mark.parametrize("folder", ["", "elsewhere", "/data/raw"])
 def test_another_folder_of_raw_data_is_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
     monkeypatch.chdir(tmp_path)

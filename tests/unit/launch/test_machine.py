@@ -69,6 +69,13 @@ def test_without_a_driver_there_is_no_gpu(kernel: Path) -> None:
     assert machine.gpus() == []
 
 
+def test_a_gpu_that_another_process_has_ends_no_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "gpus", lambda: ["0"])
+    monkeypatch.setattr(machine, "_GPU", "raise SystemExit(1)")
+    found = machine.this_machine("auto")
+    assert (found.machine.device, found.bfloat16) == ("cuda", None)
+
+
 def test_embedded_workers_share_the_gpus() -> None:
     assert [_gpu(worker, ["2", "5"]) for worker in range(3)] == [
         {"CUDA_VISIBLE_DEVICES": "2"},

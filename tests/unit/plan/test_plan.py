@@ -92,7 +92,7 @@ def test_an_estimate_takes_as_long_as_the_recorded_trainings_like_it(params: Par
     left = {training: "no result" for training in params.trainings() if str(training.key) == "mnist/resnet18-sgd"}
     found = planned(params, left, [run])
     assert found.time_left() == pytest.approx(seconds)
-    assert "rates recorded on this machine (1)" in plan_text(found)
+    assert "rates of this kind of machine (1)" in plan_text(found)
     abroad = planned(params, left, [run], HERE._replace(machine=Machine("cpu", "Another")))
     assert "rates of other machines (1)" in plan_text(abroad)
 
@@ -104,7 +104,9 @@ def test_a_table_of_two_formats_is_said(params: Params) -> None:
     assert f"number format: emulated bfloat16 ({len(found.left)} left)" in plan_text(found)
     lines = [line for line in plan_text(found).splitlines() if line.startswith("warning: ")]
     differing = "5 of cpu, emulated bfloat16; 1 of cpu, float32"
-    assert lines == [f"warning: the trainings of Table II differ in device or number format: {differing}"]
+    assert lines == [
+        f"warning: with the rest run here, the trainings of Table II differ in device or number format: {differing}"
+    ]
     native = planned(params, without(params), [], HERE._replace(bfloat16=True))
     assert formats(native)["II"] == {"cpu, bfloat16": 6}
 

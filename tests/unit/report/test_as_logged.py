@@ -71,7 +71,7 @@ def test_one_that_is_not_planned_is_named_and_not_run(filled: Any) -> None:
 def test_one_that_is_planned_and_has_not_run_is_counted(logged: Any) -> None:
     logged.remove(LOGGED)
     lines = printed(logged.evidence())
-    assert "**6 of 7 trainings are done.**" in lines[0]
+    assert "**6 of 7 planned trainings are done.**" in lines[0]
     assert f"| {LABEL} | 81.8 | not run | – | – | 0 | – | – |" in lines
     (note,) = (line for line in lines if line.startswith("Each row follows the paper's text."))
     assert note.endswith(f"{LABEL}: `resnet18-adam-3x3-stem`, `stem` 3x3 instead of 7x7.")  # and not "not planned"

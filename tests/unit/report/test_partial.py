@@ -57,9 +57,9 @@ def test_a_row_without_result_says_so(partial: Any) -> None:
 
 
 def test_captions_count(partial: Any) -> None:
-    assert "**2 of 8 trainings are done.**" in partial.text("tables/table_1.md")
-    assert "**0 of 3 trainings are done.**" in partial.text("tables/table_6.md")
-    assert "**4 of 35 trainings are done.**" in partial.text("tables/tables.md")
+    assert "**2 of 8 planned trainings are done.**" in partial.text("tables/table_1.md")
+    assert "**0 of 3 planned trainings are done.**" in partial.text("tables/table_6.md")
+    assert "**4 of 35 planned trainings are done.**" in partial.text("tables/tables.md")
     assert "Seed 0 alone, n = 1" in partial.text("tables/table_1.md")
     assert "interval:" not in partial.text("tables/table_6.md")
 
@@ -131,7 +131,7 @@ def test_the_book_says_what_has_not_run(partial: Any) -> None:
     (home,) = root.all("section", id="/")
     logged = sum(row.as_logged is not None for table in partial.params.tables.values() for row in table.rows)
     assert home.text.count("not run") == 30 + logged
-    assert "4 of 35 trainings are done." in home.text
+    assert "4 of 35 planned trainings are done." in home.text
     numbers = {section.attributes["id"] for section in root.all("section", class_="number")}
     assert numbers == {"/V/resnet18", "/V/resnet18-adam", "/I/vgg16", "/I/vgg11"}
     places = {element.attributes["id"] for element in root.walk() if "id" in element.attributes}
@@ -191,8 +191,8 @@ def test_a_pair_is_compared_over_the_seeds_that_both_have(project: Any) -> None:
     project = with_more_seeds(project)
     project.path("cifar10/resnet18", 1).unlink()
     evidence = project.evidence()
-    assert "**7 of 10 trainings are done.**" not in table_caption(evidence, "V")
-    assert "**9 of 10 trainings are done.**" in table_caption(evidence, "V")
+    assert "**7 of 10 planned trainings are done.**" not in table_caption(evidence, "V")
+    assert "**9 of 10 planned trainings are done.**" in table_caption(evidence, "V")
     checks = {check.name: check for claim in judge_claims(evidence) for part in claim.parts for check in part.checks}
     pair = checks["ResNet18 with Adam (Table V) less ResNet18 (Table V)"]
     accuracies = [[project.read(f"cifar10/{name}", seed)["accuracy"] for seed in (0, 2)] for name in PAIR]

@@ -188,7 +188,7 @@ def test_caption_under_the_papers_conditions(project: Any) -> None:
     params = project.params
     cells = {str(key): CellResults(key, tuple(params.seeds_of(key)), ()) for key in params.cell_keys(planned=False)}
     caption = table_caption(Evidence(project.params, "paper", cells, read_paper()), "IV")
-    assert "**0 of 8 trainings are done.**" in caption
+    assert "**0 of 8 planned trainings are done.**" in caption
     assert "all 45000 training images, 10 epochs, all 10000 test images" in caption
     assert "not the paper's conditions" not in caption
     assert "replaces" not in caption
