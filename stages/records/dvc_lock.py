@@ -54,7 +54,7 @@ class Lock:
 
         An entry of another form is passed over: it is refused when its own stage is asked for.
         """
-        found = {}
+        found: dict[str, str] = {}
         for name in self._stages:
             with suppress(CorruptFileError):
                 found |= dict.fromkeys(self.outputs(name), name)
