@@ -6,9 +6,9 @@ are: what makes a page says which number a line is about. What is about none is 
 
 import csv
 import json
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from difflib import SequenceMatcher, get_close_matches
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import SequenceMatcher
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -72,6 +72,7 @@ def compare_rows(page: Page, found: str, printed: PageFindings, skip: Sequence[N
     """
     theirs, ours = _rows(page.expected), _rows(found)
     differs = False
+    counts = Counter(map(_row_key, csv.DictReader(found.splitlines())))
     for key, row in theirs.items():
         table, label, seed = key
         owners = numbers_of(printed.numbers, table or page.table, label, seed)
@@ -80,6 +81,8 @@ def compare_rows(page: Page, found: str, printed: PageFindings, skip: Sequence[N
         where = ", ".join(filter(None, [str(page.path), table, label, f"seed {seed}" if seed else None]))
         gone = [page_differs(where, "no such row", "one")]
         findings = page_differences(where, ours[key], row) if key in ours else gone
+        if counts[key] > 1:
+            findings = [*findings, page_differs(where, f"the row {counts[key]} times", "it once")]
         printed.add(owners, *findings)
         differs |= bool(findings)
     return differs
@@ -89,12 +92,16 @@ def _compare_numbers(page: Page, found: str, printed: PageFindings) -> bool:
     """Compare the entries of the ledger's numbers. Whether any differs."""
     try:
         ours, theirs = (_entries(json.loads(text)) for text in (found, page.expected))
+        counts = Counter((entry["table"], entry["row"]) for entry in json.loads(found)["numbers"])
     except (ValueError, TypeError, KeyError, AttributeError):
         return False
     differs = False
     for (table, row), entry in theirs.items():
         owners = numbers_of(printed.numbers, table, row, None)
-        findings = page_differences(f"{page.path}, {table}, {row}", ours.get((table, row)), entry)
+        where = f"{page.path}, {table}, {row}"
+        findings = list(page_differences(where, ours.get((table, row)), entry))
+        if counts[table, row] > 1:
+            findings.append(page_differs(where, f"the entry {counts[table, row]} times", "it once"))
         printed.add(owners, *findings)
         differs |= bool(findings)
     return differs
@@ -145,16 +152,28 @@ def _lines(page: Page, found: str, numbers: Sequence[Number]) -> Iterator[tuple[
             if other is not None or page.path.suffix == ".html":  # a book's line is about what its section is about
                 yield finding, of_lines[min(there + place, len(theirs) - 1)]
             else:
-                alike = [line for line in get_close_matches(one or "", theirs, n=1) if _of_one_row(line, one or "")]
-                yield finding, of_lines[theirs.index(alike[0])] if alike else []
+                yield finding, _of_surplus(page, one or "", there, of_lines, numbers)
     if ours == theirs:
         yield page_differs(page.path, "other line ends", "those that were written"), []
 
 
-def _of_one_row(line: str, other: str) -> bool:
-    """Whether two lines of a table begin with the same two cells, a label and a seed or the paper's number."""
-    first, second = (text.split(" | ")[:2] for text in (line, other))
-    return len(first) == 2 and first == second
+def _of_surplus(
+    page: Page, line: str, there: int, of_lines: Sequence[list[Number]], numbers: Sequence[Number]
+) -> list[Number]:
+    """The numbers that a line too many is about: those of a line that it repeats, or of the row that it names.
+
+    Of several lines of that row the nearest counts; `there` is where the page would have it.
+    """
+    lines = page.expected.splitlines()
+    if page.path.suffix == ".csv":
+        row = next(csv.DictReader([lines[0], line]), {})
+        return numbers_of(numbers, row.get("table") or page.table, row.get("row"), row.get("seed"))
+    cells, owned = line.split(" | ")[:2], [place for place, owners in enumerate(of_lines) if owners]
+    same = [place for place in owned if lines[place] == line]
+    if len(cells) == 2:  # of a table: a label, and a seed or the paper's number
+        same = same or [place for place in owned if lines[place].split(" | ")[:2] == cells]
+        same = same or [place for place in owned if lines[place].split(" | ")[0] == cells[0]]
+    return of_lines[min(same, key=lambda place: abs(place - there))] if same else []
 
 
 def _apart(one: str | None, other: str | None) -> tuple[str, str]:
@@ -172,4 +191,8 @@ def _apart(one: str | None, other: str | None) -> tuple[str, str]:
 def _rows(text: str) -> dict[tuple[str | None, str | None, str | None], dict[Any, Any]]:
     """The rows of a CSV file by table, label and seed, as far as it has such columns."""
     rows = csv.DictReader(text.splitlines())
-    return {(row.get("table"), row.get("row"), row.get("seed")): {**row} for row in rows}
+    return {_row_key(row): {**row} for row in rows}
+
+
+def _row_key(row: Mapping[Any, Any]) -> tuple[Any, Any, Any]:
+    return row.get("table"), row.get("row"), row.get("seed")

@@ -1,6 +1,7 @@
 """What `dvc.lock` records of each stage."""
 
 import re
+from contextlib import suppress
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -49,8 +50,23 @@ class Lock:
 
     @cached_property
     def makers(self) -> dict[str, str]:
-        """The stage that has a path among its outputs; of several (one was renamed) the last that DVC recorded."""
-        return {path: name for name in self._stages for path in self.outputs(name)}
+        """The stage that has a path among its outputs; of several (one was renamed) the last that DVC recorded.
+
+        An entry of another form is passed over: it is refused when its own stage is asked for.
+        """
+        found: dict[str, str] = {}
+        for name in self._stages:
+            with suppress(CorruptFileError):
+                found |= dict.fromkeys(self.outputs(name), name)
+        return found
+
+    def reader(self, path: str) -> str | None:
+        """The first stage that depends on a path; an entry of another form is passed over."""
+        for name in self._stages:
+            with suppress(CorruptFileError):
+                if path in self.inputs(name):
+                    return name
+        return None
 
     def md5(self, stage: str | None, kind: str, path: str) -> str | None:
         """The md5 of a path among a stage's `deps` or `outs`; None when it is not recorded."""

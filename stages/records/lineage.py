@@ -296,7 +296,7 @@ class _Source:
         if self.lock is None or self.result.file is None:
             return []
         folder = Path(self.file).parents[1].as_posix()
-        maker = next((name for name in self.lock.stages if folder in self.lock.inputs(name)), None)
+        maker = self.lock.reader(folder)
         if maker is None:
             return [Artifact("table", "tables", None, "md5", self.locked(None, "outs", "aggregate-tables"))]
         made = [

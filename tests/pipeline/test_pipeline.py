@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,12 @@ def both(*cells: str, seed: int = 0) -> set[str]:
 def repository(repository: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """A copy of the repository, to be changed; `kept` beside it holds what DVC has written into it."""
     folder = tmp_path_factory.mktemp("own") / "project"
-    copy_project(repository, folder, "mlartifacts")  # which MLflow finds by their absolute paths
+    copy_project(repository, folder)
+    with closing(sqlite3.connect(folder / "mlflow.db")) as store, store:  # artifacts have absolute paths in it
+        for column in ("experiments.artifact_location", "runs.artifact_uri"):
+            table_name, name = column.split(".")
+            moved = f"update {table_name} set {name} = replace({name}, ?, ?)"  # noqa: S608 - of the two above
+            store.execute(moved, (str(repository.folder), str(folder)))
     kept = folder.with_name("kept")
     shutil.copytree(folder / "reports/quick", kept / "reports/quick")
     shutil.copy2(folder / "dvc.lock", kept)

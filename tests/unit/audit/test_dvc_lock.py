@@ -41,6 +41,17 @@ def test_what_is_not_recorded_is_none(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
+def test_an_entry_of_another_form_stands_in_no_other_stage_s_way(tmp_path: Path) -> None:
+    """It is refused when it is asked for, and who asks for others does not meet it."""
+    wrong = "  two:\n    cmd: python\n    deps:\n    - path: out\n      md5: 12345\n"
+    right = f"  three:\n    cmd: python\n    deps:\n    - path: out\n      md5: {MD5}\n"
+    (tmp_path / "dvc.lock").write_text(HEAD + STAGE + wrong + right)
+    lock = Lock(tmp_path / "dvc.lock")
+    assert (lock.makers, lock.reader("out"), lock.reader("other")) == ({"out": "one"}, "three", None)
+    with pytest.raises(CorruptFileError, match="stage two has another form"):
+        lock.entry("two")
+
+
 def test_line_ends_do_not_matter(tmp_path: Path) -> None:
     """A clone on Windows has others; a long command goes on over several lines."""
     text = (HEAD + STAGE).replace("cmd: python\n", "cmd: python -m\n      stages.one\n")

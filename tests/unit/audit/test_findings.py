@@ -111,6 +111,7 @@ PAGE = Rendered.of(
         (PAGE.replace("| VGG11 | 99 | 13.0 |\n", ""), ["mnist/vgg11", "mnist/vgg11"], []),
         (PAGE + "| VGG16 | 99 | 99.0 |\n", ["mnist/vgg16"] * 2, []),  # inserted, with the label of the number
         (PAGE + "| VGG13 | 99 | 12.0 |\n", [], ["'| VGG13 | 99 | 12.0 |'"]),  # inserted, of no number
+        (PAGE.replace("12.0 |\n", "12.0 |\n| VGG16 | 71 | 99.99 | close |\n"), ["mnist/vgg16"] * 2, []),
         (PAGE.replace("More.\nEnd.", "Less.\nStart."), [], ["'Less.'"]),
         (PAGE.replace("\n", "\r\n"), [], ["other line ends"]),
         ("", ["mnist/vgg16"] * 2 + ["mnist/vgg11"] * 2, ["no such line"]),
@@ -151,6 +152,10 @@ def test_a_csv_file_that_differs_names_row_and_column(params: Params) -> None:
     assert {str(number.key) for number in printed.of_numbers} == {"mnist/vgg11"}
     (finding,) = {finding for findings in printed.of_numbers.values() for finding in findings}
     assert str(finding) == "table_1.csv, VGG11, mean: the page has '99.9'; its results give '13.0'"
+    printed = PageFindings(planned(params))
+    compare(page, expected.replace("VGG16,12.0,a;b\n", "VGG16,99.9,a;b\nVGG16,12.0,a;b\n"), printed)
+    (finding,) = {finding for findings in printed.of_numbers.values() for finding in findings}
+    assert str(finding) == "table_1.csv, VGG16: the page has the row 2 times; its results give it once"
     printed = PageFindings(planned(params))
     compare(page, "row,mean,stages\nVGG11,13.0,c;d\nVGG16,12.0,a;b\n", printed)  # no row differs, their order does
     assert printed.of_pages
