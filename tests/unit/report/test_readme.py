@@ -83,7 +83,9 @@ def test_another_budget_is_written_where_the_comment_names_it(with_results: Any)
     Path("README.md").write_text(BEFORE + EMPTY.replace("quick", "paper") + AFTER)
     refused = run()
     assert refused.exit_code == 1
-    assert "reports/paper/cells is missing; it is made by: dvc repro aggregate-tables@paper" in refused.output
+    assert (
+        "reports/paper/cells has no result of budget paper; make launch trains and tests what is left" in refused.output
+    )
     assert run("--budget", "quick").exit_code == 0
     assert "<!-- tables of quick: " in Path("README.md").read_text()
 
