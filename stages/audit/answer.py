@@ -1,5 +1,6 @@
 """All that is known of one number, as plain data: what `explain --json` prints and the text is made from."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from stages.records.provenance import Environment, Provenance
 from stages.records.run import NumericsRecord, TrainingRun
 from stages.records.spec import Spec
 from stages.report.conditions import conditions
-from stages.report.evidence import Evidence
+from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import fixed
 from stages.report.results import changed_settings as settings_then_and_now
 from stages.report.results import check_result
@@ -35,6 +36,8 @@ def answer(evidence: Evidence, number: TableRow, seed: int | None, stages: Stage
     there = [one for one in seeds if stages.result(number.key, one).is_file()]
     chosen = (there or seeds)[0] if seed is None else seed
     results = {one: _result(evidence, number, one, stages) for one in sorted({*there, chosen})}
+    cell = CellResults(number.key, tuple(seeds), tuple(results[one] for one in seeds if one in results))
+    evidence = replace(evidence, cells=evidence.cells | {str(number.key): cell})
     number, row = _rows(evidence, number, stages)
     result, history = results[chosen], History()
     artifacts = lineage(result, lock)
@@ -77,15 +80,15 @@ def _result(evidence: Evidence, number: TableRow, seed: int, stages: Stages) -> 
 
 
 def _rows(evidence: Evidence, number: TableRow, stages: Stages) -> tuple[TableRow, TableRow | None]:
-    """The number with its results, and the row that has it beside another; None where it stands alone."""
+    """The number, whose results are in the evidence, and the row that has it beside another; None where it is alone."""
 
     def row_of(rows: list[TableRow]) -> TableRow | None:
         place = (number.table, number.printed)
         return next((one for one in rows if one.as_logged and (one.table, one.row) == place), None)
 
     row = row_of(all_rows(evidence))
-    keys = {number.key, *(one.key for one in lines([row] if row else []))}
-    rows = all_rows(with_results(evidence, keys, stages))
+    beside = {one.key for one in lines([row] if row else [])} - {number.key}
+    rows = all_rows(with_results(evidence, beside, stages))
     found = next(one for one in rows if (one.table, one.row) == (number.table, number.row))
     return found, row_of(rows)
 

@@ -7,7 +7,7 @@ are: what makes a page says which number a line is about. What is about none is 
 import csv
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from itertools import zip_longest
 from pathlib import Path
@@ -70,9 +70,10 @@ def compare_rows(page: Page, found: str, printed: PageFindings, skip: Sequence[N
 
     Rows of the numbers to `skip` are left out.
     """
-    theirs, ours = _rows(page.expected), _rows(found)
+    rows = list(csv.DictReader(found.splitlines()))
+    theirs, ours = (_by_key(some) for some in (csv.DictReader(page.expected.splitlines()), rows))
+    counts = Counter(map(_row_key, rows))
     differs = False
-    counts = Counter(map(_row_key, csv.DictReader(found.splitlines())))
     for key, row in theirs.items():
         table, label, seed = key
         owners = numbers_of(printed.numbers, table or page.table, label, seed)
@@ -91,8 +92,9 @@ def compare_rows(page: Page, found: str, printed: PageFindings, skip: Sequence[N
 def _compare_numbers(page: Page, found: str, printed: PageFindings) -> bool:
     """Compare the entries of the ledger's numbers. Whether any differs."""
     try:
-        ours, theirs = (_entries(json.loads(text)) for text in (found, page.expected))
-        counts = Counter((entry["table"], entry["row"]) for entry in json.loads(found)["numbers"])
+        ledger = json.loads(found)
+        ours, theirs = _entries(ledger), _entries(json.loads(page.expected))
+        counts = Counter((entry["table"], entry["row"]) for entry in ledger["numbers"])
     except (ValueError, TypeError, KeyError, AttributeError):
         return False
     differs = False
@@ -152,19 +154,24 @@ def _lines(page: Page, found: str, numbers: Sequence[Number]) -> Iterator[tuple[
             if other is not None or page.path.suffix == ".html":  # a book's line is about what its section is about
                 yield finding, of_lines[min(there + place, len(theirs) - 1)]
             else:
-                yield finding, _of_surplus(page, one or "", there, of_lines, numbers)
+                yield finding, _of_surplus(page, one or "", there, theirs, of_lines, numbers)
     if ours == theirs:
         yield page_differs(page.path, "other line ends", "those that were written"), []
 
 
 def _of_surplus(
-    page: Page, line: str, there: int, of_lines: Sequence[list[Number]], numbers: Sequence[Number]
+    page: Page,
+    line: str,
+    there: int,
+    lines: Sequence[str],
+    of_lines: Sequence[list[Number]],
+    numbers: Sequence[Number],
 ) -> list[Number]:
     """The numbers that a line too many is about: those of a line that it repeats, or of the row that it names.
 
-    Of several lines of that row the nearest counts; `there` is where the page would have it.
+    Of several lines of that row the nearest counts; `lines` are the page's as the results give it, with their numbers
+    in `of_lines`, and `there` is the place among them.
     """
-    lines = page.expected.splitlines()
     if page.path.suffix == ".csv":
         row = next(csv.DictReader([lines[0], line]), {})
         return numbers_of(numbers, row.get("table") or page.table, row.get("row"), row.get("seed"))
@@ -188,9 +195,8 @@ def _apart(one: str | None, other: str | None) -> tuple[str, str]:
     return ours, theirs
 
 
-def _rows(text: str) -> dict[tuple[str | None, str | None, str | None], dict[Any, Any]]:
+def _by_key(rows: Iterable[Mapping[Any, Any]]) -> dict[tuple[Any, Any, Any], dict[Any, Any]]:
     """The rows of a CSV file by table, label and seed, as far as it has such columns."""
-    rows = csv.DictReader(text.splitlines())
     return {_row_key(row): {**row} for row in rows}
 
 

@@ -28,7 +28,7 @@ from stages.core.filenames import RECORD
 from stages.core.files import write_bytes
 from stages.core.locks import exclusive
 from stages.core.progress import say
-from stages.launch.machine import cores, gpus, this_machine
+from stages.launch.machine import cores, this_machine
 from stages.launch.work import Result, Unit
 from stages.records.dvc_lock import LOCK_FILE
 from stages.records.eta import Eta, finished_runs
@@ -188,15 +188,15 @@ def run_units(
     from stages.launch.tables import Tables
     from stages.launch.view import View
 
-    here = None if scheduler else this_machine(params.chosen_budget().device).machine
+    here = None if scheduler else this_machine(params.chosen_budget().device)
     recorded_runs = finished_runs(RUNS / params.budget, Path("reports", params.budget, "cells"))
-    eta = Eta(params, params.budget, recorded_runs, here)
+    eta = Eta(params, params.budget, recorded_runs, here.machine if here else None)
     view = View({unit.name: eta.weight(training) for training, unit in units.items()})
     longest_first = sorted(units.values(), key=lambda unit: -view.expected[unit.name])
     inputs = sorted({name for unit in units.values() for name in unit.inputs})
     if scheduler and pipeline.has_remote():
         pipeline.push(inputs)  # for workers that share no files
-    devices = gpus() if params.chosen_budget().device in ("auto", "cuda") and not scheduler else []
+    devices = here.gpus if here else []
     jobs = jobs or len(devices) or cores()
     context = LaunchContext(token_hex(), pipeline.entries(inputs), devices)
     tables = Tables(pipeline, params.budget)
