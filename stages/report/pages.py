@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from stages.report.appendix import appendix_page
+from stages.report.cards import card_files
 from stages.report.claims import judge_claims
 from stages.report.claims_page import claims_page
 from stages.report.evidence import Evidence
@@ -17,21 +18,22 @@ from stages.report.views import view_files
 
 
 def all_files(
-    evidence: Evidence, tables: Path, figures: Path, studies: Path, views: Path
+    evidence: Evidence, tables: Path, figures: Path, studies: Path, views: Path, cards: Path | None = None
 ) -> dict[Path, dict[str, bytes | str]]:
-    """The content of every file in the four folders."""
+    """The content of every file in these folders."""
     files: dict[Path, dict[str, bytes | str]] = {figures: {**gallery(evidence)}}
-    for folder, texts in text_files(evidence, tables, figures, studies, views).items():
+    for folder, texts in text_files(evidence, tables, figures, studies, views, cards).items():
         files[folder] = {**texts}
     return files
 
 
 def text_files(
-    evidence: Evidence, tables: Path, figures: Path, studies: Path, views: Path
+    evidence: Evidence, tables: Path, figures: Path, studies: Path, views: Path, cards: Path | None = None
 ) -> dict[Path, dict[str, str]]:
-    """The pages, CSV, JSON and LaTeX files alone, by their folders; nothing is drawn."""
+    """The pages, CSV, JSON and LaTeX files alone, by their folders; nothing is drawn. Model cards need a folder."""
     pages, study_pages = _pages(evidence, _way(tables, figures), _way(tables, studies))
-    return {tables: pages, studies: study_pages, views: view_files(evidence)}
+    files = {tables: pages, studies: study_pages, views: view_files(evidence)}
+    return files | {cards: card_files(evidence)} if cards else files
 
 
 def _pages(evidence: Evidence, figures: str, studies: str) -> tuple[dict[str, str], dict[str, str]]:

@@ -147,7 +147,7 @@ class Project:
     def aggregate(self, *, vectors: bool = False) -> Result:
         """Run the stage, as dvc.yaml does; without `vectors` figures are PNG alone, which saves most of the time."""
         words = ["--cells", str(self.cells)]
-        for name in ("tables", "figures", "studies", "views"):
+        for name in ("tables", "figures", "studies", "views", "cards"):
             words += [f"--{name}-out", str(self.out(name))]
         words += ["--ledger-out", str(self.out("ledger.csv")), "--ledger-json-out", str(self.out("ledger.json"))]
         words += ["--book-out", str(self.out("index.html"))]

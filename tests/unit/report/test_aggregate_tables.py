@@ -30,6 +30,7 @@ def contents(project: Any) -> dict[Path, bytes]:
 
 
 def test_files(finished: Any) -> None:
+    assert {path.suffix for path in finished.out("cards").iterdir()} == {".md"}
     for name, files in FILES.items():
         assert {path.name for path in finished.out(name).iterdir()} == files
     for figure in finished.out("figures").iterdir():
