@@ -1,5 +1,5 @@
 """Which figures a budget's reports have: the matrices that params.yaml lists, the curves of each table, and
-the curves that the paper prints.
+the curves that the paper prints, and accuracy against training time.
 
 Each is there as PNG, PDF and SVG. What has no result is left out. Under other conditions than the paper's the budget's
 name is in each picture.
@@ -12,6 +12,7 @@ from stages.core.errors import ParamError
 from stages.evaluate.confusion import confusion_png
 from stages.records.evaluation import Evaluation
 from stages.report.claims import under_paper_conditions
+from stages.report.cost_figure import Point, cost_drawing
 from stages.report.curves import Curve, curves_drawing
 from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import decimals, fixed
@@ -19,7 +20,7 @@ from stages.report.matrices import matrix_drawing
 from stages.report.outcomes import remark
 from stages.report.printed_curves import NAME, printed_drawing, printed_panels
 from stages.report.rows import TableRow, lines, table_rows
-from stages.report.tables import curves_name
+from stages.report.tables import cost_name, curves_name
 
 
 def gallery(evidence: Evidence) -> dict[str, bytes]:
@@ -39,7 +40,7 @@ def gallery(evidence: Evidence) -> dict[str, bytes]:
     for number in evidence.params.tables:
         if rows := [row for row in lines(table_rows(evidence, number)) if row.has_run]:
             drawn[curves_name(number)] = _curves(evidence, number, rows, mark)
-    drawn |= _printed(evidence, mark)
+    drawn |= _printed(evidence, mark) | _costs(evidence, mark)
     return {Path(name).stem + suffix: content for name, files in drawn.items() for suffix, content in files.items()}
 
 
@@ -78,6 +79,27 @@ def _printed(evidence: Evidence, mark: str) -> dict[str, dict[str, bytes]]:
     conditions = f"budget {evidence.budget_name} ({evidence.budget.caption}), {shown}"
     title = f"The validation curves that the paper prints, and ours\n{conditions}"
     return {NAME: printed_drawing(evidence, panels, title, mark)}
+
+
+def _costs(evidence: Evidence, mark: str) -> dict[str, dict[str, bytes]]:
+    """Accuracy against training time, for each data set with a result."""
+    drawn = {}
+    for dataset, points in cost_points(evidence).items():
+        title = f"{evidence.dataset(dataset).title}, accuracy against training time\nbudget {evidence.budget_name}"
+        drawn[cost_name(dataset)] = cost_drawing(points, f"{title}, evaluations not counted", mark)
+    return drawn
+
+
+def cost_points(evidence: Evidence) -> dict[str, list[Point]]:
+    """The rows with a result, and the as-logged ones, as points, by data set."""
+    found: dict[str, list[Point]] = {}
+    for row in (line for number in evidence.params.tables for line in lines(table_rows(evidence, number))):
+        if row.cost and row.mean is not None:
+            family = evidence.params.find(str(row.key))[1].family
+            label = f"{row.mean_text}  {row.row}{remark(row.results)}"
+            point = Point(label, family, " and ".join(row.cost.devices), row.cost.training_seconds, row.mean)
+            found.setdefault(row.key.dataset, []).append(point)
+    return found
 
 
 def _seeds(cells: list[CellResults]) -> str:

@@ -14,7 +14,7 @@ from stages.engine.networks import families
 
 OF_TABLES = {"vgg16-plain-optimizer.md", "resnet18-plain-optimizer.md"}  # studies of which rows are the alternatives
 DRAWN = {f"confusion_{data}_{net}" for data in DATASETS for net in families()}
-DRAWN |= {*(f"curves_table_{n}" for n in range(1, 7)), "printed_curves"}
+DRAWN |= {*(f"cost_{data}" for data in DATASETS), *(f"curves_table_{n}" for n in range(1, 7)), "printed_curves"}
 STARTS = {".png": b"\x89PNG", ".pdf": b"%PDF", ".svg": b"<?xml"}
 FILES = {
     "tables": {"tables.md", "claims.md", "appendix.md", "numbers.tex"}
