@@ -42,6 +42,16 @@ class History:
         """A file's content in the commit that is checked out; None without one, or without git."""
         return self.content("HEAD", path)
 
+    def names(self, commit: str, folder: str) -> list[str] | None:
+        """The paths of a commit's files below a folder; None when git does not have the commit here."""
+        found = _listing(commit, f"{folder}/")
+        return None if found is None else sorted(found)
+
+    def resolved(self, name: str) -> str | None:
+        """The hash of a commit by any of its names (`HEAD~3`, a tag); None when there is none of that name."""
+        found = _git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+        return found.decode().strip() if found else None
+
     def last_commit(self, path: str) -> tuple[str, str] | None:
         """The last commit that changed a file, and its date; None when none did."""
         found = _git("log", "-1", "--format=%H %cI", "--", path)

@@ -112,7 +112,7 @@ def _all_pages(workspace: Workspace, results: dict[Number, Evaluation], stage: S
     """Every page of all results."""
     evidence = _evidence(workspace, results)
     tables = {f"table_{table_index(table)}": table for table in workspace.params.tables}
-    folders = [stage.option(f"{name}-out") for name in ("tables", "figures", "studies", "views")]
+    folders = [stage.option(f"{name}-out") for name in ("tables", "figures", "studies", "views", "cards")]
     for folder, files in text_files(evidence, *folders).items():
         for name, text in files.items():
             yield Page(folder / name, text, tables.get(Path(name).stem), stage.name)

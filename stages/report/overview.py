@@ -3,10 +3,11 @@
 from stages.config.schema import DATASETS
 from stages.report.captions import done_sentence
 from stages.report.evidence import Evidence
+from stages.report.gallery import cost_points
 from stages.report.printed_curves import NAME, printed_panels
 from stages.report.render import Page, markdown
 from stages.report.studies import Comparison
-from stages.report.tables import table_content
+from stages.report.tables import cost_name, table_content
 
 
 def overview_page(evidence: Evidence, comparisons: list[Comparison], figures: str, studies: str) -> Page:
@@ -25,5 +26,6 @@ def overview_page(evidence: Evidence, comparisons: list[Comparison], figures: st
         has_panels=bool(printed_panels(evidence)),
         curves=NAME,
         datasets=[(dataset, evidence.params.datasets.of(dataset).title) for dataset in DATASETS],
+        costs=[(evidence.dataset(dataset).title, cost_name(dataset)) for dataset in cost_points(evidence)],
         ways={"figures": figures, "studies": studies},
     )

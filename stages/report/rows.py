@@ -14,6 +14,7 @@ from stages.config.params import Params
 from stages.config.schema import Row, Table
 from stages.paper.schema import Paper
 from stages.report.conditions import conditions
+from stages.report.cost import Cost, cost
 from stages.report.differences import differences_text
 from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import NOTHING, decimals, exact, fixed, signed
@@ -87,6 +88,11 @@ class TableRow:
     def interval(self) -> Interval | None:
         """The interval of the mean; see `accuracy_interval` for which one."""
         return self.results.interval(self.confidence)
+
+    @cached_property
+    def cost(self) -> Cost | None:
+        """Size of the network and time of the training; None without a result."""
+        return cost(self.results)
 
     @property
     def outcome(self) -> str:

@@ -15,7 +15,8 @@ from stages.report.outcomes import legend, remark
 from stages.report.render import Page, markdown
 from stages.report.rows import TableRow, lines, table_rows
 
-_OURS = ["mean", "std", "n", "difference", "stages", "runs", "outcome", "low", "high", "verdict"]
+_COST = ["parameters", "multiply_adds", "seconds_per_epoch", "images_per_second"]
+_OURS = ["mean", "std", "n", "difference", "stages", "runs", "outcome", "low", "high", "verdict", *_COST]
 _AS_LOGGED = ["as_logged", "as_logged_differs", *(f"as_logged_{name}" for name in _OURS)]
 COLUMNS = ["row", "paper", *_OURS, *_AS_LOGGED]
 
@@ -23,6 +24,11 @@ COLUMNS = ["row", "paper", *_OURS, *_AS_LOGGED]
 def table_index(number: Table) -> int:
     """A Roman table number as it stands in file names."""
     return get_args(Table).index(number) + 1
+
+
+def cost_name(dataset: str) -> str:
+    """The file name of a data set's accuracies against training times."""
+    return f"cost_{dataset}.png"
 
 
 def curves_name(number: Table) -> str:
@@ -58,6 +64,7 @@ def _ours(row: TableRow) -> dict[str, object]:
         "low": exact(low),
         "high": exact(high),
         "verdict": row.verdict.word if row.verdict else None,
+        **{name: exact(getattr(row.cost, name, None)) for name in _COST},
     }
 
 

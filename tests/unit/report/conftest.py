@@ -48,6 +48,7 @@ from stages.records.run import (
     Validated,
 )
 from stages.records.spec import Code, Modules, Spec, spec_path
+from stages.report import curves
 from stages.report.evidence import Evidence, gather
 from stages.report.results import result_path
 from tests.remembered import remembered_results
@@ -143,14 +144,17 @@ class Project:
         params = self.params
         return gather(params, budget or params.budget, self.cells, printed_numbers())
 
-    def aggregate(self) -> Result:
-        """Run the stage, as dvc.yaml does."""
+    def aggregate(self, *, vectors: bool = False) -> Result:
+        """Run the stage, as dvc.yaml does; without `vectors` figures are PNG alone, which saves most of the time."""
         words = ["--cells", str(self.cells)]
-        for name in ("tables", "figures", "studies", "views"):
+        for name in ("tables", "figures", "studies", "views", "cards"):
             words += [f"--{name}-out", str(self.out(name))]
         words += ["--ledger-out", str(self.out("ledger.csv")), "--ledger-json-out", str(self.out("ledger.json"))]
         words += ["--book-out", str(self.out("index.html"))]
-        return CliRunner().invoke(main, words)
+        with pytest.MonkeyPatch.context() as patch:
+            if not vectors:
+                patch.setattr(curves, "OPTIONS", {".png": curves.OPTIONS[".png"]})
+            return CliRunner().invoke(main, words)
 
     def out(self, name: str) -> Path:
         return self.folder / "out" / name
@@ -552,7 +556,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = Project(tmp_path_factory.mktemp("finished")).fill()
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(project.folder)
-        done = project.aggregate()
+        done = project.aggregate(vectors=True)
     assert done.exit_code == 0, done.output
     (project.folder / "said").write_text(done.stderr)
     return project
