@@ -11,6 +11,7 @@ from stages.config.cells import changed_settings
 from stages.config.params import Params
 from stages.core.errors import CorruptFileError, ParamError
 from stages.core.files import flatten
+from stages.core.regular import is_there
 from stages.records.dvc_lock import Lock
 from stages.records.evaluation import Evaluation
 from stages.records.lineage import Artifact, Lineage, lineage
@@ -33,7 +34,7 @@ def answer(evidence: Evidence, number: TableRow, seed: int | None, stages: Stage
     params, seeds = evidence.params, evidence.params.seeds_of(number.key)
     if seed is not None and seed not in seeds:
         raise ParamError("--seed", seed, "one of the seeds of params.yaml: " + ", ".join(map(str, seeds)))
-    there = [one for one in seeds if stages.result(number.key, one).is_file()]
+    there = [one for one in seeds if is_there(stages.result(number.key, one))]
     chosen = (there or seeds)[0] if seed is None else seed
     results = {one: _result(evidence, number, one, stages) for one in sorted({*there, chosen})}
     cell = CellResults(number.key, tuple(seeds), tuple(results[one] for one in seeds if one in results))

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.audit.findings import Finding, broken, differences, missing, note
+from stages.audit.findings import Finding, broken, differences, judged, missing, note
 from stages.audit.history import md5_of
 from stages.audit.numbers import Number
 from stages.audit.origin import Started, check_form, check_started
@@ -28,6 +28,7 @@ from stages.audit.workspace import Workspace
 from stages.config.params import resolve_count
 from stages.config.reading import PARAMS_FILE
 from stages.core.errors import StageError
+from stages.core.regular import is_there, read_regular
 from stages.records.dvc_lock import LOCK_FILE
 from stages.records.evaluation import logits_path
 from stages.records.lineage import INPUTS, Artifact, Witness, lineage
@@ -48,22 +49,23 @@ def check_number(number: Number, workspace: Workspace) -> list[Finding]:
     path, evaluate = workspace.result(number), workspace.stages.evaluate(number.key, number.seed)
     result, findings = workspace.read(number)
     if result is None:
-        return [*findings, *(check_out(path, evaluate, workspace) if path.is_file() else ())]
+        return [*findings, *(judged(path, check_out(path, evaluate, workspace)) if is_there(path) else ())]
     dataset = number.key.dataset
     if dataset not in workspace.data_findings:
-        workspace.data_findings[dataset] = list(_data(dataset, workspace))
-    return [
-        *findings,
-        *workspace.data_findings[dataset],
-        *_identity(path, result, number, workspace),
-        *_training(path, result, number, workspace),
-        *_canonical(path, result),
-        *_evaluation(path, result, number, workspace),
-        *_artifacts(path, result, number, workspace),
-        *_spec_file(path, result, number, workspace),
-        *_predictions(path, result, number, workspace),
-        *_times(path, result),
-    ]
+        workspace.data_findings[dataset] = list(judged(f"the data of {dataset}", _data(dataset, workspace)))
+    found = [*findings, *workspace.data_findings[dataset]]
+    for check in (
+        _identity(path, result, number, workspace),
+        _training(path, result, number, workspace),
+        _canonical(path, result),
+        _evaluation(path, result, number, workspace),
+        _artifacts(path, result, number, workspace),
+        _spec_file(path, result, number, workspace),
+        _predictions(path, result, number, workspace),
+        _times(path, result),
+    ):
+        found += judged(path, check)
+    return found
 
 
 def inputs(number: Number, workspace: Workspace) -> list[Path]:
@@ -211,7 +213,7 @@ def _artifacts(path: Path, result: LooseResult, number: Number, workspace: Works
     yield from check_artifacts(artifacts, workspace.disk, workspace.lock)
     known = {artifact.path for artifact in artifacts}
     for key, inputs in (("run.provenance", result.run.provenance.inputs), ("provenance", result.provenance.inputs)):
-        unnamed = inputs.keys() - known  # by dvc.yaml, or without files in the record
+        unnamed = inputs.keys() - known  # without files in the record, or by dvc.yaml: then it is not read
         for other in sorted(unnamed):
             said = Witness(str(path), f"{key}.inputs.{other}", inputs[other].md5)
             yield from on_disk(Artifact("arrays", other, other, "md5", (said,)), workspace.disk)
@@ -229,10 +231,10 @@ def _spec_file(path: Path, result: LooseResult, number: Number, workspace: Works
     """The spec as it lies there: the one of the training, of the evaluation, or of today."""
     stage, today = workspace.stages.train(number.key, number.seed), workspace.specs.get(str(number.key))
     file = stage.option("spec")
-    if not file.is_file():
+    if not is_there(file):
         yield missing(file, f"git checkout, or dvc repro {workspace.stages.resolve().name}")
         return
-    of_run, found = result.run.provenance.spec.md5, md5_of(file.read_bytes())
+    of_run, found = result.run.provenance.spec.md5, md5_of(read_regular(file, workspace.stages.resolve().name))
     if found not in (of_run, result.provenance.spec.md5, today.md5() if today else None):
         how = f"that of {PARAMS_FILE} and sources now (dvc repro {workspace.stages.resolve().name})"
         yield broken(file, found, f"{of_run} ({path}, run.provenance.spec), or {how}")

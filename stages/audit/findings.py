@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
+from stages.core.errors import CorruptFileError, StageError, printable
+
 Status = Literal["proved", "agrees", "incomplete", "broken"]  # each outweighs those before it
 PROVED: Status = "proved"
 AGREES: Status = "agrees"
@@ -37,7 +39,7 @@ class Finding(NamedTuple):
 
 def broken(where: object, found: object, expected: object, outdated: bool = False) -> Finding:
     """Two things that must be the same differ."""
-    return Finding("broken", str(where), _short(found), _short(expected), outdated)
+    return Finding("broken", printable(where), _short(found), _short(expected), outdated)
 
 
 def page_differs(where: object, found: object, expected: object) -> Finding:
@@ -47,17 +49,33 @@ def page_differs(where: object, found: object, expected: object) -> Finding:
 
 def missing(where: object, how: str) -> Finding:
     """Something that would have to be looked at is not on this clone; `how` says how to get it."""
-    return Finding("incomplete", str(where), expected=how)
+    return Finding("incomplete", printable(where), expected=printable(how))
 
 
 def agrees(text: str) -> Finding:
     """Two things that need not be the same to the bit are as near as they should be. That proves neither."""
-    return Finding("agrees", text)
+    return Finding("agrees", printable(text))
 
 
 def note(text: str) -> Finding:
     """Nothing wrong, but worth knowing."""
-    return Finding("note", text)
+    return Finding("note", printable(text))
+
+
+def judged(where: object, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """The findings; a file that cannot be judged, whatever it holds, is one more, at `where` if nothing else is named.
+
+    What a hostile file makes of a computation cannot all be foreseen: whatever goes wrong speaks against its number,
+    and must not keep the others from being judged.
+    """
+    try:
+        yield from findings
+    except CorruptFileError as error:
+        yield broken(error.path, error.found, error.expected)
+    except StageError as error:
+        yield broken(where, error.message, "what can be judged")
+    except Exception as error:
+        yield broken(where, f"{type(error).__name__} ({error})", "what can be judged")
 
 
 def status(findings: Iterable[Finding]) -> Status:
@@ -120,5 +138,5 @@ def _shown(leaves: dict[str, Any], name: str) -> str:
 
 
 def _short(value: object) -> str:
-    text = str(value)
+    text = printable(value)
     return text if len(text) <= 160 else f"{text[:100]} ... {text[-50:]}"

@@ -99,6 +99,8 @@ class History:
 
     def _patched(self, commit: str, changed: tuple[str, ...], difference: str) -> dict[str, bytes] | None:
         """The `changed` files as they were with a recorded difference to a commit; None when that does not apply."""
+        if not all(map(_is_plain, changed)):
+            return None
         with tempfile.TemporaryDirectory() as folder:
             for path in changed:
                 content = self.content(commit, path)
@@ -110,7 +112,7 @@ class History:
             if _git("apply", "--whitespace=nowarn", "-", stdin=patch, folder=folder) is None:
                 return None
             files = {path: Path(folder) / path for path in changed}
-            return {path: file.read_bytes() for path, file in files.items() if file.is_file()}
+            return {path: file.read_bytes() for path, file in files.items() if file.is_file() and _is_own(file, folder)}
 
 
 def by_file(path: str, tree: Dependency | None) -> dict[str, str]:
@@ -125,12 +127,22 @@ def md5_of(content: bytes) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
+def _is_plain(path: str) -> bool:
+    """Whether a path that a record names stays below the folder that it is put into."""
+    return bool(path) and not path.startswith("/") and ".." not in path.split("/") and "\0" not in path
+
+
+def _is_own(file: Path, folder: str) -> bool:
+    """Whether a file lies in the folder: a difference can make links too."""
+    return file.resolve().is_relative_to(Path(folder).resolve())
+
+
 def _listing(commit: str, path: str) -> dict[str, str] | None:
     """The blobs of a commit's files below a path; None when git, or its history here, does not have the commit."""
     listing = _git("ls-tree", "-r", "-z", f"{commit}^{{commit}}", path)
     if listing is None:
         return None
-    entries = [entry.split("\t") for entry in listing.decode().split("\0") if entry]
+    entries = [entry.split("\t", 1) for entry in listing.decode(errors="replace").split("\0") if entry]
     return {name: about.split()[2] for about, name in entries}
 
 
@@ -166,6 +178,6 @@ def _git(*arguments: str, stdin: bytes | None = None, folder: str | None = None)
             cwd=folder,
             env=variables,
         )
-    except (FileNotFoundError, subprocess.CalledProcessError):
+    except (OSError, ValueError, subprocess.CalledProcessError):  # a path that no command can be given, too
         return None
     return done.stdout

@@ -4,7 +4,6 @@ A run is outdated when today's spec has other settings or other code for it, as 
 since is only noted.
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +15,8 @@ from stages.audit.recompute import Impossible
 from stages.audit.workspace import Workspace
 from stages.config.reading import PARAMS_FILE
 from stages.core.errors import StageError
+from stages.core.files import parse_json
+from stages.core.regular import is_regular, read_regular
 from stages.records.dvc_lock import LOCK_FILE
 from stages.records.fingerprint import SCHEME, Fingerprint, Kind
 from stages.records.provenance import Provenance
@@ -112,7 +113,7 @@ def _spec_then(started: Started, workspace: Workspace) -> Spec | None:
     disk = Path(started.spec)
     candidates = [
         workspace.recomputation.file(started.provenance.git, reference.path),
-        disk.read_bytes() if disk.is_file() else None,
+        read_regular(disk, started.stage.name) if is_regular(disk) else None,
     ]
     today = workspace.specs.get(started.cell)
     candidates.append(today.text().encode() if today else None)
@@ -124,8 +125,8 @@ def _spec_then(started: Started, workspace: Workspace) -> Spec | None:
 
 def _parsed(content: bytes, path: str) -> Spec | None:
     try:
-        return Spec.parse(json.loads(content), path, "dvc repro resolve")
-    except (ValueError, StageError):
+        return Spec.parse(parse_json(content, path, "dvc repro resolve"), path, "dvc repro resolve")
+    except StageError:
         return None
 
 

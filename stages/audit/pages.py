@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stages.audit.checks import check_entry, check_out, check_specs
 from stages.audit.compare import Page, PageFindings, compare, compare_lines, compare_rows
-from stages.audit.findings import Finding, broken, missing
+from stages.audit.findings import Finding, broken, judged, missing, page_differs
 from stages.audit.numbers import Number
 from stages.audit.pipeline import Stage
 from stages.audit.workspace import Workspace
@@ -17,6 +17,7 @@ from stages.audit_paper.page import paper_audit_page
 from stages.audit_paper.rules import findings
 from stages.book.page import book
 from stages.core.errors import StageError
+from stages.core.regular import LARGEST_PAGE, is_there, read_regular
 from stages.paper.reading import read_paper
 from stages.records.evaluation import Evaluation
 from stages.report.claims import judge_claims
@@ -25,6 +26,8 @@ from stages.report.ledger import ledger_csv, ledger_json
 from stages.report.pages import text_files
 from stages.report.results import ChangedSettingsError, read_result
 from stages.report.tables import table_csv, table_index, table_page
+
+_SURPLUS = 10_000  # characters that a page may have beside twice its own before it is compared no more
 
 
 def check_pages(numbers: Sequence[Number], workspace: Workspace) -> PageFindings:
@@ -43,18 +46,25 @@ def check_pages(numbers: Sequence[Number], workspace: Workspace) -> PageFindings
     pages = None if refused else _made(_all_pages, workspace, results, stage, found)
     whole = pages is not None
     for page in pages or _made(_tables, workspace, results, stage, found) or ():
-        if not page.path.is_file():
-            found.add([], missing(page.path, f"dvc repro {stage.name}"))
-            continue
-        text = page.path.read_text(encoding="utf-8", errors="replace")
-        if whole:
-            compare(page, text, found)
-        elif page.path.suffix == ".csv":
-            compare_rows(page, text, found, skip=refused)
-        else:
-            compare_lines(page, text, found, skip=refused)
-    found.add([], *_recorded(workspace))
+        found.add([], *judged(page.path, _compared(page, whole, refused, found)))
+    found.add([], *judged("the pages", _recorded(workspace)))
     return found
+
+
+def _compared(page: Page, whole: bool, refused: Sequence[Number], found: PageFindings) -> Iterator[Finding]:
+    """Compare a page; what differs goes to `found`, and is yielded where there is no page to compare."""
+    if not is_there(page.path):
+        yield missing(page.path, f"dvc repro {page.made_by}")
+        return
+    text = read_regular(page.path, page.made_by, LARGEST_PAGE).decode(errors="replace")
+    if len(text) > 2 * len(page.expected) + _SURPLUS:
+        yield page_differs(page.path, f"{len(text)} characters", f"{len(page.expected)}")
+    elif whole:
+        compare(page, text, found)
+    elif page.path.suffix == ".csv":
+        compare_rows(page, text, found, skip=refused)
+    else:
+        compare_lines(page, text, found, skip=refused)
 
 
 def value(number: Number, workspace: Workspace) -> float | None:
@@ -79,7 +89,7 @@ def _results(
     """The results that can stand in a table, and the numbers whose result cannot."""
     cells, found, refused = workspace.stages.tables().option("cells"), {}, []
     for number in numbers:
-        if not workspace.result(number).is_file():
+        if not is_there(workspace.result(number)):
             continue  # said of the number's chain
         try:
             found[number] = read_result(cells, workspace.params, workspace.budget, number.key, number.seed)

@@ -31,6 +31,7 @@ from stages.audit.numbers import Number, chosen, planned
 from stages.core.errors import ParamError
 from stages.core.filenames import WEIGHTS
 from stages.core.imports import without_collection
+from stages.core.regular import is_regular, read_regular
 from stages.records.dvc_lock import LOCK_FILE, Lock
 from stages.records.planned import params_of
 
@@ -135,7 +136,7 @@ def verify(
 def _notes(workspace: "Workspace") -> Iterable[Finding]:
     """What the reader must know to weigh all of it."""
     committed = workspace.history.committed(LOCK_FILE.as_posix())
-    there = LOCK_FILE.read_bytes() if LOCK_FILE.is_file() else b""
+    there = read_regular(LOCK_FILE, "DVC") if is_regular(LOCK_FILE) else b""
     if committed is None:
         yield note(f"{LOCK_FILE} is in no commit here: nothing tells when its hashes were written")
     elif committed != there:

@@ -28,6 +28,9 @@ def on_disk(artifact: Artifact, disk: Disk, known: Known = ()) -> Iterator[Findi
     if artifact.path is None:
         return
     path = Path(artifact.path)
+    if refused := disk.refusal(path):
+        yield broken(path, refused, "regular files of this repository, which dvc.yaml names")
+        return
     tree, hashes = disk.tree(path), disk.file(path)
     if tree is None:
         in_absent_folder = (path.parent.as_posix(), "md5") in known and not path.parent.exists()

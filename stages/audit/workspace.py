@@ -14,6 +14,7 @@ from stages.audit.recompute import Recomputation
 from stages.audit.results import LooseResult, read_loosely
 from stages.config.params import Params
 from stages.config.reading import PARAMS_FILE, read_yaml
+from stages.core.regular import is_there
 from stages.records.dvc_lock import Lock
 from stages.records.planned import SWITCHES
 from stages.records.spec import Spec, resolve_specs
@@ -26,7 +27,6 @@ class Workspace:
     budget: str
     params: Params
     lock: Lock = field(default_factory=lambda: Lock(required=False))
-    disk: Disk = field(default_factory=Disk)
     history: History = field(default_factory=History)
     data_findings: dict[str, list[Finding]] = field(default_factory=dict)  # of a data set, which its numbers share
 
@@ -41,6 +41,11 @@ class Workspace:
         """params.yaml as DVC reads it, with the switches that hold for the budget."""
         switches = self.params.model_dump(mode="json", include=set(SWITCHES))
         return {**read_yaml(PARAMS_FILE), **switches}
+
+    @cached_property
+    def disk(self) -> Disk:
+        """The files, by their hashes; those alone that dvc.yaml names."""
+        return Disk(self.stages.is_named)
 
     @cached_property
     def stages(self) -> Stages:
@@ -70,6 +75,6 @@ class Workspace:
         @cache
         def read(number: Number) -> tuple[LooseResult | None, list[Finding]]:
             path, stage = self.result(number), self.stages.evaluate(number.key, number.seed).name
-            return read_loosely(path, stage) if path.is_file() else (None, [missing(path, f"dvc repro {stage}")])
+            return read_loosely(path, stage) if is_there(path) else (None, [missing(path, f"dvc repro {stage}")])
 
         return read

@@ -13,6 +13,20 @@ class StageError(click.ClickException):
     """A refusal with a message for the user. Subclasses build the message from the data they are given."""
 
 
+def printable(text: object) -> str:
+    """A text on one line, with nothing that moves a cursor or turns the reading direction.
+
+    Line breaks, control and format characters and lone surrogates are written as in a Python literal: what comes from
+    a file must not look like a line of ours.
+    """
+    words = str(text)
+    if words.isprintable():
+        return words
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in words
+    )
+
+
 def shown(value: object, longest: int = 200) -> str:
     """A value's `repr` for a message, cut when it is long. Works for values too large or deep to print."""
     try:
@@ -39,12 +53,13 @@ class ParamError(StageError):
 class CorruptFileError(StageError):
     """A file that exists and is not what it should be."""
 
-    def __init__(self, path: object, found: str, expected: str) -> None:
-        super().__init__(f"{path}: {found}; expected {expected}")
+    def __init__(self, path: object, found: object, expected: str) -> None:
+        self.path, self.found, self.expected = path, found, expected
+        super().__init__(printable(f"{path}: {found}; expected {expected}"))
 
 
 class MissingFileError(StageError):
     """A file that a stage needs and that an earlier stage makes."""
 
     def __init__(self, path: object, made_by: str) -> None:
-        super().__init__(f"{path} is missing; it is made by: {made_by}")
+        super().__init__(printable(f"{path} is missing; it is made by: {made_by}"))

@@ -20,6 +20,7 @@ from typing import Literal
 from stages.core.errors import CorruptFileError
 from stages.core.filenames import DESCRIPTION, HISTORY, RECORD, WEIGHTS
 from stages.core.files import digest, file_hash, json_hash
+from stages.core.regular import is_inside, is_regular
 from stages.records.data import TRAIN_ARRAYS
 from stages.records.dvc_lock import Lock
 from stages.records.evaluation import Evaluation, logits_path
@@ -81,7 +82,7 @@ class Artifact:
 
     def found(self) -> str | None:
         """The hash of what lies at `path` now, from its bytes; None when nothing does, or when it is a value."""
-        if self.path is None or not Path(self.path).exists():
+        if self.path is None or not (is_regular(self.path) or Path(self.path).is_dir()) or not is_inside(self.path):
             return None
         if self.algorithm == "md5":
             return hash_dependency(Path(self.path)).md5

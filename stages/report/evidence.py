@@ -9,6 +9,7 @@ from statistics import fmean, stdev
 from stages.config.cells import CellKey
 from stages.config.params import Params, resolve_count
 from stages.config.schema import Budget, DatasetSettings, Table
+from stages.core.regular import is_there
 from stages.paper.schema import Paper
 from stages.records.evaluation import Evaluation
 from stages.records.run import FINISHED
@@ -149,7 +150,7 @@ def gather(params: Params, budget: str, cells: Path, paper: Paper) -> Evidence:
     found = {}
     for cell, seeds in planned.items():
         key, seeds = params.find(cell)[0], sorted(seeds)
-        there = [seed for seed in seeds if result_path(cells, key, seed).is_file()]
+        there = [seed for seed in seeds if is_there(result_path(cells, key, seed))]
         results = tuple(read_result(cells, params, budget, key, seed) for seed in there)
         found[cell] = CellResults(key, tuple(seeds), results)
     return Evidence(params, budget, found, paper)

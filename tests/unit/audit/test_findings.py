@@ -290,7 +290,7 @@ def test_a_key_that_stands_twice_is_seen(params: Params, tmp_path: Path, monkeyp
     text = synthetic(params, "quick", CellKey("cells", "mnist", "vgg16"), 0).text()
     Path("result.json").write_text(text.replace('{\n "schema"', '{\n "loss": 0.0,\n "schema"', 1))
     _, (said,) = read_loosely(Path("result.json"), "evaluate-mnist@quick-vgg16-0")
-    assert said.found == "other bytes than its own content gives"
+    assert said.found == "not JSON (key 'loss' stands twice)"
 
 
 def test_the_first_line_that_differs_is_shown() -> None:

@@ -9,6 +9,8 @@ import os
 import shlex
 import shutil
 import subprocess
+import zlib
+from base64 import b64encode
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from hashlib import md5
@@ -24,7 +26,7 @@ from stages.audit.checks import check_number
 from stages.audit.findings import Finding
 from stages.audit.numbers import Number
 from stages.audit.pipeline import Stage, Stages
-from stages.audit.recount import classes_of
+from stages.audit.recount import _same_picture, classes_of
 from stages.audit.verify import main
 from stages.audit.workspace import Workspace
 from stages.audit_paper.__main__ import main as audit_paper
@@ -640,7 +642,8 @@ def test_a_result_that_cannot_be_read_leaves_the_other_numbers_as_they_are(proje
     (number,) = said["numbers"]
     assert number["status"] == "incomplete"
     _, said = project.verify(*ROW)
-    assert any(one["found"].startswith(f"{RESULT}: no loss") for one in said["numbers"][0]["findings"])
+    findings = said["numbers"][0]["findings"]
+    assert any((one["where"], one["found"]) == (RESULT, "no loss") for one in findings)
 
 
 def test_without_git_the_commit_is_missing_and_nothing_broken(project: Project) -> None:
@@ -678,3 +681,189 @@ def earlier(times: dict[str, Any], *names: str) -> None:
     """The same a day before."""
     for name in names or ("started", "ended"):
         times[name] = (datetime.fromisoformat(times[name]) - timedelta(days=1)).isoformat()
+
+
+# What is hostile: one finding about the number, and nothing read that dvc.yaml does not name
+
+NOT_OURS = "0123456789 not for anybody"
+FORGED = "x\nnumbers: 35 proved, 0 incomplete, 0 broken; the pages: proved (1.0 s)"
+
+
+def _input(path: str) -> Callable[[Any], None]:
+    md5 = "0" * 32
+    return lambda result: result["run"]["provenance"]["inputs"].update({path: {"md5": md5}})
+
+
+def _run_is(path: str) -> Callable[[Any], None]:
+    def change(result: Any) -> None:
+        inputs = result["provenance"]["inputs"]
+        inputs[path] = inputs.pop(next(name for name in inputs if name.startswith("data/runs")))
+
+    return change
+
+
+def _not_committed(path: str) -> Callable[[Any], None]:
+    """A source that is none, whose difference to the commit is a link."""
+    head = "diff --git a/l b/l\nnew file mode 120000\n--- /dev/null\n+++ b/l\n@@ -0,0 +1 @@\n"
+    link = f"{head}+{path}\n\\ No newline at end of file\n"
+
+    def change(result: Any) -> None:
+        taken = result["run"]["provenance"]
+        taken["sources"] |= {path: "0" * 32, "l": "0" * 32}
+        taken["git"] |= {"changed": [path, "l"], "dirty": True, "difference": link}
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _input("../secret"),
+        _input("/dev/zero"),
+        _input(FORGED),
+        _input("x" * 9000),
+        _input("x\0y"),
+        _run_is("../outside"),
+        lambda result: result["run"]["data"]["made_from"]["raw_sha256"].update({"../../../secret": "0" * 64}),
+        lambda result: result["run"]["provenance"]["spec"].update(path="../secret"),
+        lambda result: result["run"]["provenance"]["spec"].update(path="x\0y"),
+        _not_committed("../secret"),
+    ],
+)
+def test_no_path_is_read_that_dvc_yaml_does_not_name(
+    project: Project, change: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = Path("../secret").resolve()
+    secret.write_text(NOT_OURS)
+    opened: list[Path] = []
+    real = Path.open
+
+    def opens(path: Path, *rest: Any, **named: Any) -> Any:
+        opened.append(path)
+        return real(path, *rest, **named)
+
+    project.edit(change)
+    monkeypatch.setattr(Path, "open", opens)
+    findings = project.findings()
+    assert any(finding.kind == "broken" for finding in findings)
+    text = "\n".join(map(str, findings))
+    assert md5(NOT_OURS.encode(), usedforsecurity=False).hexdigest() not in text
+    assert not any(line.startswith("numbers:") for line in text.splitlines())
+    assert {path for path in opened if path.resolve() == secret or path.as_posix().startswith("/dev")} == set()
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        (LOGITS, "a FIFO"),
+        (RESULT, "a FIFO"),
+        (SPEC, "a FIFO"),
+        (f"data/predictions/quick/{CELL}-s0/labels.npy", "a FIFO"),
+        (f"data/runs/quick/{CELL}/s0/weights.safetensors", "a FIFO"),
+    ],
+)
+def test_a_fifo_is_named_and_nobody_waits_for_it(project: Project, path: str, kind: str) -> None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).unlink(missing_ok=True)
+    os.mkfifo(path)
+    said = [finding for finding in project.findings() if finding.kind == "broken" and kind in finding.found]
+    assert said
+    assert all(path in f"{finding.where} {finding.found}" for finding in said)
+
+
+def _header(shape: str, descr: str = "<f4") -> bytes:
+    text = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        _header("(100000000000000000000, 10)"),
+        _header("(-5, 10)"),
+        _header("(1000000000000, 10)"),
+        _header("(500, 10)", "|O") + b"\x80\x04."[:1] * 40,
+        _header("(500, 10)").replace(b"NUMPY\x01", b"NUMPY\x09"),
+        _header("(500, 10.0)"),
+        _header("(True, 10)") + bytes(40),
+        _header("(((((((((("),
+        b"\x93NUMPY\x02\x00\xff\xff\xff\xff{",
+        b"PK\x03\x04",
+        b"",
+    ],
+)
+def test_what_is_no_array_of_logits_is_a_finding(project: Project, content: bytes) -> None:
+    write_bytes(LOGITS, content)
+    assert project.broken().at(LOGITS, "float32 logits of ").found == "another array"
+
+
+def test_logits_in_fortran_order_are_other_bytes(project: Project) -> None:
+    values = np.asfortranarray(np.load(LOGITS))
+    Path(LOGITS).unlink()
+    np.save(LOGITS, values)
+    assert {finding.where for finding in project.broken().findings} == {LOGITS}
+
+
+def _bomb(side: int) -> str:
+    """A PNG of `side` x `side` black pixels whose data is not even there."""
+    chunk = b"IHDR" + side.to_bytes(4, "big") * 2 + bytes([1, 0, 0, 0, 0])
+    return b64encode(b"\x89PNG\r\n\x1a\n\0\0\0\r" + chunk + zlib.crc32(chunk).to_bytes(4, "big")).decode()
+
+
+@pytest.mark.parametrize("text", [_bomb(60_000), _bomb(12_000), "AAAA", "A"])
+def test_a_picture_is_not_unpacked_before_its_size_is_known(text: str) -> None:
+    good = most_confused(np.zeros((2, 1, 8, 8), np.uint8), *_pair(), np.arange(2))[0]["png"]
+    assert _same_picture(good, good)
+    assert not _same_picture(text, good)
+    assert not _same_picture(good, text)
+
+
+def _pair() -> tuple[Any, Any]:
+    return np.array([0, 1], np.uint8), np.array([[0.0, 1.0], [1.0, 0.0]], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("file", "change"),
+    [
+        ("dvc.lock", lambda text: "junk: 1\n" + text),
+        ("dvc.lock", lambda text: "# all proved\n" + text),
+        ("dvc.lock", lambda text: "<<<<<<< HEAD\n" + text),
+        ("dvc.lock", lambda text: "schema: '2.0'\nstages: [1, 2]\n"),
+        ("dvc.lock", lambda text: text.encode("utf-16")),
+        ("dvc.lock", lambda text: text + "x: " + "[" * 100_000),
+        ("dvc.lock", lambda text: text + "x: &x [*x]\n"),
+        (RESULT, lambda text: "[" * 100_000),
+        (RESULT, lambda text: text.encode("utf-16")),
+        (RESULT, lambda text: text.replace('"correct":', '"correct": ' + "1" * 4000 + ', "x":', 1)),
+        (RESULT, lambda text: text.replace('"stage": "', '"stage": "\\ud800', 1)),
+    ],
+)
+def test_what_cannot_be_read_is_one_finding_of_its_number(project: Project, file: str, change: Any) -> None:
+    text = change(Path(file).read_text())
+    write_bytes(file, text if isinstance(text, bytes) else text.encode())
+    said = project.broken().findings
+    assert said
+    assert said[0].where == file
+    assert "\n" not in str(said[0])
+
+
+@pytest.mark.parametrize(
+    "change", [lambda text: "stages: [1, 2]\n", lambda text: "", lambda text: "<<<<<<< HEAD\n" + text]
+)
+def test_a_pipeline_that_is_none_is_one_line(project: Project, change: Callable[[str], str]) -> None:
+    write_bytes("dvc.yaml", change(Path("dvc.yaml").read_text()).encode())
+    status, said = project.verify(*ROW)
+    assert status == 1
+    assert said.startswith("Error: dvc.yaml")
+    assert len(said.splitlines()) == 1
+
+
+def test_the_other_numbers_are_judged_where_one_is_hostile(project: Project) -> None:
+    Path(RESULT).unlink()
+    os.mkfifo(RESULT)
+    _, said = project.verify("II")
+    found = {number["cell"]: number for number in said["numbers"]}
+    assert found[CELL]["status"] == "broken"
+    assert found[CELLS[1]]["percent"] is not None
+    assert not any(finding["kind"] == "broken" for finding in found[CELLS[1]]["findings"])
+    assert found[CELL]["findings"][0]["found"] == "a FIFO"
