@@ -25,7 +25,8 @@ def test_a_moved_clone_writes_nothing_at_its_old_place(store: Path, workplace: P
             (3, "file:///other/artifacts"),
         ]
         for number, place in rows:
-            query = "INSERT INTO experiments (experiment_id, name, artifact_location, lifecycle_stage) VALUES (?, ?, ?, 'active')"
+            columns = "experiment_id, name, artifact_location, lifecycle_stage"
+            query = f"INSERT INTO experiments ({columns}) VALUES (?, ?, ?, 'active')"  # noqa: S608
             database.execute(query, (number, f"e{number}", place))
         database.commit()
     for _ in range(2):

@@ -53,7 +53,7 @@ def test_other_addresses_are_taken(uri: str) -> None:
 def test_the_cure_of_an_older_database_stands_in_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://u:hunter2@h/db")
     error = (
-        "MlflowException: Detected out-of-date database schema (found version 451aebb31d03, but expected dc11669786a5). "
+        "Detected out-of-date database schema (found version 451aebb31d03, but expected dc11669786a5). "
         "Take a backup of your database, then run 'mlflow db upgrade <database_uri>' to migrate your database to the "
         "latest schema. NOTE: schema migration may result in database downtime - please consult your database's "
         "documentation for more detail."
