@@ -20,6 +20,16 @@ FIRST = (
     "pipeline/test_pipeline.py",
     "pipeline/test_verify.py",
 )
+OTHERS = ("GIT_", "MLFLOW_", "DVC_", "PIP_", "PYTHONSAFEPATH", "PYTHONOPTIMIZE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+GIT_SETTINGS = {
+    "commit.gpgsign": "false",
+    "tag.gpgsign": "false",
+    "core.hooksPath": os.devnull,
+    "init.templateDir": "",
+    "core.autocrlf": "false",
+    "core.fsmonitor": "false",
+    "status.showUntrackedFiles": "normal",
+}
 MOST = 8 << 30  # bytes that a process may hold; the largest of the networks' tests take 3 GiB
 STATM = Path("/proc/self/statm")
 
@@ -27,8 +37,21 @@ STATM = Path("/proc/self/statm")
 def pytest_configure(config: pytest.Config) -> None:
     """Watch this process, where the system tells its memory; refuse a name in FIRST that no file has."""
     assert all((ROOT / name).is_file() for name in FIRST)
+    own_settings()
     if STATM.is_file():
         threading.Thread(target=_watch, args=(os.dup(2),), daemon=True, name="memory watch").start()
+
+
+def own_settings() -> None:
+    """Take the user's settings of other tools out of this process and of what it starts.
+
+    In a hook of git GIT_DIR and GIT_INDEX_FILE name the user's repository: a test that commits would commit there.
+    """
+    for name in [name for name in os.environ if name.startswith(OTHERS)]:
+        del os.environ[name]
+    os.environ["GIT_CONFIG_COUNT"] = str(len(GIT_SETTINGS))  # above what any file of the user says
+    for number, (key, value) in enumerate(GIT_SETTINGS.items()):
+        os.environ |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

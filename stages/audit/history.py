@@ -1,13 +1,13 @@
 """What git has of a commit: sources, params.yaml and specs, to hold records against."""
 
 import hashlib
-import os
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
+from stages.core.checkout import git_environment
 from stages.records.provenance import Dependency, folder_md5
 
 _SOURCES = "stages/"
@@ -168,7 +168,9 @@ def _git(*arguments: str, stdin: bytes | None = None, folder: str | None = None)
 
     In a `folder` git works on plain files, even where a repository is around it.
     """
-    variables = {**os.environ, "GIT_CEILING_DIRECTORIES": str(Path(folder).parent)} if folder else None
+    variables = git_environment()
+    if folder:
+        variables["GIT_CEILING_DIRECTORIES"] = str(Path(folder).parent)
     try:
         done = subprocess.run(  # noqa: S603
             ["git", *arguments],  # noqa: S607

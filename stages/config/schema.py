@@ -10,7 +10,7 @@ from pydantic import Field
 
 from stages.config.settings import Cell, Count, Device, Epochs, Fraction, Images, Precision, Seed, Strict, Threads
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$")]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$", max_length=80)]  # of files and folders too
 Dataset = Literal["mnist", "cifar10"]
 Table = Literal["I", "II", "III", "IV", "V", "VI"]
 Points = Annotated[float, Field(gt=0, le=100)]  # between two accuracies in percent

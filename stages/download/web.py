@@ -68,6 +68,15 @@ def fetch_url(url: str, target: Path, limit: int, patience: Patience) -> None:
         time.sleep(patience.backoff * 2**failures)
 
 
+def answers(url: str, patience: Patience) -> str:
+    """Why `url` cannot be had now; empty where it can. Nothing is read but the headers of the answer."""
+    try:
+        with _session(patience) as session, _answer(session, url, {}, patience) as response:
+            return "" if response.ok else f"HTTP {response.status_code} {response.reason}"
+    except (HTTPError, requests.RequestException) as error:
+        return _reason(error)
+
+
 def _transfer(url: str, target: Path, limit: int, patience: Patience) -> None:
     """One request for what `target` lacks. urllib3 raises an HTTPError if the body is shorter than was announced."""
     size = target.stat().st_size

@@ -27,7 +27,7 @@ from stages.config.reading import read_yaml
 from stages.core.errors import StageError
 from stages.core.filenames import RECORD
 from stages.core.files import atomic_path, write_bytes
-from stages.launch.recorded import Locked, dependencies, tested_images, trained_with
+from stages.launch.recorded import Locked, dependencies, locked_of, tested_images, trained_with
 from stages.launch.work import Command, Done, RemoteOutputs
 from stages.records.dvc_lock import LOCK_FILE
 from stages.records.evaluation import Evaluation
@@ -269,10 +269,7 @@ class LockFile:
 
     def locked(self, name: str) -> Locked:
         """What dvc.lock has of a stage."""
-        entry = self._entries.get(name, {})
-        params = {key: value for file in entry.get("params", {}).values() for key, value in file.items()}
-        deps, outs = ({one["path"]: one["md5"] for one in entry.get(kind, [])} for kind in ("deps", "outs"))
-        return Locked(params, deps, outs)
+        return locked_of(self._entries.get(name, {}))
 
     def changed(self, _: str) -> list[str]:
         """Nothing is known to have changed."""

@@ -11,7 +11,7 @@ from stages.config.schema import DATASETS
 from stages.launch.machine import ThisMachine
 from stages.launch.pending import changed_data, todays_specs, trainings_left
 from stages.launch.pipeline import LockFile, Pipeline
-from stages.plan.sizes import arrays, checkpoint_size, memory_needed, network_sizes, raw_size, weights_size
+from stages.launch.sizes import arrays, checkpoint_size, memory_needed, network_sizes, raw_size, weights_size
 from stages.records.eta import Eta, finished_runs
 from stages.records.run import NetworkSize, TrainingRun
 from stages.records.spec import Spec

@@ -15,6 +15,8 @@ Runs without DVC and without MLflow too: --no-mlflow keeps a trial out of the ta
 import resource
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stages.config.params import load_params
+from stages.core.checkout import links_under_dvc
 from stages.core.errors import StageError
 from stages.core.filenames import DESCRIPTION, HISTORY, RECORD, WEIGHTS
 from stages.core.files import file_hash, folder_path, sweep, write_json
@@ -53,6 +56,7 @@ _INSTRUCTIONS = (
     *("amx_tile", "amx_bf16", "amx_fp16", "neon", "bf16", "sve", "sve2"),
 )
 _VARIABLES = ("MKL_", "ONEDNN_", "DNNL_", "ATEN_", "TORCH_", "CUBLAS_", "CUDNN_", "NVIDIA_")
+_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")  # CUDA, the processor, mps
 _SOFTWARE = ("torch", "torchvision", "numpy")
 
 
@@ -70,6 +74,8 @@ def main(
     cell: str, budget: str | None, seed: int, spec_file: Path | None, data: Path, out: Path, mirrored: bool
 ) -> None:
     """Train CELL, for example `mnist/resnet18`, and write the run to OUT."""
+    if linked := links_under_dvc():
+        raise StageError(linked[0])
     params = load_params()
     budget = budget or params.budget
     key, _ = params.find(cell)
@@ -77,7 +83,7 @@ def main(
     spec_file = spec_file or spec_path(Path(f"reports/{budget}/specs"), cell)
     spec = check_spec(spec_file, resolve_spec(params, budget, cell), "train")
     run = spec.settings.seeded(seed)
-    with exclusive(out), Mirror(mirrored) as mirror:
+    with memory_named(stage), exclusive(out), Mirror(mirrored) as mirror:
         started = time.time()
         (out / RECORD).unlink(missing_ok=True)
         for name in (WEIGHTS, HISTORY, RECORD):
@@ -136,6 +142,19 @@ def main(
         mirror.close([out / RECORD, out / HISTORY], end_tags(record), "FINISHED", ended)
         training.checkpoint.remove()
     say(f"{stage}: {outcome} in {duration(record.times.seconds)}, {out}")
+
+
+@contextmanager
+def memory_named(stage: str) -> Iterator[None]:
+    """Turn PyTorch's errors for too little memory, of the GPU or of the machine, into one line."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        said = " ".join(str(error).split())
+        if not isinstance(error, MemoryError) and not any(words in said for words in _NO_MEMORY):
+            raise
+        cure = "end what else takes it, or run fewer trainings at a time (--jobs); the next start resumes this one"
+        raise StageError(f"{stage}: out of memory ({said[:120]}); {cure}") from error
 
 
 def train(training: "TrainingSession", mirror: Mirror, progress: TrainingProgress, stage: str) -> str:

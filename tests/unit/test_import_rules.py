@@ -52,7 +52,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "audit_paper": {"config", "core", "engine", "paper"},  # as paper
     "report": {*BASE, "evaluate", "paper", "stats"},
     "book": {*BASE, "audit_paper", "report", "stats"},
-    "launch": {*BASE, "train"},
+    "launch": {*BASE, "engine", "train"},  # of the engine the sizes of networks
+    "doctor": {*BASE, "download", "launch", "track"},
     "plan": {*BASE, "engine", "launch", "track"},
     "audit": {*BASE, "audit_paper", "book", "engine", "evaluate", "paper", "report", "stats"},
 }
