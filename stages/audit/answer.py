@@ -41,7 +41,7 @@ def answer(evidence: Evidence, number: TableRow, seed: int | None, stages: Stage
     evidence = replace(evidence, cells=evidence.cells | {str(number.key): cell})
     number, row = _rows(evidence, number, stages)
     result, history = results[chosen], History()
-    artifacts = lineage(result, lock)
+    artifacts = lineage(result, lock, stages.places(number.key, chosen))
     found = {
         "number": _number(number, evidence.budget_name),
         "seed": chosen,

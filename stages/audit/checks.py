@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from stages.audit.findings import Finding, broken, differences, judged, missing, note
+from stages.audit.findings import Finding, broken, differences, judged, missing, note, told
 from stages.audit.history import md5_of
 from stages.audit.numbers import Number
 from stages.audit.origin import Started, check_form, check_started
 from stages.audit.pipeline import Stage
 from stages.audit.recount import classes_of, follow, npy_sha256, recount
 from stages.audit.results import LooseResult
-from stages.audit.witnesses import HOW, check_artifacts, on_disk
+from stages.audit.witnesses import HOW, check_artifact, check_artifacts
 from stages.audit.workspace import Workspace
 from stages.config.params import resolve_count
 from stages.config.reading import PARAMS_FILE
@@ -31,7 +31,7 @@ from stages.core.errors import StageError
 from stages.core.regular import is_there, read_regular
 from stages.records.dvc_lock import LOCK_FILE
 from stages.records.evaluation import logits_path
-from stages.records.lineage import INPUTS, Artifact, Witness, lineage
+from stages.records.lineage import Artifact, Witness, lineage
 from stages.records.provenance import folder_md5
 
 _SOURCES = "stages/"
@@ -88,14 +88,14 @@ def check_entry(stage: Stage, workspace: Workspace, but: Path | None = None) -> 
     for kind, paths in (("deps", entry.deps), ("outs", entry.outs)) if entry else ():
         for path, md5 in paths.items():
             if path != str(but) and not (kind == "deps" and _is_source(path)):
-                yield from on_disk(_locked(stage, kind, path, md5), workspace.disk)
+                yield from check_artifact(_locked(stage, kind, path, md5), workspace.disk)
 
 
 def check_out(out: Path, stage: Stage, workspace: Workspace) -> Iterator[Finding]:
     """One output of a stage against its entry in dvc.lock."""
     md5 = workspace.lock.md5(stage.name, "outs", out.as_posix())
     if md5:
-        yield from on_disk(_locked(stage, "outs", out.as_posix(), md5), workspace.disk)
+        yield from check_artifact(_locked(stage, "outs", out.as_posix(), md5), workspace.disk)
 
 
 def _locked(stage: Stage, kind: str, path: str, md5: str) -> Artifact:
@@ -199,24 +199,18 @@ def _canonical(path: Path, result: LooseResult) -> Iterator[Finding]:
 
 def _artifacts(path: Path, result: LooseResult, number: Number, workspace: Workspace) -> Iterator[Finding]:
     """Every hash that is recorded of what is behind the result, and of the result itself."""
-    stages, lacking = workspace.stages, list[str]()
-    made_by = (
-        stages.download(number.key.dataset),
-        stages.preprocess(number.key.dataset),
-        stages.train(number.key, number.seed),
-        stages.evaluate(number.key, number.seed),
-    )
-    makers = {out: stage.name for stage in made_by for out in stage.outs}
-    artifacts = lineage(result, workspace.lock, makers, lacking)
-    for found in dict.fromkeys(lacking):
-        yield broken(f"{path}, provenance.inputs", found, INPUTS)
+    lacking: list[str] = []
+    artifacts = lineage(result, workspace.lock, workspace.stages.places(number.key, number.seed), lacking)
+    yield from (told(path, what) for what in dict.fromkeys(lacking))
     yield from check_artifacts(artifacts, workspace.disk, workspace.lock)
     known = {artifact.path for artifact in artifacts}
     for key, inputs in (("run.provenance", result.run.provenance.inputs), ("provenance", result.provenance.inputs)):
-        unnamed = inputs.keys() - known  # without files in the record, or by dvc.yaml: then it is not read
-        for other in sorted(unnamed):
-            said = Witness(str(path), f"{key}.inputs.{other}", inputs[other].md5)
-            yield from on_disk(Artifact("arrays", other, other, "md5", (said,)), workspace.disk)
+        for other in sorted(inputs.keys() - known):  # those that dvc.yaml does not name
+            found = inputs[other]
+            said = [Witness(str(path), f"{key}.inputs.{other}", found.md5)]
+            if found.files is not None:
+                said.append(Witness(str(path), f"{key}.inputs.{other}.files", folder_md5(found.files)))
+            yield from check_artifact(Artifact("arrays", other, other, "md5", tuple(said)), workspace.disk)
 
 
 def _evaluation(path: Path, result: LooseResult, number: Number, workspace: Workspace) -> Iterator[Finding]:

@@ -16,9 +16,9 @@ class Finding(NamedTuple):
     """One thing that does not speak for a number.
 
     `where` is the file, and the key in it. Of what is broken, `found` and `expected` differ, and which of the two is
-    false is not known; `outdated` says that what was recorded holds together, and that the file in the working tree has
-    become another since; `of_page` that `found` is what a page prints and `expected` what its results give. Of what is
-    incomplete, `expected` says how to get it.
+    false is not known (nothing is `expected` where `found` says all of it); `outdated` says that what was recorded
+    holds together, and that the file in the working tree has become another since; `of_page` that `found` is what a
+    page prints and `expected` what its results give. Of what is incomplete, `expected` says how to get it.
     """
 
     kind: Literal["agrees", "incomplete", "broken", "note"]
@@ -33,6 +33,8 @@ class Finding(NamedTuple):
             since = " (changed since; dvc repro runs again)" if self.outdated else ""
             if self.of_page:
                 return f"{self.where}: the page has {self.found}; its results give {self.expected}{since}"
+            if not self.expected:
+                return f"{self.where}: {self.found}{since}"
             return f"{self.where}: found {self.found}, not {self.expected}{since}"
         return f"{self.where} is not here: {self.expected}" if self.kind == INCOMPLETE else self.where
 
@@ -40,6 +42,11 @@ class Finding(NamedTuple):
 def broken(where: object, found: object, expected: object, outdated: bool = False) -> Finding:
     """Two things that must be the same differ."""
     return Finding("broken", printable(where), _short(found), _short(expected), outdated)
+
+
+def told(where: object, what: object) -> Finding:
+    """Something is wrong that one sentence says, `what`: no single other place contradicts it."""
+    return Finding("broken", str(where), _short(what))
 
 
 def page_differs(where: object, found: object, expected: object) -> Finding:

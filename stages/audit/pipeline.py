@@ -13,6 +13,7 @@ from stages.config.params import CellKey, Params
 from stages.config.reading import PARAMS_FILE, read_yaml
 from stages.core.errors import CorruptFileError, StageError, shown
 from stages.core.validation import refusals
+from stages.records.lineage import Places
 
 DVC_FILE = Path("dvc.yaml")
 _VARIABLE = re.compile(r"\$\{[^}]*\}")
@@ -88,6 +89,22 @@ class Stages:
     def result(self, key: CellKey, seed: int) -> Path:
         """The file of a cell's result."""
         return self.evaluate(key, seed).option("metrics-out")
+
+    def places(self, key: CellKey, seed: int) -> Places:
+        """Where dvc.yaml has everything behind a result, and the stages that make it."""
+        download, preprocess = self.download(key.dataset), self.preprocess(key.dataset)
+        train, evaluate = self.train(key, seed), self.evaluate(key, seed)
+        options = {
+            "raw": download.option("out"),
+            "training": preprocess.option("train-out"),
+            "description": evaluate.option("description"),
+            "test": preprocess.option("test-out"),
+            "run": train.option("out"),
+            "logits": evaluate.option("logits-out"),
+            "predictions": evaluate.option("predictions-out"),
+        }
+        names = (stage.name for stage in (download, preprocess, train, evaluate))
+        return Places(*(path.as_posix() for path in options.values()), *names)
 
     def tables(self) -> Stage:
         """The stage that makes the tables."""

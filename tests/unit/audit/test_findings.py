@@ -1,5 +1,6 @@
 """The parts of `verify` that need no finished project; tests/pipeline/test_verify.py has the whole."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -12,16 +13,18 @@ import pytest
 
 from stages.audit.compare import Page, PageFindings, compare, owners
 from stages.audit.disk import Disk
-from stages.audit.findings import agrees, broken, differences, missing, note, status
+from stages.audit.findings import Finding, agrees, broken, differences, missing, note, status
 from stages.audit.numbers import Number, planned
 from stages.audit.recount import chosen_indices, first_difference
 from stages.audit.rerun import differing
 from stages.audit.results import read_loosely
 from stages.audit.verify import Verdict, print_verdicts
+from stages.audit.witnesses import check_artifact
 from stages.config.cells import CellKey
 from stages.config.params import Params
 from stages.core.files import json_text
 from stages.engine.images import evenly_spread
+from stages.records.lineage import Artifact, Witness
 from stages.records.provenance import hash_dependency
 from stages.report.render import Page as Rendered
 from stages.report.render import about
@@ -71,6 +74,39 @@ def test_differences_name_key_found_and_expected() -> None:
 )
 def test_floats_alone_have_a_tolerance(one: Any, other: Any, exact: bool, same: bool) -> None:
     assert (differences("f", one, other, "said", exact=exact) == []) is same
+
+
+# Witnesses
+
+
+def found_of(tmp_path: Path, *hashes: str, content: bytes | None = None) -> list[Finding]:
+    """What is said of a file with such md5s in so many places, and these bytes."""
+    file = tmp_path / "file"
+    if content is not None:
+        file.write_bytes(content)
+    witnesses = tuple(Witness(f"place{number}", "key", found) for number, found in enumerate(hashes))
+    artifact = Artifact("number", "result", str(file), "md5", witnesses)
+    return [one for one in check_artifact(artifact, Disk()) if one.kind == "broken"]
+
+
+FALSE = "f" * 32
+
+
+def test_the_false_witness_is_accused_and_not_the_true_ones(tmp_path: Path) -> None:
+    true = hashlib.md5(b"bytes", usedforsecurity=False).hexdigest()
+    (said,) = found_of(tmp_path, FALSE, true, content=b"bytes")
+    assert (said.where, said.found, said.expected) == ("place0, key", FALSE, f"{true} (place1, key)")
+    (said,) = found_of(tmp_path, FALSE, true, true)
+    assert (said.where, said.found) == ("place0, key", FALSE)
+    accused = found_of(tmp_path, true, true, content=b"other bytes")
+    assert {said.where for said in accused} == {str(tmp_path / "file")}
+
+
+def test_where_there_is_no_majority_that_is_said(tmp_path: Path) -> None:
+    (said,) = found_of(tmp_path, FALSE, "e" * 32)
+    assert said.expected == f"{FALSE} (place0, key); no majority tells which"
+    (said,) = found_of(tmp_path, FALSE, content=b"bytes")
+    assert said.expected.endswith("no majority tells which")
 
 
 # Pages

@@ -408,6 +408,24 @@ def test_a_changed_record_is_named(project: Project, change: Callable[[Any], Non
     assert RESULT in broken.places  # dvc.lock has another hash of it
 
 
+def test_an_input_that_is_gone_or_has_a_file_less_hides_nothing_else(project: Project) -> None:
+    run = f"data/runs/quick/{CELL}/s0"
+
+    def change(result: Any) -> None:
+        result["provenance"]["inputs"][run]["files"].pop("run.json")
+        result["run"]["provenance"]["inputs"].clear()
+        result["run"]["provenance"]["inputs"]["surplus"] = {"md5": "0" * 32 + ".dir", "files": {"a": "1" * 32}}
+        result["history"][0]["validation_accuracy"] = 0.99
+
+    project.edit(change, rebind=False)
+    said = [str(finding) for finding in project.broken().findings]
+    assert f"{RESULT}: provenance.inputs.{run}.files has no run.json" in said
+    assert f"{RESULT}: run.provenance.inputs has no data/processed/quick/mnist/train" in said
+    assert any(one.startswith(f"{RESULT}, provenance.inputs.{run}.files.run.json: found no hash") for one in said)
+    assert any(one.startswith(f"{RESULT}, history: found") or f"({RESULT}, history)" in one for one in said)
+    assert any("run.provenance.inputs.surplus.files" in one for one in said)
+
+
 def test_a_record_of_settings_forged_throughout(project: Project) -> None:
     """Bindings, hashes, spec and dvc.lock agree with another learning rate: the commit does not."""
 
