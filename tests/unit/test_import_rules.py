@@ -45,6 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "train": {*BASE, "engine", "track"},
     "evaluate": {*BASE, "engine", "track"},
     "resolve": BASE,
+    "architectures": {*BASE, "engine"},
     "pretrained": {*BASE, "engine", "evaluate"},
     "track": {*BASE, "evaluate"},
     "stats": {"core"},
