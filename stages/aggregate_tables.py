@@ -6,7 +6,8 @@
         --book-out reports/quick/index.html
 
 In:  one JSON file for each planned cell and seed that has run (stage `evaluate`), data/paper/*.csv, params.yaml.
-Out: <tables-out>/ table_1..6.csv and .md, tables.md (all six, the assumption ledger, the studies), claims.md (what the
+Out: <tables-out>/ table_1..6.csv and .md, and table_s1a and so on of shown tables that the paper does not have;
+     tables.md (all of them, the assumption ledger, the studies), claims.md (what the
      paper says in words, tested), appendix.md (reports and logs in the form of its Figs. 6-17); <figures-out>/
      confusion_<data set>_<family>.png (Figs. 18-23), curves_table_1..6.png, printed_curves.png (the curves of its logs,
      with ours); <studies-out>/<name>.md for each study of which an alternative has run; <views-out>/ metrics.json,
@@ -73,7 +74,7 @@ def main(
         files[book_out] = book(evidence, judge_claims(evidence), findings(evidence.paper, params))
     with exclusive(tables_out):
         rebuild(folders, files)
-    for number in params.tables:
+    for number in params.shown_tables:
         say(summary_line(evidence, number))
     say(f"the book, to open in a browser: {book_out}")
     say(f"tables, budget {evidence.budget_name}: {tables_out / 'tables.md'}")

@@ -31,7 +31,8 @@ def gallery(evidence: Evidence) -> dict[str, bytes]:
         if (result := evidence.cell(figure.dataset, figure.cell).first)
     }
     drawn = {
-        number: [row for row in lines(table_rows(evidence, number)) if row.has_run] for number in evidence.params.tables
+        number: [row for row in lines(table_rows(evidence, number)) if row.has_run]
+        for number in evidence.params.shown_tables
     }
     curves = {curves_name(number): _curves(evidence, number, rows) for number, rows in drawn.items() if rows}
     return matrices | curves | _printed(evidence)
@@ -56,7 +57,9 @@ def _confusion(evidence: Evidence, figure: Figures, result: Evaluation) -> bytes
 def _curves(evidence: Evidence, number: Table, rows: list[TableRow]) -> bytes:
     table = evidence.params.tables[number]
     curves = [Curve(row.row + remark(row.results), row.results.curve, row.results.curves) for row in rows]
-    validation = evidence.validation_images(table.dataset, table.family)
+    families = {evidence.params.find(str(row.key))[1].family for row in rows}
+    counts = sorted({evidence.validation_images(table.dataset, family) for family in families})
+    validation = " to ".join(str(count) for count in dict.fromkeys([counts[0], counts[-1]]))
     shown = _seeds([row.results for row in rows])
     title = f"Table {number}, {table.caption}\nbudget {evidence.budget_name}, {validation} validation images, {shown}"
     return curves_png(curves, title)

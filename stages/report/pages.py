@@ -41,7 +41,7 @@ def _pages(evidence: Evidence, figures: str, studies: str) -> tuple[dict[str, st
         "appendix.md": appendix_page(evidence, figures),
         "claims.md": claims_page(evidence, judge_claims(evidence)),
     }
-    for number in evidence.params.tables:
+    for number in evidence.params.shown_tables:
         name = f"table_{table_index(number)}"
         tables |= {f"{name}.csv": table_csv(evidence, number), f"{name}.md": table_page(evidence, number, figures)}
     return tables, {f"{comparison.name}.md": study_page(evidence, comparison) for comparison in comparisons}
