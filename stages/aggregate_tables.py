@@ -7,9 +7,10 @@
         --book-out reports/quick/index.html
 
 In:  one JSON file for each planned cell and seed that has run (stage `evaluate`), data/paper/*.csv, params.yaml.
-Out: <tables-out>/ table_1..6.csv, .md and .tex, numbers.tex (a macro for each number), tables.md (all six, the
-     assumption ledger, the studies), claims.md (what the paper says in words, tested), appendix.md (reports and logs in
-     the form of its Figs. 6-17); <figures-out>/ confusion_<data set>_<family> (Figs. 18-23), curves_table_1..6,
+Out: <tables-out>/ table_1..6.csv, .md and .tex, and table_s1a and so on of shown tables that the paper does not have;
+     numbers.tex (a macro for each number), tables.md (all tables, the assumption ledger, the studies), claims.md (what
+     the paper says in words, tested), appendix.md (reports and logs in the form of its Figs. 6-17); <figures-out>/
+     confusion_<data set>_<family> (Figs. 18-23), curves_table_1..6, cost_<data set> (accuracy against training time),
      printed_curves (the curves of its logs, with ours), each as PNG, PDF and SVG; <studies-out>/<name>.md for each
      study of which an alternative has run; <views-out>/ metrics.json, accuracy.csv, curves.csv, which `dvc metrics` and
      `dvc plots` show; <cards-out>/<data set>-<cell>.md, a model card for each cell; <ledger-out>, <ledger-json-out>:
@@ -78,7 +79,7 @@ def main(
         files[book_out] = book(evidence, judge_claims(evidence), findings(evidence.paper, params))
     with exclusive(tables_out):
         rebuild(folders, files)
-    for number in params.tables:
+    for number in params.shown_tables:
         say(summary_line(evidence, number))
     say(f"the book, to open in a browser: {book_out}")
     say(f"tables, budget {evidence.budget_name}: {tables_out / 'tables.md'}")

@@ -176,7 +176,12 @@ def _configuration(params: Params, number: TableRow, result: Evaluation) -> dict
 
 
 def _assumptions(evidence: Evidence, number: TableRow) -> list[dict[str, Any]]:
-    """The assumptions that the number's row rests on; an alternative's are those of the cell it is held against."""
+    """The assumptions that the number's row rests on; an alternative's are those of the cell it is held against.
+
+    They are about what the paper leaves out, so a row of a table that it does not have rests on none.
+    """
+    if number.is_beyond_paper:
+        return []
     params = evidence.params
     own, run = _settings(params, number, evidence.budget_name)
     study, is_alternative = params.studies.get(number.table), number.key.section == "alternatives"

@@ -91,7 +91,8 @@ def _files(reports: Path, results: Sequence[Path]) -> list[Path]:
 def _table_sources(evidence: Evidence, reports: Path) -> dict[Path, list[Entity]]:
     """For each file of a table, the results that it is made of."""
     found = {}
-    for number, table in evidence.params.tables.items():
+    for number in evidence.params.shown_tables:
+        table = evidence.params.tables[number]
         made_of = [
             {"@id": result_path(reports / "cells", cell.key, result.seed).as_posix()}
             for cell in (evidence.cell(table.dataset, row.cell) for row in table.rows)

@@ -1,11 +1,11 @@
 """The numbers of a budget, and which of them a user's words mean: a table, a row, a cell."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, TypeVar, get_args
+from typing import NamedTuple, TypeVar
 
 from stages.config.cells import CellKey
 from stages.config.params import Params
-from stages.config.schema import Table
+from stages.config.schema import PAPER_TABLES
 from stages.core.errors import ParamError
 from stages.report.rows import TableRow, planned_rows
 
@@ -39,7 +39,7 @@ def planned(params: Params) -> list[Number]:
 
 def in_table(numbers: Sequence[Printed], word: str) -> list[Printed]:
     """Those of a table, named as `IV`, `iv` or `4`, or of a study."""
-    by_place = {str(place): name for place, name in enumerate(get_args(Table), 1)}
+    by_place = {str(place): name for place, name in enumerate(PAPER_TABLES, 1)}
     return [number for number in numbers if _same(by_place.get(word, word), number.table)]
 
 

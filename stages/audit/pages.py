@@ -121,7 +121,7 @@ def _made(
 def _all_pages(workspace: Workspace, results: dict[Number, Evaluation], stage: Stage) -> Iterator[Page]:
     """Every page of all results."""
     evidence = _evidence(workspace, results)
-    tables = {f"table_{table_index(table)}": table for table in workspace.params.tables}
+    tables = {f"table_{table_index(table)}": table for table in workspace.params.shown_tables}
     folders = [stage.option(f"{name}-out") for name in ("tables", "figures", "studies", "views", "cards")]
     for folder, files in text_files(evidence, *folders).items():
         for name, text in files.items():
@@ -137,7 +137,7 @@ def _all_pages(workspace: Workspace, results: dict[Number, Evaluation], stage: S
 def _tables(workspace: Workspace, results: dict[Number, Evaluation], stage: Stage) -> Iterator[Page]:
     """The tables, and the ledger's lines, of the results that can stand there."""
     evidence = _evidence(workspace, results)
-    for table in workspace.params.tables:
+    for table in workspace.params.shown_tables:
         path = stage.option("tables-out") / f"table_{table_index(table)}"
         yield Page(path.with_suffix(".csv"), table_csv(evidence, table), table, stage.name)
         yield Page(path.with_suffix(".md"), table_page(evidence, table, ""), table, stage.name)

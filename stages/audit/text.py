@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from textwrap import shorten
-from typing import Any, get_args
+from typing import Any
 
 from stages.audit.questions import listing
-from stages.config.schema import Table
+from stages.config.schema import is_table
 from stages.core.progress import duration
 from stages.report.evidence import Evidence
 from stages.report.rows import TableRow
@@ -37,7 +37,7 @@ def matches(value: str, found: Mapping[TableRow, list[str]], evidence: Evidence)
 
 
 def _number(number: dict[str, Any], conditions: dict[str, Any]) -> Iterator[str]:
-    where = f"Table {number['table']}" if number["table"] in get_args(Table) else f"Study {number['table']}"
+    where = f"Table {number['table']}" if is_table(number["table"]) else f"Study {number['table']}"
     yield f"{where}, {number['row']}  ({number['cell']}, budget {number['budget']})"
     paper = f"paper {number['paper']} %, difference {number['difference']}" if number["paper"] else "not in the paper"
     spread = f" (std {number['std']})" if number["std"] else ""

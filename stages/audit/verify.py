@@ -149,7 +149,7 @@ def headline(verdicts: Sequence[Verdict], workspace: "Workspace") -> str:
     """One line: how many results, and rows of the paper's tables, follow from the predictions that are committed."""
     results = [one for one in verdicts if one.percent is not None]
     recounted = [one.number for one in results if status(one.findings) != BROKEN]
-    of_paper = {(table, row.row) for table, found in workspace.params.tables.items() for row in found.rows}
+    of_paper = {(table, row.row) for table, found in workspace.params.paper_tables.items() for row in found.rows}
     asked, follow = ({(one.table, one.row) for one in some} & of_paper for some in (_numbers(verdicts), recounted))
     stages = [workspace.stages.train(one.number.key, one.number.seed) for one in results]
     weights = sum(any((Path(out) / WEIGHTS).is_file() for out in stage.outs) for stage in stages)

@@ -37,7 +37,7 @@ def gallery(evidence: Evidence) -> dict[str, bytes]:
         for name, figure in figures.items()
         if (result := evidence.cell(figure.dataset, figure.cell).first)
     }
-    for number in evidence.params.tables:
+    for number in evidence.params.shown_tables:
         if rows := [row for row in lines(table_rows(evidence, number)) if row.has_run]:
             drawn[curves_name(number)] = _curves(evidence, number, rows, mark)
     drawn |= _printed(evidence, mark) | _costs(evidence, mark)
@@ -64,7 +64,9 @@ def _confusion(evidence: Evidence, figure: Figures, result: Evaluation, mark: st
 def _curves(evidence: Evidence, number: Table, rows: list[TableRow], mark: str) -> dict[str, bytes]:
     table = evidence.params.tables[number]
     curves = [Curve(row.row + remark(row.results), row.results.curve, row.results.curves) for row in rows]
-    validation = evidence.validation_images(table.dataset, table.family)
+    families = {evidence.params.find(str(row.key))[1].family for row in rows}
+    counts = sorted({evidence.validation_images(table.dataset, family) for family in families})
+    validation = " to ".join(str(count) for count in dict.fromkeys([counts[0], counts[-1]]))
     shown = _seeds([row.results for row in rows])
     title = f"Table {number}, {table.caption}\nbudget {evidence.budget_name}, {validation} validation images, {shown}"
     return curves_drawing(curves, title, mark)
@@ -93,7 +95,7 @@ def _costs(evidence: Evidence, mark: str) -> dict[str, dict[str, bytes]]:
 def cost_points(evidence: Evidence) -> dict[str, list[Point]]:
     """The rows with a result, and the as-logged ones, as points, by data set."""
     found: dict[str, list[Point]] = {}
-    for row in (line for number in evidence.params.tables for line in lines(table_rows(evidence, number))):
+    for row in (line for number in evidence.params.shown_tables for line in lines(table_rows(evidence, number))):
         if row.cost and row.mean is not None:
             family = evidence.params.find(str(row.key))[1].family
             label = f"{row.mean_text}  {row.row}{remark(row.results)}"

@@ -14,7 +14,7 @@ from html import unescape
 import pandas as pd
 
 from stages.config.cells import CellKey
-from stages.config.schema import Table
+from stages.config.schema import PAPER_TABLES, Table
 from stages.core.errors import StageError
 from stages.records.evaluation import Evaluation
 from stages.report.captions import interval_title, table_caption
@@ -73,11 +73,14 @@ def table_tex(evidence: Evidence, number: Table) -> Page:
     """A table as a LaTeX table environment, an as-logged number in a line of its own below its row."""
     rows = lines(table_rows(evidence, number))
     header = ["row", "paper", "ours", interval_title(evidence), "n", "difference", "verdict"]
-    content = pd.DataFrame([_cells(row) for row in rows], columns=[escaped(title) for title in header])
+    content = pd.DataFrame([_cells(row) for row in rows], columns=header)
+    if number not in PAPER_TABLES:
+        content = content.drop(columns=["paper", "difference", "verdict"])
+    content.columns = content.columns.map(escaped)
     short = f"Table {number}: {evidence.params.tables[number].caption}"
     text = content.style.hide(axis="index").to_latex(
         hrules=True,
-        column_format="lrrrrrl",
+        column_format="l" + "".join("l" if title == "verdict" else "r" for title in content.columns[1:]),
         position_float="centering",
         caption=(from_markdown(table_caption(evidence, number)), escaped(short)),
         label=f"tab:{number.lower()}",

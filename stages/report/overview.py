@@ -1,4 +1,4 @@
-"""`tables.md`: all six tables, the assumption ledger, the studies, and the way to everything else."""
+"""`tables.md`: all tables, the assumption ledger, the studies, and the way to everything else."""
 
 from stages.config.schema import DATASETS
 from stages.report.captions import done_sentence
@@ -17,7 +17,7 @@ def overview_page(evidence: Evidence, comparisons: list[Comparison], figures: st
         "tables",
         budget=evidence.budget_name,
         done_sentence=done_sentence(evidence.cells.values()),
-        tables=[table_content(evidence, number) for number in evidence.params.tables],
+        tables=[table_content(evidence, number) for number in evidence.params.shown_tables],
         assumptions=evidence.params.assumptions,
         studies=[
             {"name": name, "question": study.question, "assumption": study.assumption, "comparison": by_name.get(name)}

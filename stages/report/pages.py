@@ -45,7 +45,7 @@ def _pages(evidence: Evidence, figures: str, studies: str) -> tuple[dict[str, st
         "claims.md": claims_page(evidence, judge_claims(evidence)),
         NUMBERS: numbers_tex(evidence),
     }
-    for number in evidence.params.tables:
+    for number in evidence.params.shown_tables:
         name = f"table_{table_index(number)}"
         tables |= {f"{name}.csv": table_csv(evidence, number), f"{name}.md": table_page(evidence, number, figures)}
         tables[f"{name}.tex"] = table_tex(evidence, number)
