@@ -61,7 +61,8 @@ def against_true_labels(where: Path, result: Evaluation, count: int) -> Iterator
         file = LABELS / f"{dataset}.npy"
         yield missing(file, f"git checkout {file}", "recounted")
     except StageError as error:
-        yield told(LABELS / f"{dataset}.npy", error.message)
+        file = LABELS / f"{dataset}.npy"
+        yield told(file, error.message.removeprefix(f"{file}: "))
     else:
         file = f"the true label by {LABELS / dataset}.npy, whose sha256 all know"
         yield from _digits_differ(f"{where}, labels", result.labels, digits(true), file, "")
