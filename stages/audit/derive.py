@@ -44,10 +44,12 @@ def derive(number: Number, workspace: Workspace) -> Iterator[Finding]:
         return
     where = f"{workspace.result(number)}, run.data"
     said_by = "made again from the canonical raw data"
-    wrong = differences(where, result.run.data.content(), made.content(), said_by)
+    recorded, now = result.run.data, made
+    outdated = (recorded.made_from.settings, recorded.images) != (now.made_from.settings, now.images)
+    wrong = differences(where, recorded.content(), now.content(), said_by, outdated)
     if {finding.where for finding in wrong} == {f"{where}{_AUGMENTED}"}:
-        recorded = result.run.provenance.environment
-        how = f"other bits are to be expected on another processor than {recorded.processor}"
+        processor = result.run.provenance.environment.processor
+        how = f"other bits are to be expected on another processor than {processor}"
         yield missing(f"{where}{_AUGMENTED}, as recorded", f"{wrong[0].expected}; {how}", "derived")
         return
     yield from wrong
