@@ -21,6 +21,7 @@ from stages.records.spec import Spec
 from stages.report.conditions import conditions
 from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import fixed
+from stages.report.levels import committed_level
 from stages.report.results import changed_settings as settings_then_and_now
 from stages.report.results import check_result
 from stages.report.rows import TableRow, all_rows, lines
@@ -113,6 +114,7 @@ def _number(number: TableRow, budget: str) -> dict[str, Any]:
                 "correct": result.correct,
                 "test_images": result.test_images,
                 "outcome": result.outcome,
+                "level": committed_level(result),
             }
             for result in number.results.results
         },

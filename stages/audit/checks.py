@@ -9,7 +9,7 @@ reported as missing, not guessed.
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from stages.audit.findings import Finding, broken, differences, judged, missing, note, told
-from stages.audit.history import md5_of
+from stages.audit.history import History, md5_of
 from stages.audit.numbers import Number
 from stages.audit.origin import Started, check_form, check_started
 from stages.audit.pipeline import Stage
-from stages.audit.recount import classes_of, follow, npy_sha256, recount
+from stages.audit.recount import against_true_labels, classes_of, follow, npy_sha256, recount
 from stages.audit.results import LooseResult
 from stages.audit.witnesses import HOW, check_artifact, check_artifacts
 from stages.audit.workspace import Workspace
@@ -29,17 +29,14 @@ from stages.config.params import resolve_count
 from stages.config.reading import PARAMS_FILE
 from stages.core.errors import StageError
 from stages.core.regular import is_there, read_regular
+from stages.records.canonical import CANONICAL
 from stages.records.dvc_lock import LOCK_FILE
 from stages.records.evaluation import logits_path
 from stages.records.lineage import Artifact, Witness, lineage
 from stages.records.provenance import folder_md5
+from stages.records.test_split import TEST_SPLIT
 
 _SOURCES = "stages/"
-# sha256 of the labels of all 10000 test images, in the order of the data sets' own files, as numpy.save writes uint8.
-TRUE_TEST_LABELS = {
-    "mnist": "ff7e84b144c037e7215dfa787d6773550c5db83029d9a4e7bae6e90f605f081d",
-    "cifar10": "19004b019bd095265b4ce6637c9ff979c66abcbc8e658a665f791b487cdea5eb",
-}
 _ROUNDED = 0.002  # seconds
 _CLOCKS = timedelta(minutes=5)  # by which those of two machines may differ
 
@@ -62,7 +59,7 @@ def check_number(number: Number, workspace: Workspace) -> list[Finding]:
         _artifacts(path, result, number, workspace),
         _spec_file(path, result, number, workspace),
         _predictions(path, result, number, workspace),
-        _times(path, result),
+        _times(path, result, workspace.history),
     ):
         found += judged(path, check)
     return found
@@ -189,12 +186,22 @@ def _training(path: Path, result: LooseResult, number: Number, workspace: Worksp
 
 
 def _canonical(path: Path, result: LooseResult) -> Iterator[Finding]:
-    """That the raw data behind the arrays are the canonical."""
-    where = f"{path}, run.data"
+    """That the raw data behind the arrays, and the test arrays made of them, have the hashes that all know."""
+    where, data = f"{path}, run.data", result.run.data
     try:
-        result.run.data.check_canonical(where)
+        data.check_canonical(where)
     except StageError as error:
         yield broken(where, error.message.removeprefix(f"{where}: "), "arrays of the canonical bytes")
+    md5 = {spec.name: spec.md5 for spec in CANONICAL.get(data.dataset, ())}
+    for name in sorted(md5.keys() | data.made_from.raw_md5.keys()):
+        found = data.made_from.raw_md5.get(name, "nothing")
+        if found != md5.get(name):
+            yield broken(f"{where}.made_from.raw_md5, {name}", found, f"{md5.get(name)}, the canonical bytes")
+    known = TEST_SPLIT.get(data.dataset)
+    for name, sha256 in known._asdict().items() if known else ():
+        found = data.sha256.get(f"test_{name}", "nothing")
+        if found != sha256:
+            yield broken(f"{where}.sha256, test_{name}", found, f"{sha256}, the test {name} of the canonical bytes")
 
 
 def _artifacts(path: Path, result: LooseResult, number: Number, workspace: Workspace) -> Iterator[Finding]:
@@ -244,15 +251,14 @@ def _predictions(path: Path, result: LooseResult, number: Number, workspace: Wor
     if labels != result.sha256.labels:
         yield broken(f"{path}, labels", f"sha256 {labels} as an array", f"{result.sha256.labels} (sha256, labels.npy)")
     total = workspace.params.datasets.of(dataset).test_images
-    if result.testing.images == "all" and labels != TRUE_TEST_LABELS[dataset]:
-        true = f"{TRUE_TEST_LABELS[dataset]}, the labels of {dataset}'s test split"
-        yield broken(f"{path}, labels", f"sha256 {labels} as an array", true)
-    yield from recount(path, result, resolve_count(result.testing.images, total))
+    count = resolve_count(result.testing.images, total)
+    yield from against_true_labels(path, result, count)
+    yield from recount(path, result, count)
     yield from follow(path, result, folder, stage.option("test"), total, HOW)
 
 
-def _times(path: Path, result: LooseResult) -> Iterator[Finding]:
-    """That a training's epochs, the training and its test follow each other, and took as long as they say."""
+def _times(path: Path, result: LooseResult, history: History) -> Iterator[Finding]:
+    """That commit, training, epochs and test follow each other, took as long as they say, and are over."""
     run = result.run
     ends = [epoch.ended for epoch in run.times.epochs[run.resumed_after :]]
     said = [run.times.started, *ends, run.times.ended, result.times.started, result.times.ended]
@@ -260,6 +266,9 @@ def _times(path: Path, result: LooseResult) -> Iterator[Finding]:
         times = [datetime.fromisoformat(time) for time in said]
     except ValueError as error:
         yield broken(f"{path}, times", str(error), "times in ISO 8601")
+        return
+    if naive := [text for text, moment in zip(said, times, strict=True) if moment.tzinfo is None]:
+        yield told(f"{path}, times", f"{naive[0]} has no time zone")
         return
     spans = (
         (f"{path}, run.times", run.times, times[-3] - times[0]),
@@ -273,6 +282,19 @@ def _times(path: Path, result: LooseResult) -> Iterator[Finding]:
         if later + _CLOCKS < then:
             expected = "the training's start, the ends of its epochs, its end and its test one after the other"
             yield broken(f"{path}, times", f"{before}, then {after}", expected)
+    newest = max(datetime.now(UTC), history.made("HEAD") or times[0])
+    if max(times) > newest + _CLOCKS:
+        yield told(f"{path}, times", f"{max(zip(times, said, strict=True))[1]} is yet to come")
+    starts = (("run.", run.provenance, run.times.started, times[0]), ("", result.provenance, *_start(result)))
+    for key, provenance, text, moment in starts:
+        commit = history.made(provenance.git.commit)
+        if commit and moment + _CLOCKS < commit:
+            of = f"commit {provenance.git.commit[:12]}, by whose sources it says it ran, is of {commit.isoformat()}"
+            yield told(f"{path}, {key}times.started", f"{text}, but {of}")
+
+
+def _start(result: LooseResult) -> tuple[str, datetime]:
+    return result.times.started, datetime.fromisoformat(result.times.started)
 
 
 def _parameters_today(recorded: dict[str, Any], workspace: Workspace, said_by: str) -> Iterator[Finding]:

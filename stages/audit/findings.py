@@ -1,12 +1,13 @@
-"""What a check has to say: nothing, or that something is broken, not here, only agrees, or is worth knowing."""
+"""What a check has to say: that it is passed, or that something is broken, not here, only agrees, or worth knowing."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
 from stages.core.errors import CorruptFileError, StageError, printable
+from stages.report.levels import LEVELS, Level
 
-Status = Literal["proved", "agrees", "incomplete", "broken"]  # each outweighs those before it
-PROVED: Status = "proved"
+Status = Literal["holds", "agrees", "incomplete", "broken"]  # each outweighs those before it
+HOLDS: Status = "holds"
 AGREES: Status = "agrees"
 INCOMPLETE: Status = "incomplete"
 BROKEN: Status = "broken"
@@ -18,7 +19,8 @@ class Finding(NamedTuple):
     `where` is the file, and the key in it. Of what is broken, `found` and `expected` differ, and which of the two is
     false is not known (nothing is `expected` where `found` says all of it); `outdated` says that what was recorded
     holds together, and that the file in the working tree has become another since; `of_page` that `found` is what a
-    page prints and `expected` what its results give. Of what is incomplete, `expected` says how to get it.
+    page prints and `expected` what its results give. Of what is incomplete, `expected` says how to get it, and `level`
+    is the first level that needs it. A note with a `level` says that the check of that level is passed.
     """
 
     kind: Literal["agrees", "incomplete", "broken", "note"]
@@ -27,6 +29,7 @@ class Finding(NamedTuple):
     expected: str = ""
     outdated: bool = False
     of_page: bool = False
+    level: Level | None = None
 
     def __str__(self) -> str:
         if self.kind == BROKEN:
@@ -54,13 +57,13 @@ def page_differs(where: object, found: object, expected: object) -> Finding:
     return broken(where, found, expected)._replace(of_page=True)
 
 
-def missing(where: object, how: str) -> Finding:
-    """Something that would have to be looked at is not on this clone; `how` says how to get it."""
-    return Finding("incomplete", printable(where), expected=printable(how))
+def missing(where: object, how: str, level: Level = "consistent") -> Finding:
+    """Something that `level` needs is not on this clone; `how` says how to get it."""
+    return Finding("incomplete", printable(where), expected=printable(how), level=level)
 
 
 def agrees(text: str) -> Finding:
-    """Two things that need not be the same to the bit are as near as they should be. That proves neither."""
+    """Two things that need not be the same to the bit are as near as they should be, which raises no level."""
     return Finding("agrees", printable(text))
 
 
@@ -85,10 +88,36 @@ def judged(where: object, findings: Iterator[Finding]) -> Iterator[Finding]:
         yield broken(where, f"{type(error).__name__} ({error})", "what can be judged")
 
 
-def status(findings: Iterable[Finding]) -> Status:
-    """What the findings make of a number."""
-    kinds = {finding.kind for finding in findings}
-    return next((kind for kind in (BROKEN, INCOMPLETE, AGREES) if kind in kinds), PROVED)
+def passed(level: Level, text: str) -> Finding:
+    """The check of a level is passed; `text` says what came out."""
+    return Finding("note", text, level=level)
+
+
+def levels(findings: Iterable[Finding]) -> list[Level]:
+    """The levels whose checks are passed. What was not here says nothing against a level that does not need it.
+
+    Whatever is broken leaves none: the number cannot be relied on before it is known what is false.
+    """
+    found = [*findings]
+    kinds = {finding.kind for finding in found}
+    if BROKEN in kinds:
+        return []
+    lacking = {finding.level for finding in found if finding.kind == INCOMPLETE}
+    shown = {finding.level for finding in found if finding.kind == "note"}
+    plain = [level for level in LEVELS[:2] if level not in lacking]
+    return [*plain, *(level for level in LEVELS[2:] if level in shown)]
+
+
+def status(findings: Iterable[Finding], asked: Collection[Level] = LEVELS[:2]) -> Status:
+    """What the findings make of a number of which these levels are asked."""
+    found = [*findings]
+    kinds = {finding.kind for finding in found}
+    if BROKEN in kinds:
+        return BROKEN
+    if {*asked} <= {*levels(found)}:
+        return HOLDS
+    lacking = any(finding.kind == INCOMPLETE and finding.level in asked for finding in found)
+    return AGREES if AGREES in kinds and not lacking else INCOMPLETE
 
 
 def differences(

@@ -1,11 +1,14 @@
 """What git has of a commit: sources, params.yaml and specs, to hold records against."""
 
 import hashlib
+import os
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from stages.core.checkout import git_environment
 from stages.records.provenance import Dependency, folder_md5
@@ -24,6 +27,8 @@ class History:
         self.content = cache(self._content)
         self.patched = cache(self._patched)
         self.commit_with = cache(self._commit_with)
+        self.made = cache(self._made_at)
+        self._ancestors = cache(lambda: frozenset((_git("rev-list", "HEAD") or b"").decode().split()))
 
     def tree(self, commit: str, path: str) -> Dependency | None:
         """Hashes of a file or folder under stages/ in a commit, as DVC takes them; None when it has none."""
@@ -57,6 +62,15 @@ class History:
         found = _git("log", "-1", "--format=%H %cI", "--", path)
         commit, _, date = (found or b"").decode().strip().partition(" ")
         return (commit, date) if commit else None
+
+    def ancestors(self) -> frozenset[str]:
+        """HEAD and all commits that it follows from, as far as they are here; none without git."""
+        return self._ancestors()
+
+    def _made_at(self, commit: str) -> datetime | None:
+        """When a commit was made, by its committer's clock; None when it is not here."""
+        found = _git("show", "-s", "--format=%ct", f"{commit}^{{commit}}")
+        return datetime.fromtimestamp(int(found), UTC) if found else None
 
     def is_shallow(self) -> bool:
         """Whether this clone has only the newest part of the history (git clone --depth)."""
@@ -115,6 +129,30 @@ class History:
             return {path: file.read_bytes() for path, file in files.items() if file.is_file() and _is_own(file, folder)}
 
 
+class Verifier(NamedTuple):
+    """The program that looks: its commit (None: it is in no repository), and what of it differs from that."""
+
+    commit: str | None
+    changed: list[str]
+
+    def __str__(self) -> str:
+        if self.commit is None:
+            return "verified by a program that is in no repository"
+        more = f" and {len(self.changed) - 3} more" if len(self.changed) > 3 else ""
+        files = ", ".join(self.changed[:3]) + more
+        state = f"with uncommitted changes in {files}" if self.changed else "without changes"
+        return f"verified by commit {self.commit} {state}"
+
+
+def verifier() -> Verifier:
+    """The commit of this program, which need not be that of the files it looks at (`python -P`, PYTHONPATH)."""
+    root = Path(__file__).resolve().parents[2]
+    commit = _git("-C", str(root), "rev-parse", "HEAD")
+    status = _git("-C", str(root), "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "stages")
+    changed = [entry[3:] for entry in (status or b"").decode(errors="replace").split("\0") if entry]
+    return Verifier(commit.decode().strip() if commit else None, changed)
+
+
 def by_file(path: str, tree: Dependency | None) -> dict[str, str]:
     """The md5 of a file, or of each file of a folder, by its whole path."""
     if tree is None:
@@ -166,9 +204,10 @@ def _contents(ids: Sequence[str]) -> list[bytes] | None:
 def _git(*arguments: str, stdin: bytes | None = None, folder: str | None = None) -> bytes | None:
     """What git prints; None when it refuses, or is not installed: then there is no history here.
 
-    In a `folder` git works on plain files, even where a repository is around it.
+    In a `folder` git works on plain files, even where a repository is around it. Objects are those of the history: what
+    `git replace` and grafts put in their place is not looked at, nor another repository that a variable names.
     """
-    variables = git_environment()
+    variables = git_environment() | {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull}
     if folder:
         variables["GIT_CEILING_DIRECTORIES"] = str(Path(folder).parent)
     try:

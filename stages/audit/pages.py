@@ -4,12 +4,12 @@ Only what makes pages of results runs here, so a number that was changed in a ta
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from stages.audit.checks import check_entry, check_out, check_specs
 from stages.audit.compare import Page, PageFindings, compare, compare_lines, compare_rows
-from stages.audit.findings import Finding, broken, judged, missing, page_differs
+from stages.audit.findings import Finding, judged, missing, page_differs, told
 from stages.audit.numbers import Number
 from stages.audit.pipeline import Stage
 from stages.audit.workspace import Workspace
@@ -20,6 +20,7 @@ from stages.core.errors import StageError
 from stages.core.regular import LARGEST_PAGE, is_there, read_regular
 from stages.paper.reading import read_paper
 from stages.records.evaluation import Evaluation
+from stages.records.test_split import LABELS
 from stages.report.claims import judge_claims
 from stages.report.evidence import CellResults, Evidence
 from stages.report.ledger import ledger_csv, ledger_json
@@ -42,6 +43,9 @@ def check_pages(numbers: Sequence[Number], workspace: Workspace) -> PageFindings
     stage = workspace.stages.tables()
     if not results and not refused:
         found.add([], missing(stage.option("cells"), f"no number has a result yet; dvc repro {stage.name}"))
+        return found
+    if absent := _absent_labels(results):
+        found.add([], *(missing(file, f"git checkout {file}") for file in absent))
         return found
     pages = None if refused else _made(_all_pages, workspace, results, stage, found)
     whole = pages is not None
@@ -73,6 +77,12 @@ def value(number: Number, workspace: Workspace) -> float | None:
     return result.percent if result else None
 
 
+def _absent_labels(numbers: Iterable[Number]) -> list[Path]:
+    """The files of true labels that are not here: without them no page can say which numbers are recounted."""
+    files = dict.fromkeys(LABELS / f"{number.key.dataset}.npy" for number in numbers)
+    return [file for file in files if not file.is_file()]
+
+
 def _recorded(workspace: Workspace) -> Iterator[Finding]:
     """dvc.lock of the specs, the tables, what they were made from and what they were, and the sheets of samples."""
     yield from check_specs(workspace)
@@ -98,7 +108,7 @@ def _results(
             outdated = isinstance(error, ChangedSettingsError)
             where = workspace.result(number)
             found_there = error.message.removeprefix(f"{where}: ")
-            finding = broken(where, found_there, "a result for the tables", outdated)
+            finding = told(where, found_there)._replace(outdated=outdated)
             printed.add([number], finding)
     return found, refused
 
@@ -114,7 +124,7 @@ def _made(
     try:
         return list(make(workspace, results, stage))
     except StageError as error:
-        printed.add([], broken(stage.name, error.message, "what pages can be made of"))
+        printed.add([], told(stage.name, f"no pages can be made: {error.message}"))
         return None
 
 

@@ -18,14 +18,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stages.audit.arrays import array
-from stages.audit.findings import Finding, broken, differences, missing
-from stages.core.errors import StageError
+from stages.audit.findings import Finding, broken, differences, missing, told
+from stages.core.errors import MissingFileError, StageError
 from stages.core.regular import is_regular, is_there, read_regular
 from stages.evaluate.metrics import score
 from stages.evaluate.mistakes import most_confused
 from stages.evaluate.report import report_text
 from stages.records.digits import digits
 from stages.records.evaluation import Evaluation, logits_path
+from stages.records.test_split import LABELS, TEST_SPLIT, chosen_indices, true_labels
 
 _LOSS = 1e-5  # relative: it was summed in float32
 _NO_PICTURE = (Image.DecompressionBombError, ValueError, OSError, SyntaxError, EOFError, zlib.error)  # all of Pillow's
@@ -50,6 +51,27 @@ def recount(where: Path, result: Evaluation, count: int) -> Iterator[Finding]:
     yield from differences(str(where), found, counted, "counted from its predictions", exact=False)
 
 
+def against_true_labels(where: Path, result: Evaluation, count: int) -> Iterator[Finding]:
+    """The labels that a result counted by, against those of the data set: their hash is in the code.
+
+    Of a result of the whole split its own labels have that hash; of another one the file in git is needed.
+    """
+    dataset = result.run.dataset
+    if npy_sha256(classes_of(result.labels)) == TEST_SPLIT[dataset].labels:
+        return
+    try:
+        true = true_labels(dataset, count)
+    except MissingFileError:
+        file = LABELS / f"{dataset}.npy"
+        yield missing(file, f"git checkout {file}", "recounted")
+    except StageError as error:
+        file = LABELS / f"{dataset}.npy"
+        yield told(file, error.message.removeprefix(f"{file}: "))
+    else:
+        file = f"the true label by {LABELS / dataset}.npy, whose sha256 is in the code"
+        yield from _digits_differ(f"{where}, labels", result.labels, digits(true), file, "")
+
+
 def follow(where: Path, result: Evaluation, folder: Path, test: Path, total: int, how: str) -> Iterator[Finding]:
     """What of a result does not follow from its logits, the labels in `folder`, and the `test` arrays.
 
@@ -58,7 +80,7 @@ def follow(where: Path, result: Evaluation, folder: Path, test: Path, total: int
     """
     stored = logits_path(where)
     if not is_there(stored):
-        yield missing(stored, f"git checkout {stored}, or dvc repro {result.stage}")
+        yield missing(stored, f"git checkout {stored}, or dvc repro {result.stage}", "recounted")
     yield from _labels_differ(where, result, folder, how)
     logits, labels = array(stored), classes_of(result.labels)
     if not is_there(stored) or labels.max() >= len(result.classes):
@@ -83,7 +105,7 @@ def follow(where: Path, result: Evaluation, folder: Path, test: Path, total: int
 def _labels_differ(where: Path, result: Evaluation, folder: Path, how: str) -> Iterator[Finding]:
     file = folder / "labels.npy"
     if not is_there(file):
-        yield missing(file if folder.is_dir() else folder, how)
+        yield missing(file if folder.is_dir() else folder, how, "predicted")
         return
     labels = array(file)
     if labels.shape != (len(result.labels),) or labels.dtype != np.uint8 or labels.max() >= len(result.classes):
@@ -109,24 +131,20 @@ def npy_sha256(values: NDArray[Any]) -> str:
     return hashlib.sha256(buffer.getvalue()).hexdigest()
 
 
-def chosen_indices(total: int, count: int) -> NDArray[np.int64]:
-    """`stages.engine.images.evenly_spread`, whose module waits for PyTorch; a test holds the two together."""
-    return np.arange(count) * total // count
-
-
 def classes_of(text: str) -> NDArray[np.uint8]:
     """A string of digits as class indices, one an image."""
     return (np.frombuffer(text.encode(), np.uint8) - ord("0")).astype(np.uint8)
 
 
-def _digits_differ(where: str, found: str, expected: str, file: Path) -> Iterator[Finding]:
+def _digits_differ(where: str, found: str, expected: str, file: object, has: str = "has it") -> Iterator[Finding]:
+    as_there = f"as {file} {has}" if has else f"{file}"
     if len(found) != len(expected):
-        yield broken(where, f"{len(found)} digits", f"{len(expected)}, as {file} has it")
+        yield broken(where, f"{len(found)} digits", f"{len(expected)}, {as_there}")
     elif found != expected:
         changed = [place for place, (one, other) in enumerate(zip(found, expected, strict=True)) if one != other]
         place = changed[0]
         of = f" (image {place}, and {len(changed) - 1} more)"
-        yield broken(where, f"{found[place]}{of}", f"{expected[place]}, as {file} has it")
+        yield broken(where, f"{found[place]}{of}", f"{expected[place]}, {as_there}")
 
 
 def _loss_differs(where: Path, found: float | None, logits: NDArray[Any], labels: NDArray[Any]) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from stages.audit.questions import listing
 from stages.config.schema import is_table
 from stages.core.progress import duration
 from stages.report.evidence import Evidence
+from stages.report.levels import MEANS
 from stages.report.rows import TableRow
 
 _SHORT = 12  # digits of a hash: what git shows of a commit, and enough to compare by eye
@@ -45,6 +46,7 @@ def _number(number: dict[str, Any], conditions: dict[str, Any]) -> Iterator[str]
     yield f"  ours {number['ours']} %{spread}, {count}; {paper}; {number['outcome']}"
     for seed, one in number["seeds"].items():
         yield f"  seed {seed}: {one['correct']} of {one['test_images']} correct, {one['value']} %, {one['outcome']}"
+        yield f"    {one['level']}: {MEANS[one['level']]} (verify goes further)"
     yield f"  {conditions['caption']}: {', '.join(conditions['sizes'])}"
     for name, setting in conditions["overrides"].items():
         yield f"  the budget sets {name} {_shown(setting['value'])} instead of {_shown(setting['instead_of'])}"

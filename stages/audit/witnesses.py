@@ -9,10 +9,17 @@ from pathlib import Path
 from stages.audit.disk import Disk
 from stages.audit.findings import Finding, broken, missing
 from stages.records.dvc_lock import Lock
-from stages.records.lineage import Artifact, Lineage, Witness, majority
+from stages.records.lineage import Artifact, Lineage, StepName, Witness, majority
 from stages.records.provenance import Dependency, folder_md5
+from stages.report.levels import Level
 
 HOW = "dvc repro, or dvc pull if a remote has it"
+_NEEDED_BY: dict[StepName, Level] = {  # what of a step is not here is needed for
+    "raw data": "derived",
+    "arrays": "derived",
+    "weights": "predicted",
+    "predictions": "predicted",
+}
 _ELSEWHERE = ("settings", "spec")  # held key by key, and against the specs of other times: origin.py, checks.py
 Known = Container[tuple[str | None, str]]  # path and algorithm of artifacts that are checked by themselves
 
@@ -78,7 +85,7 @@ def _on_disk(
     if tree is None:
         in_absent_folder = (path.parent.as_posix(), "md5") in known and not path.parent.exists()
         if not in_absent_folder and artifact.name != "logits":  # of these recount.py says it
-            yield missing(path, HOW)
+            yield missing(path, HOW, _NEEDED_BY.get(artifact.step, "consistent"))
         return
     for number, witness in enumerate(_one_of_each_file(right)):
         if artifact.algorithm == "sha256":
@@ -120,6 +127,6 @@ def _which(
         if ours.get(name) == theirs.get(name) or (file, "md5") in known:
             continue
         if name not in ours:
-            yield missing(file, HOW)
+            yield missing(file, HOW, _NEEDED_BY.get(artifact.step, "consistent"))
         else:
             yield broken(file, ours[name], f"{theirs.get(name, 'no such file')} ({place(witness)})")

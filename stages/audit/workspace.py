@@ -15,6 +15,7 @@ from stages.audit.results import LooseResult, read_loosely
 from stages.config.params import Params
 from stages.config.reading import PARAMS_FILE, read_yaml
 from stages.core.regular import is_there
+from stages.records.data import DatasetDescription
 from stages.records.dvc_lock import Lock
 from stages.records.planned import SWITCHES
 from stages.records.spec import Spec, resolve_specs
@@ -29,6 +30,7 @@ class Workspace:
     lock: Lock = field(default_factory=lambda: Lock(required=False))
     history: History = field(default_factory=History)
     data_findings: dict[str, list[Finding]] = field(default_factory=dict)  # of a data set, which its numbers share
+    derived: dict[str, DatasetDescription | list[Finding]] = field(default_factory=dict)  # by data set, see derive.py
 
     @property
     def repro(self) -> str:

@@ -58,6 +58,13 @@ class CorruptFileError(StageError):
         super().__init__(printable(f"{path}: {found}; expected {expected}"))
 
 
+class ContradictionError(CorruptFileError):
+    """A file in which two places contradict each other: neither is known to be the false one."""
+
+    def __init__(self, path: object, one: str, other: str) -> None:
+        super(CorruptFileError, self).__init__(f"{path}: {one}, {other}")
+
+
 class MissingFileError(StageError):
     """A file that a stage needs and that an earlier stage makes."""
 

@@ -191,7 +191,7 @@ def test_test_data_of_another_description_than_the_trainings_is_refused(clone: C
     inputs = clone.read("mnist/vgg16")["provenance"]["inputs"]
     inputs["data/processed/quick/mnist/train/dataset.json"]["md5"] = short("another")
     clone.change("mnist/vgg16", rebind=False, provenance__inputs=inputs)
-    assert f"md5 of dataset.json {short('another')}; expected " in refused(clone, "--out", "x")
+    assert f"the test read dataset.json of md5 {short('another')}, the training one of " in refused(clone, "--out", "x")
 
 
 def test_the_repositorys_licence_is_the_crates(clone: Clone) -> None:

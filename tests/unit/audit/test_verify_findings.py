@@ -1,9 +1,10 @@
 """`verify` on a project in git whose records are of its real sources, specs and pages; nothing is trained for it.
 
-Data and weights are not there, as on a fresh clone, so that what holds is `incomplete`. tests/pipeline/test_verify.py
+Data and weights are not there, as on a fresh clone, so that what holds is `recounted`. tests/pipeline/test_verify.py
 has the same with real trainings.
 """
 
+import hashlib
 import json
 import os
 import shlex
@@ -22,6 +23,7 @@ import pytest
 from click.testing import CliRunner
 
 from stages.aggregate_tables import main as aggregate_tables
+from stages.audit import derive, history
 from stages.audit.checks import check_number
 from stages.audit.findings import Finding
 from stages.audit.numbers import Number
@@ -35,6 +37,7 @@ from stages.config.reading import read_yaml
 from stages.core.files import digest, file_hash, json_text, write_bytes
 from stages.evaluate.metrics import score
 from stages.evaluate.mistakes import most_confused
+from stages.records.data import DatasetDescription
 from stages.records.evaluation import Evaluation, logits_path
 from stages.records.provenance import SpecReference, folder_md5, git_state, hash_dependency, source_hashes
 from stages.records.spec import Spec, resolve_specs, spec_path, write_specs
@@ -51,15 +54,18 @@ TAKEN = f"{RESULT}.provenance"
 SPECS = Path("reports/quick/specs")
 ENGINE = "stages/engine/seeding.py"
 IDENTITY = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+BEFORE = "2026-11-24T04:12:00+00:00"  # the synthetic trainings start a moment later
 
 
-def git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True).stdout.strip()
+def git(*arguments: str, at: str = BEFORE) -> str:
+    environment = {**os.environ, "GIT_COMMITTER_DATE": at}
+    done = subprocess.run(["git", *arguments], check=True, capture_output=True, text=True, env=environment)
+    return done.stdout.strip()
 
 
-def commit(*paths: str) -> str:
+def commit(*paths: str, at: str = BEFORE) -> str:
     git("add", "-A", *paths)
-    git(*IDENTITY, "commit", "-qm", "x")
+    git(*IDENTITY, "commit", "-qm", "x", at=at)
     return git("rev-parse", "HEAD")
 
 
@@ -76,7 +82,8 @@ class Project:
     def build(self) -> "Project":
         """Sources and params.yaml, committed; then what the stages would have made of them."""
         shutil.copytree(ROOT / "stages", "stages", ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copytree(ROOT / "data" / "paper", "data/paper")
+        for name in ("paper", "labels"):
+            shutil.copytree(ROOT / "data" / name, f"data/{name}")
         for name in ("dvc.yaml", "requirements.lock", "pyproject.toml"):
             shutil.copy(ROOT / name, name)
         Path("params.yaml").write_text(pinned())
@@ -94,12 +101,21 @@ class Project:
             self.put(params, specs[cell])
         for dataset in ("mnist", "cifar10"):
             write_bytes(f"reports/quick/samples/{dataset}/none.png", b"")
-        stages = Stages("quick", params)
+        self.pages()
+        return self
+
+    def pages(self) -> None:
+        """The pages of the results that are here, and the dvc.lock of all of it."""
+        stages = Stages("quick", self.params)
         for stage, command in ((stages.paper(), audit_paper), (stages.tables(), aggregate_tables)):
             done = CliRunner().invoke(command, shlex.split(stage.cmd)[3:])
             assert done.exit_code == 0, done.output
-        self.lock(params, stages)
-        return self
+        self.lock(self.params, stages)
+
+    def launder(self, change: Callable[[dict[str, Any]], None]) -> None:
+        """Change the result, and make every record, hash and page agree with it, and dvc.lock."""
+        self.edit(change)
+        self.pages()
 
     def put(self, params: Params, spec: Spec) -> None:
         """A result whose records are of the sources, the spec and the commit that are here."""
@@ -127,7 +143,8 @@ class Project:
 
     def lock(self, params: Params, stages: Stages) -> None:
         """dvc.lock as DVC would have written it; what is not here has the hashes that the records have."""
-        results = [Evaluation.read(f"reports/quick/cells/{cell}-s0.json", "evaluate") for cell in CELLS]
+        files = [Path(f"reports/quick/cells/{cell}-s0.json") for cell in CELLS]
+        results = [Evaluation.read(file, "evaluate") for file in files if file.is_file()]
         known: dict[str, str] = {}
         for result in results:
             inputs = {**result.run.provenance.inputs, **result.provenance.inputs}
@@ -238,19 +255,51 @@ def test_a_clone_without_data_lacks_that_and_nothing_is_broken(project: Project)
     status, said = project.verify()
     findings = [finding for number in said["numbers"] for finding in number["findings"]] + said["pages"]["findings"]
     assert [finding for finding in findings if finding["kind"] == "broken"] == []
-    assert status == 3
+    assert status == 0
     found = {number["cell"]: number for number in said["numbers"]}
     assert len(found) == 35
-    missing = {finding["where"] for finding in found[CELL]["findings"]}
-    assert {"data/raw/mnist", "data/processed/quick/mnist/train", f"data/predictions/quick/{CELL}-s0"} <= missing
+    number = found[CELL]
+    missing = {finding["where"]: finding["level"] for finding in number["findings"]}
+    assert {"data/raw/mnist", "data/processed/quick/mnist/train", f"data/predictions/quick/{CELL}-s0"} <= missing.keys()
     assert all(place.startswith("data/") for place in missing)
-    assert said["pages"]["status"] == "proved"
+    assert set(missing.values()) == {"predicted", "derived"}
+    assert (number["status"], number["level"], number["passed"]) == ("holds", "recounted", ["consistent", "recounted"])
+    assert (number["next"]["level"], number["next"]["option"]) == ("predicted", "--weights")
+    assert f"data/runs/quick/{CELL}/s0" in number["next"]["missing"]
+    assert said["pages"]["status"] == "holds"
 
 
-def test_a_planned_number_without_a_result_is_incomplete_with_the_command_that_makes_it(project: Project) -> None:
+def test_the_level_that_is_asked_decides_the_exit_status(project: Project) -> None:
+    for level, status in (("consistent", 0), ("recounted", 0), ("predicted", 3), ("derived", 3)):
+        assert project.verify(*ROW, "--level", level)[0] == status, level
+    done = CliRunner().invoke(main, [*ROW])
+    first, second = done.output.splitlines()[:2]
+    assert first == (
+        "quick: 1 of 1 numbers recounted (counted again from committed predictions and the true test labels); "
+        "1 of 1 rows of the paper's tables have the level asked; nothing broken"
+    )
+    assert second.startswith("verified by commit ")
+    assert "\nnext level:\n- predicted (predicted again from the weights) needs data/runs/quick/" in done.output
+    Path("data/labels/mnist.npy").unlink()
+    status, said = project.verify(*ROW)
+    (number,) = said["numbers"]
+    assert (status, number["status"], number["level"]) == (3, "incomplete", "consistent")
+    assert number["next"]["how"] == "git checkout data/labels/mnist.npy"
+
+
+def test_a_result_that_dvc_lock_has_and_that_is_gone_is_missing(project: Project) -> None:
+    Path(RESULT).unlink()
+    status, said = project.verify(*ROW)
+    assert (status, said["numbers"][0]["status"]) == (1, "broken")  # by the pages, which have it
+    project.pages()
+    status, said = project.verify(*ROW)
+    assert (status, said["numbers"][0]["status"]) == (3, "incomplete")
+
+
+def test_a_planned_number_without_a_result_has_not_run_and_the_command_that_makes_it_is_named(project: Project) -> None:
     status, said = project.verify("I", "VGG11")
     (number,) = said["numbers"]
-    assert (status, number["status"], number["percent"]) == (3, "incomplete", None)
+    assert (status, number["status"], number["percent"]) == (3, "not run", None)
     (finding,) = number["findings"]
     assert finding["where"] == "reports/quick/cells/mnist/vgg11-s0.json"
     assert finding["expected"] == "dvc repro evaluate-mnist@quick-vgg11-0"
@@ -658,7 +707,7 @@ def test_a_result_that_cannot_be_read_leaves_the_other_numbers_as_they_are(proje
     project.edit(lambda result: result.pop("loss"), rebind=False)
     _, said = project.verify("II", "ResNet18")
     (number,) = said["numbers"]
-    assert number["status"] == "incomplete"
+    assert (number["status"], number["level"]) == ("holds", "recounted")
     _, said = project.verify(*ROW)
     findings = said["numbers"][0]["findings"]
     assert any((one["where"], one["found"]) == (RESULT, "no loss") for one in findings)
@@ -676,7 +725,161 @@ def test_without_git_the_commit_is_missing_and_nothing_broken(project: Project) 
 
 def test_labels_that_are_not_the_test_split_s(project: Project) -> None:
     project.edit(lambda result: result["testing"].update(images="all"))
-    assert project.broken().at(f"{RESULT}, labels", "the labels of mnist's test split")
+    assert project.broken().at(f"{RESULT}, labels", "the true label by data/labels/mnist.npy")
+
+
+def test_a_file_of_labels_with_other_bytes_is_not_believed(project: Project) -> None:
+    content = bytearray(Path("data/labels/mnist.npy").read_bytes())
+    content[-1] ^= 1
+    Path("data/labels/mnist.npy").write_bytes(bytes(content))
+    assert "the labels of mnist's test split" in str(project.broken().at("data/labels/mnist.npy"))
+
+
+# What is forged throughout: every record, hash and page agrees, dvc.lock too
+
+
+def counted_again(result: Any, labels: str) -> None:
+    """Everything that a result counts by its labels."""
+    logits, classes = np.load(LOGITS), classes_of(labels)
+    result["labels"], result["sha256"]["labels.npy"] = labels, hashlib.sha256(npy(classes)).hexdigest()
+    result.update(score(classes, logits.argmax(1).astype(np.uint8), result["classes"], len(labels)))
+    wide = logits.astype(np.float64)
+    result["loss"] = float((np.log(np.exp(wide).sum(1)) - wide[np.arange(len(labels)), classes]).mean())
+    places = np.arange(len(labels)) * 10000 // len(labels)
+    result["most_confused"] = most_confused(np.zeros((len(labels), 1, 1, 1), np.uint8), classes, logits, places)
+
+
+def test_labels_that_are_the_predictions(project: Project) -> None:
+    """The true labels of the test images are known by hash, whatever the clone's arrays say."""
+    for path in Path("reports/quick/cells/mnist").glob("resnet18-s0.*"):
+        path.unlink()  # another result of the data set would contradict the labels
+    project.launder(lambda result: counted_again(result, result["predictions"]))
+    status, said = project.verify(*ROW)
+    (number,) = said["numbers"]
+    assert (status, number["percent"]) == (1, 100.0)
+    wrong = {one["where"] for one in number["findings"] if one["kind"] == "broken"}
+    assert wrong == {f"{RESULT}, labels"}
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        (lambda data: data["sha256"].update(test_images="1" * 64), "sha256, test_images"),
+        (lambda data: data["sha256"].update(dict.fromkeys(data["sha256"], "0" * 64)), "sha256, test_labels"),
+        (lambda data: data["made_from"]["raw_md5"].update({"t10k-images-idx3-ubyte": "0" * 32}), "made_from.raw_md5, "),
+        (lambda data: data["made_from"]["raw_sha256"].update({"train-labels-idx1-ubyte": "0" * 64}), ""),
+    ],
+)
+def test_arrays_that_are_not_of_the_canonical_bytes(project: Project, change: Any, where: str) -> None:
+    """Test images that are others, hashes of nothing, one raw byte: what comes of the canonical bytes is known."""
+    project.edit(lambda result: change(result["run"]["data"]))
+    project.forge_lock()
+    found = [place for place in project.broken().places if place.startswith(f"{RESULT}, run.data")]
+    assert any(where in place for place in found), found
+
+
+def test_results_that_were_exchanged_contradict_themselves(project: Project) -> None:
+    other = RESULT.replace("resnet18-sgd", "resnet18")
+    for suffix in (".json", ".npy"):
+        one, two = (Path(path).with_suffix(suffix) for path in (RESULT, other))
+        content = one.read_bytes()
+        one.write_bytes(two.read_bytes())
+        two.write_bytes(content)
+    project.forge_lock()
+    said = project.broken().at(f"{RESULT}, run, cell")
+    assert (said.found, said.expected) == ("'mnist/resnet18'", f"'{CELL}' (of this number)")
+    Path(RESULT).write_text(Path(RESULT).read_text().replace('"cell": "mnist/resnet18"', f'"cell": "{CELL}"'))
+    assert f"{RESULT}, run.binding" in project.broken().places
+
+
+def test_a_result_of_another_seed_contradicts_itself(project: Project) -> None:
+    """Named anew in every field it still holds by its hashes; only the weights of that seed are others (--retrain)."""
+
+    def relabel(result: Any) -> None:
+        result["run"]["seed"] = 1
+        result["run"]["stage"] = TRAIN.replace("-0", "-1")
+
+    project.edit(relabel, rebind=False)
+    assert {f"{RESULT}, run.binding", f"{RESULT}, run, seed"} <= project.broken().places
+
+
+def test_records_that_were_moved_to_a_later_commit(project: Project) -> None:
+    """The sources are edited, committed and recorded throughout; the trainings were before that commit."""
+    project.append(ENGINE, "\nEDITED = 1\n")
+    later = commit("stages", at="2026-11-24T12:00:00+00:00")
+    project.make()
+    broken = project.broken()
+    assert {f"{RESULT}, run.times.started", f"{RESULT}, times.started"} == broken.places
+    assert f"commit {later[:12]}, by whose sources" in broken.at(f"{RESULT}, run.times.started").found
+
+
+def test_a_commit_that_was_replaced_is_read_as_it_was(project: Project) -> None:
+    honest = git("rev-parse", "HEAD")
+    project.append(ENGINE, "\nEDITED = 1\n")
+    git("replace", honest, commit("stages"))
+    project.make()
+
+    def forge(result: Any) -> None:
+        for taken in (result["run"]["provenance"], result["provenance"]):
+            taken["git"]["commit"] = honest
+
+    project.edit(forge)
+    project.forge_lock()
+    assert project.broken().at(f"{RESULT}, run.provenance.sources, {ENGINE}", f"commit {honest[:12]}")
+
+
+def test_a_commit_that_is_in_no_history_of_head(project: Project) -> None:
+    other = git(*IDENTITY, "commit-tree", "-m", "x", "HEAD^{tree}")
+
+    def forge(result: Any) -> None:
+        result["provenance"]["git"]["commit"] = other
+
+    project.edit(forge)
+    project.forge_lock()
+    said = project.broken().at(f"{RESULT}.provenance.git.commit")
+    assert (said.found, said.expected) == (other, "a commit that HEAD follows from")
+
+
+def test_the_verifier_says_by_which_code_it_looked(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "__file__", str(Path("stages/audit/history.py").absolute()))
+    assert str(history.verifier()) == f"verified by commit {git('rev-parse', 'HEAD')} without changes"
+    project.append("stages/audit/checks.py", "\n")
+    assert history.verifier().changed == ["stages/audit/checks.py"]
+    shutil.rmtree(".git")
+    assert history.verifier().commit is None
+
+
+def test_arrays_made_again_are_held_against_the_record(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--data` as with raw data here, whose making is another test's (tests/pipeline)."""
+    content = Evaluation.read(RESULT, "evaluate").run.data.content()
+    monkeypatch.setattr(derive, "_raw", lambda dataset, workspace: [])
+
+    def said(**sha256: str) -> list[Finding]:
+        made = DatasetDescription.model_validate(content | {"sha256": content["sha256"] | sha256})
+        monkeypatch.setattr(derive, "_made", lambda dataset, workspace: made)
+        return list(derive.derive(project.number(), Workspace("quick", project.params)))
+
+    (found,) = said()
+    assert (found.kind, found.level) == ("note", "derived")
+    (found,) = said(train_labels="0" * 64)
+    assert (found.kind, found.where) == ("broken", f"{RESULT}, run.data, sha256.train_labels")
+    (found,) = said(augmented_images="0" * 64)  # rounded otherwise on another processor
+    assert (found.kind, found.level) == ("incomplete", "derived")
+
+
+def test_raw_files_that_are_not_the_canonical(project: Project) -> None:
+    Path("data/raw/mnist").mkdir(parents=True)
+    Path("data/raw/mnist/t10k-labels-idx1-ubyte").write_bytes(b"forged")
+    found = list(derive.derive(project.number(), Workspace("quick", project.params)))
+    assert {one.where.rpartition("/")[2]: one.kind for one in found} == {
+        "train-images-idx3-ubyte": "incomplete",
+        "train-labels-idx1-ubyte": "incomplete",
+        "t10k-images-idx3-ubyte": "incomplete",
+        "t10k-labels-idx1-ubyte": "broken",
+    }
+
+
+# Times
 
 
 @pytest.mark.parametrize(
@@ -688,11 +891,22 @@ def test_labels_that_are_not_the_test_split_s(project: Project) -> None:
         (lambda result: earlier(result["times"]), f"{RESULT}, times"),
         (lambda result: earlier(result["run"]["times"]["epochs"][-1], "ended"), f"{RESULT}, times"),
         (lambda result: result["times"].update(ended="2026-01-01T00:00:00 noon Z"), f"{RESULT}, times"),
+        (lambda result: result["run"]["times"].update(started="2031-01-01T00:00:00.000+00:00"), f"{RESULT}, times"),
+        (lambda result: result["run"]["times"].update(ended="1999-01-01T00:00:00.000+00:00"), f"{RESULT}, times"),
+        (lambda result: later(result), f"{RESULT}, times"),
     ],
 )
 def test_times_that_contradict_each_other(project: Project, change: Callable[[Any], None], where: str) -> None:
     project.edit(change)
-    assert project.broken().at(where)
+    assert where in project.broken().places
+
+
+def later(result: dict[str, Any]) -> None:
+    """All of it in 2090, one after the other."""
+    for times in (result["times"], result["run"]["times"], *result["run"]["times"]["epochs"]):
+        times.update(
+            {name: text.replace("2026", "2090") for name, text in times.items() if name in ("started", "ended")}
+        )
 
 
 def earlier(times: dict[str, Any], *names: str) -> None:

@@ -79,8 +79,8 @@ def check_scores(page: Any, result: Any) -> None:
 
 
 def check_origin(page: Any, result: Any) -> None:
-    proof, command = (block.text for block in page.all("pre")[:2])
-    assert "stages.audit verify" in proof
+    check, command = (block.text for block in page.all("pre")[:2])
+    assert "stages.audit verify" in check
     assert f"git checkout {result.run.provenance.git.commit}" in command
     assert f"dvc repro {result.stage}" in command
     hashes = {code.attributes["title"] for code in page.all("code", class_="hash")}
