@@ -42,6 +42,12 @@ class History:
         """A file's content in the commit that is checked out; None without one, or without git."""
         return self.content("HEAD", path)
 
+    def versions(self, path: str) -> dict[str, bytes]:
+        """A file's content in each of the newest commits that changed it, by commit; empty without git."""
+        found = (_git("log", f"-{_NEWEST}", "--format=%H", "--", path) or b"").decode().split()
+        contents = {commit: self.content(commit, path) for commit in found}
+        return {commit: content for commit, content in contents.items() if content is not None}
+
     def last_commit(self, path: str) -> tuple[str, str] | None:
         """The last commit that changed a file, and its date; None when none did."""
         found = _git("log", "-1", "--format=%H %cI", "--", path)

@@ -5,6 +5,7 @@ from stages.report.captions import done_sentence
 from stages.report.evidence import Evidence
 from stages.report.printed_curves import NAME, printed_panels
 from stages.report.render import Page, markdown
+from stages.report.started import attempts_sentence
 from stages.report.studies import Comparison
 from stages.report.tables import table_content
 
@@ -16,6 +17,7 @@ def overview_page(evidence: Evidence, comparisons: list[Comparison], figures: st
         "tables",
         budget=evidence.budget_name,
         done_sentence=done_sentence(evidence.cells.values()),
+        attempts_sentence=attempts_sentence(evidence),
         tables=[table_content(evidence, number) for number in evidence.params.tables],
         assumptions=evidence.params.assumptions,
         studies=[
