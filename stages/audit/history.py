@@ -11,6 +11,7 @@ from pathlib import Path
 from stages.records.provenance import Dependency, folder_md5
 
 _SOURCES = "stages/"
+_ARCHIVED = ("stages", "dvc.yaml", "params.yaml", "requirements.lock")
 _NEWEST = 200  # commits of a path that are looked through
 
 
@@ -47,6 +48,10 @@ class History:
         found = (_git("log", f"-{_NEWEST}", "--format=%H", "--", path) or b"").decode().split()
         contents = {commit: self.content(commit, path) for commit in found}
         return {commit: content for commit, content in contents.items() if content is not None}
+
+    def archive(self, commit: str) -> bytes | None:
+        """The sources of a commit, and what it plans, as a tar file; None when git does not have the commit."""
+        return _git("archive", "--format=tar", commit, *_ARCHIVED)
 
     def last_commit(self, path: str) -> tuple[str, str] | None:
         """The last commit that changed a file, and its date; None when none did."""
