@@ -25,6 +25,7 @@ class History:
         self.content = cache(self._content)
         self.patched = cache(self._patched)
         self.commit_with = cache(self._commit_with)
+        self.in_past = cache(self.is_in_past)
 
     def tree(self, commit: str, path: str) -> Dependency | None:
         """Hashes of a file or folder under stages/ in a commit, as DVC takes them; None when it has none."""
@@ -48,6 +49,19 @@ class History:
         found = (_git("log", f"-{_NEWEST}", "--format=%H", "--", path) or b"").decode().split()
         contents = {commit: self.content(commit, path) for commit in found}
         return {commit: content for commit, content in contents.items() if content is not None}
+
+    def head(self) -> str:
+        """The commit that is checked out; empty without one."""
+        return (_git("rev-parse", "HEAD") or b"").decode().strip()
+
+    def is_in_past(self, commit: str) -> bool:
+        """Whether a commit is the one that is checked out, or one before it; true of a shallow clone's."""
+        return self.is_shallow() or _git("merge-base", "--is-ancestor", commit, "HEAD") is not None
+
+    def edited(self) -> list[str]:
+        """The files under stages/ that differ from the commit that is checked out, new ones among them."""
+        status = (_git("status", "--porcelain", "-z", "--no-renames", "--", _SOURCES) or b"").decode(errors="replace")
+        return sorted({entry[3:] for entry in status.split("\0") if entry})
 
     def archive(self, commit: str) -> bytes | None:
         """The sources of a commit, and what it plans, as a tar file; None when git does not have the commit."""
@@ -169,7 +183,9 @@ def _git(*arguments: str, stdin: bytes | None = None, folder: str | None = None)
 
     In a `folder` git works on plain files, even where a repository is around it.
     """
-    variables = {**os.environ, "GIT_CEILING_DIRECTORIES": str(Path(folder).parent)} if folder else None
+    variables = {**os.environ, "GIT_NO_REPLACE_OBJECTS": "1"}  # objects as they are, whatever git replace says
+    if folder:
+        variables["GIT_CEILING_DIRECTORIES"] = str(Path(folder).parent)
     try:
         done = subprocess.run(  # noqa: S603
             ["git", *arguments],  # noqa: S607

@@ -184,6 +184,8 @@ def _sources(started: Started, workspace: Workspace) -> Iterator[Finding]:
         how = "its sources are in no history here (git fetch, with --unshallow or a remote)"
         yield missing(f"commit {git.commit}", how)
         return
+    if not workspace.history.in_past(git.commit):
+        yield broken(f"{started.where}.provenance.git.commit", git.commit, "a commit of this history, up to HEAD")
     commit, changed = f"commit {git.commit[:12]}", workspace.recomputation.changed(git)
     then = {path: md5 for path, md5 in known.items() if path.endswith(".py")}
     for path in sorted(then.keys() | taken.sources.keys()):

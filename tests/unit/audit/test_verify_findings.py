@@ -686,6 +686,28 @@ def earlier(times: dict[str, Any], *names: str) -> None:
         times[name] = (datetime.fromisoformat(times[name]) - timedelta(days=1)).isoformat()
 
 
+# What git says of the recorded commit
+
+
+def test_a_commit_that_git_is_told_to_replace_is_read_as_it_is(project: Project) -> None:
+    recorded = json.loads(Path(RESULT).read_text())["run"]["provenance"]["git"]["commit"]
+    project.append(ENGINE, "\nEDITED = 1\n")
+    git("add", "-A", "stages")
+    tree = git("write-tree")
+    git("replace", recorded, git(*IDENTITY, "commit-tree", tree, "-m", "x"))
+    project.edit(lambda result: result["run"]["provenance"]["sources"].update({ENGINE: file_hash(ENGINE)}))
+    where = f"{RESULT}, run.provenance.sources, {ENGINE}"
+    assert where in project.broken().places
+
+
+def test_a_commit_that_is_not_in_the_history_is_named(project: Project) -> None:
+    recorded = json.loads(Path(RESULT).read_text())["run"]["provenance"]["git"]["commit"]
+    other = git(*IDENTITY, "commit-tree", f"{recorded}^{{tree}}", "-m", "elsewhere")
+    project.edit(lambda result: result["run"]["provenance"]["git"].update(commit=other))
+    where = f"{RESULT}, run.provenance.git.commit"
+    assert project.broken().at(where, "a commit of this history").found == other
+
+
 # The trainings that were started
 
 
