@@ -29,6 +29,7 @@ from stages.core.errors import StageError
 from stages.core.imports import without_collection
 from stages.core.locks import exclusive
 from stages.core.progress import say
+from stages.records.attempts import Attempts
 from stages.records.planned import params_of
 from stages.report.folders import check_folders, rebuild
 
@@ -36,6 +37,7 @@ from stages.report.folders import check_folders, rebuild
 @click.command()
 @click.option("--budget", help="one of params.yaml's budgets; by default the one chosen there")
 @click.option("--cells", type=click.Path(path_type=Path), required=True, help="folder of the evaluated cells")
+@click.option("--attempts", type=click.Path(path_type=Path), help="the trainings that were started, by line")
 @click.option("--tables-out", type=click.Path(path_type=Path), required=True)
 @click.option("--figures-out", type=click.Path(path_type=Path), required=True)
 @click.option("--studies-out", type=click.Path(path_type=Path), required=True)
@@ -47,6 +49,7 @@ from stages.report.folders import check_folders, rebuild
 def main(
     budget: str | None,
     cells: Path,
+    attempts: Path | None,
     tables_out: Path,
     figures_out: Path,
     studies_out: Path,
@@ -70,7 +73,9 @@ def main(
         from stages.report.pages import all_files
         from stages.report.tables import summary_line
 
-        evidence = gather(params, budget or params.budget, cells, read_paper())
+        evidence = gather(
+            params, budget or params.budget, cells, read_paper(), Attempts.read(attempts) if attempts else None
+        )
         if not evidence.has_results:
             budget = evidence.budget_name
             raise StageError(f"{cells} has no result of budget {budget} yet, so there are no tables; run dvc repro")

@@ -14,6 +14,7 @@ from stages.core.checkout import git_environment
 from stages.records.provenance import Dependency, folder_md5
 
 _SOURCES = "stages/"
+_ARCHIVED = ("stages", "dvc.yaml", "params.yaml", "requirements.lock")
 _NEWEST = 200  # commits of a path that are looked through
 
 
@@ -57,15 +58,35 @@ class History:
         found = _git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
         return found.decode().strip() if found else None
 
+    def versions(self, path: str) -> dict[str, bytes]:
+        """A file's content in each of the newest commits that changed it, by commit; empty without git."""
+        found = (_git("log", f"-{_NEWEST}", "--format=%H", "--", path) or b"").decode().split()
+        contents = {commit: self.content(commit, path) for commit in found}
+        return {commit: content for commit, content in contents.items() if content is not None}
+
+    def head(self) -> str:
+        """The commit that is checked out; empty without one."""
+        return (_git("rev-parse", "HEAD") or b"").decode().strip()
+
+    def is_in_past(self, commit: str) -> bool:
+        """Whether HEAD is a commit or follows from it; true where the history here is not whole, or there is none."""
+        ancestors = self._ancestors()
+        return commit in ancestors or not ancestors or self.is_shallow()
+
+    def edited(self) -> list[str]:
+        """The files under stages/ that differ from the commit that is checked out, new ones among them."""
+        status = (_git("status", "--porcelain", "-z", "--no-renames", "--", _SOURCES) or b"").decode(errors="replace")
+        return sorted({entry[3:] for entry in status.split("\0") if entry})
+
+    def archive(self, commit: str) -> bytes | None:
+        """The sources of a commit, and what it plans, as a tar file; None when git does not have the commit."""
+        return _git("archive", "--format=tar", commit, *_ARCHIVED)
+
     def last_commit(self, path: str) -> tuple[str, str] | None:
         """The last commit that changed a file, and its date; None when none did."""
         found = _git("log", "-1", "--format=%H %cI", "--", path)
         commit, _, date = (found or b"").decode().strip().partition(" ")
         return (commit, date) if commit else None
-
-    def ancestors(self) -> frozenset[str]:
-        """HEAD and all commits that it follows from, as far as they are here; none without git."""
-        return self._ancestors()
 
     def _made_at(self, commit: str) -> datetime | None:
         """When a commit was made, by its committer's clock; None when it is not here."""

@@ -184,8 +184,7 @@ def _sources(started: Started, workspace: Workspace) -> Iterator[Finding]:
         how = "its sources are in no history here (git fetch, with --unshallow or a remote)"
         yield missing(f"commit {git.commit}", how)
         return
-    ancestors = workspace.history.ancestors()
-    if ancestors and git.commit not in ancestors and not workspace.history.is_shallow():
+    if not workspace.history.is_in_past(git.commit):
         yield broken(f"{started.where}.provenance.git.commit", git.commit, "a commit that HEAD follows from")
     commit, changed = f"commit {git.commit[:12]}", workspace.recomputation.changed(git)
     then = {path: md5 for path, md5 in known.items() if path.endswith(".py")}

@@ -12,6 +12,7 @@ from stages.audit.compare import Page, PageFindings, compare, compare_lines, com
 from stages.audit.findings import Finding, judged, missing, page_differs, told
 from stages.audit.numbers import Number
 from stages.audit.pipeline import Stage
+from stages.audit.started import check_attempts
 from stages.audit.workspace import Workspace
 from stages.audit_paper.page import paper_audit_page
 from stages.audit_paper.rules import findings
@@ -52,6 +53,7 @@ def check_pages(numbers: Sequence[Number], workspace: Workspace) -> PageFindings
     for page in pages or _made(_tables, workspace, results, stage, found) or ():
         found.add([], *judged(page.path, _compared(page, whole, refused, found)))
     found.add([], *judged("the pages", _recorded(workspace)))
+    found.add([], *judged("the attempts", check_attempts(workspace, list(results.values()))))
     return found
 
 
@@ -162,4 +164,4 @@ def _evidence(workspace: Workspace, results: dict[Number, Evaluation]) -> Eviden
         by_cell[number.key].append(result)
     for key in params.cell_keys(planned=False):
         cells[str(key)] = CellResults(key, tuple(params.seeds_of(key)), tuple(by_cell[key]))
-    return Evidence(params, workspace.budget, cells, read_paper())
+    return Evidence(params, workspace.budget, cells, read_paper(), workspace.attempts)

@@ -15,6 +15,7 @@ from stages.audit.results import LooseResult, read_loosely
 from stages.config.params import Params
 from stages.config.reading import PARAMS_FILE, read_yaml
 from stages.core.regular import is_there
+from stages.records.attempts import Attempts
 from stages.records.data import DatasetDescription
 from stages.records.dvc_lock import Lock
 from stages.records.planned import SWITCHES
@@ -53,6 +54,11 @@ class Workspace:
     def stages(self) -> Stages:
         """The budget's stages, as dvc.yaml has them."""
         return Stages(self.budget, self.params)
+
+    @cached_property
+    def attempts(self) -> Attempts:
+        """The trainings that were started. Raises CorruptFileError."""
+        return Attempts.read(self.stages.tables().option("attempts"))
 
     @cached_property
     def specs(self) -> dict[str, Spec]:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from stages.core.errors import CorruptFileError, StageError, shown
-from stages.core.regular import read_regular
 
 _CHUNK = 1 << 20  # bytes read at a time when hashing
 _DEPTH = 64  # of the objects and lists in a JSON file
@@ -102,6 +101,8 @@ def read_json(path: Path | str, made_by: str) -> Any:
 
     Raises MissingFileError, or CorruptFileError for what `parse_json` refuses, and for anything but a regular file.
     """
+    from stages.core.regular import read_regular  # here: this module is one that a training's fingerprint cuts off
+
     return parse_json(read_regular(path, made_by), path, made_by)
 
 

@@ -40,7 +40,6 @@ CUT = {
     "stages/core/errors.py": "builds the messages of refusals; what is refused makes no number",
     "stages/core/files.py": "reads and writes files whole; what is in them is checked by hash",
     "stages/core/filenames.py": "names files",
-    "stages/core/regular.py": "refuses what is no file of the pipeline; what is in one is checked by hash",
     "stages/core/progress.py": "prints, and returns nothing that is computed with",
     "stages/engine/memory.py": "keeps freed memory with the process; bits do not depend on it",
     "stages/evaluate/chance.py": "judges an accuracy; that follows from labels and hits, which a result holds",

@@ -6,6 +6,7 @@ from stages.report.evidence import Evidence
 from stages.report.gallery import cost_points
 from stages.report.printed_curves import NAME, printed_panels
 from stages.report.render import Page, markdown
+from stages.report.started import attempts_sentence
 from stages.report.studies import Comparison
 from stages.report.tables import cost_name, table_content
 
@@ -17,6 +18,7 @@ def overview_page(evidence: Evidence, comparisons: list[Comparison], figures: st
         "tables",
         budget=evidence.budget_name,
         done_sentence=done_sentence(evidence.cells.values()),
+        attempts_sentence=attempts_sentence(evidence),
         tables=[table_content(evidence, number) for number in evidence.params.shown_tables],
         assumptions=evidence.params.assumptions,
         studies=[

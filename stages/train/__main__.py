@@ -8,7 +8,7 @@ Out: <out>/ weights.safetensors (after the last epoch), history.json (metrics by
      threads, precision and software are the same) and run.json, the run record, written last: a folder without it is
      not a run. The training is mirrored to MLflow while it runs; a tracking server that is down costs a warning.
      After each epoch <out>.checkpoint holds the state: a run that was killed goes on from there, to the same bits, and
-     removes it when it is done.
+     removes it when it is done. Start and end are written into reports/<budget>/attempts.jsonl, to be committed.
 Runs without DVC and without MLflow too: --no-mlflow keeps a trial out of the tables' experiments.
 """
 
@@ -32,6 +32,7 @@ from stages.core.imports import without_collection
 from stages.core.locks import exclusive
 from stages.core.progress import duration, say
 from stages.records import provenance
+from stages.records.attempts import Journal
 from stages.records.data import DatasetDescription
 from stages.records.digits import digits
 from stages.records.eta import Machine, processor_family
@@ -83,7 +84,7 @@ def main(
     spec_file = spec_file or spec_path(Path(f"reports/{budget}/specs"), cell)
     spec = check_spec(spec_file, resolve_spec(params, budget, cell), "train")
     run = spec.settings.seeded(seed)
-    with memory_named(stage), exclusive(out), Mirror(mirrored) as mirror:
+    with memory_named(stage), exclusive(out), Mirror(mirrored) as mirror, Journal(params, budget, out) as journal:
         started = time.time()
         (out / RECORD).unlink(missing_ok=True)
         for name in (WEIGHTS, HISTORY, RECORD):
@@ -110,6 +111,7 @@ def main(
         )
         here = Machine(training.numerics["device"], processor_family(taken.environment.processor))
         progress = TrainingProgress(params, budget, key, run, out, training.images_per_epoch, here)
+        journal.started(cell, seed, taken.spec.md5, taken.git.commit, training.numerics["device"])
         outcome = train(training, mirror, progress, stage)
         save(training, out)
         predictions, labels = training.predict_validation()
@@ -138,6 +140,7 @@ def main(
             mlflow=mirror.run(),
         )
         record.write(out / RECORD)
+        journal.ended(outcome, record.binding)
         mirror.metrics(run_metrics(record), 0, ended)
         mirror.close([out / RECORD, out / HISTORY], end_tags(record), "FINISHED", ended)
         training.checkpoint.remove()

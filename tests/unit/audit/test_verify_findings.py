@@ -37,6 +37,7 @@ from stages.config.reading import read_yaml
 from stages.core.files import digest, file_hash, json_text, write_bytes
 from stages.evaluate.metrics import score
 from stages.evaluate.mistakes import most_confused
+from stages.records.attempts import Journal, attempts_path, begin
 from stages.records.data import DatasetDescription
 from stages.records.evaluation import Evaluation, logits_path
 from stages.records.provenance import SpecReference, folder_md5, git_state, hash_dependency, source_hashes
@@ -99,6 +100,8 @@ class Project:
         write_specs(list(specs.values()), SPECS)
         for cell in CELLS:
             self.put(params, specs[cell])
+        if not attempts_path("quick").exists():
+            begin(attempts_path("quick"), params, git("rev-parse", "HEAD"))
         for dataset in ("mnist", "cifar10"):
             write_bytes(f"reports/quick/samples/{dataset}/none.png", b"")
         self.pages()
@@ -913,6 +916,45 @@ def earlier(times: dict[str, Any], *names: str) -> None:
     """The same a day before."""
     for name in names or ("started", "ended"):
         times[name] = (datetime.fromisoformat(times[name]) - timedelta(days=1)).isoformat()
+
+
+# What git says of the recorded commit
+
+
+def test_an_attempt_that_was_cut_off_and_one_that_was_dropped_are_named(project: Project) -> None:
+    path = attempts_path("quick")
+    journal = Journal(project.params, "quick", Path("data/runs/quick/mnist/resnet18/s7"))
+    journal.started("mnist/resnet18", 7, "0" * 32, "0" * 40, "cpu")
+    journal.ended("finished", "1" * 64)
+    commit(path.as_posix())
+    done = CliRunner().invoke(aggregate_tables, shlex.split(Stages("quick", project.params).tables().cmd)[3:])
+    assert done.exit_code == 0
+    project.forge_lock()
+    page = Path("reports/quick/tables/tables.md").read_text()
+    assert "1 started, 0 of them in these tables; 3 results here are older." in page
+    assert "**Started, and not in these tables**: `mnist/resnet18` seed 7 (finished, 2" in page
+    _, said = project.verify(*ROW)
+    assert said["pages"]["status"] == "proved"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:-1]))
+    _, said = project.verify(*ROW)
+    assert "no end of reports/quick/attempts.jsonl" in {one["found"] for one in said["pages"]["findings"]}
+    path.write_text("".join([lines[0], lines[2]]))
+    _, said = project.verify(*ROW)
+    found = {one["expected"] for one in said["pages"]["findings"]}
+    assert "the entry that a later one names: it was removed" in found
+
+
+def test_a_verdict_that_is_loosened_afterwards_is_said_on_the_page_and_by_verify(project: Project) -> None:
+    began = git("rev-parse", "HEAD")[:12]
+    assert "(`verdicts`, `claims`) are those of then." in Path("reports/quick/tables/tables.md").read_text()
+    project.edit_params(lambda raw: raw["verdicts"]["near"].update(mnist=9.0))
+    project.make()
+    page = Path("reports/quick/tables/tables.md").read_text()
+    assert f"**The settings that judge results (`verdicts`, `claims`) changed after commit {began}.**" in page
+    _, said = project.verify(*ROW)
+    notes = [one["where"] for one in said["pages"]["findings"] if one["kind"] == "note"]
+    assert any(f"are not those of commit {began}" in note for note in notes)
 
 
 # What is hostile: one finding about the number, and nothing read that dvc.yaml does not name
