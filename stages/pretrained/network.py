@@ -78,7 +78,7 @@ def load(
     run, _ = result.run_folder
     weights = project / run / WEIGHTS
     if not weights.is_file():
-        raise MissingFileError(weights, f"dvc pull {run}, or {first}dvc repro {result.run.stage}")
+        raise MissingFileError(weights, f"{first}dvc pull {run} or dvc repro {result.run.stage}")
     if (sha256 := file_hash(weights, "sha256")) != result.run.sha256.weights:
         expected = f"{result.run.sha256.weights}, with which {result.stage} counted {result.percent:g} %"
         raise CorruptFileError(weights, f"sha256 {sha256}", f"{expected} ({first}dvc repro -f {result.run.stage})")
