@@ -87,7 +87,8 @@ def _configuration(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _assumptions(found: list[dict[str, Any]]) -> Iterator[str]:
-    yield "Assumptions it rests on"
+    if found:
+        yield "Assumptions it rests on"
     for one in found:
         settings = ", ".join(f"{name} {_shown(value)}" for name, value in one["settings"].items())
         yield f"  {one['id']:<3} {one['point']}: {one['assumption']}" + (f" [{settings}]" if settings else "")

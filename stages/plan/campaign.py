@@ -110,7 +110,8 @@ def makespan(seconds: Iterable[float], jobs: int) -> float:
 def formats(planned: Campaign) -> dict[str, Counter[str]]:
     """How many trainings of each table are, or would be, of which device and number format."""
     found: dict[str, Counter[str]] = {}
-    for number, table in planned.params.tables.items():
+    for number in planned.params.shown_tables:
+        table = planned.params.tables[number]
         cells = {f"{table.dataset}/{row.cell}" for row in table.rows}
         counted = Counter(_format(planned, one) for one in planned.planned if str(one.key) in cells)
         found[number] = counted

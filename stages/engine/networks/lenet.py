@@ -13,13 +13,13 @@ from stages.config.settings import NetworkSettings
 if TYPE_CHECKING:
     from torch import nn
 
-# Table I there: the maps of S2 that each map of C3 reads.
-CONNECTIONS = [
-    *([first, (first + 1) % 6, (first + 2) % 6] for first in range(6)),
-    *([first, (first + 1) % 6, (first + 2) % 6, (first + 3) % 6] for first in range(6)),
-    *([first, first + 1, (first + 3) % 6, (first + 4) % 6] for first in range(3)),
-    [0, 1, 2, 3, 4, 5],
-]
+# Table I there: the maps of S2 that each map of C3 reads, by how many these are.
+CONNECTIONS = (
+    [[(first + step) % 6 for step in range(3)] for first in range(6)],
+    [[(first + step) % 6 for step in (0, 1, 2, 3)] for first in range(6)]
+    + [[(first + step) % 6 for step in (0, 1, 3, 4)] for first in range(3)],
+    [[0, 1, 2, 3, 4, 5]],
+)
 
 
 class Settings(NetworkSettings):
@@ -41,11 +41,16 @@ class Settings(NetworkSettings):
 
             def __init__(self) -> None:
                 super().__init__()
-                self.maps = nn.ModuleList(nn.Conv2d(len(read), 1, kernel_size=5) for read in CONNECTIONS)
+                self.parts = nn.ModuleList(
+                    nn.Conv2d(len(part) * len(part[0]), len(part), kernel_size=5, groups=len(part))
+                    for part in CONNECTIONS
+                )
 
             def forward(self, x: Tensor) -> Tensor:
                 """Convolve the maps that each output reads."""
-                return torch.cat([one(x[:, read]) for one, read in zip(self.maps, CONNECTIONS, strict=True)], 1)
+                maps = x.unbind(1)
+                read = [torch.stack([maps[index] for one in part for index in one], 1) for part in CONNECTIONS]
+                return torch.cat([convolve(x) for convolve, x in zip(self.parts, read, strict=True)], 1)
 
         def subsampling(maps: int) -> list[nn.Module]:
             """The mean of 2 x 2 pixels, times a weight and plus a bias for each map."""
