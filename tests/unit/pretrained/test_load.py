@@ -52,9 +52,9 @@ def trained(request: pytest.FixtureRequest, tmp_path: Path) -> Trained:
     save_file(network_of(settings, data).state_dict(), weights)
     pictures = _tested(tmp_path / "test", data)
     found = predict_test(settings, weights, {"device": "cpu", "threads": 1}, data, tmp_path / "test", "all")
-    counted = {"predictions": digits(found.classes), "labels": digits(found.labels)}
-    hashes = {"run__sha256__weights.safetensors": file_hash(weights, "sha256")}
-    project.change(cell, 0, **counted, **hashes)
+    changed: dict[str, Any] = {"predictions": digits(found.classes), "labels": digits(found.labels)}
+    changed["run__sha256__weights.safetensors"] = file_hash(weights, "sha256")
+    project.change(cell, 0, **changed)
     return Trained(project, cell, weights, pictures)
 
 
