@@ -73,7 +73,7 @@ class _Story:
             "@type": "CreateAction",
             "name": f"Train {run.cell}, seed {run.seed}, budget {run.budget}",
             "description": f"The training {run.outcome} after {epochs} epochs. It was run by {_who(taken)}.",
-            "agent": self.agents,
+            "agent": single(self.agents),
             "instrument": self._instrument("stages.train", taken),
             "startTime": run.times.started,
             "endTime": run.times.ended,
@@ -97,7 +97,7 @@ class _Story:
             "@type": "CreateAction",
             "name": f"Evaluate {run.cell}, seed {run.seed}, budget {run.budget}",
             "description": f"{result.correct} of {result.test_images} test images were named rightly.",
-            "agent": self.agents,
+            "agent": single(self.agents),
             "instrument": self._instrument("stages.evaluate", taken),
             "startTime": result.times.started,
             "endTime": result.times.ended,
@@ -185,7 +185,7 @@ class _Story:
         }
         if git.dirty:
             del entity["identifier"]  # the commit does not hold what ran
-        return self._add({"@id": f"#{module}-{_short(entity)}", **entity})
+        return self._add({"@id": f"urn:{module}:{_short(entity)}", **entity})
 
     def _source(self, path: str, md5: str) -> Entity:
         about = {"name": path, "encodingFormat": "text/x-python", "md5": md5}
@@ -214,6 +214,11 @@ class _Story:
         """Something that is not in the crate; its hashes distinguish it from one of the same place and other bytes."""
         entity = {"@type": "CreativeWork", "name": path, "description": f"{about} (not in this crate)"} | properties
         return self._add({"@id": f"#{path}-{_short(entity)}", **entity})
+
+
+def single(values: list[Entity]) -> Entity | list[Entity]:
+    """One value as itself, as RO-Crate recommends; more as a list."""
+    return values[0] if len(values) == 1 else values
 
 
 def reference(entity: Mapping[str, Any]) -> Entity:

@@ -14,7 +14,7 @@ from jinja2 import Template
 from rocrate.model.preview import Preview
 from rocrate.rocrate import ROCrate
 
-from stages.audit.actions import Actions, Entity, actions, reference
+from stages.audit.actions import Actions, Entity, actions, reference, single
 from stages.audit.history import History
 from stages.config.reading import read_yaml
 from stages.core.errors import CorruptFileError, MissingFileError
@@ -100,7 +100,7 @@ def results_crate(evidence: Evidence, reports: Path, verification: Any, weights:
         crate.add_jsonld(dict(entity))
     mentioned = [reference(action) for one in runs for action in (one.actions.train, one.actions.evaluate)]
     _describe(crate, evidence, runs, mentioned)
-    crate.root_dataset["author"] = agents
+    crate.root_dataset["author"] = single(agents)
     crate.root_dataset["publisher"] = agents[0]
     crate.add(_BookPreview(crate, reports / "index.html"))
     return crate

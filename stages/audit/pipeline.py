@@ -61,9 +61,10 @@ class Stages:
     def __init__(self, budget: str, params: Params) -> None:
         self.budget, self.params = budget, params
         content = read_yaml(DVC_FILE)
-        self._templates = content.get("stages") if isinstance(content, dict) else None
-        if not isinstance(self._templates, dict):
+        found = content.get("stages") if isinstance(content, dict) else None
+        if not isinstance(found, dict):
             raise CorruptFileError(DVC_FILE, "no stages by their names", f"the pipeline (git checkout {DVC_FILE})")
+        self._templates: dict[str, Any] = found
         self.is_named = cache(self._is_named)
 
     def download(self, dataset: str) -> Stage:

@@ -44,12 +44,14 @@ def refusal(path: Path | str, largest: int = LARGEST_FILE) -> str | None:
 
 def outside(path: Path | str) -> str | None:
     """Why a path below the working folder is in truth not there: a link leads out of it. None where it is."""
-    root, place = Path.cwd(), os.path.abspath(path)  # noqa: PTH100 - links must stay what they are
-    if not is_below(place, root.as_posix()):
+    root, place = os.getcwd(), os.path.abspath(path)  # noqa: PTH100, PTH109 - links must stay what they are
+    if not is_below(place, root):
         return None  # the user named another folder
     target = os.path.realpath(path)
-    homes = [root, *(root / "data" / name for name in _BIG_FOLDERS)]
-    if any(is_below(target, os.path.realpath(home)) for home in homes) or _DVC_CACHE.search(target):
+    if target == place or _DVC_CACHE.search(target):
+        return None
+    homes = [root, *(f"{root}/data/{name}" for name in _BIG_FOLDERS)]
+    if any(is_below(target, os.path.realpath(home)) for home in homes):
         return None
     return "a link that leads out of the repository"
 

@@ -51,6 +51,11 @@ class Lock:
         """The names of all stages."""
         return list(self._stages)
 
+    @property
+    def written(self) -> dict[str, Any]:
+        """Every stage as DVC wrote it, by its name."""
+        return self._stages
+
     @cached_property
     def makers(self) -> dict[str, str]:
         """The stage that has a path among its outputs; of several (one was renamed) the last that DVC recorded.
