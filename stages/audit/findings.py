@@ -10,6 +10,7 @@ Status = Literal["holds", "agrees", "incomplete", "broken"]  # each outweighs th
 HOLDS: Status = "holds"
 AGREES: Status = "agrees"
 INCOMPLETE: Status = "incomplete"
+_LONGEST = 320  # characters of a value or a sentence: two hashes with their places
 BROKEN: Status = "broken"
 
 
@@ -175,4 +176,4 @@ def _shown(leaves: dict[str, Any], name: str) -> str:
 
 def _short(value: object) -> str:
     text = printable(value)
-    return text if len(text) <= 160 else f"{text[:100]} ... {text[-50:]}"
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 60]} ... {text[-50:]}"

@@ -68,8 +68,8 @@ def against_true_labels(where: Path, result: Evaluation, count: int) -> Iterator
         file = LABELS / f"{dataset}.npy"
         yield told(file, error.message.removeprefix(f"{file}: "))
     else:
-        file = f"the true label by {LABELS / dataset}.npy, whose sha256 is in the code"
-        yield from _digits_differ(f"{where}, labels", result.labels, digits(true), file, "")
+        true_label = f"the true label by {LABELS / dataset}.npy, whose sha256 is in the code"
+        yield from _digits_differ(f"{where}, labels", result.labels, digits(true), true_label, "")
 
 
 def follow(where: Path, result: Evaluation, folder: Path, test: Path, total: int, how: str) -> Iterator[Finding]:

@@ -40,7 +40,9 @@ from stages.records.evaluation import Evaluation, logits_path
 from stages.records.provenance import Environment
 from stages.records.run import NumericsRecord, TrainingRun
 
-_ROUNDING = 0.01  # of an image's largest logit; float32 on other instructions moves them by 1e-4 of it or less
+_ROUNDING = (
+    0.001  # of the largest logit of an image: float32 on other instructions moved four networks by 1e-5 of it or less
+)
 _OF_BITS = ("torch", "torchvision", "numpy", "safetensors")
 
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from stages.audit.workspace import Workspace
 
 NOT_RUN = "not run"
-_EXIT = {HOLDS: 0, AGREES: 3, INCOMPLETE: 3, BROKEN: 1}
+_EXIT: dict[str, int] = {HOLDS: 0, AGREES: 3, INCOMPLETE: 3, BROKEN: 1}
 _SHOWN = 4  # numbers named beside a finding that they share
 _LOT = "--sample"  # the value of --retrain where none is given
 _HOW = {"predicted": "--weights", "derived": "--data", "retrained": "--retrain"}

@@ -245,10 +245,11 @@ class _Source:
             name: self.said(f"run.data.made_from.raw_sha256.{name}", sha256)
             for name, sha256 in made_from.raw_sha256.items()
         }
-        witnesses = (self.said("run.data.made_from.raw_md5", folder_md5(made_from.raw_md5)),)
-        if path:
-            witnesses += self.locked(self.places.download, "outs", path)
-            witnesses += self.locked(self.places.preprocess, "deps", path)
+        witnesses = (
+            self.said("run.data.made_from.raw_md5", folder_md5(made_from.raw_md5)),
+            *(self.locked(self.places.download, "outs", path) if path else ()),
+            *(self.locked(self.places.preprocess, "deps", path) if path else ()),
+        )
         return [Artifact("raw data", "raw data", path, "md5", witnesses, made_from.raw_md5, sha256)]
 
     def training_arrays(self) -> list[Artifact]:

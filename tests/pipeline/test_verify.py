@@ -297,9 +297,10 @@ def test_a_weight_file(copied: Copied, name: str) -> None:
     said = copied.broken(*ROW).at(f"{RUN}/{name}", "sha256")
     record = json.loads((copied.folder / RUN / "run.json").read_text())
     found = hashlib.sha256((copied.folder / RUN / name).read_bytes()).hexdigest()
+    undecided = "; no majority tells which" if name == "weights.safetensors" else ""  # the history is in the result too
     assert (said["found"], said["expected"]) == (
         f"sha256 {found}",
-        f"{record['sha256'][name]} ({RESULT}, run.sha256.{name})",
+        f"{record['sha256'][name]} ({RESULT}, run.sha256.{name}){undecided}",
     )
 
 
