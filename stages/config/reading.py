@@ -1,5 +1,6 @@
 """How `params.yaml` is read, and the one line that says what is wrong in it."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from stages.core.errors import MissingFileError, ParamError, StageError
 from stages.core.validation import refusals
 
 PARAMS_FILE = Path("params.yaml")
+_DEEPEST = 1000  # levels
+_SIGNS = re.compile(r"[\[\]{}]|^[ \-?:]+", re.MULTILINE)
 
 
 def read_yaml(path: Path | str) -> Any:
@@ -20,12 +23,30 @@ def read_yaml(path: Path | str) -> Any:
     if not path.is_file():
         raise MissingFileError(path, "git (run from the top folder of the repository)")
     try:
-        return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if is_nested_deeply(text):
+            raise StageError(f"{path}: not YAML: it is nested more than {_DEEPEST} deep")
+        return YAML(typ="safe").load(text)
     except DuplicateKeyError as error:
         where = f"{path}, line {error.problem_mark.line + 1}" if error.problem_mark else path
         raise StageError(f"{where}: {str(error.problem).splitlines()[0]}; allowed: every key once") from error
     except (YAMLError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, no such date, too many digits
         raise StageError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+
+
+def is_nested_deeply(text: str) -> bool:
+    """Whether YAML is nested so deeply that its parser, in C, would exceed its stack and end the process."""
+    depth = 0
+    for sign in _SIGNS.findall(text):
+        if sign in "[{":
+            depth += 1
+        elif sign in "]}":
+            depth = max(0, depth - 1)
+        elif len(sign) > 2 * _DEEPEST:
+            return True  # a line of indentation or of `- - -`
+        if depth > _DEEPEST:
+            return True
+    return False
 
 
 def param_error(error: ValidationError, raw: Any, prefix: str) -> StageError:

@@ -24,7 +24,7 @@ from dvc.stage.cache import RunCacheNotFoundError
 from dvc.stage.loader import StageLoader
 
 from stages.config.reading import read_yaml
-from stages.core.errors import StageError
+from stages.core.errors import CorruptFileError, StageError
 from stages.core.filenames import RECORD
 from stages.core.files import atomic_path, write_bytes
 from stages.launch.recorded import Locked, dependencies, locked_of, tested_images, trained_with
@@ -217,7 +217,7 @@ class Pipeline:
     def entries(self, names: Sequence[str]) -> dict[str, Any]:
         """The entries of dvc.lock of these stages."""
         with self._held():
-            recorded = read_yaml(LOCK_FILE)["stages"] if LOCK_FILE.is_file() else {}
+            recorded = _lock_entries()
         return {name: recorded[name] for name in names if name in recorded}
 
     def supply(self, entries: dict[str, Any]) -> None:
@@ -265,11 +265,15 @@ class LockFile:
     """
 
     def __init__(self) -> None:
-        self._entries = read_yaml(LOCK_FILE)["stages"] if LOCK_FILE.is_file() else {}
+        self._entries = _lock_entries()
 
     def locked(self, name: str) -> Locked:
         """What dvc.lock has of a stage."""
-        return locked_of(self._entries.get(name, {}))
+        try:
+            return locked_of(self._entries.get(name, {}))
+        except (AttributeError, KeyError, TypeError) as error:
+            found = f"stage {name} has another form ({error!r})"
+            raise CorruptFileError(LOCK_FILE, found, "what DVC writes (git checkout dvc.lock)") from None
 
     def changed(self, _: str) -> list[str]:
         """Nothing is known to have changed."""
@@ -282,6 +286,17 @@ class LockFile:
     def stale(self, _: Iterable[str]) -> set[str]:
         """No stage is known to be stale."""
         return set()
+
+
+def _lock_entries() -> dict[str, Any]:
+    """The entries of dvc.lock by stage; none without the file. Raises CorruptFileError for one of another form."""
+    if not LOCK_FILE.is_file():
+        return {}
+    content = read_yaml(LOCK_FILE)
+    stages = content.get("stages") if isinstance(content, dict) else None
+    if not isinstance(stages, dict):
+        raise CorruptFileError(LOCK_FILE, "no stages", "what DVC writes (git checkout dvc.lock)")
+    return stages
 
 
 class _Snapshot(NamedTuple):
