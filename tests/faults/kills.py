@@ -14,7 +14,7 @@ TIMES = {"train": 40, "evaluate": 20, "aggregate": 20, "dvc": 12, "launch": 8}
 PAGES = [f"reports/quick/{name}" for name in ("tables", "figures", "studies", "views", "ledger.csv", "index.html")]
 KEPT = {
     "train": [f"{RUN}/weights.safetensors", f"{RUN}/history.json"],
-    "evaluate": [RESULT.replace(".json", ".npy"), "data/predictions/quick/mnist/resnet18/s0"],
+    "evaluate": [RESULT.replace(".json", ".npy"), "data/predictions/quick/mnist/resnet18-s0"],
     "aggregate": PAGES,
 }
 KEPT |= {"dvc": KEPT["train"], "launch": [*KEPT["train"], *KEPT["evaluate"]]}

@@ -9,6 +9,8 @@ import time
 from functools import cache
 from pathlib import Path
 
+from ruamel.yaml import YAML
+
 from stages.launch.merge_lock import entries
 from tests.faults.outcome import check
 from tests.pipeline.conftest import Repository, copy_project, environment, make
@@ -24,8 +26,7 @@ class Project(Repository):
     def command(self, stage: str) -> list[str]:
         """The command of a stage, as dvc.lock has it."""
         entry = entries((self.folder / "dvc.lock").read_text(encoding="utf-8"))[stage]
-        lines = entry.split("    cmd: ")[1].split("\n    ")[0]
-        program, *arguments = shlex.split(" ".join(lines.split()).strip("'"))
+        program, *arguments = shlex.split(YAML(typ="safe").load(entry)[stage]["cmd"])
         return [sys.executable if program == "python" else program, *arguments]
 
     def finish(self, command: list[str], **variables: str) -> "subprocess.CompletedProcess[str]":

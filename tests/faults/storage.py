@@ -16,7 +16,7 @@ FLIPPED = {
     "run record": (f"{RUN}/run.json", "evaluate"),
     "result": (RESULT, "verify"),
     "logits": (RESULT.replace(".json", ".npy"), "verify"),
-    "predictions": ("data/predictions/quick/mnist/resnet18/s0/labels.npy", "verify"),
+    "predictions": ("data/predictions/quick/mnist/resnet18-s0/labels.npy", "verify"),
 }
 _LIMIT = 'ulimit -f {blocks}; exec "$@"'  # blocks of 1 KiB or of 512 bytes that a file may have
 
