@@ -41,7 +41,7 @@ doctor: setup  ## what of this machine and checkout stands in the way, one line 
 	python -m stages.doctor $(OPTIONS)
 
 faults: setup  ## throw at the pipeline what users and machines throw, and print what survives (15 minutes)
-	python -m benchmarks.faults $(OPTIONS)
+	python -m tests.faults $(OPTIONS)
 
 plan: setup  ## what `make launch` would run, for how long, and what would be refused; OPTIONS="--budget paper"
 	python -m stages.plan $(OPTIONS)

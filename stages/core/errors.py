@@ -8,6 +8,8 @@ from collections.abc import Iterable
 
 import click
 
+_LONGEST_KEY = 100  # characters of a key that a message shows
+
 
 class StageError(click.ClickException):
     """A refusal with a message for the user. Subclasses build the message from the data they are given."""
@@ -38,7 +40,7 @@ def shown(value: object, longest: int = 200) -> str:
 
 def dotted(parts: Iterable[object]) -> str:
     """A place in nested sections: its keys with dots between, on one line whatever characters they hold."""
-    words = map(str, parts)
+    words = (word if len(word) <= _LONGEST_KEY else f"{word[:_LONGEST_KEY]}..." for word in map(str, parts))
     return ".".join(word if word.isprintable() else ascii(word) for word in words)
 
 
