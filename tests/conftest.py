@@ -1,7 +1,13 @@
-"""What holds for all tests: the order of the files, and a limit of memory that names the test which exceeds it."""
+"""What holds for all tests: threads, bytecode, the order of the files, and a limit of memory.
+
+PyTorch gets one thread in each process, since the workers take every core already: at two threads a worker, each waits
+for the other at barriers. Bytecode is kept whatever the environment says: tests start the commands some hundred times.
+"""
 
 import faulthandler
+import gc
 import os
+import sys
 import threading
 import time
 from pathlib import Path
@@ -33,11 +39,16 @@ GIT_SETTINGS = {
 MOST = 8 << 30  # bytes that a process may hold; the largest of the networks' tests take 3 GiB
 STATM = Path("/proc/self/statm")
 
+os.environ["OMP_NUM_THREADS"] = "1"  # before anything imports torch
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Watch this process, where the system tells its memory; refuse a name in FIRST that no file has."""
     assert all((ROOT / name).is_file() for name in FIRST)
     own_settings()
+    gc.disable()  # until all is imported: what an import makes stays
     if STATM.is_file():
         threading.Thread(target=_watch, args=(os.dup(2),), daemon=True, name="memory watch").start()
 
@@ -57,6 +68,11 @@ def own_settings() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     place = {ROOT / name: number for number, name in enumerate(FIRST)}
     items.sort(key=lambda item: place.get(item.path, len(place)))
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def _watch(stderr: int) -> None:
