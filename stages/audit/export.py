@@ -60,11 +60,12 @@ def main(budget: str | None, out: Path, weights: bool) -> None:
 def verification(budget: str, params: Params) -> dict[str, Any]:
     """What `verify` finds of every number of the budget, as JSON data."""
     with without_collection():
+        from stages.audit.history import verifier
         from stages.audit.verify import as_document, verify
         from stages.audit.workspace import Workspace
 
     numbers = planned(params)
-    return as_document(budget, *verify(numbers, numbers, Workspace(budget, params)))
+    return as_document(budget, *verify(numbers, numbers, Workspace(budget, params)), verifier())
 
 
 def refuse_taken(out: Path) -> None:

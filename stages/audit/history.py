@@ -73,11 +73,6 @@ class History:
         ancestors = self._ancestors()
         return commit in ancestors or not ancestors or self.is_shallow()
 
-    def edited(self) -> list[str]:
-        """The files under stages/ that differ from the commit that is checked out, new ones among them."""
-        status = (_git("status", "--porcelain", "-z", "--no-renames", "--", _SOURCES) or b"").decode(errors="replace")
-        return sorted({entry[3:] for entry in status.split("\0") if entry})
-
     def archive(self, commit: str) -> bytes | None:
         """The sources of a commit, and what it plans, as a tar file; None when git does not have the commit."""
         return _git("archive", "--format=tar", commit, *_ARCHIVED)

@@ -242,10 +242,6 @@ def exit_status(verdicts: Sequence[Verdict], pages: Sequence[Finding]) -> int:
 
 def _notes(workspace: "Workspace") -> Iterable[Finding]:
     """What the reader must know to weigh all of it."""
-    if head := workspace.history.head():
-        edited = workspace.history.edited()
-        state = f"with {len(edited)} changed files under stages/, {edited[0]} among them" if edited else "as committed"
-        yield note(f"what judges here is the code of commit {head[:12]}, {state}")
     committed = workspace.history.committed(LOCK_FILE.as_posix())
     there = read_regular(LOCK_FILE, "DVC") if is_regular(LOCK_FILE) else b""
     if committed is None:

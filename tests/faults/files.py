@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from stages.audit.recount import _array
+from stages.audit.arrays import array
 from stages.config.reading import read_yaml
 from stages.core.errors import StageError
 from stages.launch.merge_lock import entries
@@ -72,7 +72,7 @@ def _sources() -> dict[str, tuple[bytes, Callable[[Path], Any]]]:
         "dvc.lock of merge_lock": (short, lambda path: entries(path.read_text(encoding="utf-8", errors="replace"))),
         "dvc.yaml": ((ROOT / "dvc.yaml").read_bytes(), read_yaml),
         f"{csv.name}": (csv.read_bytes(), lambda path: _paper(path, csv.name)),
-        "logits.npy of verify": (logits.read_bytes(), _array),
+        "logits.npy of verify": (logits.read_bytes(), array),
     }
 
 

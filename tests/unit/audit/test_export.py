@@ -18,6 +18,7 @@ from rocrate.rocrate import ROCrate
 from stages.audit import export
 from stages.audit.export import main
 from stages.core.files import json_text
+from stages.records.test_split import TEST_SPLIT
 from tests.unit.audit.conftest import lock_text
 from tests.unit.report.conftest import ROOT, Project, sha, short, spec, time
 
@@ -190,7 +191,7 @@ def test_test_arrays_have_the_hashes_of_the_description(exported: dict[str, dict
     tested = pointed(exported["#evaluate-mnist@quick-vgg16-0"]["object"])
     folder = next(exported[name] for name in tested if name.startswith("#data/processed/quick/mnist/test-"))
     parts = {exported[name]["name"].split("/")[-1]: exported[name].get("sha256") for name in pointed(folder["hasPart"])}
-    assert parts == {"images.npy": sha("mnist test_images"), "labels.npy": sha("mnist test_labels")}
+    assert parts == {"images.npy": TEST_SPLIT["mnist"].images, "labels.npy": TEST_SPLIT["mnist"].labels}
 
 
 def test_test_data_of_another_description_than_the_trainings_is_refused(clone: Clone) -> None:

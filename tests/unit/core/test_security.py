@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from safetensors import SafetensorError
 
-from stages.audit.recount import _array
+from stages.audit.arrays import array
 from stages.config import params as module
 from stages.config.params import load_params
 from stages.core.errors import StageError
@@ -84,7 +84,7 @@ def weights(path: Path) -> None:
 
 READERS: dict[str, Callable[[Path], object]] = {
     "arrays": lambda path: read_array(path, hashlib.sha256(path.read_bytes()).hexdigest()),
-    "arrays of verify": _array,
+    "arrays of verify": array,
     "torchvision's batches": records_of_batch,
     "checkpoint": checkpoint,
     "weights": weights,
