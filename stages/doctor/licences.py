@@ -25,13 +25,13 @@ def main() -> None:
 def licence(one: Distribution) -> str:
     """The licence of a distribution: its expression, else its classifiers, else the first line of the old field."""
     metadata = one.metadata
-    if expression := metadata.get("License-Expression"):
-        return expression
+    if "License-Expression" in metadata:
+        return metadata["License-Expression"]
     classifiers = [line for line in metadata.get_all("Classifier") or [] if line.startswith(_CLASSIFIER)]
     names = [line.removeprefix(_CLASSIFIER).removeprefix("OSI Approved").removeprefix(" :: ") for line in classifiers]
     if named := " or ".join(filter(None, names)):
         return named
-    lines = (metadata.get("License") or "").strip().splitlines()
+    lines = (metadata["License"] if "License" in metadata else "").strip().splitlines()
     return re.sub(r"\s+", " ", lines[0])[:_LONGEST] if lines else "not said"
 
 

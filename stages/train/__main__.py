@@ -86,7 +86,10 @@ def main(
     run = spec.settings.seeded(seed)
     with memory_named(stage), exclusive(out), Mirror(mirrored) as mirror, Journal(params, budget, out) as journal:
         started = time.time()
-        (out / RECORD).unlink(missing_ok=True)
+        try:
+            (out / RECORD).unlink(missing_ok=True)
+        except OSError as error:
+            raise StageError(f"--out {out} cannot be written ({error.strerror}); name another folder") from error
         for name in (WEIGHTS, HISTORY, RECORD):
             sweep(out / name)
         taken = provenance.snapshot_inputs("train", stage, spec, spec_file, [data])

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -17,12 +18,13 @@ from tests.shipped import shipped
 _FULL = 1000
 VALUES: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1, 2**31, 2**63, 10**400, 0.5, -0.0, 1e308, float("inf"), float("nan"), "", " ", "all"),
-    *("none", "word", "../x", "a\0b", "a\nb", "\ud800", "x" * 10_000, [], {}, [[]], [None], {"a": 1}, {1: 2}, {"": ""}),
+    *("none", "word", "../x", "a\0b", "a\nb", "x" * 10_000, [], {}, [[]], [None], {"a": 1}, {1: 2}, {"": ""}),
 )
 TEXTS = (
     *("", "\n", "# nothing", "3", "word", "[]", "{}", "a: b: c", "\ta: 1", "a: [1", "'", '"', "a: *nothing", "&a [*a]"),
     *("a: 1\na: 2", "%YAML 9.9\n---\na: 1", "--- 1\n--- 2", "!!python/object/apply:os.mkdir ['/tmp/h_faults_evil']"),
     *("a: !!binary x", "? [a]\n: 1", "[" * 3000, "a: " + "[" * 3000 + "]" * 3000, "a: " + "9" * 10_000, "\0", "\ufeff"),
+    '{"\\ud800": 1}',  # a lone surrogate, which YAML refuses
     *("<<<<<<< HEAD\na: 1\n=======\na: 2\n>>>>>>> b", "a: 1\r\nb: 2\r", "a: 0x", "a: 1e999", "a: .nan", "a: 1:30:00"),
     "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(f"{b}: &{b} [{','.join(['*' + a] * 9)}]\n" for a, b in pairwise("abcdefg")),
 )
@@ -39,11 +41,11 @@ def run(draw: Random, folder: Path, amount: float) -> Iterator[Outcome]:
             place, bad = draw.choice(places), draw.choice(VALUES)
             data = json.loads(json.dumps(good))
             how = _change(data, place, bad, draw)
-            module.read_yaml = lambda path, data=data: data  # type: ignore[assignment]
+            module.read_yaml = partial(_given, data)
             with values.trial(f"{how} {'.'.join(map(str, place))}"):
                 _refused_in_a_line(place)
     finally:
-        module.read_yaml = original  # type: ignore[assignment]
+        module.read_yaml = original
     yield values
     texts = Outcome("configuration", "the text of params.yaml is no such YAML")
     whole = json.dumps(good)
@@ -63,6 +65,10 @@ def run(draw: Random, folder: Path, amount: float) -> Iterator[Outcome]:
     check(not Path("/tmp/h_faults_evil").exists(), "YAML has run code")
     check(callable(read_yaml), "the reader is back")
     yield texts
+
+
+def _given(data: Any, _: Path | str) -> Any:
+    return data
 
 
 def _refused_in_a_line(place: tuple[Any, ...]) -> None:

@@ -195,7 +195,11 @@ def _redirect(target: str) -> Serve:
 
 def _noise(draw: Random) -> Serve:
     content = draw.randbytes(2000)
-    return lambda request: [request.wfile.write(content), None][1]
+
+    def serve(request: BaseHTTPRequestHandler) -> None:
+        request.wfile.write(content)
+
+    return serve
 
 
 def _encoded(body: bytes) -> Serve:

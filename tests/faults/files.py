@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -20,7 +21,7 @@ from tests.faults.outcome import Outcome, check, in_child
 from tests.shipped import ROOT
 
 _FULL = 400
-NUMBERS = (
+NUMBERS: tuple[Any, ...] = (
     *(0, -1, 2**63, 10**400, 1e308, -0.0),
     None,
     True,
@@ -45,7 +46,7 @@ def run(draw: Random, folder: Path, amount: float) -> Iterator[Outcome]:
             file = folder / f"mutated{Path(name.split()[0]).suffix}"
             file.write_bytes(mutated)
             with outcome.trial(f"{number} {how}"):
-                in_child(lambda read=read, file=file: _refused_or_read(read, file))
+                in_child(partial(_refused_or_read, read, file))
         yield outcome
 
 

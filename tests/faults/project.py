@@ -66,7 +66,7 @@ class Project(Repository):
 
     def content(self, *names: str) -> dict[str, bytes]:
         """The bytes of files, and of all files in folders, by their paths."""
-        found = {}
+        found: dict[str, bytes] = {}
         for place in map(self.folder.joinpath, names):
             files = [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file())
             found |= {path.relative_to(self.folder).as_posix(): path.read_bytes() for path in files}
