@@ -2,23 +2,33 @@
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
+STAMP := .cache/venv.stamp
+ASKED := $(if $(filter file,$(origin PYTHON)),,--asked)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# They would put packages elsewhere than into .venv, or other modules before ours.
+unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_NO_DEPS PIP_DRY_RUN PIP_PYTHON
+unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONWARNINGS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro launch plan test check bench ui lock clean
+.PHONY: help setup repro launch plan doctor faults test check bench ui lock clean FORCE
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 setup: $(READY)  ## make .venv from requirements.lock
 
-$(READY): requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say which with make PYTHON=...")'
+# With PYTHONSAFEPATH `python -m stages.train` would not look into the working folder: the last line lets it.
+$(READY): requirements.lock $(STAMP)
 	@test ! -L $(VENV) || { echo "$(VENV) is a link, and setting up would empty what it leads to: remove it, or run make setup there"; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(VENV)/bin/python -m pip install --quiet --no-user --require-hashes -r requirements.lock
+	@cp stages/doctor/safe_path.pth "$$($(VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 	@touch $@
+
+# Refuses before the first byte is downloaded; newer than .venv when that was moved, or another Python is asked for.
+$(STAMP): FORCE
+	@$(PYTHON) -m stages.doctor.before $@ $(ASKED)
 
 repro: setup  ## train and test every cell here, one training a core, and make Tables I-VI, at the budget of params.yaml
 	python -m stages.launch --weights $(OPTIONS)
@@ -26,6 +36,12 @@ repro: setup  ## train and test every cell here, one training a core, and make T
 
 launch: setup  ## train and test what has no recorded result; OPTIONS="--jobs 4" passes options on
 	python -m stages.launch $(OPTIONS)
+
+doctor: setup  ## what of this machine and checkout stands in the way, one line a check, with its cure
+	python -m stages.doctor $(OPTIONS)
+
+faults: setup  ## throw at the pipeline what users and machines throw, and print what survives (15 minutes)
+	python -m tests.faults $(OPTIONS)
 
 plan: setup  ## what `make launch` would run, for how long, and what would be refused; OPTIONS="--budget paper"
 	python -m stages.plan $(OPTIONS)
@@ -42,11 +58,8 @@ check: setup  ## what CI runs: lint, format, types, tests
 bench: setup  ## measure the training engine against a plain PyTorch loop; OPTIONS="--only speed" passes options on
 	python -m benchmarks.engine $(OPTIONS)
 
-ui: setup  ## open the MLflow UI on what was run: http://127.0.0.1:5000
-	@case "$$MLFLOW_TRACKING_URI" in http*) echo "your runs are at $$MLFLOW_TRACKING_URI: open it in a browser"; exit 1;; esac
-	@echo "http://127.0.0.1:5000: choose 'Model training' (top left), then Experiments and a table"
-	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --port 5000 \
-		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"
+ui: setup  ## open the MLflow UI on what was run: http://127.0.0.1:5000, or PORT=5001
+	python -m stages.track ui $(if $(PORT),--port $(PORT))
 
 lock: setup  ## resolve pyproject.toml into requirements.lock again (needs uv: pip install uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \

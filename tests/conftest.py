@@ -1,7 +1,13 @@
-"""What holds for all tests: the order of the files, and a limit of memory that names the test which exceeds it."""
+"""What holds for all tests: threads, bytecode, the order of the files, and a limit of memory.
+
+PyTorch gets one thread in each process, since the workers take every core already: at two threads a worker, each waits
+for the other at barriers. Bytecode is kept whatever the environment says: tests start the commands some hundred times.
+"""
 
 import faulthandler
+import gc
 import os
+import sys
 import threading
 import time
 from pathlib import Path
@@ -20,20 +26,53 @@ FIRST = (
     "pipeline/test_pipeline.py",
     "pipeline/test_verify.py",
 )
+OTHERS = ("GIT_", "MLFLOW_", "DVC_", "PIP_", "PYTHONSAFEPATH", "PYTHONOPTIMIZE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+GIT_SETTINGS = {
+    "commit.gpgsign": "false",
+    "tag.gpgsign": "false",
+    "core.hooksPath": os.devnull,
+    "init.templateDir": "",
+    "core.autocrlf": "false",
+    "core.fsmonitor": "false",
+    "status.showUntrackedFiles": "normal",
+}
 MOST = 8 << 30  # bytes that a process may hold; the largest of the networks' tests take 3 GiB
 STATM = Path("/proc/self/statm")
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before anything imports torch
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Watch this process, where the system tells its memory; refuse a name in FIRST that no file has."""
     assert all((ROOT / name).is_file() for name in FIRST)
+    own_settings()
+    gc.disable()  # until all is imported: what an import makes stays
     if STATM.is_file():
         threading.Thread(target=_watch, args=(os.dup(2),), daemon=True, name="memory watch").start()
+
+
+def own_settings() -> None:
+    """Take the user's settings of other tools out of this process and of what it starts.
+
+    In a hook of git GIT_DIR and GIT_INDEX_FILE name the user's repository: a test that commits would commit there.
+    """
+    for name in [name for name in os.environ if name.startswith(OTHERS)]:
+        del os.environ[name]
+    os.environ["GIT_CONFIG_COUNT"] = str(len(GIT_SETTINGS))  # above what any file of the user says
+    for number, (key, value) in enumerate(GIT_SETTINGS.items()):
+        os.environ |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     place = {ROOT / name: number for number, name in enumerate(FIRST)}
     items.sort(key=lambda item: place.get(item.path, len(place)))
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def _watch(stderr: int) -> None:

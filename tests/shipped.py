@@ -1,8 +1,9 @@
 """params.yaml as it ships, whatever the user of a clone has added to it: what the tests hold their numbers against.
 
-The user's switches (`budget`, `seeds`, `study_cells`, `more_seeds`) are put back. Rows that the paper does not have,
-studies that do not ship (`STUDIES`), and the cells and alternatives that only these name are taken out. So no row,
-cell, study or seed of a user's own fails a test; what is wrong in it is said by `stages.config` before anything runs.
+The user's switches (`budget`, `seeds`, `study_cells`, `more_cells`, `more_seeds`) are put back. Tables and rows that
+the paper does not have, studies that do not ship (`STUDIES`), and the cells, alternatives and networks that only these
+name are taken out, and so is what `inputs` and budgets say of other families. So nothing of a user's own fails a test;
+what is wrong in it is said by `stages.config` before anything runs.
 """
 
 import json
@@ -13,6 +14,7 @@ from typing import Any
 
 from stages.config.params import Params, load_params
 from stages.config.reading import read_yaml
+from stages.config.schema import PAPER_TABLES
 from stages.paper.reading import read_paper
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,6 +26,7 @@ STUDIES = (
     *("googlenet-optimizer", "googlenet-batch-norm", "vgg16-mnist-lr1e-2-optimizer"),
     *("resnet18-mnist-lr1e-2-optimizer", "resnet18-mnist-augmented-optimizer"),
 )
+NETWORKS = ("vgg16", "vgg11", "vgg19", "resnet18", "googlenet")
 
 
 def shipped() -> dict[str, Any]:
@@ -53,13 +56,24 @@ def without_additions(raw: dict[str, Any]) -> dict[str, Any]:
     tables = {
         number: table | {"rows": [row for row in table["rows"] if (number, row["row"]) in printed]}
         for number, table in raw["tables"].items()
+        if number in PAPER_TABLES
+    }
+    networks = {name: network for name, network in raw["networks"].items() if name in NETWORKS}
+    known = {"default", *(network["family"] for network in networks.values())}
+    budgets = {
+        name: budget | {"train": {dataset: _of(known, budget["train"][dataset]) for dataset in DATASETS}}
+        for name, budget in raw["budgets"].items()
     }
     studies = {name: study for name, study in raw["studies"].items() if name in STUDIES}
     return raw | {
         "budget": "quick",
         "seeds": [0],
         "study_cells": {"mnist": [], "cifar10": ["resnet18-lr1e-2-sgd"]},
+        "more_cells": {dataset: [] for dataset in DATASETS},
         "more_seeds": {dataset: {"cells": [], "seeds": []} for dataset in DATASETS},
+        "networks": networks,
+        "inputs": {dataset: _of(known, raw["inputs"][dataset]) for dataset in DATASETS},
+        "budgets": budgets,
         "tables": tables,
         "studies": studies,
         **{
@@ -74,6 +88,11 @@ def without_additions(raw: dict[str, Any]) -> dict[str, Any]:
             for section in ("cells", "alternatives")
         },
     }
+
+
+def _of(families: set[str], section: dict[str, Any]) -> dict[str, Any]:
+    """What a section says of some families."""
+    return {name: settings for name, settings in section.items() if name in families}
 
 
 def _named(dataset: str, tables: dict[str, Any], studies: dict[str, Any]) -> set[str | None]:

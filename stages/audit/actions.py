@@ -7,7 +7,7 @@ for a file, and which its md5 or sha256 identifies. An entity is a dictionary of
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,19 +32,24 @@ class Actions(NamedTuple):
     entities: list[Entity]
 
 
-def actions(result: Evaluation, file: Path) -> Actions:
+def actions(result: Evaluation, file: Path, agents: Sequence[Entity] = (), enclosed: Container[str] = ()) -> Actions:
     """The training and the evaluation behind a result, which is `file` in the crate, its logits beside it.
+
+    `agents` are who ran them; `enclosed` are paths of run folders' files that are in the crate.
 
     Raises CorruptFileError for a result that does not say from which data it was made.
     """
-    return _Story(result, file).actions()
+    return _Story(result, file, agents, enclosed).actions()
 
 
 class _Story:
     """Gathers the entities of one result."""
 
-    def __init__(self, result: Evaluation, file: Path) -> None:
+    def __init__(
+        self, result: Evaluation, file: Path, agents: Sequence[Entity] = (), enclosed: Container[str] = ()
+    ) -> None:
         self.result, self.run, self.file = result, result.run, file
+        self.agents, self.enclosed = list(agents), enclosed
         self.artifacts = lineage(result)
         self.entities: dict[str, Entity] = {}
 
@@ -68,6 +73,7 @@ class _Story:
             "@type": "CreateAction",
             "name": f"Train {run.cell}, seed {run.seed}, budget {run.budget}",
             "description": f"The training {run.outcome} after {epochs} epochs. It was run by {_who(taken)}.",
+            "agent": single(self.agents),
             "instrument": self._instrument("stages.train", taken),
             "startTime": run.times.started,
             "endTime": run.times.ended,
@@ -91,6 +97,7 @@ class _Story:
             "@type": "CreateAction",
             "name": f"Evaluate {run.cell}, seed {run.seed}, budget {run.budget}",
             "description": f"{result.correct} of {result.test_images} test images were named rightly.",
+            "agent": single(self.agents),
             "instrument": self._instrument("stages.evaluate", taken),
             "startTime": result.times.started,
             "endTime": result.times.ended,
@@ -124,7 +131,12 @@ class _Story:
         """Weights, history and run record: what the training made and the evaluation read."""
         run = self.artifacts.of("weights", "run")
         about = {WEIGHTS: "the weights after the last epoch", HISTORY: "metrics by epoch", RECORD: "the run record"}
-        return [self._absent(f"{run.path}/{name}", text, **run.hashes(name)) for name, text in about.items()]
+        return [
+            {"@id": path}
+            if (path := f"{run.path}/{name}") in self.enclosed
+            else self._absent(path, text, **run.hashes(name))
+            for name, text in about.items()
+        ]
 
     def _history_value(self) -> Entity:
         last = self.result.history[-1]
@@ -173,7 +185,7 @@ class _Story:
         }
         if git.dirty:
             del entity["identifier"]  # the commit does not hold what ran
-        return self._add({"@id": f"#{module}-{_short(entity)}", **entity})
+        return self._add({"@id": f"urn:{module}:{_short(entity)}", **entity})
 
     def _source(self, path: str, md5: str) -> Entity:
         about = {"name": path, "encodingFormat": "text/x-python", "md5": md5}
@@ -202,6 +214,11 @@ class _Story:
         """Something that is not in the crate; its hashes distinguish it from one of the same place and other bytes."""
         entity = {"@type": "CreativeWork", "name": path, "description": f"{about} (not in this crate)"} | properties
         return self._add({"@id": f"#{path}-{_short(entity)}", **entity})
+
+
+def single(values: list[Entity]) -> Entity | list[Entity]:
+    """One value as itself, as RO-Crate recommends; more as a list."""
+    return values[0] if len(values) == 1 else values
 
 
 def reference(entity: Mapping[str, Any]) -> Entity:

@@ -11,6 +11,7 @@ from stages.config.cells import changed_settings
 from stages.config.params import Params
 from stages.core.errors import CorruptFileError, ParamError
 from stages.core.files import flatten
+from stages.core.regular import is_there
 from stages.records.dvc_lock import Lock
 from stages.records.evaluation import Evaluation
 from stages.records.lineage import Artifact, Lineage, lineage
@@ -20,6 +21,7 @@ from stages.records.spec import Spec
 from stages.report.conditions import conditions
 from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import fixed
+from stages.report.levels import committed_level
 from stages.report.results import changed_settings as settings_then_and_now
 from stages.report.results import check_result
 from stages.report.rows import TableRow, all_rows, lines
@@ -33,14 +35,14 @@ def answer(evidence: Evidence, number: TableRow, seed: int | None, stages: Stage
     params, seeds = evidence.params, evidence.params.seeds_of(number.key)
     if seed is not None and seed not in seeds:
         raise ParamError("--seed", seed, "one of the seeds of params.yaml: " + ", ".join(map(str, seeds)))
-    there = [one for one in seeds if stages.result(number.key, one).is_file()]
+    there = [one for one in seeds if is_there(stages.result(number.key, one))]
     chosen = (there or seeds)[0] if seed is None else seed
     results = {one: _result(evidence, number, one, stages) for one in sorted({*there, chosen})}
     cell = CellResults(number.key, tuple(seeds), tuple(results[one] for one in seeds if one in results))
     evidence = replace(evidence, cells=evidence.cells | {str(number.key): cell})
     number, row = _rows(evidence, number, stages)
     result, history = results[chosen], History()
-    artifacts = lineage(result, lock)
+    artifacts = lineage(result, lock, stages.places(number.key, chosen))
     found = {
         "number": _number(number, evidence.budget_name),
         "seed": chosen,
@@ -112,6 +114,7 @@ def _number(number: TableRow, budget: str) -> dict[str, Any]:
                 "correct": result.correct,
                 "test_images": result.test_images,
                 "outcome": result.outcome,
+                "level": committed_level(result),
             }
             for result in number.results.results
         },
@@ -175,7 +178,12 @@ def _configuration(params: Params, number: TableRow, result: Evaluation) -> dict
 
 
 def _assumptions(evidence: Evidence, number: TableRow) -> list[dict[str, Any]]:
-    """The assumptions that the number's row rests on; an alternative's are those of the cell it is held against."""
+    """The assumptions that the number's row rests on; an alternative's are those of the cell it is held against.
+
+    They are about what the paper leaves out, so a row of a table that it does not have rests on none.
+    """
+    if number.is_beyond_paper:
+        return []
     params = evidence.params
     own, run = _settings(params, number, evidence.budget_name)
     study, is_alternative = params.studies.get(number.table), number.key.section == "alternatives"

@@ -9,36 +9,34 @@ reported as missing, not guessed.
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from stages.audit.findings import Finding, broken, differences, missing, note
-from stages.audit.history import md5_of
+from stages.audit.findings import Finding, broken, differences, judged, missing, note, told
+from stages.audit.history import History, md5_of
 from stages.audit.numbers import Number
 from stages.audit.origin import Started, check_form, check_started
 from stages.audit.pipeline import Stage
-from stages.audit.recount import classes_of, follow, npy_sha256, recount
+from stages.audit.recount import against_true_labels, classes_of, follow, npy_sha256, recount
 from stages.audit.results import LooseResult
-from stages.audit.witnesses import HOW, check_artifacts, on_disk
+from stages.audit.witnesses import HOW, check_artifact, check_artifacts
 from stages.audit.workspace import Workspace
 from stages.config.params import resolve_count
 from stages.config.reading import PARAMS_FILE
 from stages.core.errors import StageError
+from stages.core.regular import is_there, read_regular
+from stages.records.canonical import CANONICAL
 from stages.records.dvc_lock import LOCK_FILE
 from stages.records.evaluation import logits_path
-from stages.records.lineage import INPUTS, Artifact, Witness, lineage
+from stages.records.lineage import Artifact, Witness, lineage
 from stages.records.provenance import folder_md5
+from stages.records.test_split import TEST_SPLIT
 
 _SOURCES = "stages/"
-# sha256 of the labels of all 10000 test images, in the order of the data sets' own files, as numpy.save writes uint8.
-TRUE_TEST_LABELS = {
-    "mnist": "ff7e84b144c037e7215dfa787d6773550c5db83029d9a4e7bae6e90f605f081d",
-    "cifar10": "19004b019bd095265b4ce6637c9ff979c66abcbc8e658a665f791b487cdea5eb",
-}
 _ROUNDED = 0.002  # seconds
 _CLOCKS = timedelta(minutes=5)  # by which those of two machines may differ
 
@@ -48,22 +46,23 @@ def check_number(number: Number, workspace: Workspace) -> list[Finding]:
     path, evaluate = workspace.result(number), workspace.stages.evaluate(number.key, number.seed)
     result, findings = workspace.read(number)
     if result is None:
-        return [*findings, *(check_out(path, evaluate, workspace) if path.is_file() else ())]
+        return [*findings, *(judged(path, check_out(path, evaluate, workspace)) if is_there(path) else ())]
     dataset = number.key.dataset
     if dataset not in workspace.data_findings:
-        workspace.data_findings[dataset] = list(_data(dataset, workspace))
-    return [
-        *findings,
-        *workspace.data_findings[dataset],
-        *_identity(path, result, number, workspace),
-        *_training(path, result, number, workspace),
-        *_canonical(path, result),
-        *_evaluation(path, result, number, workspace),
-        *_artifacts(path, result, number, workspace),
-        *_spec_file(path, result, number, workspace),
-        *_predictions(path, result, number, workspace),
-        *_times(path, result),
-    ]
+        workspace.data_findings[dataset] = list(judged(f"the data of {dataset}", _data(dataset, workspace)))
+    found = [*findings, *workspace.data_findings[dataset]]
+    for check in (
+        _identity(path, result, number, workspace),
+        _training(path, result, number, workspace),
+        _canonical(path, result),
+        _evaluation(path, result, number, workspace),
+        _artifacts(path, result, number, workspace),
+        _spec_file(path, result, number, workspace),
+        _predictions(path, result, number, workspace),
+        _times(path, result, workspace.history),
+    ):
+        found += judged(path, check)
+    return found
 
 
 def inputs(number: Number, workspace: Workspace) -> list[Path]:
@@ -86,14 +85,14 @@ def check_entry(stage: Stage, workspace: Workspace, but: Path | None = None) -> 
     for kind, paths in (("deps", entry.deps), ("outs", entry.outs)) if entry else ():
         for path, md5 in paths.items():
             if path != str(but) and not (kind == "deps" and _is_source(path)):
-                yield from on_disk(_locked(stage, kind, path, md5), workspace.disk)
+                yield from check_artifact(_locked(stage, kind, path, md5), workspace.disk)
 
 
 def check_out(out: Path, stage: Stage, workspace: Workspace) -> Iterator[Finding]:
     """One output of a stage against its entry in dvc.lock."""
     md5 = workspace.lock.md5(stage.name, "outs", out.as_posix())
     if md5:
-        yield from on_disk(_locked(stage, "outs", out.as_posix(), md5), workspace.disk)
+        yield from check_artifact(_locked(stage, "outs", out.as_posix(), md5), workspace.disk)
 
 
 def _locked(stage: Stage, kind: str, path: str, md5: str) -> Artifact:
@@ -187,34 +186,38 @@ def _training(path: Path, result: LooseResult, number: Number, workspace: Worksp
 
 
 def _canonical(path: Path, result: LooseResult) -> Iterator[Finding]:
-    """That the raw data behind the arrays are the canonical."""
-    where = f"{path}, run.data"
+    """That the raw data behind the arrays, and the test arrays made of them, have the hashes that all know."""
+    where, data = f"{path}, run.data", result.run.data
     try:
-        result.run.data.check_canonical(where)
+        data.check_canonical(where)
     except StageError as error:
         yield broken(where, error.message.removeprefix(f"{where}: "), "arrays of the canonical bytes")
+    md5 = {spec.name: spec.md5 for spec in CANONICAL.get(data.dataset, ())}
+    for name in sorted(md5.keys() | data.made_from.raw_md5.keys()):
+        found = data.made_from.raw_md5.get(name, "nothing")
+        if found != md5.get(name):
+            yield broken(f"{where}.made_from.raw_md5, {name}", found, f"{md5.get(name)}, the canonical bytes")
+    known = TEST_SPLIT.get(data.dataset)
+    for name, sha256 in known._asdict().items() if known else ():
+        found = data.sha256.get(f"test_{name}", "nothing")
+        if found != sha256:
+            yield broken(f"{where}.sha256, test_{name}", found, f"{sha256}, the test {name} of the canonical bytes")
 
 
 def _artifacts(path: Path, result: LooseResult, number: Number, workspace: Workspace) -> Iterator[Finding]:
     """Every hash that is recorded of what is behind the result, and of the result itself."""
-    stages, lacking = workspace.stages, list[str]()
-    made_by = (
-        stages.download(number.key.dataset),
-        stages.preprocess(number.key.dataset),
-        stages.train(number.key, number.seed),
-        stages.evaluate(number.key, number.seed),
-    )
-    makers = {out: stage.name for stage in made_by for out in stage.outs}
-    artifacts = lineage(result, workspace.lock, makers, lacking)
-    for found in dict.fromkeys(lacking):
-        yield broken(f"{path}, provenance.inputs", found, INPUTS)
+    lacking: list[str] = []
+    artifacts = lineage(result, workspace.lock, workspace.stages.places(number.key, number.seed), lacking)
+    yield from (told(path, what) for what in dict.fromkeys(lacking))
     yield from check_artifacts(artifacts, workspace.disk, workspace.lock)
     known = {artifact.path for artifact in artifacts}
     for key, inputs in (("run.provenance", result.run.provenance.inputs), ("provenance", result.provenance.inputs)):
-        unnamed = inputs.keys() - known  # by dvc.yaml, or without files in the record
-        for other in sorted(unnamed):
-            said = Witness(str(path), f"{key}.inputs.{other}", inputs[other].md5)
-            yield from on_disk(Artifact("arrays", other, other, "md5", (said,)), workspace.disk)
+        for other in sorted(inputs.keys() - known):  # those that dvc.yaml does not name
+            found = inputs[other]
+            said = [Witness(str(path), f"{key}.inputs.{other}", found.md5)]
+            if found.files is not None:
+                said.append(Witness(str(path), f"{key}.inputs.{other}.files", folder_md5(found.files)))
+            yield from check_artifact(Artifact("arrays", other, other, "md5", tuple(said)), workspace.disk)
 
 
 def _evaluation(path: Path, result: LooseResult, number: Number, workspace: Workspace) -> Iterator[Finding]:
@@ -229,10 +232,10 @@ def _spec_file(path: Path, result: LooseResult, number: Number, workspace: Works
     """The spec as it lies there: the one of the training, of the evaluation, or of today."""
     stage, today = workspace.stages.train(number.key, number.seed), workspace.specs.get(str(number.key))
     file = stage.option("spec")
-    if not file.is_file():
+    if not is_there(file):
         yield missing(file, f"git checkout, or dvc repro {workspace.stages.resolve().name}")
         return
-    of_run, found = result.run.provenance.spec.md5, md5_of(file.read_bytes())
+    of_run, found = result.run.provenance.spec.md5, md5_of(read_regular(file, workspace.stages.resolve().name))
     if found not in (of_run, result.provenance.spec.md5, today.md5() if today else None):
         how = f"that of {PARAMS_FILE} and sources now (dvc repro {workspace.stages.resolve().name})"
         yield broken(file, found, f"{of_run} ({path}, run.provenance.spec), or {how}")
@@ -248,15 +251,14 @@ def _predictions(path: Path, result: LooseResult, number: Number, workspace: Wor
     if labels != result.sha256.labels:
         yield broken(f"{path}, labels", f"sha256 {labels} as an array", f"{result.sha256.labels} (sha256, labels.npy)")
     total = workspace.params.datasets.of(dataset).test_images
-    if result.testing.images == "all" and labels != TRUE_TEST_LABELS[dataset]:
-        true = f"{TRUE_TEST_LABELS[dataset]}, the labels of {dataset}'s test split"
-        yield broken(f"{path}, labels", f"sha256 {labels} as an array", true)
-    yield from recount(path, result, resolve_count(result.testing.images, total))
+    count = resolve_count(result.testing.images, total)
+    yield from against_true_labels(path, result, count)
+    yield from recount(path, result, count)
     yield from follow(path, result, folder, stage.option("test"), total, HOW)
 
 
-def _times(path: Path, result: LooseResult) -> Iterator[Finding]:
-    """That a training's epochs, the training and its test follow each other, and took as long as they say."""
+def _times(path: Path, result: LooseResult, history: History) -> Iterator[Finding]:
+    """That commit, training, epochs and test follow each other, took as long as they say, and are over."""
     run = result.run
     ends = [epoch.ended for epoch in run.times.epochs[run.resumed_after :]]
     said = [run.times.started, *ends, run.times.ended, result.times.started, result.times.ended]
@@ -264,6 +266,9 @@ def _times(path: Path, result: LooseResult) -> Iterator[Finding]:
         times = [datetime.fromisoformat(time) for time in said]
     except ValueError as error:
         yield broken(f"{path}, times", str(error), "times in ISO 8601")
+        return
+    if naive := [text for text, moment in zip(said, times, strict=True) if moment.tzinfo is None]:
+        yield told(f"{path}, times", f"{naive[0]} has no time zone")
         return
     spans = (
         (f"{path}, run.times", run.times, times[-3] - times[0]),
@@ -277,6 +282,19 @@ def _times(path: Path, result: LooseResult) -> Iterator[Finding]:
         if later + _CLOCKS < then:
             expected = "the training's start, the ends of its epochs, its end and its test one after the other"
             yield broken(f"{path}, times", f"{before}, then {after}", expected)
+    newest = max(datetime.now(UTC), history.made("HEAD") or times[0])
+    if max(times) > newest + _CLOCKS:
+        yield told(f"{path}, times", f"{max(zip(times, said, strict=True))[1]} is yet to come")
+    starts = (("run.", run.provenance, run.times.started, times[0]), ("", result.provenance, *_start(result)))
+    for key, provenance, text, moment in starts:
+        commit = history.made(provenance.git.commit)
+        if commit and moment + _CLOCKS < commit:
+            of = f"commit {provenance.git.commit[:12]}, by whose sources it says it ran, is of {commit.isoformat()}"
+            yield told(f"{path}, {key}times.started", f"{text}, but {of}")
+
+
+def _start(result: LooseResult) -> tuple[str, datetime]:
+    return result.times.started, datetime.fromisoformat(result.times.started)
 
 
 def _parameters_today(recorded: dict[str, Any], workspace: Workspace, said_by: str) -> Iterator[Finding]:

@@ -3,18 +3,26 @@
 The same results give the same bytes: nothing in the crate is of the time or the machine on which it was made.
 """
 
+import hashlib
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jinja2 import Template
+from rocrate.model.preview import Preview
 from rocrate.rocrate import ROCrate
 
-from stages.audit.actions import Actions, Entity, actions, reference
+from stages.audit.actions import Actions, Entity, actions, reference, single
+from stages.audit.history import History
+from stages.config.reading import read_yaml
 from stages.core.errors import CorruptFileError, MissingFileError
-from stages.core.files import file_hash
+from stages.core.filenames import WEIGHTS
+from stages.core.files import file_hash, json_text
+from stages.core.regular import is_inside, is_regular
 from stages.paper.reading import PAPER_FOLDER
-from stages.records.evaluation import logits_path
+from stages.records.evaluation import Evaluation, logits_path
 from stages.report.evidence import Evidence
 from stages.report.results import result_path
 from stages.report.tables import table_index
@@ -23,6 +31,20 @@ PROCESS = "https://w3id.org/ro/wfrun/process/0.5"
 _VERSION = "1.1"  # of RO-Crate, on which Process Run Crate 0.5 is built
 _TERMS = "https://w3id.org/ro/terms/workflow-run/context"  # md5, sha256, environment
 _PIPELINE = ("params.yaml", "dvc.yaml", "dvc.lock", "requirements.lock")
+_CITATION, _PAPER_AUDIT = Path("CITATION.cff"), Path("reports/paper_audit.md")
+VERIFICATION = "verification.json"
+_PREVIEW = """<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><title>{{ title }}</title></head>
+<body>
+<h1>{{ title }}</h1>
+<p>{{ about }}</p>
+<ul>{% for path, text in links.items() %}
+<li><a href="{{ path }}">{{ text }}</a></li>{% endfor %}
+</ul>
+</body>
+</html>
+"""
 _PROJECT = Path("pyproject.toml")
 _LICENSES = ("LICENSE", "LICENSE.md", "LICENSE.txt", "COPYING")
 _FORMATS = {
@@ -34,6 +56,10 @@ _FORMATS = {
     ".png": "image/png",
     ".svg": "image/svg+xml",
     ".yaml": "application/yaml",
+    ".cff": "application/yaml",
+    ".jsonl": "application/jsonl",
+    ".safetensors": "application/octet-stream",
+    ".tar": "application/x-tar",
 }
 
 
@@ -41,38 +67,114 @@ class Run(NamedTuple):
     """A result's file, and the actions that made it."""
 
     file: Path
+    result: Evaluation
     actions: Actions
 
 
-def results_crate(evidence: Evidence, reports: Path) -> ROCrate:
+def results_crate(evidence: Evidence, reports: Path, verification: Any, weights: bool = False) -> ROCrate:
     """The crate of a budget's results; `reports` is its folder of reports, relative to the working directory.
 
-    Raises MissingFileError where a file that explains the results is missing, CorruptFileError for a result that does
-    not say where it comes from.
+    `verification` is what `verify` found, as JSON data; `weights` asks for the weights too. Raises MissingFileError
+    where a file that explains the results, or one of the weights, is missing; CorruptFileError for a result that does
+    not say where it comes from, or for weights that are not its own.
     """
-    runs = list(_runs(evidence, reports / "cells"))
+    authors = _authors()
+    agents = [reference(author) for author in authors]
+    enclosed = _weights(evidence) if weights else []
+    runs = list(_runs(evidence, reports / "cells", agents, set(map(str, enclosed))))
     if not runs:
         raise MissingFileError(reports / "cells", f"dvc repro, with budget {evidence.budget_name}")
     crate = ROCrate(version=_VERSION)
     crate.metadata.extra_contexts.append(_TERMS)
     files = _files(reports, [file for one in runs for file in (one.file, logits_path(one.file))])
     sources = _table_sources(evidence, reports)
-    for path in files:
+    for path in (*files, *enclosed):
         crate.add_file(path, path.as_posix(), properties=_properties(path) | _based_on(sources.get(path)))
-    for entity in _entities(runs):
+    _add_made(crate, VERIFICATION, json_text(verification).encode(), "What `verify` found of each number")
+    for commit in sorted(
+        {made.git.commit for one in runs for made in (one.result.provenance, one.result.run.provenance)}
+    ):
+        if (archive := History().archive(commit)) is not None:
+            _add_made(crate, f"sources/{commit}.tar", archive, f"The sources of commit {commit}")
+    for entity in (*authors, *_entities(runs)):
         crate.add_jsonld(dict(entity))
     mentioned = [reference(action) for one in runs for action in (one.actions.train, one.actions.evaluate)]
     _describe(crate, evidence, runs, mentioned)
+    crate.root_dataset["author"] = single(agents)
+    crate.root_dataset["publisher"] = agents[0]
+    crate.add(_BookPreview(crate, reports / "index.html"))
     return crate
 
 
-def _runs(evidence: Evidence, cells: Path) -> Iterator[Run]:
+class _BookPreview(Preview):
+    """The page that a reader of the crate opens first: what it is, and the way into the book, tables and verdict."""
+
+    def __init__(self, crate: ROCrate, book: Path) -> None:
+        super().__init__(crate)
+        self.book = book.as_posix()
+
+    def generate_html(self) -> str:
+        root = self.crate.root_dataset
+        tables = f"{self.book.rpartition('/')[0]}/tables/tables.md"
+        ways = {
+            self.book: "The book: every number with its curve, its confusion matrix and the way back to the raw data",
+            tables: "The tables as text",
+            VERIFICATION: "What verify found of each number when the crate was made",
+            "reports/paper_audit.md": "The paper's own numbers against each other",
+            "ro-crate-metadata.json": "The metadata of this crate",
+        }
+        known = {entity.id for entity in self.crate.data_entities} | {"ro-crate-metadata.json"}
+        links = {path: text for path, text in ways.items() if path in known}
+        return Template(_PREVIEW, autoescape=True).render(title=root["name"], about=root["description"], links=links)
+
+
+def _add_made(crate: ROCrate, name: str, content: bytes, about: str) -> None:
+    """A file that is made for the crate."""
+    crate.add_file(
+        BytesIO(content),
+        name,
+        properties={
+            "name": name,
+            "description": about,
+            "encodingFormat": _FORMATS.get(Path(name).suffix, "application/octet-stream"),
+            "contentSize": str(len(content)),
+            "sha256": hashlib.sha256(content).hexdigest(),
+        },
+    )
+
+
+def _weights(evidence: Evidence) -> list[Path]:
+    """The files of the weights of all results, each with the hash that its run recorded."""
+    found = []
+    for cell in evidence.cells.values():
+        for result in cell.results:
+            path = Path(result.run_folder[0]) / WEIGHTS
+            if not is_inside(path) or not is_regular(path):
+                raise MissingFileError(path, f"dvc pull, or dvc repro {result.run.stage}")
+            if (sha256 := file_hash(path, "sha256")) != result.run.sha256.weights:
+                raise CorruptFileError(path, f"sha256 {sha256}", f"{result.run.sha256.weights}, as its run recorded")
+            found.append(path)
+    return found
+
+
+def _authors() -> list[Entity]:
+    """Who is named in CITATION.cff, else the authors of this repository, whoever they are."""
+    named = read_yaml(_CITATION).get("authors", []) if _CITATION.is_file() else []
+    found = []
+    for number, one in enumerate(named, 1):
+        person = " ".join(str(one[part]) for part in ("given-names", "family-names") if part in one)
+        kind, name = ("Person", person) if person else ("Organization", str(one.get("name", "")))
+        found.append({"@id": one.get("orcid", f"#author-{number}"), "@type": kind, "name": name})
+    return found or [{"@id": "#author-1", "@type": "Organization", "name": "The authors of this repository"}]
+
+
+def _runs(evidence: Evidence, cells: Path, agents: Sequence[Entity], enclosed: Container[str]) -> Iterator[Run]:
     for cell in evidence.cells.values():
         for result in cell.results:
             path = result_path(cells, cell.key, result.seed)
             if not logits_path(path).is_file():
                 raise MissingFileError(logits_path(path), f"git checkout, or dvc repro {result.stage}")
-            yield Run(path, actions(result, path))
+            yield Run(path, result, actions(result, path, agents, enclosed))
 
 
 def _files(reports: Path, results: Sequence[Path]) -> list[Path]:
@@ -85,13 +187,15 @@ def _files(reports: Path, results: Sequence[Path]) -> list[Path]:
     others = [path for path in sorted(reports.rglob("*")) if path.is_file() and not path.is_relative_to(cells)]
     shown = [path for path in others if not any(part.startswith(".") for part in path.parts)]
     licenses = [path for path in map(Path, _LICENSES) if path.is_file()]
-    return [*licenses, *pipeline, *sorted(PAPER_FOLDER.glob("*.csv")), *results, *shown]
+    whole = [path for path in (_CITATION, _PAPER_AUDIT) if path.is_file()]
+    return [*licenses, *whole, *pipeline, *sorted(PAPER_FOLDER.glob("*.csv")), *results, *shown]
 
 
 def _table_sources(evidence: Evidence, reports: Path) -> dict[Path, list[Entity]]:
     """For each file of a table, the results that it is made of."""
     found = {}
-    for number, table in evidence.params.tables.items():
+    for number in evidence.params.shown_tables:
+        table = evidence.params.tables[number]
         made_of = [
             {"@id": result_path(reports / "cells", cell.key, result.seed).as_posix()}
             for cell in (evidence.cell(table.dataset, row.cell) for row in table.rows)
@@ -148,12 +252,27 @@ def _license(crate: ROCrate) -> Mapping[str, Any]:
     """The repository's own licence; where it has none, the crate says so instead of choosing one."""
     for name in _LICENSES:
         if Path(name).is_file():
-            return {"@id": name}
+            return _named_license(crate, name)
     entity = {
         "@id": "#no-license",
         "@type": "CreativeWork",
         "name": "No licence stated",
         "description": "The repository states no licence: ask its authors before you copy or change it.",
+    }
+    crate.add_jsonld(dict(entity))
+    return reference(entity)
+
+
+def _named_license(crate: ROCrate, file: str) -> Mapping[str, Any]:
+    """A licence that is known by its first line, with the page that defines it; else its file."""
+    title = Path(file).read_text(encoding="utf-8", errors="replace").partition("\n")[0].strip()
+    if title != "MIT License":
+        return {"@id": file}
+    entity = {
+        "@id": "https://spdx.org/licenses/MIT",
+        "@type": "CreativeWork",
+        "name": title,
+        "description": f"Use, copy and change it freely, with the notice that {file} has.",
     }
     crate.add_jsonld(dict(entity))
     return reference(entity)

@@ -5,12 +5,14 @@ links, so that a file written to in place may still be up to date there.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from stages.core.errors import StageError
+from stages.core.regular import is_there, outside, refusal
 from stages.records.provenance import Dependency, hash_dependency
 
 _CHUNK = 1 << 20  # bytes read at a time
@@ -24,28 +26,48 @@ class Hashes(NamedTuple):
 
 
 class Disk:
-    """Hashes each file once."""
+    """Hashes each file once; only regular files that lie in the repository, at a path that `is_named` allows."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_named: Callable[[str], bool] | None = None) -> None:
         self._files: dict[Path, Hashes] = {}
+        self._is_named = is_named
+        self.refusal = cache(self._refusal)
+
+    def _refusal(self, path: Path) -> str | None:
+        """Why something is at `path` and not to be read, or why nobody may look there; None where there is no reason.
+
+        Of a folder, the reason is that of the first thing in it.
+        """
+        if self._is_named and not self._is_named(path.as_posix()):
+            return "a path that dvc.yaml does not name"
+        if not is_there(path):
+            return None
+        found = refusal(path)
+        if found == "a folder":
+            wrong = ((file, _of_inner(file)) for file in sorted(path.rglob("*")))
+            return outside(path) or next((f"{reason} ({file})" for file, reason in wrong if reason), None)
+        return found
 
     def file(self, path: Path) -> Hashes | None:
-        """The hashes of a file; None when there is none. Raises StageError when it cannot be read."""
+        """The hashes of a file; None when there is none, or it is refused. Raises StageError when it cannot be read."""
         if path not in self._files:
-            if not path.is_file():
+            if self.refusal(path) or not path.is_file():
                 return None
             self._files[path] = _hashes(path)
         return self._files[path]
 
     def tree(self, path: Path) -> Dependency | None:
-        """A file's or folder's hashes as DVC takes them, see `provenance.hash_dependency`; None when it is not here."""
-        return hash_dependency(path, lambda file: self._known(file).md5) if path.exists() else None
+        """A file's or folder's hashes as DVC takes them, see `provenance.hash_dependency`; None as of `file`."""
+        if self.refusal(path) or not path.exists():
+            return None
+        return hash_dependency(path, lambda file: self._known(file).md5)
 
     def prefetch(self, paths: Iterable[Path]) -> None:
         """Hash files and the files of folders, several at a time: hashing leaves the interpreter to the others."""
         files = {
             file
             for path in set(paths)
+            if self.refusal(path) is None
             for file in (path.rglob("*") if path.is_dir() else [path])
             if file.is_file() and file not in self._files
         }
@@ -57,6 +79,14 @@ class Disk:
         if found is None:
             raise StageError(f"{file} went away while it was looked at; start again")
         return found
+
+
+def _of_inner(path: Path) -> str | None:
+    """Why something in a folder is not to be read; of a link to a folder no hash would tell what is there."""
+    found = refusal(path)
+    if found == "a folder":
+        return "a link to a folder" if path.is_symlink() else None
+    return found
 
 
 def _hashes(path: Path) -> Hashes:

@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from stages.core.errors import printable
 from stages.core.files import json_text
 from stages.core.imports import without_collection
 from stages.records.dvc_lock import Lock
@@ -47,7 +48,16 @@ def main(words: tuple[str, ...], budget: str | None, seed: int | None, as_json: 
         return
     number = next(iter(found), None) or asked(evidence, words)
     explained = answer(evidence, number, seed, stages, lock)
-    click.echo(_json(explained) if as_json else explanation(explained))
+    click.echo(_json(explained) if as_json else explanation(on_one_line(explained)))
+
+
+def on_one_line(tree: Any) -> Any:
+    """The same with every text on one line: what a record holds must not look like a line of ours."""
+    if isinstance(tree, dict):
+        return {on_one_line(name): on_one_line(value) for name, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [on_one_line(value) for value in tree]
+    return printable(tree) if isinstance(tree, str) else tree
 
 
 def _json(content: Any) -> str:

@@ -5,19 +5,27 @@
 In:  params.yaml, dvc.yaml, dvc.lock, requirements.lock, data/paper, reports/<budget>; a fresh clone has them all.
 Out: a folder or a zip with these files and ro-crate-metadata.json, which says of each number by which training and
      which evaluation it was made: code at its commit, settings, data and weights by their hashes, times, machine,
-     versions (Process Run Crate 0.5). Data and weights themselves stay where they are. Same results, same bytes.
+     versions (Process Run Crate 0.5). Beside them: verification.json, what `verify` finds of each number in this clone
+     (a broken one is exported with that, and said); the sources of each commit; a page that leads into the book. Data
+     stay where they are; weights come with --weights. The same results in the same clone give the same bytes.
 """
 
+import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import click
 
+from stages.audit.numbers import planned
+from stages.config.params import Params
 from stages.core.errors import ParamError, StageError
 from stages.core.files import atomic_path
+from stages.core.imports import without_collection
 from stages.core.progress import say
 from stages.records.planned import params_of
 
@@ -28,22 +36,36 @@ _MODE = 0o100644 << 16
 @click.command()
 @click.option("--budget", help="one of params.yaml's budgets; by default the one chosen there")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="a new folder, or a new file *.zip")
-def main(budget: str | None, out: Path) -> None:
+@click.option("--weights", is_flag=True, help="enclose the weights")
+def main(budget: str | None, out: Path, weights: bool) -> None:
     """Write a budget's results as an RO-Crate."""
     params = params_of(budget)
     budget = budget or params.budget
     refuse_taken(out)
-    from stages.audit.crate import (
-        results_crate,  # here, so that a wrong option is refused without waiting for the reports
-    )
+    from stages.audit.crate import VERIFICATION, results_crate  # here: a wrong option is refused without the wait
     from stages.paper.reading import read_paper
     from stages.report.evidence import gather
 
     reports = Path("reports") / budget
-    crate = results_crate(gather(params, budget, reports / "cells", read_paper()), reports)
+    evidence = gather(params, budget, reports / "cells", read_paper())
+    found = verification(budget, params)
+    crate = results_crate(evidence, reports, found, weights)
     with _folder_for(out) as folder:
         crate.write(folder)
     say(f"{len(crate.root_dataset['mentions'])} runs, {len(crate.data_entities)} files: {out}")
+    counts = Counter(number["status"] for number in found["numbers"])
+    say(f"{VERIFICATION}: {', '.join(f'{count} {status}' for status, count in sorted(counts.items()))}")
+
+
+def verification(budget: str, params: Params) -> dict[str, Any]:
+    """What `verify` finds of every number of the budget, as JSON data."""
+    with without_collection():
+        from stages.audit.history import verifier
+        from stages.audit.verify import as_document, verify
+        from stages.audit.workspace import Workspace
+
+    numbers = planned(params)
+    return as_document(budget, *verify(numbers, numbers, Workspace(budget, params)), verifier())
 
 
 def refuse_taken(out: Path) -> None:
@@ -76,4 +98,6 @@ def write_zip(folder: Path, file: Path) -> None:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             entry = ZipInfo(path.relative_to(folder).as_posix(), _EPOCH)
             entry.external_attr, entry.compress_type = _MODE, ZIP_DEFLATED
-            archive.writestr(entry, path.read_bytes())
+            entry.file_size = path.stat().st_size
+            with path.open("rb") as source, archive.open(entry, "w") as target:
+                shutil.copyfileobj(source, target)

@@ -1,12 +1,16 @@
-"""What a check has to say: nothing, or that something is broken, not here, only agrees, or is worth knowing."""
+"""What a check has to say: that it is passed, or that something is broken, not here, only agrees, or worth knowing."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
-Status = Literal["proved", "agrees", "incomplete", "broken"]  # each outweighs those before it
-PROVED: Status = "proved"
+from stages.core.errors import CorruptFileError, StageError, printable
+from stages.report.levels import LEVELS, Level
+
+Status = Literal["holds", "agrees", "incomplete", "broken"]  # each outweighs those before it
+HOLDS: Status = "holds"
 AGREES: Status = "agrees"
 INCOMPLETE: Status = "incomplete"
+_LONGEST = 320  # characters of a value or a sentence: two hashes with their places
 BROKEN: Status = "broken"
 
 
@@ -14,9 +18,10 @@ class Finding(NamedTuple):
     """One thing that does not speak for a number.
 
     `where` is the file, and the key in it. Of what is broken, `found` and `expected` differ, and which of the two is
-    false is not known; `outdated` says that what was recorded holds together, and that the file in the working tree has
-    become another since; `of_page` that `found` is what a page prints and `expected` what its results give. Of what is
-    incomplete, `expected` says how to get it.
+    false is not known (nothing is `expected` where `found` says all of it); `outdated` says that what was recorded
+    holds together, and that the file in the working tree has become another since; `of_page` that `found` is what a
+    page prints and `expected` what its results give. Of what is incomplete, `expected` says how to get it, and `level`
+    is the first level that needs it. A note with a `level` says that the check of that level is passed.
     """
 
     kind: Literal["agrees", "incomplete", "broken", "note"]
@@ -25,19 +30,27 @@ class Finding(NamedTuple):
     expected: str = ""
     outdated: bool = False
     of_page: bool = False
+    level: Level | None = None
 
     def __str__(self) -> str:
         if self.kind == BROKEN:
             since = " (changed since; dvc repro runs again)" if self.outdated else ""
             if self.of_page:
                 return f"{self.where}: the page has {self.found}; its results give {self.expected}{since}"
+            if not self.expected:
+                return f"{self.where}: {self.found}{since}"
             return f"{self.where}: found {self.found}, not {self.expected}{since}"
         return f"{self.where} is not here: {self.expected}" if self.kind == INCOMPLETE else self.where
 
 
 def broken(where: object, found: object, expected: object, outdated: bool = False) -> Finding:
     """Two things that must be the same differ."""
-    return Finding("broken", str(where), _short(found), _short(expected), outdated)
+    return Finding("broken", printable(where), _short(found), _short(expected), outdated)
+
+
+def told(where: object, what: object) -> Finding:
+    """Something is wrong that one sentence says, `what`: no single other place contradicts it."""
+    return Finding("broken", str(where), _short(what))
 
 
 def page_differs(where: object, found: object, expected: object) -> Finding:
@@ -45,25 +58,67 @@ def page_differs(where: object, found: object, expected: object) -> Finding:
     return broken(where, found, expected)._replace(of_page=True)
 
 
-def missing(where: object, how: str) -> Finding:
-    """Something that would have to be looked at is not on this clone; `how` says how to get it."""
-    return Finding("incomplete", str(where), expected=how)
+def missing(where: object, how: str, level: Level = "consistent") -> Finding:
+    """Something that `level` needs is not on this clone; `how` says how to get it."""
+    return Finding("incomplete", printable(where), expected=printable(how), level=level)
 
 
 def agrees(text: str) -> Finding:
-    """Two things that need not be the same to the bit are as near as they should be. That proves neither."""
-    return Finding("agrees", text)
+    """Two things that need not be the same to the bit are as near as they should be, which raises no level."""
+    return Finding("agrees", printable(text))
 
 
 def note(text: str) -> Finding:
     """Nothing wrong, but worth knowing."""
-    return Finding("note", text)
+    return Finding("note", printable(text))
 
 
-def status(findings: Iterable[Finding]) -> Status:
-    """What the findings make of a number."""
-    kinds = {finding.kind for finding in findings}
-    return next((kind for kind in (BROKEN, INCOMPLETE, AGREES) if kind in kinds), PROVED)
+def judged(where: object, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """The findings; a file that cannot be judged, whatever it holds, is one more, at `where` if nothing else is named.
+
+    What a hostile file makes of a computation cannot all be foreseen: whatever goes wrong speaks against its number,
+    and must not keep the others from being judged.
+    """
+    try:
+        yield from findings
+    except CorruptFileError as error:
+        yield broken(error.path, error.found, error.expected)
+    except StageError as error:
+        yield broken(where, error.message, "what can be judged")
+    except Exception as error:
+        yield broken(where, f"{type(error).__name__} ({error})", "what can be judged")
+
+
+def passed(level: Level, text: str) -> Finding:
+    """The check of a level is passed; `text` says what came out."""
+    return Finding("note", text, level=level)
+
+
+def levels(findings: Iterable[Finding]) -> list[Level]:
+    """The levels whose checks are passed. What was not here says nothing against a level that does not need it.
+
+    Whatever is broken leaves none: the number cannot be relied on before it is known what is false.
+    """
+    found = [*findings]
+    kinds = {finding.kind for finding in found}
+    if BROKEN in kinds:
+        return []
+    lacking = {finding.level for finding in found if finding.kind == INCOMPLETE}
+    shown = {finding.level for finding in found if finding.kind == "note"}
+    plain = [level for level in LEVELS[:2] if level not in lacking]
+    return [*plain, *(level for level in LEVELS[2:] if level in shown)]
+
+
+def status(findings: Iterable[Finding], asked: Collection[Level] = LEVELS[:2]) -> Status:
+    """What the findings make of a number of which these levels are asked."""
+    found = [*findings]
+    kinds = {finding.kind for finding in found}
+    if BROKEN in kinds:
+        return BROKEN
+    if {*asked} <= {*levels(found)}:
+        return HOLDS
+    lacking = any(finding.kind == INCOMPLETE and finding.level in asked for finding in found)
+    return AGREES if AGREES in kinds and not lacking else INCOMPLETE
 
 
 def differences(
@@ -120,5 +175,5 @@ def _shown(leaves: dict[str, Any], name: str) -> str:
 
 
 def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 160 else f"{text[:100]} ... {text[-50:]}"
+    text = printable(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 60]} ... {text[-50:]}"

@@ -5,12 +5,16 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
+from stages.core.checkout import git_environment
 from stages.records.provenance import Dependency, folder_md5
 
 _SOURCES = "stages/"
+_ARCHIVED = ("stages", "dvc.yaml", "params.yaml", "requirements.lock")
 _NEWEST = 200  # commits of a path that are looked through
 
 
@@ -24,6 +28,8 @@ class History:
         self.content = cache(self._content)
         self.patched = cache(self._patched)
         self.commit_with = cache(self._commit_with)
+        self.made = cache(self._made_at)
+        self._ancestors = cache(lambda: frozenset((_git("rev-list", "HEAD") or b"").decode().split()))
 
     def tree(self, commit: str, path: str) -> Dependency | None:
         """Hashes of a file or folder under stages/ in a commit, as DVC takes them; None when it has none."""
@@ -42,11 +48,45 @@ class History:
         """A file's content in the commit that is checked out; None without one, or without git."""
         return self.content("HEAD", path)
 
+    def names(self, commit: str, folder: str) -> list[str] | None:
+        """The paths of a commit's files below a folder; None when git does not have the commit here."""
+        found = _listing(commit, f"{folder}/")
+        return None if found is None else sorted(found)
+
+    def resolved(self, name: str) -> str | None:
+        """The hash of a commit by any of its names (`HEAD~3`, a tag); None when there is none of that name."""
+        found = _git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+        return found.decode().strip() if found else None
+
+    def versions(self, path: str) -> dict[str, bytes]:
+        """A file's content in each of the newest commits that changed it, by commit; empty without git."""
+        found = (_git("log", f"-{_NEWEST}", "--format=%H", "--", path) or b"").decode().split()
+        contents = {commit: self.content(commit, path) for commit in found}
+        return {commit: content for commit, content in contents.items() if content is not None}
+
+    def head(self) -> str:
+        """The commit that is checked out; empty without one."""
+        return (_git("rev-parse", "HEAD") or b"").decode().strip()
+
+    def is_in_past(self, commit: str) -> bool:
+        """Whether HEAD is a commit or follows from it; true where the history here is not whole, or there is none."""
+        ancestors = self._ancestors()
+        return commit in ancestors or not ancestors or self.is_shallow()
+
+    def archive(self, commit: str) -> bytes | None:
+        """The sources of a commit, and what it plans, as a tar file; None when git does not have the commit."""
+        return _git("archive", "--format=tar", commit, *_ARCHIVED)
+
     def last_commit(self, path: str) -> tuple[str, str] | None:
         """The last commit that changed a file, and its date; None when none did."""
         found = _git("log", "-1", "--format=%H %cI", "--", path)
         commit, _, date = (found or b"").decode().strip().partition(" ")
         return (commit, date) if commit else None
+
+    def _made_at(self, commit: str) -> datetime | None:
+        """When a commit was made, by its committer's clock; None when it is not here."""
+        found = _git("show", "-s", "--format=%ct", f"{commit}^{{commit}}")
+        return datetime.fromtimestamp(int(found), UTC) if found else None
 
     def is_shallow(self) -> bool:
         """Whether this clone has only the newest part of the history (git clone --depth)."""
@@ -89,6 +129,8 @@ class History:
 
     def _patched(self, commit: str, changed: tuple[str, ...], difference: str) -> dict[str, bytes] | None:
         """The `changed` files as they were with a recorded difference to a commit; None when that does not apply."""
+        if not all(map(_is_plain, changed)):
+            return None
         with tempfile.TemporaryDirectory() as folder:
             for path in changed:
                 content = self.content(commit, path)
@@ -100,7 +142,31 @@ class History:
             if _git("apply", "--whitespace=nowarn", "-", stdin=patch, folder=folder) is None:
                 return None
             files = {path: Path(folder) / path for path in changed}
-            return {path: file.read_bytes() for path, file in files.items() if file.is_file()}
+            return {path: file.read_bytes() for path, file in files.items() if file.is_file() and _is_own(file, folder)}
+
+
+class Verifier(NamedTuple):
+    """The program that looks: its commit (None: it is in no repository), and what of it differs from that."""
+
+    commit: str | None
+    changed: list[str]
+
+    def __str__(self) -> str:
+        if self.commit is None:
+            return "verified by a program that is in no repository"
+        more = f" and {len(self.changed) - 3} more" if len(self.changed) > 3 else ""
+        files = ", ".join(self.changed[:3]) + more
+        state = f"with uncommitted changes in {files}" if self.changed else "without changes"
+        return f"verified by commit {self.commit} {state}"
+
+
+def verifier() -> Verifier:
+    """The commit of this program, which need not be that of the files it looks at (`python -P`, PYTHONPATH)."""
+    root = Path(__file__).resolve().parents[2]
+    commit = _git("-C", str(root), "rev-parse", "HEAD")
+    status = _git("-C", str(root), "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "stages")
+    changed = [entry[3:] for entry in (status or b"").decode(errors="replace").split("\0") if entry]
+    return Verifier(commit.decode().strip() if commit else None, changed)
 
 
 def by_file(path: str, tree: Dependency | None) -> dict[str, str]:
@@ -115,12 +181,22 @@ def md5_of(content: bytes) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
+def _is_plain(path: str) -> bool:
+    """Whether a path that a record names stays below the folder that it is put into."""
+    return bool(path) and not path.startswith("/") and ".." not in path.split("/") and "\0" not in path
+
+
+def _is_own(file: Path, folder: str) -> bool:
+    """Whether a file lies in the folder: a difference can make links too."""
+    return file.resolve().is_relative_to(Path(folder).resolve())
+
+
 def _listing(commit: str, path: str) -> dict[str, str] | None:
     """The blobs of a commit's files below a path; None when git, or its history here, does not have the commit."""
     listing = _git("ls-tree", "-r", "-z", f"{commit}^{{commit}}", path)
     if listing is None:
         return None
-    entries = [entry.split("\t") for entry in listing.decode().split("\0") if entry]
+    entries = [entry.split("\t", 1) for entry in listing.decode(errors="replace").split("\0") if entry]
     return {name: about.split()[2] for about, name in entries}
 
 
@@ -144,9 +220,12 @@ def _contents(ids: Sequence[str]) -> list[bytes] | None:
 def _git(*arguments: str, stdin: bytes | None = None, folder: str | None = None) -> bytes | None:
     """What git prints; None when it refuses, or is not installed: then there is no history here.
 
-    In a `folder` git works on plain files, even where a repository is around it.
+    In a `folder` git works on plain files, even where a repository is around it. Objects are those of the history: what
+    `git replace` and grafts put in their place is not looked at, nor another repository that a variable names.
     """
-    variables = {**os.environ, "GIT_CEILING_DIRECTORIES": str(Path(folder).parent)} if folder else None
+    variables = git_environment() | {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull}
+    if folder:
+        variables["GIT_CEILING_DIRECTORIES"] = str(Path(folder).parent)
     try:
         done = subprocess.run(  # noqa: S603
             ["git", *arguments],  # noqa: S607
@@ -156,6 +235,6 @@ def _git(*arguments: str, stdin: bytes | None = None, folder: str | None = None)
             cwd=folder,
             env=variables,
         )
-    except (FileNotFoundError, subprocess.CalledProcessError):
+    except (OSError, ValueError, subprocess.CalledProcessError):  # a path that no command can be given, too
         return None
     return done.stdout

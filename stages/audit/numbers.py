@@ -1,11 +1,13 @@
 """The numbers of a budget, and which of them a user's words mean: a table, a row, a cell."""
 
+import hashlib
 from collections.abc import Sequence
-from typing import NamedTuple, TypeVar, get_args
+from math import comb
+from typing import NamedTuple, TypeVar
 
 from stages.config.cells import CellKey
 from stages.config.params import Params
-from stages.config.schema import Table
+from stages.config.schema import PAPER_TABLES
 from stages.core.errors import ParamError
 from stages.report.rows import TableRow, planned_rows
 
@@ -39,7 +41,7 @@ def planned(params: Params) -> list[Number]:
 
 def in_table(numbers: Sequence[Printed], word: str) -> list[Printed]:
     """Those of a table, named as `IV`, `iv` or `4`, or of a study."""
-    by_place = {str(place): name for place, name in enumerate(get_args(Table), 1)}
+    by_place = {str(place): name for place, name in enumerate(PAPER_TABLES, 1)}
     return [number for number in numbers if _same(by_place.get(word, word), number.table)]
 
 
@@ -70,6 +72,27 @@ def chosen(numbers: list[Number], where: str | None, row: str | None, seed: int 
         if not found:
             raise ParamError("seed", seed, "one of " + ", ".join(map(str, seeds)))
     return found
+
+
+def drawn(numbers: Sequence[Number], count: int, seed: int) -> list[Number]:
+    """`count` of the numbers, drawn by lot: those whose sha256 of `<seed>/<cell>/<the number's seed>` is smallest."""
+
+    def place(number: Number) -> str:
+        return hashlib.sha256(f"{seed}/{number.key}/{number.seed}".encode()).hexdigest()
+
+    return sorted(numbers, key=place)[:count]
+
+
+def found_with(total: int, forged: int, count: int) -> float:
+    """The probability that `count` of `total` numbers, drawn by lot, have at least one of the forged ones."""
+    return 1 - comb(total - forged, count) / comb(total, count)
+
+
+def chance(total: int, count: int, seed: int) -> str:
+    """How likely so many drawn numbers find a share of forged ones, for a reader of the output."""
+    shares = dict.fromkeys(share for share in (1, -(-total // 10), -(-total // 2)) if 0 < share <= total)
+    odds = ", ".join(f"{share} forged with {100 * found_with(total, share, count):.0f} %" for share in shares)
+    return f"trained again: {count} of {total} numbers, drawn with --draw {seed}; so many find {odds}"
 
 
 def _same(word: str, *names: str) -> bool:

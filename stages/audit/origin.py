@@ -4,7 +4,6 @@ A run is outdated when today's spec has other settings or other code for it, as 
 since is only noted.
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +15,8 @@ from stages.audit.recompute import Impossible
 from stages.audit.workspace import Workspace
 from stages.config.reading import PARAMS_FILE
 from stages.core.errors import StageError
+from stages.core.files import parse_json
+from stages.core.regular import is_regular, read_regular
 from stages.records.dvc_lock import LOCK_FILE
 from stages.records.fingerprint import SCHEME, Fingerprint, Kind
 from stages.records.provenance import Provenance
@@ -112,7 +113,7 @@ def _spec_then(started: Started, workspace: Workspace) -> Spec | None:
     disk = Path(started.spec)
     candidates = [
         workspace.recomputation.file(started.provenance.git, reference.path),
-        disk.read_bytes() if disk.is_file() else None,
+        read_regular(disk, started.stage.name) if is_regular(disk) else None,
     ]
     today = workspace.specs.get(started.cell)
     candidates.append(today.text().encode() if today else None)
@@ -124,8 +125,8 @@ def _spec_then(started: Started, workspace: Workspace) -> Spec | None:
 
 def _parsed(content: bytes, path: str) -> Spec | None:
     try:
-        return Spec.parse(json.loads(content), path, "dvc repro resolve")
-    except (ValueError, StageError):
+        return Spec.parse(parse_json(content, path, "dvc repro resolve"), path, "dvc repro resolve")
+    except StageError:
         return None
 
 
@@ -183,6 +184,8 @@ def _sources(started: Started, workspace: Workspace) -> Iterator[Finding]:
         how = "its sources are in no history here (git fetch, with --unshallow or a remote)"
         yield missing(f"commit {git.commit}", how)
         return
+    if not workspace.history.is_in_past(git.commit):
+        yield broken(f"{started.where}.provenance.git.commit", git.commit, "a commit that HEAD follows from")
     commit, changed = f"commit {git.commit[:12]}", workspace.recomputation.changed(git)
     then = {path: md5 for path, md5 in known.items() if path.endswith(".py")}
     for path in sorted(then.keys() | taken.sources.keys()):

@@ -4,27 +4,32 @@ Only what makes pages of results runs here, so a number that was changed in a ta
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from stages.audit.checks import check_entry, check_out, check_specs
 from stages.audit.compare import Page, PageFindings, compare, compare_lines, compare_rows
-from stages.audit.findings import Finding, broken, missing
+from stages.audit.findings import Finding, judged, missing, page_differs, told
 from stages.audit.numbers import Number
 from stages.audit.pipeline import Stage
+from stages.audit.started import check_attempts
 from stages.audit.workspace import Workspace
 from stages.audit_paper.page import paper_audit_page
 from stages.audit_paper.rules import findings
 from stages.book.page import book
 from stages.core.errors import StageError
+from stages.core.regular import LARGEST_PAGE, is_there, read_regular
 from stages.paper.reading import read_paper
 from stages.records.evaluation import Evaluation
+from stages.records.test_split import LABELS
 from stages.report.claims import judge_claims
 from stages.report.evidence import CellResults, Evidence
 from stages.report.ledger import ledger_csv, ledger_json
 from stages.report.pages import text_files
 from stages.report.results import ChangedSettingsError, read_result
 from stages.report.tables import table_csv, table_index, table_page
+
+_SURPLUS = 10_000  # characters that a page may have beside twice its own before it is compared no more
 
 
 def check_pages(numbers: Sequence[Number], workspace: Workspace) -> PageFindings:
@@ -40,27 +45,44 @@ def check_pages(numbers: Sequence[Number], workspace: Workspace) -> PageFindings
     if not results and not refused:
         found.add([], missing(stage.option("cells"), f"no number has a result yet; dvc repro {stage.name}"))
         return found
+    if absent := _absent_labels(results):
+        found.add([], *(missing(file, f"git checkout {file}") for file in absent))
+        return found
     pages = None if refused else _made(_all_pages, workspace, results, stage, found)
     whole = pages is not None
     for page in pages or _made(_tables, workspace, results, stage, found) or ():
-        if not page.path.is_file():
-            found.add([], missing(page.path, f"dvc repro {stage.name}"))
-            continue
-        text = page.path.read_text(encoding="utf-8", errors="replace")
-        if whole:
-            compare(page, text, found)
-        elif page.path.suffix == ".csv":
-            compare_rows(page, text, found, skip=refused)
-        else:
-            compare_lines(page, text, found, skip=refused)
-    found.add([], *_recorded(workspace))
+        found.add([], *judged(page.path, _compared(page, whole, refused, found)))
+    found.add([], *judged("the pages", _recorded(workspace)))
+    found.add([], *judged("the attempts", check_attempts(workspace, list(results.values()))))
     return found
+
+
+def _compared(page: Page, whole: bool, refused: Sequence[Number], found: PageFindings) -> Iterator[Finding]:
+    """Compare a page; what differs goes to `found`, and is yielded where there is no page to compare."""
+    if not is_there(page.path):
+        yield missing(page.path, f"dvc repro {page.made_by}")
+        return
+    text = read_regular(page.path, page.made_by, LARGEST_PAGE).decode(errors="replace")
+    if len(text) > 2 * len(page.expected) + _SURPLUS:
+        yield page_differs(page.path, f"{len(text)} characters", f"{len(page.expected)}")
+    elif whole:
+        compare(page, text, found)
+    elif page.path.suffix == ".csv":
+        compare_rows(page, text, found, skip=refused)
+    else:
+        compare_lines(page, text, found, skip=refused)
 
 
 def value(number: Number, workspace: Workspace) -> float | None:
     """The accuracy of a number in percent, as its result has it; None where there is none to read."""
     result, _ = workspace.read(number)
     return result.percent if result else None
+
+
+def _absent_labels(numbers: Iterable[Number]) -> list[Path]:
+    """The files of true labels that are not here: without them no page can say which numbers are recounted."""
+    files = dict.fromkeys(LABELS / f"{number.key.dataset}.npy" for number in numbers)
+    return [file for file in files if not file.is_file()]
 
 
 def _recorded(workspace: Workspace) -> Iterator[Finding]:
@@ -79,7 +101,7 @@ def _results(
     """The results that can stand in a table, and the numbers whose result cannot."""
     cells, found, refused = workspace.stages.tables().option("cells"), {}, []
     for number in numbers:
-        if not workspace.result(number).is_file():
+        if not is_there(workspace.result(number)):
             continue  # said of the number's chain
         try:
             found[number] = read_result(cells, workspace.params, workspace.budget, number.key, number.seed)
@@ -88,7 +110,7 @@ def _results(
             outdated = isinstance(error, ChangedSettingsError)
             where = workspace.result(number)
             found_there = error.message.removeprefix(f"{where}: ")
-            finding = broken(where, found_there, "a result for the tables", outdated)
+            finding = told(where, found_there)._replace(outdated=outdated)
             printed.add([number], finding)
     return found, refused
 
@@ -104,15 +126,15 @@ def _made(
     try:
         return list(make(workspace, results, stage))
     except StageError as error:
-        printed.add([], broken(stage.name, error.message, "what pages can be made of"))
+        printed.add([], told(stage.name, f"no pages can be made: {error.message}"))
         return None
 
 
 def _all_pages(workspace: Workspace, results: dict[Number, Evaluation], stage: Stage) -> Iterator[Page]:
     """Every page of all results."""
     evidence = _evidence(workspace, results)
-    tables = {f"table_{table_index(table)}": table for table in workspace.params.tables}
-    folders = [stage.option(f"{name}-out") for name in ("tables", "figures", "studies", "views")]
+    tables = {f"table_{table_index(table)}": table for table in workspace.params.shown_tables}
+    folders = [stage.option(f"{name}-out") for name in ("tables", "figures", "studies", "views", "cards")]
     for folder, files in text_files(evidence, *folders).items():
         for name, text in files.items():
             yield Page(folder / name, text, tables.get(Path(name).stem), stage.name)
@@ -127,7 +149,7 @@ def _all_pages(workspace: Workspace, results: dict[Number, Evaluation], stage: S
 def _tables(workspace: Workspace, results: dict[Number, Evaluation], stage: Stage) -> Iterator[Page]:
     """The tables, and the ledger's lines, of the results that can stand there."""
     evidence = _evidence(workspace, results)
-    for table in workspace.params.tables:
+    for table in workspace.params.shown_tables:
         path = stage.option("tables-out") / f"table_{table_index(table)}"
         yield Page(path.with_suffix(".csv"), table_csv(evidence, table), table, stage.name)
         yield Page(path.with_suffix(".md"), table_page(evidence, table, ""), table, stage.name)
@@ -142,4 +164,4 @@ def _evidence(workspace: Workspace, results: dict[Number, Evaluation]) -> Eviden
         by_cell[number.key].append(result)
     for key in params.cell_keys(planned=False):
         cells[str(key)] = CellResults(key, tuple(params.seeds_of(key)), tuple(by_cell[key]))
-    return Evidence(params, workspace.budget, cells, read_paper())
+    return Evidence(params, workspace.budget, cells, read_paper(), workspace.attempts)

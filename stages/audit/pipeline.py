@@ -1,15 +1,38 @@
 """The stages of dvc.yaml, with `vars` and the items of their matrix filled in: what runs, and where everything lies."""
 
+import re
 import shlex
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any, NamedTuple
+from functools import cache, cached_property
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stages.config.params import CellKey, Params
 from stages.config.reading import PARAMS_FILE, read_yaml
-from stages.core.errors import StageError
+from stages.core.errors import CorruptFileError, StageError, shown
+from stages.core.validation import refusals
+from stages.records.lineage import Places
 
 DVC_FILE = Path("dvc.yaml")
+_VARIABLE = re.compile(r"\$\{[^}]*\}")
+_Path = str | Annotated[dict[str, Any], Field(min_length=1)]  # alone, or with what DVC is to do with it
+
+
+class _Template(BaseModel):
+    """What is read here of a stage of dvc.yaml; DVC reads more."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    cmd: str
+    vars: list[dict[str, Any]] = []
+    matrix: dict[str, Any] = {}
+    deps: list[str] = []
+    params: list[str | dict[str, list[str]]] = []
+    outs: list[_Path] = []
+    metrics: list[_Path] = []
+    plots: list[_Path] = []
 
 
 class Stage(NamedTuple):
@@ -23,8 +46,11 @@ class Stage(NamedTuple):
 
     def option(self, name: str) -> Path:
         """The path that the command is given after `--name`: dvc.yaml alone says where things are."""
-        words = shlex.split(self.cmd)
-        if f"--{name}" not in words:
+        try:
+            words = shlex.split(self.cmd)
+        except ValueError as error:
+            raise CorruptFileError(f"{DVC_FILE}, {self.name}, cmd", error, "words as a shell reads them") from None
+        if f"--{name}" not in words[:-1]:
             raise StageError(f"{DVC_FILE}, {self.name}: its command has no --{name}")
         return Path(words[words.index(f"--{name}") + 1])
 
@@ -34,7 +60,12 @@ class Stages:
 
     def __init__(self, budget: str, params: Params) -> None:
         self.budget, self.params = budget, params
-        self._templates = read_yaml(DVC_FILE)["stages"]
+        content = read_yaml(DVC_FILE)
+        found = content.get("stages") if isinstance(content, dict) else None
+        if not isinstance(found, dict):
+            raise CorruptFileError(DVC_FILE, "no stages by their names", f"the pipeline (git checkout {DVC_FILE})")
+        self._templates: dict[str, Any] = found
+        self.is_named = cache(self._is_named)
 
     def download(self, dataset: str) -> Stage:
         """The stage that gets a data set."""
@@ -60,6 +91,22 @@ class Stages:
         """The file of a cell's result."""
         return self.evaluate(key, seed).option("metrics-out")
 
+    def places(self, key: CellKey, seed: int) -> Places:
+        """Where dvc.yaml has everything behind a result, and the stages that make it."""
+        download, preprocess = self.download(key.dataset), self.preprocess(key.dataset)
+        train, evaluate = self.train(key, seed), self.evaluate(key, seed)
+        options = {
+            "raw": download.option("out"),
+            "training": preprocess.option("train-out"),
+            "description": evaluate.option("description"),
+            "test": preprocess.option("test-out"),
+            "run": train.option("out"),
+            "logits": evaluate.option("logits-out"),
+            "predictions": evaluate.option("predictions-out"),
+        }
+        names = (stage.name for stage in (download, preprocess, train, evaluate))
+        return Places(*(path.as_posix() for path in options.values()), *names)
+
     def tables(self) -> Stage:
         """The stage that makes the tables."""
         return self._stage("aggregate-tables", budget=self.budget)
@@ -73,11 +120,38 @@ class Stages:
         block = self.params.stage(kind, key, self.budget, seed).partition("@")[0]
         return self._stage(block, budget=self.budget, cell=key.name, seed=str(seed))
 
+    def _is_named(self, path: str) -> bool:
+        """Whether a path, or a folder above it, is an input, output or parameter file of a stage."""
+        parts = PurePosixPath(path).parts
+        above = ["/".join(parts[: length + 1]) for length in range(len(parts))]
+        return ".." not in parts and not path.startswith("/") and any(map(self._named.fullmatch, above))
+
+    @cached_property
+    def _named(self) -> re.Pattern[str]:
+        """All paths of dvc.yaml; a variable in one stands for any name."""
+        found = {DVC_FILE.as_posix(), PARAMS_FILE.as_posix(), "stages"}
+        for name in self._templates:
+            found |= _paths(self._template(name))
+        return re.compile("|".join("[^/]+".join(map(re.escape, _VARIABLE.split(path))) for path in sorted(found)))
+
+    def _template(self, name: str) -> dict[str, Any]:
+        """A stage as dvc.yaml writes it. Raises CorruptFileError for one that DVC would not take."""
+        found = self._templates[name]
+        try:
+            return _Template.model_validate(found).model_dump(exclude_unset=True)
+        except ValidationError as error:
+            first = refusals(error, found)[0]
+            where = f"{DVC_FILE}, {name}" + (f", {first.key}" if first.key else "")
+            raise CorruptFileError(where, shown(first.value, 60), first.allowed or "a key") from None
+
     def _stage(self, template: str, **item: str) -> Stage:
         """A stage, for the items of its matrix. Raises StageError when dvc.yaml has no such stage."""
         if template not in self._templates:
-            raise StageError(f"{DVC_FILE} has no stage {template}; its stages: {', '.join(self._templates)}")
-        found = self._templates[template]
+            raise StageError(f"{DVC_FILE} has no stage {template}; its stages: {', '.join(map(str, self._templates))}")
+        found = self._template(template)
+        unknown = [name for name in found.get("matrix", ()) if name not in item]
+        if unknown:
+            raise CorruptFileError(f"{DVC_FILE}, {template}, matrix", unknown[0], f"one of {', '.join(item)}")
         items = {name: item[name] for name in found.get("matrix", ())}
         values = {f"item.{name}": value for name, value in items.items()}
         for some in found.get("vars", ()):
@@ -90,6 +164,14 @@ class Stages:
             _params(found.get("params", []), values),
             tuple(_fill(out if isinstance(out, str) else next(iter(out)), values) for out in outs),
         )
+
+
+def _paths(found: Mapping[str, Any]) -> set[str]:
+    """The paths that a stage of dvc.yaml names, variables and all."""
+    outs = [out for kind in ("outs", "metrics", "plots") for out in found.get(kind, [])]
+    files = [entry for entry in found.get("params", []) if isinstance(entry, dict)]
+    named = [entry if isinstance(entry, str) else next(iter(entry)) for entry in (*outs, *files)]
+    return {path.removeprefix("./") for path in (*found.get("deps", []), *named)}
 
 
 def _params(entries: Iterable[str | Mapping[str, Any]], values: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

@@ -9,6 +9,7 @@ from stages.audit.numbers import in_row, in_table
 from stages.audit.pipeline import Stages
 from stages.config.cells import CellKey
 from stages.core.errors import ParamError, StageError
+from stages.core.regular import is_there
 from stages.records.evaluation import Evaluation
 from stages.report.evidence import CellResults, Evidence
 from stages.report.rows import TableRow, all_rows
@@ -91,7 +92,7 @@ def with_results(evidence: Evidence, keys: Iterable[CellKey], stages: Stages) ->
     for key in keys:
         seeds = evidence.params.seeds_of(key)
         paths = [stages.result(key, seed) for seed in seeds]
-        results = [Evaluation.read(path, "dvc repro") for path in paths if path.is_file()]
+        results = [Evaluation.read(path, "dvc repro") for path in paths if is_there(path)]
         cells[str(key)] = CellResults(key, tuple(seeds), tuple(results))
     return replace(evidence, cells=evidence.cells | cells)
 

@@ -5,6 +5,8 @@ the loss, by numpy instead of PyTorch.
 """
 
 import hashlib
+import warnings
+import zlib
 from base64 import b64decode
 from collections.abc import Iterator
 from io import BytesIO
@@ -12,19 +14,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib.format import MAGIC_PREFIX
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from stages.audit.findings import Finding, broken, differences, missing
-from stages.core.errors import StageError
+from stages.audit.arrays import array
+from stages.audit.findings import Finding, broken, differences, missing, told
+from stages.core.errors import MissingFileError, StageError
+from stages.core.regular import is_regular, is_there, read_regular
 from stages.evaluate.metrics import score
 from stages.evaluate.mistakes import most_confused
 from stages.evaluate.report import report_text
 from stages.records.digits import digits
 from stages.records.evaluation import Evaluation, logits_path
+from stages.records.test_split import LABELS, TEST_SPLIT, chosen_indices, true_labels
 
 _LOSS = 1e-5  # relative: it was summed in float32
+_NO_PICTURE = (Image.DecompressionBombError, ValueError, OSError, SyntaxError, EOFError, zlib.error)  # all of Pillow's
 _COUNTED = ("test_images", "correct", "accuracy", "at_chance", "report", "confusion")
 
 
@@ -46,6 +51,27 @@ def recount(where: Path, result: Evaluation, count: int) -> Iterator[Finding]:
     yield from differences(str(where), found, counted, "counted from its predictions", exact=False)
 
 
+def against_true_labels(where: Path, result: Evaluation, count: int) -> Iterator[Finding]:
+    """The labels that a result counted by, against those of the data set: their hash is in the code.
+
+    Of a result of the whole split its own labels have that hash; of another one the file in git is needed.
+    """
+    dataset = result.run.dataset
+    if npy_sha256(classes_of(result.labels)) == TEST_SPLIT[dataset].labels:
+        return
+    try:
+        true = true_labels(dataset, count)
+    except MissingFileError:
+        file = LABELS / f"{dataset}.npy"
+        yield missing(file, f"git checkout {file}", "recounted")
+    except StageError as error:
+        file = LABELS / f"{dataset}.npy"
+        yield told(file, error.message.removeprefix(f"{file}: "))
+    else:
+        true_label = f"the true label by {LABELS / dataset}.npy, whose sha256 is in the code"
+        yield from _digits_differ(f"{where}, labels", result.labels, digits(true), true_label, "")
+
+
 def follow(where: Path, result: Evaluation, folder: Path, test: Path, total: int, how: str) -> Iterator[Finding]:
     """What of a result does not follow from its logits, the labels in `folder`, and the `test` arrays.
 
@@ -53,11 +79,11 @@ def follow(where: Path, result: Evaluation, folder: Path, test: Path, total: int
     lie beside the result in git.
     """
     stored = logits_path(where)
-    if not stored.is_file():
-        yield missing(stored, f"git checkout {stored}, or dvc repro {result.stage}")
+    if not is_there(stored):
+        yield missing(stored, f"git checkout {stored}, or dvc repro {result.stage}", "recounted")
     yield from _labels_differ(where, result, folder, how)
-    logits, labels = _array(stored), classes_of(result.labels)
-    if not stored.is_file() or labels.max() >= len(result.classes):
+    logits, labels = array(stored), classes_of(result.labels)
+    if not is_there(stored) or labels.max() >= len(result.classes):
         return  # said already
     if (logits.shape, logits.dtype) != ((len(labels), len(result.classes)), np.float32):
         yield broken(stored, "another array", f"float32 logits of {len(labels)} images, as {where} says")
@@ -66,10 +92,10 @@ def follow(where: Path, result: Evaluation, folder: Path, test: Path, total: int
     yield from _loss_differs(where, result.loss, logits, labels)
     yield from _mistakes_differ(where, result, logits, labels, test, total)
     report = folder / "report.txt"
-    if report.is_file():
+    if is_regular(report):
         counted = score(labels, logits.argmax(1).astype(np.uint8), result.classes, len(labels))
         found, expected = (
-            report.read_text(encoding="utf-8", errors="replace"),
+            read_regular(report, result.stage).decode(errors="replace"),
             report_text(counted["report"], result.classes),
         )
         if found != expected:
@@ -78,25 +104,14 @@ def follow(where: Path, result: Evaluation, folder: Path, test: Path, total: int
 
 def _labels_differ(where: Path, result: Evaluation, folder: Path, how: str) -> Iterator[Finding]:
     file = folder / "labels.npy"
-    if not file.is_file():
-        yield missing(file if folder.is_dir() else folder, how)
+    if not is_there(file):
+        yield missing(file if folder.is_dir() else folder, how, "predicted")
         return
-    labels = _array(file)
+    labels = array(file)
     if labels.shape != (len(result.labels),) or labels.dtype != np.uint8 or labels.max() >= len(result.classes):
         yield broken(file, "another array", f"uint8 labels of {len(result.labels)} images, as {where} says")
     else:
         yield from _digits_differ(f"{where}, labels", result.labels, digits(labels), file)
-
-
-def _array(path: Path) -> NDArray[Any]:
-    """An array; an empty one where there is none, or what there is cannot be read as one."""
-    try:
-        with path.open("rb") as file:
-            is_array = file.read(len(MAGIC_PREFIX)) == MAGIC_PREFIX  # np.load takes archives too
-        found = np.load(path, mmap_mode="r", allow_pickle=False) if is_array else np.empty(0)
-    except (ValueError, OSError, EOFError):
-        return np.empty(0)
-    return found if found.ndim else np.empty(0)
 
 
 def first_difference(found: str, expected: str) -> tuple[str, str]:
@@ -109,16 +124,11 @@ def first_difference(found: str, expected: str) -> tuple[str, str]:
     return "other line ends", "those that were written"
 
 
-def npy_sha256(array: NDArray[Any]) -> str:
+def npy_sha256(values: NDArray[Any]) -> str:
     """sha256 of the .npy file that `evaluate` writes of an array."""
     buffer = BytesIO()
-    np.save(buffer, array, allow_pickle=False)
+    np.save(buffer, values, allow_pickle=False)
     return hashlib.sha256(buffer.getvalue()).hexdigest()
-
-
-def chosen_indices(total: int, count: int) -> NDArray[np.int64]:
-    """`stages.engine.images.evenly_spread`, whose module waits for PyTorch; a test holds the two together."""
-    return np.arange(count) * total // count
 
 
 def classes_of(text: str) -> NDArray[np.uint8]:
@@ -126,14 +136,15 @@ def classes_of(text: str) -> NDArray[np.uint8]:
     return (np.frombuffer(text.encode(), np.uint8) - ord("0")).astype(np.uint8)
 
 
-def _digits_differ(where: str, found: str, expected: str, file: Path) -> Iterator[Finding]:
+def _digits_differ(where: str, found: str, expected: str, file: object, has: str = "has it") -> Iterator[Finding]:
+    as_there = f"as {file} {has}" if has else f"{file}"
     if len(found) != len(expected):
-        yield broken(where, f"{len(found)} digits", f"{len(expected)}, as {file} has it")
+        yield broken(where, f"{len(found)} digits", f"{len(expected)}, {as_there}")
     elif found != expected:
         changed = [place for place, (one, other) in enumerate(zip(found, expected, strict=True)) if one != other]
         place = changed[0]
         of = f" (image {place}, and {len(changed) - 1} more)"
-        yield broken(where, f"{found[place]}{of}", f"{expected[place]}, as {file} has it")
+        yield broken(where, f"{found[place]}{of}", f"{expected[place]}, {as_there}")
 
 
 def _loss_differs(where: Path, found: float | None, logits: NDArray[Any], labels: NDArray[Any]) -> Iterator[Finding]:
@@ -154,7 +165,7 @@ def _mistakes_differ(
     where: Path, result: Evaluation, logits: NDArray[Any], labels: NDArray[Any], test: Path, total: int
 ) -> Iterator[Finding]:
     """Without the test arrays, or with broken ones, which is said elsewhere, the pictures are not looked at."""
-    chosen, every, theirs = chosen_indices(total, len(labels)), _array(test / "images.npy"), _array(test / "labels.npy")
+    chosen, every, theirs = chosen_indices(total, len(labels)), array(test / "images.npy"), array(test / "labels.npy")
     if len(theirs) == total and not np.array_equal(theirs[chosen], labels):
         yield broken(f"{where}, labels", "other labels", f"those of {test / 'labels.npy'}")
     there = len(every) == total and (every.ndim, every.dtype) == (4, np.uint8)
@@ -172,9 +183,20 @@ def _mistakes_differ(
 
 
 def _same_picture(one: str, other: str) -> bool:
-    """Whether two PNGs have the same pixels: Pillow's versions pack them differently."""
+    """Whether two PNGs have the same pixels: Pillow's versions pack them differently. Sizes are compared first."""
     try:
-        ours, theirs = (np.asarray(Image.open(BytesIO(b64decode(text)))) for text in (one, other))
-    except (UnidentifiedImageError, ValueError, OSError):
+        with _picture(one) as found, _picture(other) as expected:
+            if (found.size, found.mode) != (expected.size, expected.mode):
+                return False
+            return np.array_equal(np.asarray(found), np.asarray(expected))
+    except _NO_PICTURE:
         return False
-    return np.array_equal(ours, theirs)
+
+
+def _picture(text: str) -> Image.Image:
+    """A picture of which only the header is read. Pillow warns of one of so many pixels that it may be an attack."""
+    with warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning):
+        try:
+            return Image.open(BytesIO(b64decode(text)), formats=("PNG",))
+        except Image.DecompressionBombWarning as warning:
+            raise ValueError(str(warning)) from None

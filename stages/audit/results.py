@@ -10,8 +10,10 @@ from typing import Self
 from pydantic import model_validator
 
 from stages.audit.findings import Finding, broken
-from stages.core.errors import StageError
-from stages.core.files import file_hash, read_json
+from stages.audit.history import md5_of
+from stages.core.errors import CorruptFileError
+from stages.core.files import parse_json
+from stages.core.regular import read_regular
 from stages.records.evaluation import Evaluation, File
 from stages.records.run import BOUND, TrainingRun
 
@@ -39,12 +41,13 @@ class LooseResult(Evaluation):
 def read_loosely(path: Path, stage: str) -> tuple[LooseResult | None, list[Finding]]:
     """The result in a file that is there (None: it is none), and in what it is none as `stage` writes it."""
     try:
-        result = LooseResult.parse(read_json(path, stage), path, stage)
+        found = read_regular(path, stage)
+        result = LooseResult.parse(parse_json(found, path, stage), path, stage)
         content = result.text().encode()
-    except StageError as error:
-        return None, [broken(path, error.message, f"the result that {stage} writes")]
+    except CorruptFileError as error:
+        return None, [broken(path, error.found, error.expected)]
     findings = []
-    if content != path.read_bytes():
+    if content != found:
         findings.append(broken(path, "other bytes than its own content gives", f"the bytes that {stage} writes"))
     for where, record, parts in (
         (f"{path}, run.binding", result.run, BOUND),
@@ -53,4 +56,4 @@ def read_loosely(path: Path, stage: str) -> tuple[LooseResult | None, list[Findi
         if record.binding != record.expected_binding():
             expected = f"{record.expected_binding()}, the one hash over {parts}: one of these was changed afterwards"
             findings.append(broken(where, record.binding, expected))
-    return result.model_copy(update={"file": File(path=path.as_posix(), md5=file_hash(path))}), findings
+    return result.model_copy(update={"file": File(path=path.as_posix(), md5=md5_of(found))}), findings

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from textwrap import shorten
-from typing import Any, get_args
+from typing import Any
 
 from stages.audit.questions import listing
-from stages.config.schema import Table
+from stages.config.schema import is_table
 from stages.core.progress import duration
 from stages.report.evidence import Evidence
+from stages.report.levels import MEANS
 from stages.report.rows import TableRow
 
 _SHORT = 12  # digits of a hash: what git shows of a commit, and enough to compare by eye
@@ -37,7 +38,7 @@ def matches(value: str, found: Mapping[TableRow, list[str]], evidence: Evidence)
 
 
 def _number(number: dict[str, Any], conditions: dict[str, Any]) -> Iterator[str]:
-    where = f"Table {number['table']}" if number["table"] in get_args(Table) else f"Study {number['table']}"
+    where = f"Table {number['table']}" if is_table(number["table"]) else f"Study {number['table']}"
     yield f"{where}, {number['row']}  ({number['cell']}, budget {number['budget']})"
     paper = f"paper {number['paper']} %, difference {number['difference']}" if number["paper"] else "not in the paper"
     spread = f" (std {number['std']})" if number["std"] else ""
@@ -45,6 +46,7 @@ def _number(number: dict[str, Any], conditions: dict[str, Any]) -> Iterator[str]
     yield f"  ours {number['ours']} %{spread}, {count}; {paper}; {number['outcome']}"
     for seed, one in number["seeds"].items():
         yield f"  seed {seed}: {one['correct']} of {one['test_images']} correct, {one['value']} %, {one['outcome']}"
+        yield f"    {one['level']}: {MEANS[one['level']]} (verify goes further)"
     yield f"  {conditions['caption']}: {', '.join(conditions['sizes'])}"
     for name, setting in conditions["overrides"].items():
         yield f"  the budget sets {name} {_shown(setting['value'])} instead of {_shown(setting['instead_of'])}"
@@ -85,7 +87,8 @@ def _configuration(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _assumptions(found: list[dict[str, Any]]) -> Iterator[str]:
-    yield "Assumptions it rests on"
+    if found:
+        yield "Assumptions it rests on"
     for one in found:
         settings = ", ".join(f"{name} {_shown(value)}" for name, value in one["settings"].items())
         yield f"  {one['id']:<3} {one['point']}: {one['assumption']}" + (f" [{settings}]" if settings else "")

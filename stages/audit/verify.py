@@ -1,63 +1,116 @@
-"""Whether every number follows from what it says it does, proved from the bytes that are here.
+"""How far every number can be followed back, by the bytes that are here, and whether anything contradicts it.
 
     python -m stages.audit verify                              all numbers of the budget of params.yaml
     python -m stages.audit verify IV "VGG16 with ADAM"         one row; or a cell: verify cifar10/vgg16-adam
     python -m stages.audit verify --weights                    and predicts again from the stored weights
+    python -m stages.audit verify --data                       and makes the arrays again from the raw data
     python -m stages.audit verify --retrain mnist/resnet18     and trains that cell again
+    python -m stages.audit verify --retrain --sample 3         and trains three numbers again, drawn by lot
 
-Each number is `proved`; or `agrees`: made again on another processor or with other versions, it came out as near as it
-should, which proves nothing; or `incomplete`: nothing speaks against it, and what is named is not on this clone; or
-`broken`: what is named differs. The exit status is 0 when all are proved, 3 when some are not and none is broken, 1
-when one is broken or the question cannot be put (a usage error is 2, as everywhere).
+Each number has a level (`stages.report.levels`): `consistent`, `recounted`, `predicted`, `derived`, `retrained`. Asked
+is `recounted`, which committed files alone give, and what the options add; `--level` names it instead. Where a number
+falls short it is `incomplete` (what is named is not here) or `agrees` (made again on another processor or with other
+versions it came out as near as it should, which raises no level); where two places differ it is `broken`.
 
-What that proves: that the tables are made of the results, the results of the logits, and that logits, weights, data,
-code and settings are those that were recorded, by the run as it started, by DVC as it ended, and by the commit. It
-cannot know whether all of these were written anew by somebody who wanted to, dvc.lock included: against that stand the
-history of dvc.lock in git, `--weights` (the predictions come from the weights) and `--retrain` (the weights come from
-code and data).
+Exit status: 0 when nothing is broken and every number with a result has the level that was asked, 3 when nothing is
+broken and one has not, 1 when one is broken or the question cannot be put; a usage error is 2, as everywhere.
+docs/verification.md says what no level can know.
 """
 
 import json
+import secrets
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from stages.audit.findings import AGREES, BROKEN, INCOMPLETE, PROVED, Finding, note, status
-from stages.audit.numbers import Number, chosen, planned
+from stages.audit.findings import AGREES, BROKEN, HOLDS, INCOMPLETE, Finding, levels, note, status
+from stages.audit.history import Verifier, verifier
+from stages.audit.numbers import Number, chance, chosen, drawn, planned
 from stages.core.errors import ParamError
-from stages.core.filenames import WEIGHTS
 from stages.core.imports import without_collection
+from stages.core.regular import is_regular, read_regular
 from stages.records.dvc_lock import LOCK_FILE, Lock
 from stages.records.planned import params_of
+from stages.report.levels import LEVELS, MEANS, Level, following, highest
 
 if TYPE_CHECKING:
     from stages.audit.workspace import Workspace
 
-_EXIT = {PROVED: 0, AGREES: 3, INCOMPLETE: 3, BROKEN: 1}
+NOT_RUN = "not run"
+_EXIT: dict[str, int] = {HOLDS: 0, AGREES: 3, INCOMPLETE: 3, BROKEN: 1}
 _SHOWN = 4  # numbers named beside a finding that they share
+_LOT = "--sample"  # the value of --retrain where none is given
+_HOW = {"predicted": "--weights", "derived": "--data", "retrained": "--retrain"}
 
 
 class Verdict(NamedTuple):
-    """What was found of a number, and its value in percent."""
+    """What was found of a number, its value in percent, whether it has run, and the levels that are asked of it."""
 
     number: Number
     percent: float | None
     findings: list[Finding]
+    has_run: bool = True
+    asked: tuple[Level, ...] = LEVELS[:2]
+
+    @property
+    def status(self) -> str:
+        """How it stands to what is asked of it."""
+        return status(self.findings, self.asked) if self.has_run else NOT_RUN
+
+    @property
+    def level(self) -> Level | None:
+        """The highest level that it has reached."""
+        return highest(levels(self.findings)) if self.has_run else None
+
+    @property
+    def word(self) -> str:
+        """Its level where it holds, with the checks that it passed out of turn; else what is the matter."""
+        if self.status != HOLDS or self.level is None:
+            return self.status
+        beyond = [level for level in levels(self.findings) if LEVELS.index(level) > LEVELS.index(self.level)]
+        return ", ".join([self.level, *beyond])
+
+
+class Extra(NamedTuple):
+    """What is done beside looking, and how near a number must come where its bits may differ."""
+
+    weights: bool
+    data: bool
+    retrained: Collection[Number]
+    changed: float
+    points: float
+
+    def asked(self, number: Number, level: Level | None) -> tuple[Level, ...]:
+        """The levels that are asked of a number: those up to `level`, or the first two and what is done beside."""
+        if level is not None:
+            return LEVELS[: LEVELS.index(level) + 1]
+        beside = {"predicted": self.weights, "derived": self.data, "retrained": number in self.retrained}
+        return tuple(one for one in LEVELS if beside.get(one, True))
 
 
 @click.command(
-    epilog="Exit status: 0 all proved, 3 some not (not all is on this clone, or bits differ here), 1 some broken."
+    epilog="Exit status: 0 nothing is broken and the level asked is reached, 3 nothing is broken and it is not (what "
+    "is named is not here, or bits differ here), 1 something is broken."
 )
 @click.argument("where", metavar="[TABLE or CELL]", required=False)
 @click.argument("row", required=False)
 @click.option("--budget", help="one of params.yaml's budgets; by default the one chosen there")
 @click.option("--seed", type=int, help="numbers of this seed alone")
+@click.option("--level", type=click.Choice(LEVELS), help="do what this level needs, and ask it of every number")
 @click.option("--weights", is_flag=True, help="predict again from the stored weights, and compare")
-@click.option("--retrain", metavar="CELL", help="train CELL again, and compare")
+@click.option("--data", is_flag=True, help="make the arrays again from the canonical raw data, and compare")
+@click.option(
+    "--retrain",
+    metavar="[CELL]",
+    is_flag=False,
+    flag_value=_LOT,
+    help="train CELL again, and compare; without CELL those that --sample draws",
+)
+@click.option("--sample", type=click.IntRange(1), metavar="N", help="train N numbers again, drawn by lot")
+@click.option("--draw", type=click.IntRange(0), metavar="S", help="the lot's seed; by default one that nobody knows")
 @click.option(
     "--changed",
     type=click.FloatRange(0, 100),
@@ -78,42 +131,70 @@ def main(
     row: str | None,
     budget: str | None,
     seed: int | None,
+    level: Level | None,
     weights: bool,
+    data: bool,
     retrain: str | None,
+    sample: int | None,
+    draw: int | None,
     changed: float,
     points: float,
     as_json: bool,
 ) -> None:
-    """Prove the numbers of the tables, or say what is missing or broken."""
+    """Follow the numbers of the tables back, and say their level, what is missing for the next, and what is broken."""
     started = time.monotonic()
     lock = Lock(required=False)
     params = params_of(budget, lock)
-    if retrain is not None:
-        params.find(retrain)
-        where = where or retrain
+    cell = None if retrain in (None, _LOT) else retrain
+    if cell is not None:
+        params.find(cell)
+        where = where or cell
     with without_collection():
         from stages.audit.workspace import Workspace
     workspace = Workspace(budget or params.budget, params, lock)
     every = planned(params)
     numbers = chosen(every, where, row, seed)
+    there = [number for number in numbers if workspace.result(number).is_file()]
+    lot, draw = _lot(there, numbers, retrain, sample, draw, level)
+    needs = LEVELS[: LEVELS.index(level) + 1] if level else ()
+    extra = Extra(weights or "predicted" in needs, data or "derived" in needs, lot, changed, points)
+    verdicts, pages = verify(numbers, every, workspace)
+    verdicts = [one._replace(asked=extra.asked(one.number, level)) for one in verdicts]
+    again(verdicts, workspace, extra)
+    by = verifier()
+    if not as_json:
+        click.echo(headline(verdicts, pages, workspace))
+        click.echo(str(by))
+        if sample:
+            click.echo(chance(len(there), len(lot), draw or 0))
+        print_verdicts(verdicts, pages, time.monotonic() - started)
+    else:
+        click.echo(json.dumps(as_document(workspace.budget, verdicts, pages, by), indent=1, ensure_ascii=False))
+    raise SystemExit(exit_status(verdicts, pages))
+
+
+def _lot(
+    there: Sequence[Number],
+    numbers: Sequence[Number],
+    retrain: str | None,
+    sample: int | None,
+    draw: int | None,
+    level: Level | None,
+) -> tuple[list[Number], int | None]:
+    """The numbers that are trained again, and the seed by which they were drawn."""
+    if sample is not None:
+        if retrain not in (None, _LOT):
+            raise ParamError("--sample", sample, "without a CELL for --retrain: it draws the cells")
+        draw = secrets.randbelow(2**32) if draw is None else draw
+        return drawn(there, sample, draw), draw
+    if draw is not None:
+        raise ParamError("--draw", draw, "with --sample alone")
+    if retrain == _LOT:
+        raise ParamError("--retrain", "nothing", "a cell, or --sample N")
     cells = sorted({str(number.key) for number in numbers})
     if retrain not in (None, *cells):
         raise ParamError("--retrain", retrain, "a cell of the numbers asked for: " + ", ".join(cells))
-    verdicts, pages = verify(numbers, every, workspace)
-    if weights or retrain is not None:
-        with without_collection():
-            from stages.audit.rerun import predict_again, train_again
-        for verdict in verdicts:
-            if weights:
-                verdict.findings.extend(predict_again(verdict.number, workspace, changed))
-            if str(verdict.number.key) == retrain:
-                verdict.findings.extend(train_again(verdict.number, workspace, changed, points))
-    if not as_json:
-        click.echo(headline(verdicts, workspace))
-        print_verdicts(verdicts, pages, time.monotonic() - started)
-    else:
-        click.echo(json.dumps(as_document(workspace.budget, verdicts, pages), indent=1, ensure_ascii=False))
-    raise SystemExit(_EXIT[status([*pages, *(finding for one in verdicts for finding in one.findings)])])
+    return [one for one in numbers if str(one.key) == retrain or level == "retrained"], None
 
 
 def verify(
@@ -127,15 +208,42 @@ def verify(
     printed = check_pages(every, workspace)
     verdicts = []
     for number in numbers:
-        findings = [*check_number(number, workspace), *printed.of_numbers[number]]
-        verdicts.append(Verdict(number, value(number, workspace), list(dict.fromkeys(findings))))
+        findings = list(dict.fromkeys([*check_number(number, workspace), *printed.of_numbers[number]]))
+        recorded = workspace.lock.entry(workspace.stages.evaluate(number.key, number.seed).name) is not None
+        has_run = recorded or workspace.result(number).exists() or status(findings) == BROKEN
+        verdicts.append(Verdict(number, value(number, workspace), findings, has_run))
     return verdicts, [*dict.fromkeys(printed.of_pages), *_notes(workspace)]
+
+
+def again(verdicts: Sequence[Verdict], workspace: "Workspace", extra: Extra) -> None:
+    """Make arrays, predictions and weights again, as far as that is asked for; what is found is added."""
+    if extra.data:
+        from stages.audit.derive import derive
+
+        for verdict in verdicts:
+            verdict.findings.extend(derive(verdict.number, workspace))
+    if extra.weights or extra.retrained:
+        with without_collection():
+            from stages.audit.rerun import predict_again, train_again
+        for verdict in verdicts:
+            if extra.weights:
+                verdict.findings.extend(predict_again(verdict.number, workspace, extra.changed))
+            if verdict.number in extra.retrained:
+                verdict.findings.extend(train_again(verdict.number, workspace, extra.changed, extra.points))
+
+
+def exit_status(verdicts: Sequence[Verdict], pages: Sequence[Finding]) -> int:
+    """1 for anything broken, 3 where a number falls short or none has run, else 0."""
+    found = {status(pages, LEVELS[:1]), *(one.status for one in verdicts)} - {NOT_RUN}
+    if all(one.status == NOT_RUN for one in verdicts):
+        found.add(INCOMPLETE)
+    return max((_EXIT[one] for one in found if one != BROKEN), default=0) if BROKEN not in found else _EXIT[BROKEN]
 
 
 def _notes(workspace: "Workspace") -> Iterable[Finding]:
     """What the reader must know to weigh all of it."""
     committed = workspace.history.committed(LOCK_FILE.as_posix())
-    there = LOCK_FILE.read_bytes() if LOCK_FILE.is_file() else b""
+    there = read_regular(LOCK_FILE, "DVC") if is_regular(LOCK_FILE) else b""
     if committed is None:
         yield note(f"{LOCK_FILE} is in no commit here: nothing tells when its hashes were written")
     elif committed != there:
@@ -144,53 +252,86 @@ def _notes(workspace: "Workspace") -> Iterable[Finding]:
         )
 
 
-def headline(verdicts: Sequence[Verdict], workspace: "Workspace") -> str:
-    """One line: how many results, and rows of the paper's tables, follow from the predictions that are committed."""
-    results = [one for one in verdicts if one.percent is not None]
-    recounted = [one.number for one in results if status(one.findings) != BROKEN]
-    of_paper = {(table, row.row) for table, found in workspace.params.tables.items() for row in found.rows}
-    asked, follow = ({(one.table, one.row) for one in some} & of_paper for some in (_numbers(verdicts), recounted))
-    stages = [workspace.stages.train(one.number.key, one.number.seed) for one in results]
-    weights = sum(any((Path(out) / WEIGHTS).is_file() for out in stage.outs) for stage in stages)
-    line = f"{len(recounted)} of {len(results)} results recounted from committed predictions"
-    if asked:
-        line += f", {len(follow)} of {len(asked)} rows of the paper's tables"
-    if missing := len(verdicts) - len(results):
-        line += f"; {missing} planned without a result"
-    return f"{line}; weights of {weights or 'none'} are here"
-
-
-def _numbers(verdicts: Sequence[Verdict]) -> list[Number]:
-    return [one.number for one in verdicts]
+def headline(verdicts: Sequence[Verdict], pages: Sequence[Finding], workspace: "Workspace") -> str:
+    """One line: how many numbers, and rows of the paper's tables, have which level, and whether anything is broken."""
+    results = [one for one in verdicts if one.has_run]
+    counted = Counter(one.level for one in results if one.level)
+    parts = [
+        f"{number} of {len(results)} numbers {level} ({MEANS[level]})"
+        for level, number in sorted(counted.items(), key=lambda item: -LEVELS.index(item[0]))
+    ]
+    line = f"{workspace.budget}: {'; '.join(parts) or f'none of {len(results)} numbers holds'}"
+    of_paper = {(table, row.row) for table, found in workspace.params.paper_tables.items() for row in found.rows}
+    if asked := {(one.number.table, one.number.row) for one in verdicts} & of_paper:
+        hold = {(one.number.table, one.number.row) for one in results if one.status == HOLDS} & asked
+        line += f"; {len(hold)} of {len(asked)} rows of the paper's tables have the level asked"
+    broken = sum(one.status == BROKEN for one in results) + (status(pages) == BROKEN)
+    line += f"; {broken or 'nothing'} broken"
+    return line + (f"; {len(verdicts) - len(results)} planned and not run" if len(results) < len(verdicts) else "")
 
 
 def print_verdicts(verdicts: Sequence[Verdict], pages: Sequence[Finding], seconds: float) -> None:
     """One line for each number, one for the pages, then what was found, each thing once."""
     width = max(len(f"{one.number.table}, {one.number.row}") for one in verdicts)
+    words = max(10, *(len(one.word) for one in verdicts))
     for one in verdicts:
         number = one.number
         place, percent = f"{number.table}, {number.row}", "" if one.percent is None else f"{one.percent:.2f}"
         outdated = " (outdated)" if _outdated(one.findings) else ""
-        click.echo(
-            f"{status(one.findings):<10}  {place:<{width}}  {percent:>6}  {number.key}, seed {number.seed}{outdated}"
-        )
-    click.echo(f"{status(pages):<10}  the pages: tables, appendix, studies, ledger, the book; figures by their hash")
+        click.echo(f"{one.word:<{words}}  {place:<{width}}  {percent:>6}  {number.key}, seed {number.seed}{outdated}")
+    of_pages = _of_pages(pages)
+    click.echo(f"{of_pages:<{words}}  the pages: tables, appendix, studies, ledger, the book; figures by their hash")
+    asked = {level for one in verdicts if one.has_run for level in one.asked}
     shared: dict[Finding, list[str]] = defaultdict(list)
     for one in verdicts:
-        for finding in one.findings:
-            shared[finding].append(str(one.number))
+        lacking = {*asked} - {*levels(one.findings)}  # arrays that were made again need not be here
+        for finding in one.findings if one.has_run else ():
+            if finding.kind != INCOMPLETE or finding.level in lacking:
+                shared[finding].append(str(one.number))
     for finding in pages:
         shared[finding].append("the pages")
+    ran = sum(one.has_run for one in verdicts)
     for kind in (BROKEN, INCOMPLETE, AGREES, "note"):
         of_kind = {finding: owners for finding, owners in shared.items() if finding.kind == kind}
         if of_kind:
             click.echo(f"\n{kind}:")
         for line, owners in _gathered(of_kind) if kind == INCOMPLETE else of_kind.items():
-            click.echo(f"- {line}\n    {_named(owners, len(verdicts))}")
-    counted = Counter(status(one.findings) for one in verdicts)
-    near = f", {counted[AGREES]} in agreement" if counted[AGREES] else ""
-    counts = f"{counted[PROVED]} {PROVED}{near}, {counted[INCOMPLETE]} {INCOMPLETE}, {counted[BROKEN]} {BROKEN}"
-    click.echo(f"\nnumbers: {counts}; the pages: {status(pages)} ({seconds:.1f} s)")
+            click.echo(f"- {line}\n    {_named(owners, ran)}")
+    if lines := list(_next_levels(verdicts)):
+        click.echo("\nnext level:")
+        for line in lines:
+            click.echo(f"- {line}")
+    counted = Counter(one.word if one.status == HOLDS else one.status for one in verdicts)
+    counts = [f"{number} {word}" for word, number in counted.items() if word not in (INCOMPLETE, BROKEN, NOT_RUN)]
+    counts += [f"{counted[kind]} {kind}" for kind in (INCOMPLETE, BROKEN)]
+    counts += [f"{counted[NOT_RUN]} {NOT_RUN}"] if counted[NOT_RUN] else []
+    click.echo(f"\nnumbers: {', '.join(counts)}; the pages: {of_pages} ({seconds:.1f} s)")
+
+
+def _of_pages(pages: Sequence[Finding]) -> str:
+    found = status(pages, LEVELS[:1])
+    return "consistent" if found == HOLDS else found
+
+
+def _next_levels(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """What the numbers need for their next level: one line for each level and kind of need."""
+    found: dict[tuple[Level, str], list[Verdict]] = defaultdict(list)
+    for one in verdicts:
+        level = following(one.level)
+        if one.status == HOLDS and level is not None:
+            found[level, _lacks(one, level)[1]].append(one)
+    for (level, how), of_level in found.items():
+        owners = _named([str(one.number) for one in of_level], sum(one.has_run for one in verdicts))
+        files = list(dict.fromkeys(file for one in of_level for file in _lacks(one, level)[0]))
+        more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+        lacks = f" {files[0]}{more}, not here ({how});" if files else ""
+        yield f"{level} ({MEANS[level]}) needs{lacks} verify {_HOW.get(level, '')}\n    {owners}"
+
+
+def _lacks(one: Verdict, level: Level) -> tuple[list[str], str]:
+    """The files that a number's next level needs and that are not here, and how to get them."""
+    lacking = [finding for finding in one.findings if finding.kind == INCOMPLETE and finding.level == level]
+    return [finding.where for finding in lacking], lacking[0].expected if lacking else ""
 
 
 def _gathered(shared: dict[Finding, list[str]]) -> Iterator[tuple[str, list[str]]]:
@@ -218,10 +359,11 @@ def _named(owners: Sequence[str], every: int) -> str:
     return "; ".join(owners[:_SHOWN]) + more
 
 
-def as_document(budget: str, verdicts: Sequence[Verdict], pages: Sequence[Finding]) -> dict[str, Any]:
-    """The same as JSON."""
+def as_document(budget: str, verdicts: Sequence[Verdict], pages: Sequence[Finding], by: Verifier) -> dict[str, Any]:
+    """The same as JSON. A number's `next` is the level after its own and what that needs."""
     return {
         "budget": budget,
+        "verifier": {"commit": by.commit, "changed": by.changed},
         "numbers": [
             {
                 "table": one.number.table,
@@ -229,10 +371,22 @@ def as_document(budget: str, verdicts: Sequence[Verdict], pages: Sequence[Findin
                 "cell": str(one.number.key),
                 "seed": one.number.seed,
                 "percent": one.percent,
-                "status": status(one.findings),
+                "status": one.status,
+                "level": one.level,
+                "passed": levels(one.findings) if one.has_run else [],
+                "asked": list(one.asked),
+                "next": _next(one),
                 "findings": [finding._asdict() for finding in one.findings],
             }
             for one in verdicts
         ],
-        "pages": {"status": status(pages), "findings": [finding._asdict() for finding in pages]},
+        "pages": {"status": status(pages, LEVELS[:1]), "findings": [finding._asdict() for finding in pages]},
     }
+
+
+def _next(one: Verdict) -> dict[str, Any] | None:
+    level = following(one.level)
+    if level is None or not one.has_run:
+        return None
+    files, how = _lacks(one, level)
+    return {"level": level, "missing": files, "how": how, "option": _HOW.get(level)}

@@ -14,6 +14,9 @@ from stages.audit.recompute import Recomputation
 from stages.audit.results import LooseResult, read_loosely
 from stages.config.params import Params
 from stages.config.reading import PARAMS_FILE, read_yaml
+from stages.core.regular import is_there
+from stages.records.attempts import Attempts
+from stages.records.data import DatasetDescription
 from stages.records.dvc_lock import Lock
 from stages.records.planned import SWITCHES
 from stages.records.spec import Spec, resolve_specs
@@ -26,9 +29,9 @@ class Workspace:
     budget: str
     params: Params
     lock: Lock = field(default_factory=lambda: Lock(required=False))
-    disk: Disk = field(default_factory=Disk)
     history: History = field(default_factory=History)
     data_findings: dict[str, list[Finding]] = field(default_factory=dict)  # of a data set, which its numbers share
+    derived: dict[str, DatasetDescription | list[Finding]] = field(default_factory=dict)  # by data set, see derive.py
 
     @property
     def repro(self) -> str:
@@ -43,9 +46,19 @@ class Workspace:
         return {**read_yaml(PARAMS_FILE), **switches}
 
     @cached_property
+    def disk(self) -> Disk:
+        """The files, by their hashes; those alone that dvc.yaml names."""
+        return Disk(self.stages.is_named)
+
+    @cached_property
     def stages(self) -> Stages:
         """The budget's stages, as dvc.yaml has them."""
         return Stages(self.budget, self.params)
+
+    @cached_property
+    def attempts(self) -> Attempts:
+        """The trainings that were started. Raises CorruptFileError."""
+        return Attempts.read(self.stages.tables().option("attempts"))
 
     @cached_property
     def specs(self) -> dict[str, Spec]:
@@ -70,6 +83,6 @@ class Workspace:
         @cache
         def read(number: Number) -> tuple[LooseResult | None, list[Finding]]:
             path, stage = self.result(number), self.stages.evaluate(number.key, number.seed).name
-            return read_loosely(path, stage) if path.is_file() else (None, [missing(path, f"dvc repro {stage}")])
+            return read_loosely(path, stage) if is_there(path) else (None, [missing(path, f"dvc repro {stage}")])
 
         return read

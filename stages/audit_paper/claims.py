@@ -54,13 +54,13 @@ def _places(claim: Claim, paper: Paper, params: Params) -> list[str]:
     if claim.quantity in _OF_NETWORKS:
         return list(dict.fromkeys(source.network for source in paper.published))
     if claim.quantity in _OF_TABLES:
-        return list(dict.fromkeys([*map(str, params.tables), *(row.table for row in paper.rows)]))
+        return list(dict.fromkeys([*map(str, params.paper_tables), *(row.table for row in paper.rows)]))
     return []
 
 
 def _rows_outside_params(paper: Paper, params: Params) -> list[str]:
     """The labels in tables that params.yaml does not have: a claim about them is sound, and nobody can test it."""
-    tables = set(map(str, params.tables))
+    tables = set(map(str, params.paper_tables))
     return [row.row for row in paper.rows if row.table not in tables]
 
 

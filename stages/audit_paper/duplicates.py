@@ -47,7 +47,7 @@ def _of_different_trainings(paper: Paper, params: Params, one: Figure, other: Fi
 
 def _named(figure: Figure, params: Params) -> str:
     kind = (figure.dataset, figure.family)
-    captions = [table.caption for table in params.tables.values() if (table.dataset, table.family) == kind]
+    captions = [table.caption for table in params.paper_tables.values() if (table.dataset, table.family) == kind]
     return captions[0] if captions else f"{figure.family} on {figure.dataset}"
 
 

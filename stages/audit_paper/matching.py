@@ -31,7 +31,7 @@ class TableAccuracy:
 
 def table_accuracies(paper: Paper, params: Params) -> list[TableAccuracy]:
     """The paper's accuracies in the tables that params.yaml has; without one, nobody knows a table's data set."""
-    tables = {str(number): settings for number, settings in params.tables.items()}
+    tables = {str(number): settings for number, settings in params.paper_tables.items()}
     return [
         TableAccuracy(row.table, row.row, tables[row.table].dataset, tables[row.table].family, row.accuracy)
         for row in paper.rows
@@ -45,7 +45,7 @@ def assigned_row(paper: Paper, params: Params, figure: str) -> TableAccuracy | N
         if figure in (entry.report, entry.log):
             cells = {
                 (str(number), row.row): row.cell
-                for number, table in params.tables.items()
+                for number, table in params.paper_tables.items()
                 if table.dataset == entry.dataset
                 for row in table.rows
             }

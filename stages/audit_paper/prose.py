@@ -90,7 +90,7 @@ def _share_a_subject(one: Claim, other: Claim) -> bool:
 
 
 def _common_tables(one: Claim, other: Claim, params: Params) -> list[str]:
-    return [f"Table {number}" for number in params.tables if number in one.where and number in other.where]
+    return [f"Table {number}" for number in params.paper_tables if number in one.where and number in other.where]
 
 
 def claim_without_row(paper: Paper, params: Params) -> Iterator[Finding]:

@@ -28,9 +28,9 @@ class Assets:
 
 def assets() -> Assets:
     """Read them all from this package."""
-    style = _faces() + (FOLDER / "static" / "book.css").read_text()
-    libraries = [(VENDOR / name).read_text() for name in LIBRARIES]
-    return Assets(style, libraries, (FOLDER / "static" / "book.js").read_text())
+    style = _faces() + (FOLDER / "static" / "book.css").read_text(encoding="utf-8")
+    libraries = [(VENDOR / name).read_text(encoding="utf-8") for name in LIBRARIES]
+    return Assets(style, libraries, (FOLDER / "static" / "book.js").read_text(encoding="utf-8"))
 
 
 def _faces() -> str:

@@ -103,8 +103,11 @@ def address(row: TableRow) -> str:
 
 
 def number_pages(evidence: Evidence) -> list[Number]:
-    """The pages of all numbers that have a result: the tables' rows, the studies' alternatives, the as-logged rest."""
-    rows = sorted(all_rows(evidence), key=lambda row: (row.is_alternative, row.is_as_logged))
+    """The pages of all numbers that have a result: the tables' rows, the studies' alternatives, the as-logged rest.
+
+    Last are the cells that stand in no table of the paper and in no study.
+    """
+    rows = sorted(all_rows(evidence), key=lambda row: (row.is_beyond_paper, row.is_alternative, row.is_as_logged))
     first = {row.key: row for row in reversed(rows)}
     return [_page(evidence, row) for row in rows if row.has_run and first[row.key] is row]
 
@@ -137,7 +140,7 @@ def _page(evidence: Evidence, row: TableRow) -> Number:
 
 def _logged_for(evidence: Evidence, row: TableRow) -> list[tuple[str, str, str]]:
     """Table, address and label of the rows whose printed logs suggest this cell."""
-    tables = [one for number in evidence.params.tables for one in table_rows(evidence, number)]
+    tables = [one for number in evidence.params.paper_tables for one in table_rows(evidence, number)]
     return [
         (one.table, address(one) if one.has_run else one.table, one.row)
         for one in tables
@@ -179,7 +182,12 @@ def _settings(evidence: Evidence, row: TableRow) -> list[Setting]:
 
 
 def _assumptions(evidence: Evidence, row: TableRow) -> list[Assumption]:
-    """The assumptions that the number's row rests on; an alternative's are those of the cell it is compared with."""
+    """The assumptions that the number's row rests on; an alternative's are those of the cell it is compared with.
+
+    They are about what the paper leaves out, so a row of a table that it does not have rests on none.
+    """
+    if row.is_beyond_paper:
+        return []
     key = row.base if row.is_alternative else row.key
     _, label = evidence.place(key.dataset, key.name)
     settings = evidence.params.find(str(key))[1]

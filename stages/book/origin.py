@@ -12,6 +12,7 @@ from stages.core.files import digest
 from stages.records.evaluation import Evaluation
 from stages.records.lineage import Algorithm, Artifact, StepName, lineage
 from stages.records.provenance import Environment
+from stages.report.levels import MEANS, Level, committed_level
 
 
 @dataclass(frozen=True)
@@ -42,15 +43,20 @@ class Step:
 
 @dataclass(frozen=True)
 class Origin:
-    """A result's steps, the machine and state of the sources behind them, and the commands that prove and repeat it."""
+    """A result's steps, the machine and state of the sources behind them, and the commands that check and repeat it.
+
+    `level` is how far the committed files alone follow the number back, `means` what that says.
+    """
 
     seed: int
     percent: float
     outcome: str
+    level: Level
+    means: str
     steps: tuple[Step, ...]
     facts: tuple[tuple[str, str], ...]
     changed: tuple[str, ...]
-    proof: str
+    check: str
     command: str
 
 
@@ -60,10 +66,12 @@ def origin(result: Evaluation, asked: str) -> Origin:
         seed=result.seed,
         percent=result.percent,
         outcome=result.outcome,
+        level=(level := committed_level(result)),
+        means=MEANS[level],
         steps=tuple(_steps(result)),
         facts=tuple(_facts(result)),
         changed=tuple(sorted({*result.run.provenance.git.changed, *result.provenance.git.changed})),
-        proof=f"make setup\n.venv/bin/python -m stages.audit verify {asked}",
+        check=f"make setup\n.venv/bin/python -m stages.audit verify {asked}",
         command=_command(result),
     )
 

@@ -5,7 +5,7 @@ path of a machine.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import unescape
 
@@ -17,7 +17,7 @@ from stages.book.assets import TEMPLATES, assets
 from stages.book.dot_plot import Scale
 from stages.book.numbers import address, number_pages
 from stages.book.payload import payload
-from stages.config.schema import Assumption, Table
+from stages.config.schema import PAPER_TABLES, Assumption, Table
 from stages.report.captions import (
     done_sentence,
     interval_sentence,
@@ -37,6 +37,7 @@ from stages.report.render import Page, about
 from stages.report.rows import TableRow, lines, table_rows
 from stages.report.studies import Comparison, compare_studies
 from stages.report.study_pages import held_against, run_sentences
+from stages.report.tables import cost_texts
 from stages.stats.claims import ClaimResult
 
 _SMALL, _LEAST = 1e-3, 1e-300  # below the first, powers of ten; below the second, floating point ends
@@ -45,9 +46,11 @@ _CODE = re.compile(r"`([^`]*)`|\*\*([^*]+)\*\*|\*([^*]+)\*")
 
 @dataclass(frozen=True)
 class TablePart:
-    """One of the paper's tables on the first page."""
+    """A table on the first page."""
 
     number: Table
+    of_paper: bool
+    costs: dict[str, list[str]]
     caption: str
     rows: list[TableRow]
     scale: Scale
@@ -79,10 +82,10 @@ def book(evidence: Evidence, claims: Sequence[ClaimResult], findings: Sequence[F
     numbers = number_pages(evidence)
     comparisons = compare_studies(evidence)
     studies = _studies(evidence, comparisons)
-    tables = [_table(evidence, number) for number in evidence.params.tables]
+    tables = [_table(evidence, number) for number in evidence.params.shown_tables]
     cells = [row.results for table in tables for row in lines(table.rows)]
     return Page.of(
-        _environment()
+        _environment({str(number.row.key): number.id for number in numbers})
         .get_template("book.html.j2")
         .render(
             assets=assets(),
@@ -124,10 +127,12 @@ def _table(evidence: Evidence, number: Table) -> TablePart:
         replaced_sentence(found),
         numerics_sentence([(row.row, row.results) for row in lines(rows)]),
     ]
-    if found.as_paper:
+    if found.as_paper and number in PAPER_TABLES:
         sentences.append(verdict_sentence(evidence, number))
     return TablePart(
         number,
+        number in PAPER_TABLES,
+        {row.row: cost_texts(row) for row in rows},
         table.caption,
         rows,
         _scale(rows),
@@ -168,7 +173,12 @@ def _studies_of(studies: list[StudyPart]) -> dict[str, list[StudyPart]]:
     return found
 
 
-def _environment() -> Environment:
+def _environment(pages: Mapping[str, str]) -> Environment:
+    """The templates' environment; `pages` are the addresses of the numbers' pages, by cell."""
+
+    def page_of(row: TableRow) -> str:
+        return pages.get(str(row.key), address(row))
+
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -178,7 +188,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {"inline": inline, "short": lambda hash_: hash_[:10], "p": p_value, "n": _number}
     environment.globals["about"] = about
-    environment.filters |= {"address": address, "remark": lambda row: remark(row.results).strip(" ()")}
+    environment.filters |= {"address": page_of, "remark": lambda row: remark(row.results).strip(" ()")}
     return environment
 
 

@@ -6,8 +6,10 @@ A cell is written as a mapping that names a network and an optimizer and sets wh
     vgg16-lr1e-2-sgd:  {base: vgg16-lr1e-2, optimizer: sgd}                 an alternative: all of its base's, but this
 
 Its settings are those of the network, of the optimizer, of `inputs` for its data set and family, and its own; the later
-win. What a base sets for its own optimizer (network) alone does not reach an alternative that names another one. An
-alternative may also name `epochs` (it then trains for no more than these) and `precision`.
+win. An `input_size` that is said for all families is raised to the smallest that the cell's family takes. What a base
+sets for its own optimizer (network) alone does not reach an alternative that names another one. An alternative may have
+no base: it then names a network and an optimizer, as a cell does. It may also name `epochs` (it then trains for no more
+than these) and `precision`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,6 +25,7 @@ from stages.core.validation import refusals
 from stages.engine.networks import families
 
 NETWORK, OPTIMIZER, BASE, EPOCHS, PRECISION, DEFAULT = "network", "optimizer", "base", "epochs", "precision", "default"
+INPUT_SIZE = "input_size"
 REFERENCES = (NETWORK, OPTIMIZER, BASE, EPOCHS, PRECISION)
 _OWN: dict[str, TypeAdapter[Any]] = {EPOCHS: TypeAdapter(Epochs), PRECISION: TypeAdapter(Precision)}
 # Settings that mean something together only: a study that changes several of one group changes one thing.
@@ -73,7 +76,8 @@ def resolve_cell(key: CellKey, raw: Mapping[str, Any], dataset: Mapping[str, Map
     inputs, family = raw["inputs"][key.dataset], network.settings.get("family")
     foreign = _settings_of_others(family, optimizer.settings.get("optimizer"))
     layers = [network, optimizer]
-    layers += [Layer(f"inputs.{key.dataset}.{name}", inputs.get(name, {})) for name in (DEFAULT, str(family))]
+    layers.append(Layer(f"inputs.{key.dataset}.{DEFAULT}", large_enough(inputs.get(DEFAULT, {}), family)))
+    layers.append(Layer(f"inputs.{key.dataset}.{family}", inputs.get(str(family), {})))
     layers += [Layer(layer.place, _without(layer.settings, {*REFERENCES, *foreign})) for layer in own[:-1]]
     layers += [Layer(own[-1].place, _without(own[-1].settings, REFERENCES))]
     for layer in layers[2:]:
@@ -88,6 +92,14 @@ def resolve_cell(key: CellKey, raw: Mapping[str, Any], dataset: Mapping[str, Map
         raise _placed(error, settings, layers) from None
     base = own[-1].settings.get(BASE)
     return ResolvedCell(key, cell, base, *(_of_an_alternative(key, name, own) for name in (EPOCHS, PRECISION)))
+
+
+def large_enough(settings: Mapping[str, Any], family: Any) -> Mapping[str, Any]:
+    """Settings for all families as a family takes them: `input_size` raised to its smallest, where that is larger."""
+    size = settings.get(INPUT_SIZE)
+    if type(size) is not int or size < 1 or family not in families():
+        return settings  # refused where the cell is validated
+    return {**settings, INPUT_SIZE: max(size, family_settings(family).SMALLEST_INPUT)}
 
 
 def changed_settings(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:

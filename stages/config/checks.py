@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from stages.config.cells import EPOCHS, PRECISION, CellKey, changed_settings, is_one_change
 from stages.config.params import Params, resolve_count
 from stages.config.reading import param_error
-from stages.config.schema import DATASETS, BudgetShare, Row
+from stages.config.schema import DATASETS, PAPER_TABLES, BudgetShare, Row, TableSettings
 from stages.config.settings import OPTIMIZERS, Cell, family_settings
 from stages.core.errors import ParamError, StageError
 from stages.engine.networks import families
@@ -76,19 +76,39 @@ def _check_names(params: Params) -> None:
             if name not in known or planned.count(name) > 1:
                 allowed = f"once each, the alternatives of a study or a row: {', '.join(known) or 'none'}"
                 raise _refusal(f"study_cells.{dataset}", name, allowed)
+        supplement = params.more_cells.of(dataset)
+        known = _optional_rows(params, dataset)
+        for name in supplement:
+            if name not in known or [*planned, *supplement].count(name) > 1:
+                allowed = (
+                    "once each and not in study_cells, the alternatives in rows of tables that the paper does not have"
+                )
+                raise _refusal(f"more_cells.{dataset}", name, f"{allowed}: {', '.join(known) or 'none'}")
+        planned = [*cells, *planned, *supplement]
         more = params.more_seeds.of(dataset)
         for name in more.cells:
-            if name not in [*cells, *planned] or more.cells.count(name) > 1:
-                allowed = f"once each, the planned cells of {dataset}: {', '.join([*cells, *planned])}"
+            if name not in planned or more.cells.count(name) > 1:
+                allowed = f"once each, the planned cells of {dataset}: {', '.join(planned)}"
                 raise _refusal(f"more_seeds.{dataset}.cells", name, allowed)
         for seed in more.seeds:
             if seed in params.seeds or more.seeds.count(seed) > 1:
                 raise _refusal(f"more_seeds.{dataset}.seeds", seed, "once each, seeds that `seeds` does not have")
 
 
+def _optional_rows(params: Params, dataset: str) -> list[str]:
+    """The alternatives that rows of the tables beyond the paper's name."""
+    tables = [table for number, table in params.tables.items() if number not in PAPER_TABLES]
+    rows = [row.cell for table in tables if table.dataset == dataset for row in table.rows]
+    return list(dict.fromkeys(cell for cell in rows if cell in params.alternatives.of(dataset)))
+
+
 def _check_tables(params: Params) -> None:
     seen: dict[tuple[str, str], str] = {}
     for number, table in params.tables.items():
+        if number not in PAPER_TABLES:
+            continue
+        if not table.family:
+            raise StageError(f"params.yaml: tables.{number}.family is missing; allowed: one of {', '.join(families())}")
         _check_family(f"tables.{number}.family", table.family, families())
         cells = {name: params.find(f"{table.dataset}/{name}")[1] for name in params.cells.of(table.dataset)}
         labels = [row.row for row in table.rows]
@@ -103,6 +123,10 @@ def _check_tables(params: Params) -> None:
                 raise _refusal(key, row.cell, f"a cell for one row; {seen[table.dataset, row.cell]} has it already")
             seen[table.dataset, row.cell] = key
             _check_as_logged(params, key, table.dataset, row)
+    for number, table in params.tables.items():
+        if number not in PAPER_TABLES:
+            _check_other_table(params, number, table)
+            seen |= {(table.dataset, row.cell): number for row in table.rows}
     for dataset in DATASETS:
         for name in params.cells.of(dataset):
             if (dataset, name) not in seen:
@@ -111,6 +135,22 @@ def _check_tables(params: Params) -> None:
         if figure.cell not in params.cells.of(figure.dataset):
             allowed = f"one of cells.{figure.dataset}: {', '.join(params.cells.of(figure.dataset))}"
             raise _refusal(f"figures.{place}.cell", figure.cell, allowed)
+
+
+def _check_other_table(params: Params, number: str, table: TableSettings) -> None:
+    """A table that the paper does not have: rows of any families, of `cells` and of `alternatives`."""
+    where = f"tables.{number}"
+    if table.family:
+        raise _refusal(f"{where}.family", table.family, "no family: the rows of such a table may be of several")
+    known = [*params.cells.of(table.dataset), *params.alternatives.of(table.dataset)]
+    for row in table.rows:
+        key = f"{where}, row {row.row!r}"
+        if [other.row for other in table.rows].count(row.row) > 1:
+            raise _refusal(key, row.row, "every row label once in a table")
+        if row.cell not in known or [other.cell for other in table.rows].count(row.cell) > 1:
+            raise _refusal(key, row.cell, f"once each, cells or alternatives of {table.dataset}: {', '.join(known)}")
+        if row.as_logged is not None:
+            raise _refusal(f"{key}, as_logged", row.as_logged, "no such key: the paper has no log of this row")
 
 
 def _check_as_logged(params: Params, key: str, dataset: str, row: Row) -> None:

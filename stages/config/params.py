@@ -10,10 +10,11 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, ValidationError
 
-from stages.config.cells import CellKey, ResolvedCell, resolve_cell
+from stages.config.cells import CellKey, ResolvedCell, large_enough, resolve_cell
 from stages.config.reading import PARAMS_FILE, param_error, read_yaml
 from stages.config.schema import (
     DATASETS,
+    PAPER_TABLES,
     Assumption,
     Budget,
     BudgetShare,
@@ -32,11 +33,14 @@ from stages.config.settings import Cell, Images, Run, Seed, Strict, Testing, Tra
 from stages.core.errors import ParamError
 from stages.core.validation import refusals
 
-_DEFAULT = "default"
+_DEFAULT, _OVERRIDES = "default", "overrides"
 
 
 class Training(NamedTuple):
-    """One planned training: a cell and a seed. `group` is the block of dvc.yaml that has it: tables, study or more."""
+    """One planned training: a cell and a seed.
+
+    `group` is the block of dvc.yaml that has it: tables, study, supplement or more.
+    """
 
     key: CellKey
     seed: int
@@ -48,7 +52,7 @@ class Training(NamedTuple):
 
 
 def stage_name(kind: str, key: CellKey, budget: str, seed: int, group: str) -> str:
-    """The name of a cell's stage in dvc.yaml's block of a group (`tables`, `study` or `more`)."""
+    """The name of a cell's stage in dvc.yaml's block of a group (`tables`, `study`, `supplement` or `more`)."""
     block = kind if group == "tables" else f"{kind}-{group}"
     return f"{block}-{key.dataset}@{budget}-{key.name}-{seed}"
 
@@ -59,6 +63,7 @@ class Params(Strict):
     budget: str
     seeds: Annotated[list[Seed], Field(min_length=1)]
     study_cells: PerDataset[list[Name]]
+    more_cells: PerDataset[list[Name]]
     more_seeds: PerDataset[MoreSeeds]
     budgets: dict[Name, Budget]
     datasets: PerDataset[DatasetSettings]
@@ -95,16 +100,40 @@ class Params(Strict):
         return self.resolved[cell].key, self.resolved[cell].cell
 
     def cell_keys(self, planned: bool = True) -> list[CellKey]:
-        """Every table cell, then the study cells: those that run (`planned`), or all there are."""
-        keys = [found.key for found in self.resolved.values()]
-        if not planned:
-            return keys
-        return [key for key in keys if key.section == "cells" or key.name in self.study_cells.of(key.dataset)]
+        """Every cell of `cells`, then the alternatives: those that run (`planned`), or all there are."""
+        return [found.key for found in self.resolved.values() if not planned or self._group(found.key)]
+
+    def _group(self, key: CellKey) -> str | None:
+        """The block of dvc.yaml that has a cell with each of `seeds`; None for an alternative that does not run."""
+        if key.section == "cells":
+            return "tables"
+        if key.name in self.study_cells.of(key.dataset):
+            return "study"
+        return "supplement" if key.name in self.more_cells.of(key.dataset) else None
+
+    @property
+    def paper_tables(self) -> dict[Table, TableSettings]:
+        """The tables that the paper has too."""
+        return {number: table for number, table in self.tables.items() if number in PAPER_TABLES}
+
+    @property
+    def shown_tables(self) -> list[Table]:
+        """The tables that pages have: the paper's, then the others of which a row is in `cells` or `more_cells`."""
+        others = [
+            number
+            for number, table in self.tables.items()
+            if number not in PAPER_TABLES
+            and any(
+                row.cell in [*self.cells.of(table.dataset), *self.more_cells.of(table.dataset)] for row in table.rows
+            )
+        ]
+        return [*self.paper_tables, *others]
 
     def trainings(self) -> list[Training]:
         """Every planned training: each planned cell with each of `seeds`, then those of `more_seeds`."""
-        groups = {"cells": "tables", "alternatives": "study"}
-        planned = [Training(key, seed, groups[key.section]) for key in self.cell_keys() for seed in self.seeds]
+        planned = [
+            Training(key, seed, group) for key in self.cell_keys() if (group := self._group(key)) for seed in self.seeds
+        ]
         for dataset in DATASETS:
             more = self.more_seeds.of(dataset)
             planned += [
@@ -121,7 +150,7 @@ class Params(Strict):
         more = self.more_seeds.of(key.dataset)
         if seed not in self.seeds and key.name in more.cells and seed in more.seeds:
             return stage_name(kind, key, budget, seed, "more")
-        return stage_name(kind, key, budget, seed, "tables" if key.section == "cells" else "study")
+        return stage_name(kind, key, budget, seed, self._group(key) or "study")
 
     def chosen_budget(self, name: str | None = None) -> Budget:
         """A budget by its name, or the one chosen at the top of the file."""
@@ -131,10 +160,16 @@ class Params(Strict):
         return self.budgets[name]
 
     def share(self, budget: str | None, dataset: str, family: str) -> BudgetShare:
-        """What a budget gives a family's cells on a data set. Raises ParamError or StageError."""
+        """What a budget gives a family's cells on a data set. Raises ParamError or StageError.
+
+        An `input_size` that overrides that of all families is raised to what the family takes at least.
+        """
         name = budget or self.budget
         shares = self.chosen_budget(name).train.of(dataset)
-        whole = {**shares.get(_DEFAULT, {}), **shares.get(family, {})}
+        default = shares.get(_DEFAULT, {})
+        if isinstance(overrides := default.get(_OVERRIDES), dict):
+            default = {**default, _OVERRIDES: large_enough(overrides, family)}
+        whole = {**default, **shares.get(family, {})}
         try:
             return BudgetShare.model_validate(whole)
         except ValidationError as error:

@@ -4,18 +4,38 @@ Settings of a cell are described in `settings`; here are the sections that name 
 claims, studies and assumptions, which decide no number.
 """
 
+import re
 from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from stages.config.settings import Cell, Count, Device, Epochs, Fraction, Images, Precision, Seed, Strict, Threads
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$")]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$", max_length=80)]  # of files and folders too
 Dataset = Literal["mnist", "cifar10"]
-Table = Literal["I", "II", "III", "IV", "V", "VI"]
+PaperTable = Literal["I", "II", "III", "IV", "V", "VI"]
+PAPER_TABLES: tuple[str, ...] = get_args(PaperTable)
 Points = Annotated[float, Field(gt=0, le=100)]  # between two accuracies in percent
 DATASETS: tuple[Dataset, ...] = get_args(Dataset)
 T = TypeVar("T")
+
+
+def _table(number: str) -> str:
+    if not is_table(number):
+        others = "S and a number (S1, S2b) for a table that the paper does not have"
+        raise PydanticCustomError(
+            "table", "one of {known}, or {others}", {"known": ", ".join(PAPER_TABLES), "others": others}
+        )
+    return number
+
+
+def is_table(name: str) -> bool:
+    """Whether a name is that of a table: the paper's Roman numbers, or S1, S2b and so on for those that it lacks."""
+    return name in PAPER_TABLES or re.fullmatch(r"S[1-9][0-9]*[a-z]?", name) is not None
+
+
+Table = Annotated[str, AfterValidator(_table)]
 
 
 class PerDataset(Strict, Generic[T]):
@@ -89,7 +109,7 @@ class Budget(Strict):
 
 
 class Row(Strict):
-    """One printed number: its label in the paper's table and the cell that regenerates it.
+    """One number: its label, in the paper's table as printed there, and the cell that makes it.
 
     `cell` follows the paper's text; `as_logged`, an alternative, the setting that its logs or numbers suggest instead.
     """
@@ -100,11 +120,14 @@ class Row(Strict):
 
 
 class TableSettings(Strict):
-    """One of the paper's tables."""
+    """A table. One of the paper's has a family.
+
+    Another one has rows of any families, and no number of the paper beside them.
+    """
 
     caption: str
     dataset: Dataset
-    family: str
+    family: str = ""
     rows: Annotated[list[Row], Field(min_length=1)]
 
 
@@ -122,7 +145,7 @@ class Printed(Strict):
     """What a study is held against: a log's validation curve, or the accuracy of a table's row."""
 
     log: str | None
-    table: Table
+    table: PaperTable
     row: str
 
 

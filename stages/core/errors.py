@@ -8,9 +8,25 @@ from collections.abc import Iterable
 
 import click
 
+_LONGEST_KEY = 100  # characters of a key that a message shows
+
 
 class StageError(click.ClickException):
     """A refusal with a message for the user. Subclasses build the message from the data they are given."""
+
+
+def printable(text: object) -> str:
+    """A text on one line, with nothing that moves a cursor or turns the reading direction.
+
+    Line breaks, control and format characters and lone surrogates are written as in a Python literal: what comes from
+    a file must not look like a line of ours.
+    """
+    words = str(text)
+    if words.isprintable():
+        return words
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in words
+    )
 
 
 def shown(value: object, longest: int = 200) -> str:
@@ -24,7 +40,7 @@ def shown(value: object, longest: int = 200) -> str:
 
 def dotted(parts: Iterable[object]) -> str:
     """A place in nested sections: its keys with dots between, on one line whatever characters they hold."""
-    words = map(str, parts)
+    words = (word if len(word) <= _LONGEST_KEY else f"{word[:_LONGEST_KEY]}..." for word in map(str, parts))
     return ".".join(word if word.isprintable() else ascii(word) for word in words)
 
 
@@ -39,12 +55,20 @@ class ParamError(StageError):
 class CorruptFileError(StageError):
     """A file that exists and is not what it should be."""
 
-    def __init__(self, path: object, found: str, expected: str) -> None:
-        super().__init__(f"{path}: {found}; expected {expected}")
+    def __init__(self, path: object, found: object, expected: str) -> None:
+        self.path, self.found, self.expected = path, found, expected
+        super().__init__(printable(f"{path}: {found}; expected {expected}"))
+
+
+class ContradictionError(CorruptFileError):
+    """A file in which two places contradict each other: neither is known to be the false one."""
+
+    def __init__(self, path: object, one: str, other: str) -> None:
+        super(CorruptFileError, self).__init__(f"{path}: {one}, {other}")
 
 
 class MissingFileError(StageError):
     """A file that a stage needs and that an earlier stage makes."""
 
     def __init__(self, path: object, made_by: str) -> None:
-        super().__init__(f"{path} is missing; it is made by: {made_by}")
+        super().__init__(printable(f"{path} is missing; it is made by: {made_by}"))

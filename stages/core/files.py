@@ -13,9 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from stages.core.errors import CorruptFileError, MissingFileError, StageError
+from stages.core.errors import CorruptFileError, StageError, shown
 
 _CHUNK = 1 << 20  # bytes read at a time when hashing
+_DEPTH = 64  # of the objects and lists in a JSON file
+_DIGITS = 20  # of an integer of 64 bits, its sign included
 
 
 @contextmanager
@@ -97,20 +99,30 @@ def json_text(content: Any) -> str:
 def read_json(path: Path | str, made_by: str) -> Any:
     """Read a JSON file. `made_by` names the stage or command that makes it, for the errors.
 
-    Raises MissingFileError, or CorruptFileError for what is not JSON or cannot be written again: numbers that are
-    not finite, integers of thousands of digits, lone surrogates, a nesting deeper than Python's stack.
+    Raises MissingFileError, or CorruptFileError for what `parse_json` refuses, and for anything but a regular file.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise MissingFileError(path, made_by)
+    from stages.core.regular import read_regular  # here: this module is one that a training's fingerprint cuts off
+
+    return parse_json(read_regular(path, made_by), path, made_by)
+
+
+def parse_json(content: bytes, path: Path | str, made_by: str) -> Any:
+    """The value of the bytes of the JSON file at `path`.
+
+    Raises CorruptFileError for what is not JSON, cannot be written again or is read differently by others: numbers that
+    are not finite, integers of more than 64 bits, lone surrogates, keys that stand twice, a deep nesting.
+    """
     try:
-        text = path.read_bytes().decode()
-        content = json.loads(text, parse_constant=_finite, parse_float=_finite)
+        text = content.decode()
+        found = json.loads(
+            text, parse_constant=_finite, parse_float=_finite, parse_int=_integer, object_pairs_hook=_each_key_once
+        )
         if "\\ud" in text.lower():  # an escaped surrogate, which only as one of a pair is a character
-            json.dumps(content, ensure_ascii=False).encode()
+            json.dumps(found, ensure_ascii=False).encode()
+        _check_depth(found)
     except (ValueError, RecursionError) as error:
         raise CorruptFileError(path, f"not JSON ({error})", f"the JSON that {made_by} writes") from error
-    return content
+    return found
 
 
 def _finite(text: str) -> float:
@@ -119,6 +131,34 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{text[:20]} is not finite")
     return number
+
+
+def _integer(text: str) -> int:
+    """An integer of a JSON file. ValueError for one of more than 64 bits, which arithmetic elsewhere does not hold."""
+    if len(text) > _DIGITS or not -(1 << 63) <= (number := int(text)) < 1 << 63:
+        raise ValueError(f"an integer of {len(text)} digits")
+    return number
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of a JSON file. ValueError for a key that stands twice: readers differ in which of them they take."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"key {shown(twice, 60)} stands twice")
+    return found
+
+
+def _check_depth(tree: Any) -> None:
+    """ValueError for a nesting that is deeper than any file of ours."""
+    level = [tree] if isinstance(tree, dict | list) else []
+    for _ in range(_DEPTH):
+        if not level:
+            return
+        inner = [value for outer in level for value in (outer.values() if isinstance(outer, dict) else outer)]
+        level = [value for value in inner if isinstance(value, dict | list)]
+    raise ValueError(f"nested deeper than {_DEPTH}")
 
 
 def digest(value: Any) -> str:

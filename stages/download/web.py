@@ -11,6 +11,7 @@ npm's tarball and the files themselves need here too.
 """
 
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from threading import Thread
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, ProtocolError
 from urllib3.util import Retry
 
 from stages.core.errors import StageError
@@ -34,12 +35,15 @@ class Patience:
     """How long to wait, in seconds, and how often to try.
 
     `connect` holds for one address and a name may have many, so `answer` bounds it all: the look-up, the connection
-    with its retries, and the first line of the answer. `read` is the longest silence within a transfer.
+    with its retries, and the first line of the answer. `read` is the longest silence within a transfer, which breaks
+    off too when `slow` seconds bring less than `least` bytes: a line that drips would take years.
     """
 
     connect: float = 4.0
     answer: float = 9.0
     read: float = 30.0
+    slow: float = 60.0
+    least: int = 100_000
     failures: int = 3  # transfers in a row that bring nothing new
     backoff: float = 0.5  # doubled at every failure
 
@@ -68,6 +72,15 @@ def fetch_url(url: str, target: Path, limit: int, patience: Patience) -> None:
         time.sleep(patience.backoff * 2**failures)
 
 
+def answers(url: str, patience: Patience) -> str:
+    """Why `url` cannot be had now; empty where it can. Nothing is read but the headers of the answer."""
+    try:
+        with _session(patience) as session, _answer(session, url, {}, patience) as response:
+            return "" if response.ok else f"HTTP {response.status_code} {response.reason}"
+    except (HTTPError, requests.RequestException) as error:
+        return _reason(error)
+
+
 def _transfer(url: str, target: Path, limit: int, patience: Patience) -> None:
     """One request for what `target` lacks. urllib3 raises an HTTPError if the body is shorter than was announced."""
     size = target.stat().st_size
@@ -83,11 +96,30 @@ def _transfer(url: str, target: Path, limit: int, patience: Patience) -> None:
         steps = -(-((announced if announced > size else limit) - size) // _MB)
         with target.open("ab") as file:
             file.truncate(size)
-            for chunk in track(response.raw.stream(_MB, decode_content=False), steps, f"{target.name}, MB"):
+            for chunk in track(_chunks(response, patience), steps, f"{target.name}, MB"):
                 size += len(chunk)
                 if size > limit:
                     raise StageError(f"more than the {limit} bytes expected")
                 file.write(chunk)
+
+
+def _chunks(response: requests.Response, patience: Patience) -> Iterator[bytes]:
+    """The body as it is sent, about _MB at a time. Raises ReadTimeout where the line drips."""
+    chunk, window, begun = b"", 0, time.monotonic()
+    try:
+        while part := response.raw.read1(_MB, decode_content=False):
+            chunk, window = chunk + part, window + len(part)
+            while len(chunk) >= _MB:
+                yield chunk[:_MB]
+                chunk = chunk[_MB:]
+            if (now := time.monotonic()) - begun > patience.slow:
+                if window < patience.least:
+                    raise requests.ReadTimeout(f"less than {patience.least} bytes in {patience.slow:g} s")
+                window, begun = 0, now
+    except ProtocolError:  # the line is broken, and what has come is kept
+        yield chunk
+        raise
+    yield chunk
 
 
 def _session(patience: Patience) -> requests.Session:

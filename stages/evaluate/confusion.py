@@ -26,6 +26,7 @@ _LINE = 28
 _KEY, _KEY_TEXT = (150, 12), "share of the true class: 0"  # the bar that explains the shades
 _SHADES = ("white", "#e75263", "#1d1147")  # of the shares 0, 1/2 and 1; lightness falls evenly
 _GREY = "#b3b3b3"
+_WARNING = "#b3001b"
 _DARK = 0.5  # from this share on, white digits are easier to read than black ones
 
 
@@ -49,8 +50,11 @@ class _Frame(NamedTuple):
         return self.left + self.tile[0] * (column + 0.5), self.top + self.tile[1] * (row + 0.5)
 
 
-def confusion_png(confusion: Sequence[Sequence[int]], classes: Sequence[str], title: str) -> bytes:
-    """A confusion matrix as PNG: counts, shaded by the share of the true class, so that rows compare."""
+def confusion_png(confusion: Sequence[Sequence[int]], classes: Sequence[str], title: str, mark: str = "") -> bytes:
+    """A confusion matrix as PNG: counts, shaded by the share of the true class, so that rows compare.
+
+    `mark` stands in the lower right corner, in the colour of a warning.
+    """
     counts = np.asarray(confusion)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     frame = _frame(classes, title)
@@ -64,6 +68,8 @@ def confusion_png(confusion: Sequence[Sequence[int]], classes: Sequence[str], ti
     _annotate(draw, frame, counts, shares)
     _name_classes(draw, frame, classes)
     _explain_shades(picture, draw, frame)
+    corner = (picture.width - _GAP, frame.bottom + 3 * _LINE // 2)
+    draw.text(corner, mark, _WARNING, _font(_SIZE), anchor="rm")
     buffer = BytesIO()
     picture.save(buffer, "png")
     return buffer.getvalue()

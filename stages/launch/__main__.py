@@ -23,16 +23,19 @@ from typing import TYPE_CHECKING
 import click
 
 from stages.config.params import Params, Training, load_params
+from stages.core.checkout import commit, gibibytes, links
 from stages.core.errors import ParamError, StageError
 from stages.core.filenames import RECORD
 from stages.core.files import write_bytes
 from stages.core.locks import exclusive
 from stages.core.progress import say
-from stages.launch.machine import cores, this_machine
+from stages.launch.machine import cores, memory_free, this_machine
+from stages.launch.sizes import at_once, memory_needed, recorded_sizes
 from stages.launch.work import Result, Unit
 from stages.records.dvc_lock import LOCK_FILE
 from stages.records.eta import Eta, finished_runs
 from stages.records.run import TrainingRun
+from stages.records.spec import resolve_specs
 
 if TYPE_CHECKING:
     from stages.launch.pipeline import Pipeline
@@ -44,7 +47,7 @@ RAW, RUNS = Path("data/raw"), Path("data/runs")
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
-    help="trainings at a time; by default one per core, or one per GPU where GPUs are used",
+    help="trainings at a time; by default one per core as far as memory holds them, or one per GPU where GPUs are used",
 )
 @click.option("--budget", help="must be the budget that params.yaml chooses; a safeguard for scripts")
 @click.option("--cells", help="planned cells to run, separated by commas; by default all")
@@ -62,6 +65,8 @@ def main(
         raise ParamError("--budget", budget, f"{params.budget}, which params.yaml chooses; change `budget` there")
     chosen = chosen_trainings(params, cells, seeds)
     end_on_signals()
+    if problems := [*commit(), *links()]:
+        raise StageError("\n  ".join(problems))
     with exclusive(Path("dvc.yaml"), "another launch runs in this checkout"):
         launch(params, chosen, jobs, scheduler, weights)
 
@@ -197,7 +202,7 @@ def run_units(
     if scheduler and pipeline.has_remote():
         pipeline.push(inputs)  # for workers that share no files
     devices = here.gpus if here else []
-    jobs = jobs or len(devices) or cores()
+    jobs = jobs or len(devices) or fitting(params, [str(training.key) for training in units], recorded_runs)
     context = LaunchContext(token_hex(), pipeline.entries(inputs), devices)
     tables = Tables(pipeline, params.budget)
     with (
@@ -218,6 +223,21 @@ def run_units(
                 if view.remaining():
                     tables.refresh()
     return view.failed
+
+
+def fitting(params: Params, cells: Sequence[str], recorded_runs: Sequence[TrainingRun]) -> int:
+    """As many trainings of these cells at a time as there are cores, unless memory holds fewer; then it says so.
+
+    What a training takes is known of networks that a record has; others are not counted.
+    """
+    specs = {spec.cell: spec for spec in resolve_specs(params, params.budget) if spec.cell in cells}
+    sizes = recorded_sizes(specs, recorded_runs)
+    needed = [memory_needed(sizes[cell], specs[cell], params) for cell in cells if cell in sizes]
+    free = memory_free()
+    if not needed or (most := at_once(needed, free)) >= min(cores(), len(needed)):
+        return cores()
+    say(f"{most} at a time, since {gibibytes(free)} of memory are free; --jobs says otherwise")
+    return most
 
 
 def record(pipeline: "Pipeline", results: Sequence[Result]) -> list[Result]:

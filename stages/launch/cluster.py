@@ -178,7 +178,8 @@ def connected(
 
     `on_event` is called, in another thread, with what workers say. Raises StageError when nothing answers there.
     """
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # the view tells what concerns the user
+    for library in ("distributed", "tornado"):  # the view tells what concerns the user
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     settings = {
         "distributed.worker.daemon": True,
         "distributed.scheduler.allowed-failures": 5,
@@ -211,12 +212,15 @@ def _embedded(jobs: int) -> Iterator[LocalCluster]:
             dashboard_address=f"127.0.0.1:{_port()}",
             memory_limit=0,  # what takes memory is a process of its own
             local_directory=".cache/dask",
-            env={"DASK_LOGGING__DISTRIBUTED": "critical"},
+            silence_logs=logging.CRITICAL,
         )
     finally:
         signal.signal(signal.SIGINT, before)
-    with cluster:
+    try:
         yield cluster
+    finally:
+        with suppress(TimeoutError):  # on a busy machine; the workers are daemons, and end with this process
+            cluster.close()
 
 
 def _port() -> int:

@@ -15,6 +15,7 @@ from stages.records.provenance import environment
 
 BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")  # flags in /proc/cpuinfo of processors that multiply it natively
 _CGROUP = Path("/sys/fs/cgroup")
+_OWN_GROUPS = Path("/proc/self/cgroup")
 _NVIDIA = Path("/proc/driver/nvidia/gpus")
 _CPUINFO = Path("/proc/cpuinfo")
 _GPU = """
@@ -42,12 +43,11 @@ def this_machine(device: str) -> ThisMachine:
     name, bfloat16 = ("mps", False) if device == "mps" else ("cpu", multiplies_bfloat16())
     if devices:
         name, bfloat16 = _gpu()
-    free = psutil.virtual_memory().available
     return ThisMachine(
         Machine(name, processor_family(environment().processor)),
         devices,
         bfloat16,
-        min(free, memory_limit() or free),
+        memory_free(),
         shutil.disk_usage(Path()).free,
     )
 
@@ -60,12 +60,24 @@ def cores() -> int:
 
 
 def memory_limit() -> int | None:
-    """The bytes of memory that a container allows this process, if there is such a limit (cgroup v2, then v1)."""
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        found = _numbers(_CGROUP / name)
-        if found and found[0] < 2**60:  # v1 says a number near 2**63 for none
-            return int(found[0])
-    return None
+    """The bytes of memory that a container allows this process, if there is such a limit (cgroup v2 and v1)."""
+    limits = [
+        _numbers(folder / name) for folder in _groups("memory") for name in ("memory.max", "memory.limit_in_bytes")
+    ]
+    found = [int(numbers[0]) for numbers in limits if numbers and numbers[0] < 2**60]  # v1 says near 2**63 for none
+    return min(found, default=None)
+
+
+def memory_free() -> int:
+    """The bytes of memory that trainings can take: what the machine has free, and what the container has left."""
+    free = [psutil.virtual_memory().available]
+    for folder in _groups("memory"):
+        for limit, used in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
+            allowed, taken = _numbers(folder / limit), _numbers(folder / used)
+            if allowed and allowed[0] < 2**60:
+                cached = _statistic(folder / "memory.stat", ("inactive_file", "total_inactive_file"))
+                free.append(max(0, int(allowed[0] - (taken[0] if taken else 0) + cached)))
+    return min(free)
 
 
 def gpus() -> list[str]:
@@ -106,11 +118,46 @@ def _flags() -> set[str] | None:
 
 
 def _quota() -> float | None:
-    """Cores' worth of CPU time that the container has (cgroup v2, then v1); None without a limit."""
-    found = _numbers(_CGROUP / "cpu.max")
-    if not found:
-        found = [*_numbers(_CGROUP / "cpu/cpu.cfs_quota_us"), *_numbers(_CGROUP / "cpu/cpu.cfs_period_us")]
-    return found[0] / found[1] if len(found) == 2 and found[0] > 0 else None
+    """Cores' worth of CPU time that the container has (cgroup v2 and v1), the least on the way up; None without one."""
+    quotas = []
+    for folder in _groups("cpu"):
+        for found in (
+            _numbers(folder / "cpu.max"),
+            [*_numbers(folder / "cpu.cfs_quota_us"), *_numbers(folder / "cpu.cfs_period_us")],
+        ):
+            if len(found) == 2 and found[0] > 0 and found[1] > 0:
+                quotas.append(found[0] / found[1])
+    return min(quotas, default=None)
+
+
+def _groups(controller: str) -> list[Path]:
+    """The folders of this process's control group and of those around it: v2's own, v1's below its controller.
+
+    A container sees its own group as the root; a batch system's job or a systemd service sees the whole tree.
+    """
+    try:
+        lines = _OWN_GROUPS.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    own = {v1: path for _, _, rest in (line.partition(":") for line in lines) for v1, _, path in [rest.partition(":")]}
+    found = []
+    for root, path in (
+        (_CGROUP, own.get("", "/")),
+        (_CGROUP / controller, next((path for names, path in own.items() if controller in names.split(",")), "/")),
+    ):
+        parts = [part for part in path.split("/") if part and part != ".."]
+        found += [root.joinpath(*parts[:length]) for length in range(len(parts) + 1)]
+    return found
+
+
+def _statistic(path: Path, names: tuple[str, ...]) -> int:
+    """The last of some statistics that a file of the kernel has; 0 without it. Page cache is given back when needed."""
+    try:
+        lines = [line.split() for line in path.read_text(encoding="ascii").splitlines()]
+    except (OSError, ValueError):
+        return 0
+    values = {line[0]: int(line[1]) for line in lines if len(line) == 2 and line[1].isdigit()}
+    return next((values[name] for name in reversed(names) if name in values), 0)
 
 
 def _numbers(path: Path) -> list[float]:

@@ -23,13 +23,12 @@ from dvc.stage import PipelineStage
 from dvc.stage.cache import RunCacheNotFoundError
 from dvc.stage.loader import StageLoader
 
-from stages.config.reading import read_yaml
 from stages.core.errors import StageError
 from stages.core.filenames import RECORD
 from stages.core.files import atomic_path, write_bytes
 from stages.launch.recorded import Locked, dependencies, tested_images, trained_with
 from stages.launch.work import Command, Done, RemoteOutputs
-from stages.records.dvc_lock import LOCK_FILE
+from stages.records.dvc_lock import LOCK_FILE, Lock
 from stages.records.evaluation import Evaluation
 from stages.records.run import TrainingRun
 from stages.records.spec import Spec
@@ -217,7 +216,7 @@ class Pipeline:
     def entries(self, names: Sequence[str]) -> dict[str, Any]:
         """The entries of dvc.lock of these stages."""
         with self._held():
-            recorded = read_yaml(LOCK_FILE)["stages"] if LOCK_FILE.is_file() else {}
+            recorded = Lock(required=False).written
         return {name: recorded[name] for name in names if name in recorded}
 
     def supply(self, entries: dict[str, Any]) -> None:
@@ -265,14 +264,14 @@ class LockFile:
     """
 
     def __init__(self) -> None:
-        self._entries = read_yaml(LOCK_FILE)["stages"] if LOCK_FILE.is_file() else {}
+        self._lock = Lock(required=False)
 
     def locked(self, name: str) -> Locked:
         """What dvc.lock has of a stage."""
-        entry = self._entries.get(name, {})
-        params = {key: value for file in entry.get("params", {}).values() for key, value in file.items()}
-        deps, outs = ({one["path"]: one["md5"] for one in entry.get(kind, [])} for kind in ("deps", "outs"))
-        return Locked(params, deps, outs)
+        entry = self._lock.entry(name)
+        if entry is None:
+            return Locked({}, {}, {})
+        return Locked({key: value for of in entry.params.values() for key, value in of.items()}, entry.deps, entry.outs)
 
     def changed(self, _: str) -> list[str]:
         """Nothing is known to have changed."""

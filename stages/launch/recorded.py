@@ -33,6 +33,13 @@ class Entries(NamedTuple):
     data: Mapping[str, str]
 
 
+def locked_of(entry: Mapping[str, Any]) -> Locked:
+    """An entry of dvc.lock as it stands there; an empty one of a stage that it does not have."""
+    params = {key: value for file in entry.get("params", {}).values() for key, value in file.items()}
+    deps, outs = ({one["path"]: one["md5"] for one in entry.get(kind, [])} for kind in ("deps", "outs"))
+    return Locked(params, deps, outs)
+
+
 def result_path(budget: str, training: Training) -> Path:
     """Where the result of a training lies."""
     key = training.key

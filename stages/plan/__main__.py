@@ -7,10 +7,13 @@ Out: lines on standard output; nothing is written. What would be refused later i
 A few seconds: torch is imported only for the size of networks that no record has.
 """
 
+from dataclasses import replace
+
 import click
 
 from stages.core.errors import StageError
 from stages.launch.machine import ThisMachine, cores, this_machine
+from stages.launch.sizes import at_once
 from stages.plan.campaign import Campaign, campaign
 from stages.plan.refusals import refusals
 from stages.plan.text import plan_text
@@ -26,6 +29,8 @@ def main(budget: str | None, jobs: int | None) -> None:
     name = budget or params.budget
     machine = this_machine(params.chosen_budget(name).device)
     planned = campaign(params, name, machine, jobs or len(machine.gpus) or cores())
+    if not jobs and not machine.gpus and planned.left:  # as a launch does
+        planned = replace(planned, jobs=min(planned.jobs, at_once(planned.memory() * planned.jobs, machine.memory)))
     click.echo(plan_text(planned))
     refused(planned, machine)
 

@@ -11,7 +11,7 @@ from stages.config.schema import DATASETS
 from stages.launch.machine import ThisMachine
 from stages.launch.pending import changed_data, todays_specs, trainings_left
 from stages.launch.pipeline import LockFile, Pipeline
-from stages.plan.sizes import arrays, checkpoint_size, memory_needed, network_sizes, raw_size, weights_size
+from stages.launch.sizes import arrays, checkpoint_size, memory_needed, network_sizes, raw_size, weights_size
 from stages.records.eta import Eta, finished_runs
 from stages.records.run import NetworkSize, TrainingRun
 from stages.records.spec import Spec
@@ -110,7 +110,8 @@ def makespan(seconds: Iterable[float], jobs: int) -> float:
 def formats(planned: Campaign) -> dict[str, Counter[str]]:
     """How many trainings of each table are, or would be, of which device and number format."""
     found: dict[str, Counter[str]] = {}
-    for number, table in planned.params.tables.items():
+    for number in planned.params.shown_tables:
+        table = planned.params.tables[number]
         cells = {f"{table.dataset}/{row.cell}" for row in table.rows}
         counted = Counter(_format(planned, one) for one in planned.planned if str(one.key) in cells)
         found[number] = counted

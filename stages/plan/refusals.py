@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from stages.config.params import Training
+from stages.core.checkout import commit, gibibytes, links, room
 from stages.core.errors import StageError
 from stages.launch.machine import ThisMachine
 from stages.plan.campaign import Campaign
-from stages.plan.text import gibibytes
 from stages.records.provenance import git_state
 
 
@@ -16,23 +16,22 @@ def refusals(planned: Campaign, machine: ThisMachine) -> list[str]:
 
 
 def _refusals(planned: Campaign, machine: ThisMachine) -> Iterator[str]:
+    without = commit()
+    yield from [*without, *links()]
     try:
-        git_state()
+        if not without:
+            git_state()  # whose changes may be too long to be kept
     except StageError as error:
         yield error.message
     device = planned.params.chosen_budget(planned.budget).device
     if device == "cuda" and not machine.gpus:
         where = f"budgets.{planned.budget}.device in params.yaml"
         yield f"device: 'cuda' is not available here; allowed: auto or cpu ({where})"
-    without = [training for training in planned.left if planned.precision(training) == "bfloat16"]
-    if without and machine.bfloat16 is False:  # emulated bfloat16, as on a processor, has another name
-        yield _no_bfloat16(planned, without)
+    foreign = [training for training in planned.left if planned.precision(training) == "bfloat16"]
+    if foreign and machine.bfloat16 is False:  # emulated bfloat16, as on a processor, has another name
+        yield _no_bfloat16(planned, foreign)
     needed = planned.weights() + planned.data()
-    if needed > machine.disk:
-        yield (
-            f"disk: {gibibytes(needed)} are needed and {gibibytes(machine.disk)} free; "
-            "make room, or move the clone to a larger disk"
-        )
+    yield from room(needed, machine.disk)
     if planned.memory()[0] > machine.memory:
         free = gibibytes(machine.memory)
         yield f"memory: one training takes about {gibibytes(planned.memory()[0])}, and {free} are free"

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from stages.config.params import Training
+from stages.core.checkout import gibibytes
 from stages.core.progress import duration
 from stages.plan.campaign import Campaign, formats
 from stages.track.uri import log_line, tracking_uri
@@ -12,11 +13,6 @@ from stages.track.uri import log_line, tracking_uri
 def plan_text(planned: Campaign) -> str:
     """All lines of a plan."""
     return "\n".join(_lines(planned))
-
-
-def gibibytes(count: float) -> str:
-    """A number of bytes in GiB."""
-    return f"{count / 2**30:.1f} GiB"
 
 
 def _lines(planned: Campaign) -> Iterator[str]:

@@ -6,15 +6,17 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
 
-from stages.core.errors import CorruptFileError, MissingFileError
+from stages.config.reading import LARGEST_YAML, load_yaml
+from stages.core.errors import CorruptFileError, shown
+from stages.core.regular import is_there, read_regular
 
 LOCK_FILE = Path("dvc.lock")
 _WRITTEN = "what DVC writes (git checkout dvc.lock)"
 _DUPLICATE = re.compile(r'duplicate key "([^"]+)"')
+_KEYS = {"schema", "stages"}
 _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 
@@ -38,15 +40,21 @@ class Lock:
     @cached_property
     def _stages(self) -> dict[str, Any]:
         """Raises MissingFileError, or CorruptFileError for a file that holds no stages (DVC was killed writing it)."""
-        if self.required and not self.path.is_file():
-            raise MissingFileError(self.path, "git, or dvc repro (run from the top folder of the repository)")
-        text = self.path.read_bytes().decode(errors="replace") if self.path.is_file() else ""
-        return _stages(self.path, text) if self.required or text.strip() else {}
+        if not self.required and not is_there(self.path):
+            return {}
+        made_by = "git, or dvc repro (run from the top folder of the repository)"
+        content = read_regular(self.path, made_by, LARGEST_YAML)
+        return _stages(self.path, content) if self.required or content.strip() else {}
 
     @property
     def stages(self) -> list[str]:
         """The names of all stages."""
         return list(self._stages)
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """Every stage as DVC wrote it, by its name."""
+        return self._stages
 
     @cached_property
     def makers(self) -> dict[str, str]:
@@ -94,25 +102,32 @@ class Lock:
             return None
         found = self._stages[name]
         try:
-            params = {file: dict(names) for file, names in found.get("params", {}).items()}
+            params = {_text(file): dict(names) for file, names in found.get("params", {}).items()}
             deps, outs = (_hashes(found.get(kind, [])) for kind in ("deps", "outs"))
-            return Entry(found["cmd"], deps, params, outs)
+            return Entry(_text(found["cmd"]), deps, params, outs)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise CorruptFileError(self.path, f"stage {name} has another form ({error!r})", "what DVC writes") from None
+            found_there = f"stage {name} has another form ({shown(error)})"
+            raise CorruptFileError(self.path, found_there, "what DVC writes") from None
 
 
-def _stages(path: Path, text: str) -> dict[str, Any]:
+def _stages(path: Path, found: bytes) -> dict[str, Any]:
     """Every stage by its name; one that stands twice is refused, as by DVC."""
     try:
-        content = YAML(typ="safe").load(text)
+        content = load_yaml(found.decode())
     except DuplicateKeyError as error:
         named = _DUPLICATE.search(str(error.problem))
         raise CorruptFileError(path, f"{named[1] if named else 'a key'} stands twice", "every key once") from error
-    except YAMLError as error:
+    except (YAMLError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, no such date, too many digits
         raise CorruptFileError(path, f"not YAML ({' '.join(str(error).split())})", _WRITTEN) from error
     is_lock = isinstance(content, dict) and content.get("schema") == "2.0" and isinstance(content.get("stages"), dict)
     if not is_lock:
         raise CorruptFileError(path, "no stages of schema 2.0", _WRITTEN)
+    if not found.startswith((b"schema:", b"{")):  # not the comment of somebody else
+        raise CorruptFileError(path, f"{shown(found.splitlines()[0], 60)} at its head", _WRITTEN)
+    if others := [name for name in content["stages"] if not isinstance(name, str)]:
+        raise CorruptFileError(path, f"a stage named {shown(others[0], 60)}", _WRITTEN)
+    if more := sorted(map(str, content.keys() - _KEYS)):
+        raise CorruptFileError(path, f"{shown(more[0], 60)} beside its stages", _WRITTEN)
     return content["stages"]
 
 
@@ -124,5 +139,12 @@ def _hashes(items: list[dict[str, Any]]) -> dict[str, str]:
             raise ValueError(f"{item['path']}: md5 {item['md5']!r}")
         if item["path"] in found:
             raise ValueError(f"{item['path']} twice")
-        found[item["path"]] = item["md5"]
+        found[_text(item["path"])] = item["md5"]
     return found
+
+
+def _text(value: Any) -> str:
+    """A text. TypeError for what YAML has read as something else."""
+    if not isinstance(value, str):
+        raise TypeError(f"{shown(value, 60)} where a text stands")
+    return value

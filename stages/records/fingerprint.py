@@ -35,6 +35,7 @@ ROOTS: dict[Kind, tuple[str, ...]] = {
     ),
 }
 FAMILY = "stages/engine/networks/{family}/__init__.py"
+FAMILY_MODULE = "stages/engine/networks/{family}.py"
 CUT = {
     "stages/core/errors.py": "builds the messages of refusals; what is refused makes no number",
     "stages/core/files.py": "reads and writes files whole; what is in them is checked by hash",
@@ -66,7 +67,7 @@ def fingerprint(kind: Kind, family: str, read: Read | None = None) -> Fingerprin
 def closure(kind: Kind, family: str, read: Read | None = None) -> set[str]:
     """The paths of the modules that the training (testing) of a family's cells imports, those cut off left out."""
     text = read or _on_disk
-    roots = [*ROOTS[kind], FAMILY.format(family=family)]
+    roots = [*ROOTS[kind], family_path(family, text)]
     found = set(roots).union(*(_files(path.removesuffix(".py").replace("/", "."), text) for path in roots))
     waiting = sorted(found)
     while waiting:
@@ -76,12 +77,18 @@ def closure(kind: Kind, family: str, read: Read | None = None) -> set[str]:
     return found
 
 
+def family_path(family: str, read: Read) -> str:
+    """The file of a family's settings: its package's, which is also named where there is neither, or its module."""
+    package, module = (path.format(family=family) for path in (FAMILY, FAMILY_MODULE))
+    return module if read(package) is None and read(module) is not None else package
+
+
 def loaded_outside(kind: Kind, family: str, allowed: Iterable[str]) -> list[str]:
     """The `stages` modules in this process that are not in the closure, nor cut off, nor below a path in `allowed`.
 
     The settings of other families are loaded too: params.yaml is checked with them.
     """
-    others = {FAMILY.format(family=other) for other in families()}
+    others = {family_path(other, _on_disk) for other in families()}
     known, root = closure(kind, family) | CUT.keys() | others, Path.cwd().resolve()
     files = [Path(module.__file__) for name, module in list(sys.modules.items()) if _ours(name) and module.__file__]
     paths = {_below(root, file.resolve()) for file in files}

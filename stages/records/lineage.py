@@ -6,29 +6,39 @@ the file itself (`found`). So an artifact can be
 
     shown       hash, path, witnesses
     held        `disagreeing`: the witnesses that say something else; `silent`: those that say nothing
-    proved      `found()` is the hash of what lies at `path`, None where that is not here
+    checked     `found()` is the hash of what lies at `path`, None where that is not here
 
-Without `dvc.lock` the record alone speaks. Nothing here needs data or weights. An artifact whose `path` is None is a
-value (settings, a fingerprint), or lies where only `dvc.lock` says.
+Where everything lies, and which stages made it, is a `Places`: that of dvc.yaml for who can read it
+(`stages.audit.pipeline`), else what the record and dvc.lock name. Without `dvc.lock` the record alone speaks. Nothing
+here needs data or weights. An artifact whose `path` is None is a value (settings, a fingerprint), or lies at no known
+place.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from stages.core.errors import CorruptFileError
 from stages.core.filenames import DESCRIPTION, HISTORY, RECORD, WEIGHTS
 from stages.core.files import digest, file_hash, json_hash
+from stages.core.regular import is_inside, is_regular
 from stages.records.data import TRAIN_ARRAYS
 from stages.records.dvc_lock import Lock
 from stages.records.evaluation import Evaluation, logits_path
 from stages.records.fingerprint import Kind
 from stages.records.provenance import Dependency, Provenance, folder_md5, hash_dependency
+from stages.records.run import TrainingRun
 
 StepName = Literal["raw data", "arrays", "training", "weights", "evaluation", "predictions", "number", "table"]
 Algorithm = Literal["md5", "sha256"]
-INPUTS = "the inputs that dvc.yaml names, in both provenances"
+_NAMES = {  # the files of each input
+    "training": (*(f"{array}.npy" for array in TRAIN_ARRAYS), DESCRIPTION),
+    "description": (DESCRIPTION,),
+    "test": ("images.npy", "labels.npy"),
+    "run": (WEIGHTS, HISTORY, RECORD),
+}
 
 
 @dataclass(frozen=True)
@@ -61,12 +71,13 @@ class Artifact:
 
     @property
     def hash(self) -> str | None:
-        """The hash in the first of its witnesses that has one."""
-        return next((witness.hash for witness in self.witnesses if witness.hash), None)
+        """The hash that most of its witnesses have; the first one's where no hash has more than half of them."""
+        found = [witness.hash for witness in self.witnesses if witness.hash]
+        return majority(found) or next(iter(found), None)
 
     @property
     def disagreeing(self) -> list[Witness]:
-        """The witnesses that have another hash than the first."""
+        """The witnesses that have another hash than `hash`."""
         return [witness for witness in self.witnesses if witness.hash and witness.hash != self.hash]
 
     @property
@@ -81,11 +92,67 @@ class Artifact:
 
     def found(self) -> str | None:
         """The hash of what lies at `path` now, from its bytes; None when nothing does, or when it is a value."""
-        if self.path is None or not Path(self.path).exists():
+        if self.path is None or not (is_regular(self.path) or Path(self.path).is_dir()) or not is_inside(self.path):
             return None
         if self.algorithm == "md5":
             return hash_dependency(Path(self.path)).md5
         return file_hash(self.path, self.algorithm)
+
+
+def majority(hashes: Iterable[str]) -> str | None:
+    """The hash that more than half of them are; None without one."""
+    found = Counter(hashes)
+    most, times = found.most_common(1)[0] if found else ("", 0)
+    return most if 2 * times > found.total() else None
+
+
+class Places(NamedTuple):
+    """Where everything behind a result lies (None: not known), and the stages that made it (None: not known)."""
+
+    raw: str | None
+    training: str | None
+    description: str | None
+    test: str | None
+    run: str | None
+    logits: str | None
+    predictions: str | None
+    download: str | None
+    preprocess: str | None
+    train: str
+    evaluate: str
+
+
+def recorded_places(result: Evaluation, lock: Lock | None) -> Places:
+    """The places that the record and dvc.lock name: an input by the files that it holds, all else by the stages."""
+    training, test = _input(result.run, "training_arrays"), _input(result, "test_arrays")
+    description, run = _input(result, "description"), _input(result, "run_folder")
+    logits = logits_path(Path(result.file.path)).as_posix() if result.file else None
+    makers = lock.makers if lock else {}
+    preprocess = makers.get(training or "") or makers.get(test or "")
+    raw = [path for path in (lock.inputs(preprocess) if lock else []) if path in makers]
+    written = lock.outputs(result.stage) if lock and result.file else []
+    others = [path for path in written if result.file and path not in (result.file.path, logits)]
+    return Places(
+        raw=raw[0] if len(raw) == 1 else None,
+        training=training,
+        description=description,
+        test=test,
+        run=run,
+        logits=logits,
+        predictions=others[0] if len(others) == 1 else None,
+        download=makers.get(raw[0]) if len(raw) == 1 else None,
+        preprocess=preprocess,
+        train=makers.get(run or "", result.run.stage),
+        evaluate=result.stage,
+    )
+
+
+def _input(record: Evaluation | TrainingRun, name: str) -> str | None:
+    """The path of an input by the record's own property; None where it names no one such input."""
+    try:
+        return str(getattr(record, name)[0])
+    except KeyError:
+        return None
 
 
 class Lineage(tuple[Artifact, ...]):
@@ -104,25 +171,21 @@ class Lineage(tuple[Artifact, ...]):
 def lineage(
     result: Evaluation,
     lock: Lock | None = None,
-    makers: Mapping[str, str] | None = None,
+    places: Places | None = None,
     lacking: list[str] | None = None,
 ) -> Lineage:
     """The artifacts behind a result, from the record alone, or with what dvc.lock has of them.
 
-    `makers` are the stages by their outputs, as dvc.yaml has them; by default the record and dvc.lock name them. Raises
-    CorruptFileError for a record that lacks an input; where `lacking` is given, that is added to it instead, and what
-    hangs on the input is left out.
+    `places` are those of dvc.yaml; by default the record and dvc.lock name them. Raises CorruptFileError for a record
+    that lacks an input, or a file in one; where `lacking` is given, that is added to it instead, and the artifact has
+    the other witnesses.
     """
-    found: list[Artifact] = []
-    source = _Source(result, lock, makers or {})
-    for artifacts in source.steps():
-        try:
-            found += artifacts()
-        except KeyError as error:
-            if lacking is None:
-                raise CorruptFileError(source.file, f"no one input with {error.args[0]}", INPUTS) from None
-            lacking.append(f"no one input with {error.args[0]}")
-    return Lineage(found)
+    source = _Source(result, lock, places or recorded_places(result, lock))
+    if lacking is not None:
+        lacking += [*source.absent_inputs(), *source.absent_files()]
+    for lacks in source.absent_inputs() if lacking is None else ():
+        raise CorruptFileError(source.file, lacks, "every input that dvc.yaml names")
+    return Lineage(artifact for artifacts in source.steps() for artifact in artifacts())
 
 
 @dataclass(frozen=True)
@@ -131,88 +194,90 @@ class _Source:
 
     result: Evaluation
     lock: Lock | None
-    named: Mapping[str, str]
-
-    @property
-    def makers(self) -> Mapping[str, str]:
-        """The stages by their outputs."""
-        return self.named or (self.lock.makers if self.lock else {})
-
-    @property
-    def train(self) -> str:
-        """The stage that trained."""
-        try:
-            return self.named.get(self.result.run_folder[0], self.result.run.stage)
-        except KeyError:
-            return self.result.run.stage
-
-    @property
-    def evaluate(self) -> str:
-        """The stage that tested."""
-        return self.named.get(self.file, self.result.stage)
+    places: Places
 
     @property
     def file(self) -> str:
         return self.result.file.path if self.result.file else "the result"
 
+    def absent_inputs(self) -> Iterator[str]:
+        """The inputs that the record does not name, each with the place where it should stand."""
+        for role, (where, made) in self.provenances.items():
+            path: str | None = getattr(self.places, role)
+            if path is None:
+                yield f"{where}.inputs has no one input with {' and '.join(_NAMES[role])}"
+            elif path not in made.inputs:
+                yield f"{where}.inputs has no {path}"
+
+    def absent_files(self) -> Iterator[str]:
+        """The files in its folders that the record does not name."""
+        for role, (where, made) in self.provenances.items():
+            path = getattr(self.places, role)
+            if path in made.inputs and path != self.places.description:
+                files = made.inputs[path].files or {}
+                yield from (f"{where}.inputs.{path}.files has no {name}" for name in _NAMES[role] if name not in files)
+
+    @property
+    def provenances(self) -> dict[str, tuple[str, Provenance]]:
+        """The provenance that names each input, and its key."""
+        run, tested = ("run.provenance", self.result.run.provenance), ("provenance", self.result.provenance)
+        return {"training": run, "description": tested, "test": tested, "run": tested}
+
     def steps(self) -> Iterator[Callable[[], list[Artifact]]]:
-        """What makes the artifacts; each may raise KeyError, for an input that the record does not name."""
+        """What makes the artifacts."""
         run, result = self.result.run, self.result
         yield self.raw
         yield self.training_arrays
         yield self.description
         yield self.test_arrays
         yield self.settings
-        yield lambda: self.code("training", "train", run.provenance, "run.provenance", self.train)
+        yield lambda: self.code("training", "train", run.provenance, "run.provenance", self.places.train)
         yield self.run_folder
-        yield lambda: self.code("evaluation", "evaluate", result.provenance, "provenance", self.evaluate)
+        yield lambda: self.code("evaluation", "evaluate", result.provenance, "provenance", self.places.evaluate)
         yield self.predictions
         yield self.number
         yield self.tables
 
     def raw(self) -> list[Artifact]:
         """The canonical files of the data set: what `download` made, and `preprocess` says it read."""
-        made_from = self.result.run.data.made_from
-        said = self.said("run.data.made_from.raw_md5", folder_md5(made_from.raw_md5))
+        made_from, path = self.result.run.data.made_from, self.places.raw
         sha256 = {
             name: self.said(f"run.data.made_from.raw_sha256.{name}", sha256)
             for name, sha256 in made_from.raw_sha256.items()
         }
-        preprocess = self.makers.get(self.result.run.training_arrays[0])
-        paths = self.lock.inputs(preprocess) if self.lock else []
-        path = paths[0] if len(paths) == 1 else None
-        witnesses = (said, *self.locked(preprocess, "deps", "the raw data"))
-        if path:
-            witnesses = (
-                said,
-                *self.locked(self.makers.get(path), "outs", path),
-                *self.locked(preprocess, "deps", path),
-            )
+        witnesses = (
+            self.said("run.data.made_from.raw_md5", folder_md5(made_from.raw_md5)),
+            *(self.locked(self.places.download, "outs", path) if path else ()),
+            *(self.locked(self.places.preprocess, "deps", path) if path else ()),
+        )
         return [Artifact("raw data", "raw data", path, "md5", witnesses, made_from.raw_md5, sha256)]
 
     def training_arrays(self) -> list[Artifact]:
-        run = self.result.run
-        path, found = run.training_arrays
         sha256 = {f"{array}.npy": self.array(array) for array in TRAIN_ARRAYS}
-        return [self.folder("arrays", "training arrays", path, found, "run.provenance", self.train, sha256)]
+        path, made, maker = self.places.training, self.result.run.provenance, self.places.preprocess
+        where, reader = "run.provenance", self.places.train
+        return [self.folder("arrays", "training arrays", path, made, where, maker, reader, sha256)]
 
     def description(self) -> list[Artifact]:
-        run = self.result.run
-        folder, arrays = run.training_arrays
-        path, found = self.result.description
+        run, path, folder = self.result.run, self.places.description, self.places.training
+        arrays = run.provenance.inputs.get(folder or "")
+        found = self.result.provenance.inputs.get(path or "")
         witnesses = (
-            self.said(f"provenance.inputs.{path}", found.md5),
-            self.said(f"run.provenance.inputs.{folder}.files.{DESCRIPTION}", (arrays.files or {}).get(DESCRIPTION)),
+            self.said(f"provenance.inputs.{path}", found.md5 if found else None),
+            self.said(
+                f"run.provenance.inputs.{folder}.files.{DESCRIPTION}",
+                (arrays.files or {}).get(DESCRIPTION) if arrays else None,
+            ),
             self.said("run.data", run.data.md5()),
-            *self.locked(self.evaluate, "deps", path),
+            *(self.locked(self.places.evaluate, "deps", path) if path else ()),
         )
         return [Artifact("arrays", "description", path, "md5", witnesses)]
 
     def test_arrays(self) -> list[Artifact]:
-        path, found = self.result.test_arrays
         names = {f"{name}.npy": f"test_{name}" for name in ("images", "labels")}
         sha256 = {name: self.array(array) for name, array in names.items()}
-        return [self.folder("arrays", "test arrays", path, found, "provenance", self.evaluate, sha256)]
+        path, made, maker = self.places.test, self.result.provenance, self.places.preprocess
+        return [self.folder("arrays", "test arrays", path, made, "provenance", maker, self.places.evaluate, sha256)]
 
     def array(self, name: str) -> Witness:
         """Where the sha256 of an array is written down."""
@@ -224,7 +289,9 @@ class _Source:
         settings = run.config.model_dump(mode="json", exclude={"seed"})
         witnesses = (
             self.said("run.config", digest(settings)),
-            *self.param(self.train, run.provenance, "settings", lambda locked: digest(locked) if locked else None),
+            *self.param(
+                self.places.train, run.provenance, "settings", lambda locked: digest(locked) if locked else None
+            ),
         )
         return [Artifact("training", "settings", None, "sha256", witnesses)]
 
@@ -243,23 +310,25 @@ class _Source:
 
     def run_folder(self) -> list[Artifact]:
         """The run's folder and the files in it, whose md5 the evaluation took and whose sha256 the training did."""
-        path, found = self.result.run_folder
-        run, files = self.result.run, found.files or {}
+        path, run, made = self.places.run, self.result.run, self.result.provenance
+        found = made.inputs.get(path or "")
+        files = (found.files if found else None) or {}
         epochs = [epoch.model_dump(mode="json", exclude_unset=True) for epoch in self.result.history]
 
         def artifact(name: str, file: str, algorithm: Algorithm, *witnesses: Witness) -> Artifact:
-            return Artifact("weights", name, f"{path}/{file}", algorithm, witnesses)
+            return Artifact("weights", name, f"{path}/{file}" if path else None, algorithm, witnesses)
 
         def md5(file: str) -> Witness:
-            return self.said(f"provenance.inputs.{path}.files.{file}", files[file])
+            return self.said(f"provenance.inputs.{path}.files.{file}", files.get(file))
 
         def sha256(file: str, of: str) -> Witness:
             return self.said(f"run.sha256.{file}", of)
 
         history_sha256 = self.said("history", json_hash(epochs, "sha256"))
         in_run = {HISTORY: sha256(HISTORY, run.sha256.history), WEIGHTS: sha256(WEIGHTS, run.sha256.weights)}
+        maker, reader = self.places.train, self.places.evaluate
         return [
-            self.folder("weights", "run", path, found, "provenance", self.evaluate, in_run),
+            self.folder("weights", "run", path, made, "provenance", maker, reader, in_run),
             artifact("run record", RECORD, "md5", md5(RECORD), self.said("run", run.md5())),
             artifact("history", HISTORY, "md5", md5(HISTORY), self.said("history", json_hash(epochs))),
             artifact("history", HISTORY, "sha256", in_run[HISTORY], history_sha256),
@@ -268,17 +337,17 @@ class _Source:
         ]
 
     def predictions(self) -> list[Artifact]:
-        """The logits beside the result, the labels, and the folder of the predictions, which dvc.lock alone names."""
-        stage, sha256 = self.evaluate, self.result.sha256
-        logits = logits_path(Path(self.file)).as_posix() if self.result.file else None
-        logits_sha256 = self.said("sha256.logits.npy", sha256.logits)
-        found = [Artifact("predictions", "logits", logits, "sha256", (logits_sha256,))]
-        folder = None
+        """The logits beside the result, the labels, and the folder of the predictions."""
+        stage, sha256, logits, folder = (
+            self.places.evaluate,
+            self.result.sha256,
+            self.places.logits,
+            self.places.predictions,
+        )
+        found = [Artifact("predictions", "logits", logits, "sha256", (self.said("sha256.logits.npy", sha256.logits),))]
         if self.lock and logits:
             found.append(Artifact("predictions", "logits", logits, "md5", self.locked(stage, "outs", logits)))
-            others = [path for path in self.lock.outputs(stage) if path not in (self.file, logits)]
-            folder = others[0] if len(others) == 1 else None
-        if folder:
+        if self.lock and folder:
             found.append(Artifact("predictions", "predictions", folder, "md5", self.locked(stage, "outs", folder)))
         labels = self.said("sha256.labels.npy", sha256.labels)
         path = f"{folder}/labels.npy" if folder else None
@@ -288,7 +357,7 @@ class _Source:
         """The result's file, by what DVC recorded of it; without dvc.lock, as it was read."""
         file = self.result.file
         read = (Witness(self.file, "the file", file.md5 if file else None),)
-        witnesses = self.locked(self.evaluate, "outs", self.file) or read
+        witnesses = self.locked(self.places.evaluate, "outs", self.file) or read
         return [Artifact("number", "result", file.path if file else None, "md5", witnesses)]
 
     def tables(self) -> list[Artifact]:
@@ -309,21 +378,35 @@ class _Source:
         self,
         step: StepName,
         name: str,
-        path: str,
-        found: Dependency,
+        path: str | None,
+        made: Provenance,
         where: str,
+        maker: str | None,
         reader: str,
-        sha256: Mapping[str, Witness] | None = None,
+        sha256: Mapping[str, Witness],
     ) -> Artifact:
-        """A folder that one stage made and another read."""
-        files = found.files or {}
-        witnesses = (
-            self.said(f"{where}.inputs.{path}", found.md5),
-            self.said(f"{where}.inputs.{path}.files", folder_md5(files)),
-            *self.locked(self.makers.get(path), "outs", path),
-            *self.locked(reader, "deps", path),
+        """A folder that one stage made and another read, whose record at `where` is `made`."""
+        found = made.inputs.get(path or "")
+        return Artifact(
+            step,
+            name,
+            path,
+            "md5",
+            (
+                *self.named(f"{where}.inputs.{path}", found),
+                *(self.locked(maker, "outs", path) if path else ()),
+                *(self.locked(reader, "deps", path) if path else ()),
+            ),
+            (found.files if found else None) or {},
+            sha256,
         )
-        return Artifact(step, name, path, "md5", witnesses, files, sha256 or {})
+
+    def named(self, key: str, found: Dependency | None) -> tuple[Witness, Witness]:
+        """What a provenance says of a folder: its md5, and that of the files that it lists."""
+        files = found.files if found else None
+        return self.said(key, found.md5 if found else None), self.said(
+            f"{key}.files", None if files is None else folder_md5(files)
+        )
 
     def said(self, key: str, value: str | None) -> Witness:
         """What the result says."""

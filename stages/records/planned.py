@@ -1,7 +1,7 @@
 """What is planned of a budget: by the switches of params.yaml where it chooses the budget, else by those of its pages.
 
-`seeds`, `study_cells` and `more_seeds` say what the chosen budget runs. Another budget's pages were made with the
-switches of their time, which dvc.lock has as parameters of stage `aggregate-tables`.
+`seeds`, `study_cells`, `more_cells` and `more_seeds` say what the chosen budget runs. Another budget's pages were made
+with the switches of their time, which dvc.lock has as parameters of stage `aggregate-tables`.
 """
 
 from typing import Any
@@ -9,10 +9,11 @@ from typing import Any
 from stages.config.checks import check_params
 from stages.config.params import Params, load_params
 from stages.config.reading import PARAMS_FILE
+from stages.config.schema import DATASETS
 from stages.core.errors import StageError
 from stages.records.dvc_lock import Lock
 
-SWITCHES = ("seeds", "study_cells", "more_seeds")
+SWITCHES = ("seeds", "study_cells", "more_cells", "more_seeds")
 
 
 def params_of(budget: str | None, lock: Lock | None = None) -> Params:
@@ -35,7 +36,12 @@ def params_of(budget: str | None, lock: Lock | None = None) -> Params:
 
 
 def _recorded(budget: str, lock: Lock) -> dict[str, Any]:
-    """The switches that a budget's pages were made with; none of those that dvc.lock does not have."""
+    """The switches that a budget's pages were made with; none of those that dvc.lock does not have.
+
+    Pages that are older than `more_cells` have none of these.
+    """
     entry = lock.entry(f"aggregate-tables@{budget}") if lock.path.is_file() else None
     params = entry.params.get(PARAMS_FILE.as_posix(), {}) if entry else {}
+    if "study_cells" in params:
+        params = {"more_cells": {dataset: [] for dataset in DATASETS}} | params
     return {name: params[name] for name in SWITCHES if name in params}

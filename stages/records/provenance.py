@@ -20,6 +20,7 @@ from typing import Annotated, Literal
 import psutil
 from pydantic import Field
 
+from stages.core.checkout import git_environment
 from stages.core.errors import CorruptFileError, MissingFileError, StageError
 from stages.core.files import file_hash
 from stages.records.fingerprint import Fingerprint, Kind, fingerprint, loaded_outside
@@ -297,12 +298,11 @@ def _processor() -> str:
 
 
 def _git(*arguments: str, accepted: Sequence[int] = (0,)) -> str:
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         done = subprocess.run(  # noqa: S603
             ["git", *arguments],  # noqa: S607
             capture_output=True,  # as bytes: text mode would take the carriage returns out of a patch
-            env=variables,
+            env=git_environment(),
             check=False,
         )
     except FileNotFoundError:

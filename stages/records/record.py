@@ -10,7 +10,8 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stages.core.errors import CorruptFileError, shown
-from stages.core.files import json_hash, json_text, read_json, write_text
+from stages.core.files import json_hash, json_text, parse_json, write_text
+from stages.core.regular import read_regular
 from stages.core.validation import refusals
 
 NonEmptyStr = Annotated[str, Field(min_length=1)]
@@ -43,9 +44,10 @@ class Record(Section):
         Raises MissingFileError, or CorruptFileError for a file that is not, byte for byte, what its content is written
         as: a key that stands twice would be read as either.
         """
-        content = read_json(path, made_by)
+        found = read_regular(path, made_by)
+        content = parse_json(found, path, made_by)
         record = cls.parse(content, path, made_by)
-        if json_text(content).encode() != Path(path).read_bytes():
+        if json_text(content).encode() != found:
             raise CorruptFileError(path, "other bytes than its own content gives", f"the bytes that {made_by} writes")
         return record
 

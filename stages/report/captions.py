@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from stages.config.schema import Table
+from stages.config.schema import PAPER_TABLES, Table
 from stages.report.conditions import Conditions, conditions
 from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import listed
@@ -33,9 +33,16 @@ def table_caption(evidence: Evidence, number: Table) -> str:
         interval_sentence(evidence, cells),
         replaced_sentence(found),
         numerics_sentence([(row.row, row.results) for row in rows]),
-        verdict_sentence(evidence, number) if found.as_paper else f"**{NOT_AS_PAPER}**",
+        *_judgement(evidence, number, found),
     ]
     return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _judgement(evidence: Evidence, number: Table, found: Conditions) -> list[str]:
+    """By what the numbers are judged, or why they are not."""
+    if number not in PAPER_TABLES:
+        return ["The paper has no such table, so nothing is held against these numbers."]
+    return [verdict_sentence(evidence, number) if found.as_paper else f"**{NOT_AS_PAPER}**"]
 
 
 def done_count(cells: Iterable[CellResults]) -> str:
@@ -61,8 +68,8 @@ def _augmented(evidence: Evidence, number: Table, found: Conditions) -> str:
     dataset = evidence.params.tables[number].dataset
     kinds = {evidence.params.find(f"{dataset}/{cell}")[1].augment for cell in evidence.table_cells(number)}
     ways = {
-        "append": f"a transformed copy of each training image on top: {2 * found.images} images",
-        "fresh": f"images that are transformed anew in each epoch: {found.images} images",
+        "append": f"a transformed copy of each training image on top: {found.counted(2)} images",
+        "fresh": f"images that are transformed anew in each epoch: {found.counted()} images",
     }
     said = [way for kind, way in ways.items() if kind in kinds]
     return f"Rows with data augmentation train on {listed(said, 'or')}." if said else ""

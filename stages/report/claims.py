@@ -50,7 +50,7 @@ def judge_claims(evidence: Evidence) -> list[ClaimResult]:
 
 def under_paper_conditions(evidence: Evidence) -> bool:
     """Whether every table's cells were trained as the paper says, so that the results can judge it."""
-    tables = evidence.params.tables
+    tables = evidence.params.paper_tables
     return all(conditions(evidence, tables[number].dataset, evidence.table_cells(number)).as_paper for number in tables)
 
 
@@ -276,7 +276,7 @@ def _precision_over_recall(result: Evaluation) -> float:
 def _cost(evidence: Evidence) -> ClaimResult:
     claims = evidence.params.claims
     cheapest = claims.cost.cheapest
-    families = list(dict.fromkeys(table.family for table in evidence.params.tables.values()))
+    families = list(dict.fromkeys(table.family for table in evidence.params.paper_tables.values()))
     checks = [
         check
         for dataset in DATASETS
@@ -347,10 +347,10 @@ def _seconds_of_seeds(cell: CellResults) -> dict[Machine, list[float]]:
 
 
 def table_cells(evidence: Evidence, *datasets: str) -> list[CellResults]:
-    """The cells of the tables, in their order; of some data sets, or of all."""
+    """The cells of the paper's tables, in their order; of some data sets, or of all."""
     return [
         evidence.cell(table.dataset, row.cell)
-        for table in evidence.params.tables.values()
+        for table in evidence.params.paper_tables.values()
         for row in table.rows
         if table.dataset in (datasets or DATASETS)
     ]

@@ -13,7 +13,8 @@ from stages.report.markdown import code, escape
 class Conditions:
     """Sizes of a training beside the paper's, and the settings of the cells that the budget replaces."""
 
-    images: int
+    images: int  # of the family that has fewest
+    most_images: int
     all_images: int
     epochs: int
     paper_epochs: int
@@ -30,22 +31,28 @@ class Conditions:
             self.all_test_images,
         )
 
+    def counted(self, factor: int = 1) -> str:
+        """The training images times a factor: one number, or the fewest and the most where families differ."""
+        return " to ".join(str(factor * images) for images in sorted({self.images, self.most_images}))
+
     def sizes(self) -> list[str]:
         """Training images, epochs and test images, each beside the paper's where they differ."""
         epochs = f"{self.epochs} epoch{'s' if self.epochs > 1 else ''}"
         return [
-            f"{_of(self.images, self.all_images)} training images",
+            f"{_of(self.counted(), self.all_images)} training images",
             epochs if self.epochs == self.paper_epochs else f"{epochs} (paper: {self.paper_epochs})",
-            f"{_of(self.test_images, self.all_test_images)} test images",
+            f"{_of(str(self.test_images), self.all_test_images)} test images",
         ]
 
 
 def conditions(evidence: Evidence, dataset: str, cells: Sequence[str]) -> Conditions:
-    """The conditions of cells of one family on one data set. The epochs are those of the cell that has fewest."""
+    """The conditions of cells of one data set. The epochs are those of the cell that has fewest."""
     settings = [evidence.params.settings(f"{dataset}/{cell}", evidence.budget_name) for cell in cells]
     sizes = evidence.dataset(dataset)
+    images = [resolve_count(one.images, sizes.train_images) for one in settings]
     return Conditions(
-        images=resolve_count(settings[0].images, sizes.train_images),
+        images=min(images),
+        most_images=max(images),
         all_images=sizes.train_images,
         epochs=min(one.epochs for one in settings),
         paper_epochs=evidence.paper.epochs,
@@ -65,16 +72,18 @@ def own_epochs(evidence: Evidence, cell: str) -> int | None:
 
 def _replacements(evidence: Evidence, dataset: str, cells: Sequence[str]) -> Iterator[str]:
     """What the budget's overrides change; one that says what every cell says anyway changes nothing."""
-    params, names = evidence.params, [f"{dataset}/{cell}" for cell in cells]
-    own = [params.find(name)[1].model_dump() for name in names]
-    run = [params.settings(name, evidence.budget_name).cell.model_dump() for name in names]
-    share = params.share(evidence.budget_name, dataset, own[0]["family"])
-    for name, value in share.overrides.items():
-        changed = [before[name] for before, after in zip(own, run, strict=True) if before[name] != after[name]]
-        if changed:
-            others = sorted({str(before) for before in changed})
-            yield f"{code(name)} {escape(str(value))} instead of {escape(listed(others, 'or'))}"
+    params, replaced = evidence.params, dict[tuple[str, str], set[str]]()
+    for cell in cells:
+        own = params.find(f"{dataset}/{cell}")[1].model_dump()
+        run = params.settings(f"{dataset}/{cell}", evidence.budget_name).cell.model_dump()
+        for name, value in params.share(evidence.budget_name, dataset, own["family"]).overrides.items():
+            changed = replaced.setdefault((name, str(value)), set())
+            if own[name] != run[name]:
+                changed.add(str(own[name]))
+    for (name, value), others in replaced.items():
+        if others:
+            yield f"{code(name)} {escape(value)} instead of {escape(listed(sorted(others), 'or'))}"
 
 
-def _of(some: int, every: int) -> str:
-    return f"all {every}" if some == every else f"{some} of {every}"
+def _of(some: str, every: int) -> str:
+    return f"all {every}" if some == str(every) else f"{some} of {every}"

@@ -9,7 +9,9 @@ from statistics import fmean, stdev
 from stages.config.cells import CellKey
 from stages.config.params import Params, resolve_count
 from stages.config.schema import Budget, DatasetSettings, Table
+from stages.core.regular import is_there
 from stages.paper.schema import Paper
+from stages.records.attempts import Attempts
 from stages.records.evaluation import Evaluation
 from stages.records.run import FINISHED
 from stages.report.results import expected_test_images, read_result, result_path
@@ -87,13 +89,14 @@ class CellResults:
 class Evidence:
     """The results of a budget, by cell, beside the parameters that asked for them and the paper's numbers.
 
-    `cells` are those that were looked at; all others have no results.
+    `cells` are those that were looked at; all others have no results. `attempts` are the trainings that were started.
     """
 
     params: Params
     budget_name: str
     cells: dict[str, CellResults]
     paper: Paper
+    attempts: Attempts | None = None
 
     @cached_property
     def budget(self) -> Budget:
@@ -140,7 +143,7 @@ class Evidence:
         )
 
 
-def gather(params: Params, budget: str, cells: Path, paper: Paper) -> Evidence:
+def gather(params: Params, budget: str, cells: Path, paper: Paper, attempts: Attempts | None = None) -> Evidence:
     """Read the result of every planned training that has one. Raises CorruptFileError for one that is not right."""
     params.chosen_budget(budget)
     planned: dict[str, list[int]] = {str(key): [] for key in params.cell_keys(planned=False)}
@@ -149,7 +152,7 @@ def gather(params: Params, budget: str, cells: Path, paper: Paper) -> Evidence:
     found = {}
     for cell, seeds in planned.items():
         key, seeds = params.find(cell)[0], sorted(seeds)
-        there = [seed for seed in seeds if result_path(cells, key, seed).is_file()]
+        there = [seed for seed in seeds if is_there(result_path(cells, key, seed))]
         results = tuple(read_result(cells, params, budget, key, seed) for seed in there)
         found[cell] = CellResults(key, tuple(seeds), results)
-    return Evidence(params, budget, found, paper)
+    return Evidence(params, budget, found, paper, attempts)

@@ -6,7 +6,7 @@ from pathlib import Path
 from stages.core.errors import ParamError
 from stages.core.files import write_bytes
 
-_OURS = (".md", ".csv", ".png")  # what this stage writes; nothing else in a folder is touched
+_OURS = (".md", ".csv", ".tex", ".png", ".pdf", ".svg")  # what this stage writes; nothing else in a folder is touched
 
 
 def check_folders(**folders: Path) -> None:

@@ -4,6 +4,9 @@ Everything in it stands in the results (`stages.records`); nothing is looked up 
 CSV's columns are the JSON's keys, joined by `_`: `training_stage`. A number that has not run has no seeds: `n` is 0,
 and its line of the CSV holds nothing of a training.
 
+`level` is how far back the committed files alone follow the number (`stages.report.levels`): `recounted` from logits
+and true labels, or `consistent`; `python -m stages.audit verify` goes further where weights and data are.
+
 Hashes. `result_md5`, `data_md5`, `run_md5` and `spec_md5` are DVC's, as in dvc.lock. `code_sha256` is the fingerprint
 of the code that trains (tests) the cell, `settings_sha256` that of the canonical JSON (keys sorted, no spaces) of the
 training's settings, `binding` is the record's; those of weights, history, logits and labels are of the files.
@@ -18,6 +21,7 @@ from stages.records.provenance import Environment, Provenance
 from stages.records.run import NumericsRecord, Span
 from stages.report.evidence import Evidence
 from stages.report.formats import EXACT, csv_text
+from stages.report.levels import committed_level
 from stages.report.markdown import plain
 from stages.report.rows import TableRow, all_rows
 
@@ -82,6 +86,7 @@ def _seed(result: Evaluation) -> dict[str, Any]:
         "value": round(result.percent, EXACT),
         "correct": result.correct,
         "test_images": result.test_images,
+        "level": committed_level(result),
         "ended_as": result.outcome,
         "mlflow_run": result.mlflow_run,
         "result": {**at("number", "result"), "binding": result.binding},

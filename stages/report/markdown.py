@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "\\|", "\n": " "}
+_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "\\|", "\n": " ", "\r": " "}
 
 
 def escape(text: str) -> str:
@@ -12,7 +12,7 @@ def escape(text: str) -> str:
 
 def code(text: str) -> str:
     """A name as code."""
-    return "`" + text.replace("|", "\\|") + "`"
+    return "`" + " ".join(text.replace("|", "\\|").split("\n")) + "`"
 
 
 def plain(text: str) -> str:

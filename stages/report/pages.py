@@ -4,10 +4,12 @@ import os
 from pathlib import Path
 
 from stages.report.appendix import appendix_page
+from stages.report.cards import card_files
 from stages.report.claims import judge_claims
 from stages.report.claims_page import claims_page
 from stages.report.evidence import Evidence
 from stages.report.gallery import gallery
+from stages.report.latex import NUMBERS, numbers_tex, table_tex
 from stages.report.overview import overview_page
 from stages.report.studies import compare_studies
 from stages.report.study_pages import study_page
@@ -16,21 +18,22 @@ from stages.report.views import view_files
 
 
 def all_files(
-    evidence: Evidence, tables: Path, figures: Path, studies: Path, views: Path
+    evidence: Evidence, tables: Path, figures: Path, studies: Path, views: Path, cards: Path | None = None
 ) -> dict[Path, dict[str, bytes | str]]:
-    """The content of every file in the four folders."""
+    """The content of every file in these folders."""
     files: dict[Path, dict[str, bytes | str]] = {figures: {**gallery(evidence)}}
-    for folder, texts in text_files(evidence, tables, figures, studies, views).items():
+    for folder, texts in text_files(evidence, tables, figures, studies, views, cards).items():
         files[folder] = {**texts}
     return files
 
 
 def text_files(
-    evidence: Evidence, tables: Path, figures: Path, studies: Path, views: Path
+    evidence: Evidence, tables: Path, figures: Path, studies: Path, views: Path, cards: Path | None = None
 ) -> dict[Path, dict[str, str]]:
-    """The pages, CSV and JSON files alone, by their folders; nothing is drawn."""
+    """The pages, CSV, JSON and LaTeX files alone, by their folders; nothing is drawn. Model cards need a folder."""
     pages, study_pages = _pages(evidence, _way(tables, figures), _way(tables, studies))
-    return {tables: pages, studies: study_pages, views: view_files(evidence)}
+    files = {tables: pages, studies: study_pages, views: view_files(evidence)}
+    return files | {cards: card_files(evidence)} if cards else files
 
 
 def _pages(evidence: Evidence, figures: str, studies: str) -> tuple[dict[str, str], dict[str, str]]:
@@ -40,10 +43,12 @@ def _pages(evidence: Evidence, figures: str, studies: str) -> tuple[dict[str, st
         "tables.md": overview_page(evidence, comparisons, figures, studies),
         "appendix.md": appendix_page(evidence, figures),
         "claims.md": claims_page(evidence, judge_claims(evidence)),
+        NUMBERS: numbers_tex(evidence),
     }
-    for number in evidence.params.tables:
+    for number in evidence.params.shown_tables:
         name = f"table_{table_index(number)}"
         tables |= {f"{name}.csv": table_csv(evidence, number), f"{name}.md": table_page(evidence, number, figures)}
+        tables[f"{name}.tex"] = table_tex(evidence, number)
     return tables, {f"{comparison.name}.md": study_page(evidence, comparison) for comparison in comparisons}
 
 

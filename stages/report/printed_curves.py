@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from stages.config.schema import Study
-from stages.report.curves import draw_curve, drawing, png, wrapped
+from stages.report.curves import draw_curve, drawing, saved, wrapped
 from stages.report.differences import differences_text
 from stages.report.evidence import CellResults, Evidence
 from stages.report.markdown import plain
@@ -82,8 +82,8 @@ def _differs(evidence: Evidence, study: Study, cell: CellResults) -> str:
     return plain(text)
 
 
-def printed_curves_png(evidence: Evidence, panels: Sequence[Panel], title: str) -> bytes:
-    """The picture as PNG: the printed curves in black, ours in colour; the title has two lines."""
+def printed_drawing(evidence: Evidence, panels: Sequence[Panel], title: str, mark: str) -> dict[str, bytes]:
+    """The picture's files by their suffixes: the printed curves in black, ours in colour; the title has two lines."""
     limits = {panel.dataset: _limits(panels, panel.dataset) for panel in panels}
     lines = ceil(len(panels) / _COLUMNS)
     height = 0.45 + _LINE * lines
@@ -96,7 +96,7 @@ def printed_curves_png(evidence: Evidence, panels: Sequence[Panel], title: str) 
             _draw(axes, evidence, panel)
             axes.set_ylim(*limits[panel.dataset])
         figure.text(0.018, 1 - 0.07 / height, title, fontsize=9, verticalalignment="top", linespacing=1.4)
-        return png(figure)
+        return saved(figure, mark)
 
 
 def _limits(panels: Sequence[Panel], dataset: str) -> tuple[float, float]:

@@ -16,7 +16,7 @@ from textwrap import fill
 
 import click
 
-from stages.config.schema import DATASETS, Dataset, Table
+from stages.config.schema import DATASETS, PAPER_TABLES, Dataset, Table
 from stages.core.errors import CorruptFileError, MissingFileError, StageError
 from stages.core.files import write_text
 from stages.core.progress import say
@@ -53,20 +53,20 @@ def with_tables(readme: str, evidence: Evidence) -> str:
 
 def tables_block(evidence: Evidence) -> str:
     """Caption, counts, and one table of all rows: those of a label on both data sets stand on one line."""
-    tables = {number: table_rows(evidence, number) for number in evidence.params.tables}
+    tables = {number: table_rows(evidence, number) for number in evidence.params.paper_tables}
     header = ["row"]
     for dataset in DATASETS:
         header += [f"{evidence.dataset(dataset).title}: paper", "ours", "difference", "as logged"]
     printed = []
-    for family in dict.fromkeys(settings.family for settings in evidence.params.tables.values()):
+    for family in dict.fromkeys(settings.family for settings in evidence.params.paper_tables.values()):
         printed += _family_lines(evidence, family, tables)
     shown = table(header, printed, numbers=[1, 2, 5, 6])
-    return document(_caption(evidence, tables), shown)
+    return document(_caption(evidence, tables), shown, _others(evidence))
 
 
 def _family_lines(evidence: Evidence, family: str, tables: Rows) -> list[list[str]]:
     """The links to a family's tables, then its rows."""
-    settings = evidence.params.tables.items()
+    settings = evidence.params.paper_tables.items()
     numbers = {table.dataset: number for number, table in settings if table.family == family}
     by_label = {dataset: {row.row: row for row in tables[number]} for dataset, number in numbers.items()}
     links = [_links(evidence.budget_name, numbers.get(dataset)) for dataset in DATASETS]
@@ -75,6 +75,17 @@ def _family_lines(evidence: Evidence, family: str, tables: Rows) -> list[list[st
         cells = [_cells(by_label.get(dataset, {}).get(label)) for dataset in DATASETS]
         printed.append([escape(label), *chain.from_iterable(cells)])
     return printed
+
+
+def _others(evidence: Evidence) -> str:
+    """The ways to the tables that the paper does not have; empty without one."""
+    ways = [
+        f"[Table {number}](reports/{evidence.budget_name}/tables/table_{table_index(number)}.md): "
+        f"{escape(evidence.params.tables[number].caption)}"
+        for number in evidence.params.shown_tables
+        if number not in PAPER_TABLES
+    ]
+    return f"Not in the paper: {'; '.join(ways)}." if ways else ""
 
 
 def _links(budget: str, number: Table | None) -> list[str]:

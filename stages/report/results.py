@@ -14,7 +14,7 @@ import numpy as np
 from stages.config.cells import CellKey
 from stages.config.params import Params, resolve_count
 from stages.config.settings import Run
-from stages.core.errors import CorruptFileError
+from stages.core.errors import ContradictionError, CorruptFileError
 from stages.core.filenames import DESCRIPTION
 from stages.core.files import flatten
 from stages.records.digits import digits_array
@@ -79,6 +79,13 @@ def _check(path: Path, what: str, found: Any, other: Any, says: str) -> None:
         raise CorruptFileError(path, f"{what} {found}", f"{other}, {says}")
 
 
+def _agree(path: Path, what: str, found: Any, other: Any, whose: str) -> None:
+    """Refuse a file of which `what` is `found`, where another place of it, `whose`, has it otherwise."""
+    same = isclose(found, other, abs_tol=_SAME) if isinstance(other, float) else found == other
+    if not same:
+        raise ContradictionError(path, f"{what} {found}", f"{whose} {other}")
+
+
 def _check_identity(path: Path, result: Evaluation, key: CellKey, budget: str, seed: int) -> None:
     says = "as the file's place says"
     _check(path, "run.cell", result.cell, str(key), says)
@@ -96,15 +103,15 @@ def _check_inputs(path: Path, result: Evaluation) -> None:
         where = f"no one input with {error.args[0]}"
         raise CorruptFileError(path, where, "the inputs that dvc.yaml names, in both provenances") from None
     trained_on = (arrays.files or {}).get(DESCRIPTION)
-    _check(path, f"md5 of {DESCRIPTION}", description.md5, trained_on, "as the training read")
+    _agree(path, f"the test read {DESCRIPTION} of md5", description.md5, trained_on, "the training one of")
 
 
 def _check_counts(path: Path, result: Evaluation, test_images: int) -> None:
     _check(path, "test_images", result.test_images, test_images, f"as budget {result.budget} asks for")
-    of_correct = f"as {result.correct} correct of {result.test_images} make"
-    _check(path, "accuracy", result.accuracy, float(result.correct / result.test_images), of_correct)
-    _check(path, "number of predictions", len(result.predictions), result.test_images, "one for each test image")
-    _check(path, "number of labels", len(result.labels), result.test_images, "one for each test image")
+    of_correct = f"{result.correct} correct of {result.test_images} make"
+    _agree(path, "accuracy says", result.accuracy, float(result.correct / result.test_images), of_correct)
+    for name, images in (("predictions", result.predictions), ("labels", result.labels)):
+        _agree(path, f"{name} are of", len(images), result.test_images, "test_images says")
 
 
 def _check_matrix(path: Path, result: Evaluation, classes: list[str]) -> None:
@@ -112,26 +119,24 @@ def _check_matrix(path: Path, result: Evaluation, classes: list[str]) -> None:
     size = len(classes)
     _check(path, "rows of the confusion matrix", [len(row) for row in result.confusion], [size] * size, "by class")
     counted, hits = sum(map(sum, result.confusion)), sum(result.confusion[index][index] for index in range(size))
-    _check(path, "the confusion matrix counts", counted, result.test_images, "all test images")
-    if hits != result.correct:
-        found = f"correct says {result.correct}, the diagonal of the confusion matrix counts {hits}"
-        raise CorruptFileError(path, found, "one number of hits")
+    _agree(path, "test_images says", result.test_images, counted, "the confusion matrix counts")
+    _agree(path, "correct says", result.correct, hits, "the diagonal of the confusion matrix counts")
     labels, predictions = digits_array(result.labels), digits_array(result.predictions)
     if (highest := max(labels.max(), predictions.max())) >= size:
         raise CorruptFileError(path, f"class {highest} in labels or predictions", f"0 to {size - 1}")
     recount = np.bincount(labels * size + predictions, minlength=size * size).reshape(size, size)
     if recount.tolist() != result.confusion:
-        raise CorruptFileError(path, "another confusion matrix", "the one of its labels and predictions")
+        raise ContradictionError(path, "the confusion matrix is another", "not that of its labels and predictions")
 
 
 def _check_report(path: Path, result: Evaluation) -> None:
     names = [*result.classes, "accuracy", "macro avg", "weighted avg"]
     _check(path, "lines of the report", sorted(result.report), sorted(names), "as scikit-learn writes")
-    _check(path, "accuracy of the report", result.report["accuracy"], float(result.accuracy), "as the record says")
+    _agree(path, "accuracy of the report says", result.report["accuracy"], float(result.accuracy), "accuracy says")
     for name, row in zip(result.classes, result.confusion, strict=True):
         scores = result.report[name]
         found = scores.get("support") if isinstance(scores, dict) else scores
-        _check(path, f"support of {name}", found, sum(row), "as the confusion matrix counts")
+        _agree(path, f"support of {name} says", found, sum(row), "the confusion matrix counts")
 
 
 def _check_history(path: Path, result: Evaluation) -> None:
@@ -139,10 +144,9 @@ def _check_history(path: Path, result: Evaluation) -> None:
     if epochs > planned or (epochs < planned and result.run.outcome == FINISHED):
         raise CorruptFileError(path, f"{epochs} epochs, {result.run.outcome}", f"{planned} epochs")
     validated = result.run.validated
-    _check(
-        path, "validation predictions", len(validated.predictions), result.run.counts.validation, "one for each image"
-    )
+    images, counted = len(validated.predictions), result.run.counts.validation
+    _agree(path, "validation predictions are of", images, counted, "counts.validation says")
     last = result.history[-1].validation_accuracy
-    _check(path, "last validation accuracy", last, validated.accuracy, "as its validation predictions make")
+    _agree(path, "last validation accuracy says", last, validated.accuracy, "its validation predictions make")
     _check(path, "epochs", [line.epoch for line in result.history], list(range(1, epochs + 1)), "one after the other")
-    _check(path, "timed epochs", len(result.run.times.epochs), epochs, "one for each line of the history")
+    _agree(path, "timed epochs", len(result.run.times.epochs), epochs, "epochs of the history")

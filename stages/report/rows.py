@@ -11,9 +11,10 @@ from typing import Any
 
 from stages.config.cells import CellKey
 from stages.config.params import Params
-from stages.config.schema import Row, Table
+from stages.config.schema import PAPER_TABLES, Row, Table, is_table
 from stages.paper.schema import Paper
 from stages.report.conditions import conditions
+from stages.report.cost import Cost, cost
 from stages.report.differences import differences_text
 from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import NOTHING, decimals, exact, fixed, signed
@@ -27,11 +28,11 @@ class TableRow:
     """A number over all its seeds, and what it is held against; accuracies in percent, differences in points.
 
     `base` is the cell that its settings are compared with: the first row's of its table, the base of its study, or that
-    of the row which it is the as-logged one of. `printed` is the label of the paper's row that it is held against, and
-    `paper` the number there; None where the paper has none.
+    of the row which it is the as-logged one of; in a table that the paper does not have, its own. `printed` is the
+    label of the paper's row that it is held against, and `paper` the number there; None where the paper has none.
     """
 
-    table: str  # a table's Roman number, or the study's name
+    table: str  # a table's number, or the study's name
     row: str  # the row's label, or the alternative's name
     printed: str
     results: CellResults
@@ -56,7 +57,12 @@ class TableRow:
     @property
     def is_alternative(self) -> bool:
         """Whether it is no table's own cell: an as-logged row, or a study's."""
-        return self.key.section == "alternatives"
+        return self.key.section == "alternatives" and not self.is_beyond_paper
+
+    @property
+    def is_beyond_paper(self) -> bool:
+        """Whether it stands in a table that the paper does not have."""
+        return is_table(self.table) and self.table not in PAPER_TABLES
 
     @property
     def has_run(self) -> bool:
@@ -87,6 +93,11 @@ class TableRow:
     def interval(self) -> Interval | None:
         """The interval of the mean; see `accuracy_interval` for which one."""
         return self.results.interval(self.confidence)
+
+    @cached_property
+    def cost(self) -> Cost | None:
+        """Size of the network and time of the training; None without a result."""
+        return cost(self.results)
 
     @property
     def outcome(self) -> str:
@@ -132,8 +143,11 @@ class TableRow:
 
 
 def table_rows(evidence: Evidence, number: Table) -> list[TableRow]:
-    """The rows of one of the paper's tables, each with its as-logged row in it."""
+    """The rows of a table, each with its as-logged row in it."""
     table = evidence.params.tables[number]
+    if number not in PAPER_TABLES:
+        own = [(row.row, evidence.cell(table.dataset, row.cell)) for row in table.rows]
+        return [_row(evidence, number, label, label, cell, cell.key, [cell.key.name]) for label, cell in own]
     first, cells = table.rows[0].cell, [row.cell for row in table.rows]
     return [_of_table(evidence, number, row, CellKey("cells", table.dataset, first), cells) for row in table.rows]
 
@@ -146,10 +160,11 @@ def lines(rows: Iterable[TableRow]) -> list[TableRow]:
 def all_rows(evidence: Evidence) -> list[TableRow]:
     """All planned numbers: the tables', each as-logged one behind its row, then the studies' alternatives.
 
-    An alternative of two studies stands in both; a table's cell that is a study's alternative, in its table alone.
+    An alternative of two studies stands in both; a table's cell that is a study's alternative, in its table alone; a
+    cell of a table that the paper does not have, there too.
     """
     planned = set(evidence.params.cell_keys())
-    tables = [line for number in evidence.params.tables for line in lines(table_rows(evidence, number))]
+    tables = [line for number in evidence.params.shown_tables for line in lines(table_rows(evidence, number))]
     return [row for row in (*tables, *_of_studies(evidence)) if row.key in planned]
 
 

@@ -1,28 +1,40 @@
-"""Tables I-VI: the paper's number beside ours, as CSV and as markdown, with the stages and runs that made each.
+"""The tables as CSV and as markdown, with the stages and runs that made each number.
 
-In the markdown, an as-logged number stands in a line of its own below its row; in the CSV, in further columns.
+Tables I-VI have the paper's number beside ours. In the markdown, an as-logged number stands in a line of its own below
+its row; in the CSV, in further columns. A table that the paper does not have says instead what each network costs.
 """
 
-from typing import Any, get_args
+from statistics import fmean
+from typing import Any
 
-from stages.config.schema import Table
+from stages.config.schema import PAPER_TABLES, Table
+from stages.core.progress import duration
 from stages.records.run import NumericsRecord
 from stages.report.captions import done_count, interval_title, table_caption
 from stages.report.evidence import Evidence
-from stages.report.formats import csv_text, exact
+from stages.report.formats import NOTHING, csv_text, exact
 from stages.report.markdown import plain
 from stages.report.outcomes import legend, remark
 from stages.report.render import Page, markdown
 from stages.report.rows import TableRow, lines, table_rows
 
-_OURS = ["mean", "std", "n", "difference", "stages", "runs", "outcome", "low", "high", "verdict"]
+_COST = ["parameters", "multiply_adds", "seconds_per_epoch", "images_per_second"]
+_OURS = ["mean", "std", "n", "difference", "stages", "runs", "outcome", "low", "high", "verdict", *_COST]
 _AS_LOGGED = ["as_logged", "as_logged_differs", *(f"as_logged_{name}" for name in _OURS)]
 COLUMNS = ["row", "paper", *_OURS, *_AS_LOGGED]
+_OF_PAPER = {"difference", "verdict"}
+_COSTS = ["parameters", "multiply_adds", "seconds"]
+OTHER_COLUMNS = ["row", *(name for name in _OURS if name not in _OF_PAPER), *_COSTS]
 
 
-def table_index(number: Table) -> int:
-    """A Roman table number as it stands in file names."""
-    return get_args(Table).index(number) + 1
+def table_index(number: Table) -> str:
+    """A table's number as it stands in file names: 4 for IV, s1a for S1a."""
+    return str(PAPER_TABLES.index(number) + 1) if number in PAPER_TABLES else number.lower()
+
+
+def cost_name(dataset: str) -> str:
+    """The file name of a data set's accuracies against training times."""
+    return f"cost_{dataset}.png"
 
 
 def curves_name(number: Table) -> str:
@@ -34,9 +46,39 @@ def table_csv(evidence: Evidence, number: Table) -> str:
     """A table as CSV; accuracies in percent, differences in points.
 
     What follows from results is empty for a row without any, but for n, which is 0, and the outcome, `not run`. The
-    columns `as_logged...` are empty for a row whose setting is the logs' too.
+    columns `as_logged...` are empty for a row whose setting is the logs' too. A table that the paper does not have has
+    no column of the paper's; its `multiply_adds` are of one image's forward pass, its `seconds` of the training.
     """
-    return csv_text(COLUMNS, [_csv_line(row) for row in table_rows(evidence, number)])
+    rows = table_rows(evidence, number)
+    if number not in PAPER_TABLES:
+        return csv_text(OTHER_COLUMNS, [_other_line(row) for row in rows])
+    return csv_text(COLUMNS, [_csv_line(row) for row in rows])
+
+
+def _other_line(row: TableRow) -> dict[str, object]:
+    ours = {name: value for name, value in _ours(row).items() if name not in _OF_PAPER}
+    return {"row": row.row, **ours, **_costs(row)}
+
+
+def _costs(row: TableRow) -> dict[str, float | None]:
+    """Parameters, multiply-adds of an image's forward pass, mean seconds of a training; None for a row without any."""
+    runs = [result.run for result in row.results.results]
+    if not runs:
+        return dict.fromkeys(_COSTS)
+    seconds = fmean(sum(epoch.seconds for epoch in run.times.epochs) for run in runs)
+    return {
+        "parameters": runs[0].network.parameters,
+        "multiply_adds": runs[0].network.multiply_adds,
+        "seconds": round(seconds, 1),
+    }
+
+
+def cost_texts(row: TableRow) -> list[str]:
+    """A row's costs as they are printed; dashes for a row without a result."""
+    parameters, multiply_adds, seconds = _costs(row).values()
+    if seconds is None:
+        return [NOTHING] * 3
+    return [f"{parameters:,}", f"{multiply_adds:,}", duration(seconds)]
 
 
 def _csv_line(row: TableRow) -> dict[str, object]:
@@ -58,6 +100,7 @@ def _ours(row: TableRow) -> dict[str, object]:
         "low": exact(low),
         "high": exact(high),
         "verdict": row.verdict.word if row.verdict else None,
+        **{name: exact(getattr(row.cost, name, None)) for name in _COST},
     }
 
 
@@ -79,13 +122,15 @@ def table_content(evidence: Evidence, number: Table) -> dict[str, Any]:
     return {
         "number": number,
         "index": table_index(number),
+        "of_paper": number in PAPER_TABLES,
+        "costs": {row.row: cost_texts(row) for row in rows},
         "title": evidence.params.tables[number].caption,
         "caption": table_caption(evidence, number),
         "interval_title": interval_title(evidence),
         "lines": every,
         "legend": legend([row.results for row in every]),
         "logged": [row.as_logged for row in rows if row.as_logged],
-        "added": [row.row for row in rows if row.paper is None],
+        "added": [row.row for row in rows if row.paper is None and number in PAPER_TABLES],
         "runs": runs,
         "numerics": sorted({_numerics(result.run.numerics) for _, result in runs}),
         "curves": curves_name(number),
@@ -102,7 +147,8 @@ def summary_line(evidence: Evidence, number: Table) -> str:
     done = done_count([row.results for row in rows])
     counted = f" ({done} trainings)" if done else ""
     numbers = ", ".join(_summary(row) for row in rows if row.has_run or not row.is_as_logged)
-    return f"Table {number}, {evidence.params.tables[number].caption}, ours (paper){counted}: {numbers}"
+    of_whom = "ours (paper)" if number in PAPER_TABLES else "ours"
+    return f"Table {number}, {evidence.params.tables[number].caption}, {of_whom}{counted}: {numbers}"
 
 
 def _summary(row: TableRow) -> str:

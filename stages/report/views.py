@@ -26,7 +26,7 @@ def view_files(evidence: Evidence) -> dict[str, str]:
 def _metrics(evidence: Evidence) -> str:
     tables = {
         f"Table {number}": {row.row: exact(row.mean) for row in table_rows(evidence, number) if row.has_run}
-        for number in evidence.params.tables
+        for number in evidence.params.shown_tables
     }
     return json.dumps(tables, indent=1, ensure_ascii=False) + "\n"
 
@@ -51,7 +51,7 @@ def _curves(evidence: Evidence) -> str:
 
 def _rows(evidence: Evidence) -> list[TableRow]:
     """The rows of all tables."""
-    return [row for number in evidence.params.tables for row in table_rows(evidence, number)]
+    return [row for number in evidence.params.shown_tables for row in table_rows(evidence, number)]
 
 
 def _csv(columns: list[str], lines: Sequence[tuple[object, ...]]) -> str:

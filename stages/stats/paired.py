@@ -1,10 +1,13 @@
 """Two settings compared pair by pair: on the same test images, or over the same seeds. Exact tests all."""
 
 from collections.abc import Sequence
+from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from stages.stats.intervals import Interval
 
 MOST_SEEDS = 16  # 65536 flips; with more seeds than that Student's interval needs no support
 _SAME = 1e-9
@@ -39,6 +42,20 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     decided = only_first + only_second
     return McNemar(only_first, only_second, float(binomtest(only_first, decided).pvalue) if decided else 1.0)
+
+
+def paired_interval(only_first: int, only_second: int, images: int, confidence: float) -> Interval:
+    """The interval of the second network's accuracy less the first's on the same images, as fractions.
+
+    Wald's with one image more in each of the two counts (D. G. Bonett and R. M. Price, Journal of Educational and
+    Behavioral Statistics 37, 2012). It is about other test images, not about other trainings.
+    """
+    from scipy.stats import norm
+
+    first, second = (only_first + 1) / (images + 2), (only_second + 1) / (images + 2)
+    gap = second - first
+    half = float(norm.ppf((1 + confidence) / 2)) * sqrt((first + second - gap**2) / (images + 2))
+    return Interval(max(-1.0, gap - half), min(1.0, gap + half))
 
 
 def sign_flip(differences: Sequence[float]) -> SignFlip | None:

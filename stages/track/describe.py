@@ -2,10 +2,12 @@
 
 import json
 import math
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, Self
 
 from stages.config.params import Params
+from stages.config.schema import TableSettings
 from stages.config.settings import Run
 from stages.core.files import flatten, json_hash
 from stages.records.data import DatasetDescription
@@ -49,7 +51,18 @@ class TrainingStart(NamedTuple):
 
 def placement(params: Params, dataset: str, name: str) -> tuple[str, str, dict[str, str]]:
     """The experiment and the run name of a cell (its table and row, or its study), and the tags that say so."""
-    for number, table in params.tables.items():
+    others = {number: table for number, table in params.tables.items() if number not in params.paper_tables}
+    if found := _in_tables(params.paper_tables, dataset, name):
+        return found
+    for study_name, study in params.studies.items():
+        if study.dataset == dataset and name in study.alternatives:
+            return f"Study {study_name}", name, {"study": study_name}
+    return _in_tables(others, dataset, name) or (f"Other cells on {dataset}", name, {})
+
+
+def _in_tables(tables: Mapping[str, TableSettings], dataset: str, name: str) -> tuple[str, str, dict[str, str]] | None:
+    """The `placement` of a cell in some tables; None where it is in none of them."""
+    for number, table in tables.items():
         for row in table.rows:
             if (table.dataset, row.cell) == (dataset, name):
                 colour = _COLOURS[table.rows.index(row) % len(_COLOURS)]
@@ -58,10 +71,7 @@ def placement(params: Params, dataset: str, name: str) -> tuple[str, str, dict[s
             if (table.dataset, row.as_logged) == (dataset, name):
                 tags = {"table": number, "row": row.row, "as_logged": "true"}
                 return f"Table {number}: {table.caption}", f"{row.row}, as logged", tags
-    for study_name, study in params.studies.items():
-        if study.dataset == dataset and name in study.alternatives:
-            return f"Study {study_name}", name, {"study": study_name}
-    return f"Other cells on {dataset}", name, {}
+    return None
 
 
 def description(start: TrainingStart, params: Params) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def main() -> None:
 
 def own_answers() -> TextIO:
     """Standard output for answers alone; what anything else prints goes to standard error."""
-    answers = os.fdopen(os.dup(1), "w")
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return answers
 

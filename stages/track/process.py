@@ -23,7 +23,8 @@ class MirrorProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             start_new_session=True,  # Ctrl-C reaches the stage alone; the mirror sees its input end, and says so
         )
         Thread(target=self._write, daemon=True).start()

@@ -1,7 +1,10 @@
 """The one module that imports MLflow: opens, extends, closes and finds runs."""
 
+import os
 import re
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,10 +15,11 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from stages.core.files import atomic_path
-from stages.track.uri import tracking_uri
+from stages.track.uri import DEFAULT_URI, check_uri, tracking_uri, upgrade_command
 
 ARTIFACTS = Path("mlartifacts")
 _SQLITE = "sqlite:///"
+_LOCKED, _QUICK = 5.0, 1.0  # seconds that another process may have the database: for a run, for a look
 _PARAM_LENGTH = 6000  # characters MLflow keeps of a parameter
 _BATCH = 1000  # metric values that MLflow takes in one call
 FAILURES = (MlflowException, SQLAlchemyError, OSError)  # what a store that is down, full or broken raises
@@ -39,8 +43,12 @@ class Store:
 
     def __init__(self) -> None:
         self.uri = tracking_uri()
+        check_uri(self.uri)
         if self.uri.startswith(_SQLITE):
             create_database(Path(self.uri.removeprefix(_SQLITE).partition("?")[0]))
+        if self.uri == DEFAULT_URI:
+            with suppress(sqlite3.Error):  # of a store that is broken, which MLflow says in its own words
+                relocate_artifacts(Path(DEFAULT_URI.removeprefix(_SQLITE)))
         self.client = MlflowClient(self.uri)
         self.experiments: dict[str, str] = {}
 
@@ -154,6 +162,47 @@ def create_database(file: Path) -> None:
             return
         with atomic_path(file) as temporary:
             MlflowClient(f"{_SQLITE}{temporary}").search_experiments(max_results=1)
+
+
+def database_problem(uri: str) -> str:
+    """What stands in the way of a SQLite store, with its cure; empty for one that works, or that is not there yet."""
+    file = Path(uri.removeprefix(_SQLITE).partition("?")[0])
+    if not uri.startswith(_SQLITE) or not file.is_file():
+        return ""
+    if not os.access(file, os.W_OK) or not os.access(file.parent, os.W_OK):
+        return "it cannot be written; chown or chmod it and its folder"
+    from mlflow.store.db.utils import _get_latest_schema_revision
+
+    try:
+        with closing(sqlite3.connect(file, timeout=_QUICK)) as database:
+            database.execute("BEGIN IMMEDIATE").close()
+            found = database.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            return "another process has it for longer than a moment; end that (fuser shows it)"
+        return f"no store of MLflow's ({error}); move it away, and python -m stages.track sync makes it again"
+    except sqlite3.DatabaseError as error:
+        return f"it is broken ({error}); move it away, and python -m stages.track sync makes it again"
+    latest = _get_latest_schema_revision()
+    return "" if found == (latest,) else f"its schema is {found and found[0]}, not {latest}: {upgrade_command()}"
+
+
+def relocate_artifacts(file: Path) -> int:
+    """Tell the store of a clone that was moved or copied where its artifacts lie now; returns how many places changed.
+
+    MLflow stores absolute addresses (mlflow issue 3144), and would go on writing into the old clone. Only addresses of
+    a folder `mlartifacts` that is not this one are changed.
+    """
+    here, changed = ARTIFACTS.resolve().as_uri(), 0
+    with closing(sqlite3.connect(file, timeout=_LOCKED)) as database, database:
+        for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
+            old = f"file://%/{ARTIFACTS.name}/%"
+            query = f"SELECT DISTINCT {column} FROM {table} WHERE {column} LIKE ? AND {column} NOT LIKE ?"  # noqa: S608
+            for (address,) in database.execute(query, (old, f"{here}/%")).fetchall():
+                moved = f"{here}/{address.partition(f'/{ARTIFACTS.name}/')[2]}"
+                database.execute(f"UPDATE {table} SET {column} = ? WHERE {column} = ?", (moved, address))  # noqa: S608
+                changed += 1
+    return changed
 
 
 def refuses(error: Exception) -> bool:

@@ -8,13 +8,15 @@ Out: <out>/ weights.safetensors (after the last epoch), history.json (metrics by
      threads, precision and software are the same) and run.json, the run record, written last: a folder without it is
      not a run. The training is mirrored to MLflow while it runs; a tracking server that is down costs a warning.
      After each epoch <out>.checkpoint holds the state: a run that was killed goes on from there, to the same bits, and
-     removes it when it is done.
+     removes it when it is done. Start and end are written into reports/<budget>/attempts.jsonl, to be committed.
 Runs without DVC and without MLflow too: --no-mlflow keeps a trial out of the tables' experiments.
 """
 
 import resource
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stages.config.params import load_params
+from stages.core.checkout import links_under_dvc
 from stages.core.errors import StageError
 from stages.core.filenames import DESCRIPTION, HISTORY, RECORD, WEIGHTS
 from stages.core.files import file_hash, folder_path, sweep, write_json
@@ -29,6 +32,7 @@ from stages.core.imports import without_collection
 from stages.core.locks import exclusive
 from stages.core.progress import duration, say
 from stages.records import provenance
+from stages.records.attempts import Journal
 from stages.records.data import DatasetDescription
 from stages.records.digits import digits
 from stages.records.eta import Machine, processor_family
@@ -53,6 +57,7 @@ _INSTRUCTIONS = (
     *("amx_tile", "amx_bf16", "amx_fp16", "neon", "bf16", "sve", "sve2"),
 )
 _VARIABLES = ("MKL_", "ONEDNN_", "DNNL_", "ATEN_", "TORCH_", "CUBLAS_", "CUDNN_", "NVIDIA_")
+_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")  # CUDA, the processor, mps
 _SOFTWARE = ("torch", "torchvision", "numpy")
 
 
@@ -70,6 +75,8 @@ def main(
     cell: str, budget: str | None, seed: int, spec_file: Path | None, data: Path, out: Path, mirrored: bool
 ) -> None:
     """Train CELL, for example `mnist/resnet18`, and write the run to OUT."""
+    if linked := links_under_dvc():
+        raise StageError(linked[0])
     params = load_params()
     budget = budget or params.budget
     key, _ = params.find(cell)
@@ -77,9 +84,12 @@ def main(
     spec_file = spec_file or spec_path(Path(f"reports/{budget}/specs"), cell)
     spec = check_spec(spec_file, resolve_spec(params, budget, cell), "train")
     run = spec.settings.seeded(seed)
-    with exclusive(out), Mirror(mirrored) as mirror:
+    with memory_named(stage), exclusive(out), Mirror(mirrored) as mirror, Journal(params, budget, out) as journal:
         started = time.time()
-        (out / RECORD).unlink(missing_ok=True)
+        try:
+            (out / RECORD).unlink(missing_ok=True)
+        except OSError as error:
+            raise StageError(f"--out {out} cannot be written ({error.strerror}); name another folder") from error
         for name in (WEIGHTS, HISTORY, RECORD):
             sweep(out / name)
         taken = provenance.snapshot_inputs("train", stage, spec, spec_file, [data])
@@ -104,6 +114,7 @@ def main(
         )
         here = Machine(training.numerics["device"], processor_family(taken.environment.processor))
         progress = TrainingProgress(params, budget, key, run, out, training.images_per_epoch, here)
+        journal.started(cell, seed, taken.spec.md5, taken.git.commit, training.numerics["device"])
         outcome = train(training, mirror, progress, stage)
         save(training, out)
         predictions, labels = training.predict_validation()
@@ -132,10 +143,24 @@ def main(
             mlflow=mirror.run(),
         )
         record.write(out / RECORD)
+        journal.ended(outcome, record.binding)
         mirror.metrics(run_metrics(record), 0, ended)
         mirror.close([out / RECORD, out / HISTORY], end_tags(record), "FINISHED", ended)
         training.checkpoint.remove()
     say(f"{stage}: {outcome} in {duration(record.times.seconds)}, {out}")
+
+
+@contextmanager
+def memory_named(stage: str) -> Iterator[None]:
+    """Turn PyTorch's errors for too little memory, of the GPU or of the machine, into one line."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        said = " ".join(str(error).split())
+        if not isinstance(error, MemoryError) and not any(words in said for words in _NO_MEMORY):
+            raise
+        cure = "end what else takes it, or run fewer trainings at a time (--jobs); the next start resumes this one"
+        raise StageError(f"{stage}: out of memory ({said[:120]}); {cure}") from error
 
 
 def train(training: "TrainingSession", mirror: Mirror, progress: TrainingProgress, stage: str) -> str:

@@ -324,7 +324,8 @@ def clone(repository: Repository, tmp_path_factory: pytest.TempPathFactory) -> R
     origin = Repository(tmp_path_factory.mktemp("origin") / "project")
     ignored = shutil.ignore_patterns("data", "mlflow.db*", "mlartifacts", "cache", "tmp")
     shutil.copytree(repository.folder, origin.folder, ignore=ignored)
-    shutil.copytree(repository.folder / "data/paper", origin.folder / "data/paper")
+    for name in ("paper", "labels"):
+        shutil.copytree(repository.folder / "data" / name, origin.folder / "data" / name)
     origin.commit("results")
     folder = origin.folder.with_name("clone")
     origin.run("git", "clone", "-q", str(origin.folder), str(folder))
@@ -336,7 +337,7 @@ def test_a_launch_without_weights_trains_nothing(clone: Repository) -> None:
     assert "6 of 6 trainings are done" in said
     assert "Running stage" not in said
     assert clone.repro("--allow-missing") == []
-    assert [path.name for path in (clone.folder / "data").iterdir()] == ["paper"]
+    assert sorted(path.name for path in (clone.folder / "data").iterdir()) == ["labels", "paper"]
     assert clone.run("git", "status", "--porcelain") == ""
     plan = clone.run("python", "-m", "stages.plan")
     assert "6 trainings, 6 done" in plan

@@ -68,7 +68,7 @@ def pipeline() -> Edges:
 
 def kind(stage: str) -> str:
     """`train` of `train-study-mnist`."""
-    return re.sub(r"(-study|-more)?-(mnist|cifar10)$", "", stage)
+    return re.sub(r"(-study|-supplement|-more)?-(mnist|cifar10)$", "", stage)
 
 
 def paths(stage: dict[str, Any], *lists: str) -> Iterator[str]:

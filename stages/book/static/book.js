@@ -329,7 +329,7 @@
     shown.querySelectorAll("[data-chart='number']").forEach(numberChart);
     shown.querySelectorAll("[data-chart='study']").forEach(studyChart);
     document.title = `${shown.dataset.title} · Very deep networks, re-run`;
-    const part = path.startsWith("/stud") ? "#/studies" : ["/assumptions", "/claims", "/trial"].includes(shown.id) ? `#${shown.id}` : "#/";
+    const part = path.startsWith("/stud") ? "#/studies" : ["/assumptions", "/claims", "/paper-audit"].includes(shown.id) ? `#${shown.id}` : "#/";
     document.querySelectorAll(".bar nav a").forEach((link) => {
       if (link.getAttribute("href") === part) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
     });

@@ -1,8 +1,8 @@
-"""The families of networks, a package each, imported when a cell asks for one: a new package is a new family.
+"""The families of networks, a module or a package each, imported when a cell asks for one: a new one is a new family.
 
-A family's package has a class `Settings` (a subclass of `stages.config.settings.NetworkSettings`) with its typed
-settings, `SMALLEST_INPUT` and `build`. The package imports torch inside `build` alone, since params.yaml is read
-without it; what builds the network stands in a module beside it.
+It has a class `Settings` (a subclass of `stages.config.settings.NetworkSettings`) with its typed settings,
+`SMALLEST_INPUT` and `build`. It imports torch inside `build` alone, since params.yaml is read without it. A small
+network is built there (`lenet.py`); a larger one by a module beside the settings, in a package (`vgg/`).
 """
 
 import pkgutil

@@ -79,6 +79,14 @@ def test_words_that_name_none_or_several_are_answered_with_what_there_is(
 # What it says
 
 
+def test_the_level_that_the_committed_files_give_is_said(audited: Any) -> None:
+    said = "    recounted: counted again from committed predictions and the true test labels (verify goes further)"
+    assert said in audited.explain("mnist/vgg16").output.splitlines()
+    assert audited.answer("mnist/vgg16")["number"]["seeds"]["0"]["level"] == "recounted"
+    (audited.folder / "data/labels/mnist.npy").unlink()
+    assert audited.answer("mnist/vgg16")["number"]["seeds"]["0"]["level"] == "consistent"
+
+
 def test_configuration_names_what_differs_from_the_first_row(audited: Any) -> None:
     found = audited.answer(*IV)
     assert found["configuration"]["plain"] == "cifar10/vgg16"

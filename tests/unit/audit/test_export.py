@@ -4,6 +4,7 @@ The crate is read again with rocrate. https://w3id.org/ro/wfrun/process/0.5 and 
 """
 
 import json
+import re
 import shutil
 import zipfile
 from hashlib import sha256
@@ -14,8 +15,10 @@ import pytest
 from click.testing import CliRunner, Result
 from rocrate.rocrate import ROCrate
 
+from stages.audit import export
 from stages.audit.export import main
 from stages.core.files import json_text
+from stages.records.test_split import TEST_SPLIT
 from tests.unit.audit.conftest import lock_text
 from tests.unit.report.conftest import ROOT, Project, sha, short, spec, time
 
@@ -46,9 +49,13 @@ class Clone(Project):
         return CliRunner().invoke(main, list(words))
 
 
+FOUND: dict[str, Any] = {"budget": "quick", "numbers": [{"status": "broken"}], "pages": {"status": "proved"}}
+
+
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clone:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(export, "verification", lambda *_: FOUND)  # 3 s each time
     return Clone(tmp_path).fill()
 
 
@@ -106,13 +113,13 @@ def test_files_are_there_whole_and_nothing_else(exported: dict[str, dict[str, An
     folder = clone.folder / "crate"
     files = {name: entity for name, entity in exported.items() if entity["@type"] == "File"}
     there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert there == files.keys() | {"ro-crate-metadata.json"}
+    assert there == files.keys() | {"ro-crate-metadata.json", "ro-crate-preview.html"}
     assert {"params.yaml", "dvc.lock", "data/paper/tables.csv", "reports/quick/tables/table_4.csv"} <= there
     assert not any("torn" in name for name in there)
     assert set(pointed(exported["./"]["hasPart"])) == files.keys()
     for name, entity in files.items():
         content = (folder / name).read_bytes()
-        assert content == (clone.folder / name).read_bytes()
+        assert name == "verification.json" or content == (clone.folder / name).read_bytes()
         assert (entity["sha256"], entity["contentSize"]) == (sha256(content).hexdigest(), str(len(content)))
 
 
@@ -184,14 +191,14 @@ def test_test_arrays_have_the_hashes_of_the_description(exported: dict[str, dict
     tested = pointed(exported["#evaluate-mnist@quick-vgg16-0"]["object"])
     folder = next(exported[name] for name in tested if name.startswith("#data/processed/quick/mnist/test-"))
     parts = {exported[name]["name"].split("/")[-1]: exported[name].get("sha256") for name in pointed(folder["hasPart"])}
-    assert parts == {"images.npy": sha("mnist test_images"), "labels.npy": sha("mnist test_labels")}
+    assert parts == {"images.npy": TEST_SPLIT["mnist"].images, "labels.npy": TEST_SPLIT["mnist"].labels}
 
 
 def test_test_data_of_another_description_than_the_trainings_is_refused(clone: Clone) -> None:
     inputs = clone.read("mnist/vgg16")["provenance"]["inputs"]
     inputs["data/processed/quick/mnist/train/dataset.json"]["md5"] = short("another")
     clone.change("mnist/vgg16", rebind=False, provenance__inputs=inputs)
-    assert f"md5 of dataset.json {short('another')}; expected " in refused(clone, "--out", "x")
+    assert f"the test read dataset.json of md5 {short('another')}, the training one of " in refused(clone, "--out", "x")
 
 
 def test_the_repositorys_licence_is_the_crates(clone: Clone) -> None:
@@ -299,3 +306,70 @@ def test_predictions_that_are_not_those_of_the_binding_are_refused(clone: Clone)
 def test_a_missing_pipeline_file_is_named(clone: Clone) -> None:
     (clone.folder / "dvc.lock").unlink()
     assert "dvc.lock is missing; it is made by: git" in refused(clone, "--out", "x")
+
+
+def test_the_verdict_is_enclosed_and_a_broken_number_said(clone: Clone) -> None:
+    done = clone.export("--out", "crate")
+    assert json.loads((clone.folder / "crate" / "verification.json").read_text()) == FOUND
+    assert "verification.json: 1 broken" in done.output
+    assert not [option for option in main.params if "verify" in option.name]
+
+
+def test_verify_is_what_judges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    clone = Clone(tmp_path).fill()
+    found = export.verification("quick", clone.params)
+    assert len(found["numbers"]) == 35
+    assert {number["status"] for number in found["numbers"]} == {"broken"}  # dvc.lock is empty
+
+
+def test_the_first_page_leads_into_the_book_and_to_the_verdict(clone: Clone) -> None:
+    (clone.folder / "reports" / "quick" / "index.html").write_text("the book")
+    assert clone.export("--out", "crate").exit_code == 0
+    page = (clone.folder / "crate" / "ro-crate-preview.html").read_text()
+    links = re.findall('href="([^"]+)"', page)
+    assert links == ["reports/quick/index.html", "verification.json", "ro-crate-metadata.json"]
+    assert all((clone.folder / "crate" / link).is_file() for link in links)
+    assert graph(clone.folder / "crate")["ro-crate-preview.html"]["about"] == {"@id": "./"}
+
+
+def test_authors_are_those_of_the_citation_file(exported: dict[str, dict[str, Any]], clone: Clone) -> None:
+    name = "The authors of this repository"
+    assert exported["#author-1"] == {"@id": "#author-1", "@type": "Organization", "name": name}
+    orcid = "https://orcid.org/0000-0002-1825-0097"
+    authors = [{"given-names": "Ada", "family-names": "Doe", "orcid": orcid}, {"name": "A group"}]
+    (clone.folder / "CITATION.cff").write_text(json.dumps({"authors": authors}))
+    assert clone.export("--out", "other").exit_code == 0
+    found = graph(clone.folder / "other")
+    assert pointed(found["./"]["author"]) == [orcid, "#author-2"]
+    assert (found[orcid]["@type"], found[orcid]["name"]) == ("Person", "Ada Doe")
+    action = found["#train-mnist@quick-vgg16-0"]
+    assert pointed(action["agent"]) == [orcid, "#author-2"]
+
+
+def test_a_known_licence_is_named_by_its_page(clone: Clone) -> None:
+    (clone.folder / "LICENSE").write_text("MIT License\n\nCopyright")
+    assert clone.export("--out", "crate").exit_code == 0
+    found = graph(clone.folder / "crate")
+    assert found["./"]["license"] == {"@id": "https://spdx.org/licenses/MIT"}
+    assert found["https://spdx.org/licenses/MIT"]["name"] == "MIT License"
+    assert found["LICENSE"]["@type"] == "File"
+
+
+def test_weights_are_enclosed_when_asked_for_and_only_the_recorded_ones(clone: Clone) -> None:
+    clone.keep("mnist/vgg16")
+    path = Path("data/runs/quick/mnist/vgg16/s0/weights.safetensors")
+    assert f"{path} is missing; it is made by: dvc pull, or dvc repro train-" in refused(
+        clone, "--weights", "--out", "x"
+    )
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"weights")
+    assert f"{path}: sha256 {sha256(b'weights').hexdigest()}; expected " in refused(clone, "--weights", "--out", "x")
+    hashes = clone.read("mnist/vgg16")["run"]["sha256"]
+    clone.change("mnist/vgg16", run__sha256=hashes | {"weights.safetensors": sha256(b"weights").hexdigest()})
+    done = clone.export("--weights", "--out", "crate")
+    assert done.exit_code == 0, done.output
+    assert (clone.folder / "crate" / path).read_bytes() == b"weights"
+    found = graph(clone.folder / "crate")
+    assert {"@id": path.as_posix()} in found["#train-mnist@quick-vgg16-0"]["result"]
+    assert {"@id": path.as_posix()} in found["#evaluate-mnist@quick-vgg16-0"]["object"]

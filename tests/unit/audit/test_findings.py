@@ -1,5 +1,6 @@
 """The parts of `verify` that need no finished project; tests/pipeline/test_verify.py has the whole."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -10,23 +11,30 @@ from typing import Any
 import numpy as np
 import pytest
 
+from stages.audit import rerun
 from stages.audit.compare import Page, PageFindings, compare, owners
 from stages.audit.disk import Disk
-from stages.audit.findings import agrees, broken, differences, missing, note, status
+from stages.audit.findings import Finding, agrees, broken, differences, levels, missing, note, passed, status, told
 from stages.audit.numbers import Number, planned
 from stages.audit.recount import chosen_indices, first_difference
 from stages.audit.rerun import differing
 from stages.audit.results import read_loosely
-from stages.audit.verify import Verdict, print_verdicts
+from stages.audit.verify import Verdict, exit_status, print_verdicts
+from stages.audit.witnesses import check_artifact
 from stages.config.cells import CellKey
 from stages.config.params import Params
 from stages.core.files import json_text
 from stages.engine.images import evenly_spread
+from stages.evaluate.prediction import LabelledPredictions
+from stages.records.digits import digits
+from stages.records.evaluation import File, PredictionHashes, logits_path
+from stages.records.lineage import Artifact, Witness
 from stages.records.provenance import hash_dependency
+from stages.report.levels import LEVELS, following, highest
 from stages.report.render import Page as Rendered
 from stages.report.render import about
 from tests.shipped import shipped_params
-from tests.unit.report.conftest import environment, numerics, synthetic
+from tests.unit.report.conftest import _tested, environment, npy, numerics, scored, synthetic
 
 ROOT = Path(__file__).parents[3]
 
@@ -41,9 +49,57 @@ def params() -> Params:
 
 def test_what_is_broken_outweighs_what_is_missing_and_a_note_weighs_nothing() -> None:
     gone, wrong, near, known = missing("a", "b"), broken("a", 1, 2), agrees("d"), note("c")
-    assert [status(found) for found in ([], [known], [near, known], [near, gone], [gone, wrong, near])] == [
-        "proved", "proved", "agrees", "incomplete", "broken",
-    ]  # fmt: skip
+    asked = LEVELS[:3]
+    shown = passed("predicted", "the same bytes")
+    all_found = ([shown], [near, known], [near, gone], [known], [gone, wrong, shown])
+    all_found = ([shown], [near, known], [near, gone], [known], [gone, wrong, shown])
+    assert [status(found, asked) for found in all_found] == ["holds", "agrees", "incomplete", "incomplete", "broken"]
+
+
+@pytest.mark.parametrize(
+    ("findings", "reached", "level", "next_level"),
+    [
+        ([], ["consistent", "recounted"], "recounted", "predicted"),
+        ([missing("logits", "git", "recounted")], ["consistent"], "consistent", "recounted"),
+        ([missing("commit", "git fetch")], ["recounted"], None, "consistent"),
+        ([missing("weights", "dvc pull", "predicted")], ["consistent", "recounted"], "recounted", "predicted"),
+        ([passed("derived", "same")], ["consistent", "recounted", "derived"], "recounted", "predicted"),
+        (
+            [passed("derived", "same"), passed("predicted", "same")],
+            ["consistent", "recounted", "predicted", "derived"],
+            "derived",
+            "retrained",
+        ),
+        ([passed(level, "same") for level in LEVELS[2:]], [*LEVELS], "retrained", None),
+        ([agrees("near")], ["consistent", "recounted"], "recounted", "predicted"),
+        ([broken("a", 1, 2), passed("predicted", "same")], [], None, "consistent"),
+    ],
+)
+def test_a_level_is_reached_with_all_before_it(
+    findings: list[Finding], reached: list[str], level: str | None, next_level: str | None
+) -> None:
+    assert levels(findings) == reached
+    assert highest(levels(findings)) == level
+    assert following(highest(levels(findings))) == next_level
+
+
+def test_a_number_is_said_by_its_level_and_by_what_it_passed_out_of_turn() -> None:
+    number = Number("I", "row", CellKey("cells", "mnist", "c"), 0)
+    derived = Verdict(number, 12.5, [passed("derived", "same")])
+    assert (derived.status, derived.level, derived.word) == ("holds", "recounted", "recounted, derived")
+    asked = derived._replace(asked=LEVELS[:3])
+    assert (asked.status, asked.word, exit_status([asked], [])) == ("incomplete", "incomplete", 3)
+    assert exit_status([derived], []) == 0
+    not_run = Verdict(number, None, [missing("result", "dvc repro")], has_run=False)
+    assert (not_run.word, not_run.level) == ("not run", None)
+    assert (exit_status([derived, not_run], []), exit_status([not_run], [])) == (0, 3)
+    assert exit_status([derived, not_run], [broken("page", 1, 2)]) == 1
+
+
+def test_a_contradiction_is_one_sentence_and_nothing_in_it_is_expected() -> None:
+    said = told("result.json", "correct says 410, the confusion matrix counts 100")
+    assert str(said) == "result.json: correct says 410, the confusion matrix counts 100"
+    assert (said.kind, said.expected) == ("broken", "")
 
 
 def test_differences_name_key_found_and_expected() -> None:
@@ -71,6 +127,39 @@ def test_differences_name_key_found_and_expected() -> None:
 )
 def test_floats_alone_have_a_tolerance(one: Any, other: Any, exact: bool, same: bool) -> None:
     assert (differences("f", one, other, "said", exact=exact) == []) is same
+
+
+# Witnesses
+
+
+def found_of(tmp_path: Path, *hashes: str, content: bytes | None = None) -> list[Finding]:
+    """What is said of a file with such md5s in so many places, and these bytes."""
+    file = tmp_path / "file"
+    if content is not None:
+        file.write_bytes(content)
+    witnesses = tuple(Witness(f"place{number}", "key", found) for number, found in enumerate(hashes))
+    artifact = Artifact("number", "result", str(file), "md5", witnesses)
+    return [one for one in check_artifact(artifact, Disk()) if one.kind == "broken"]
+
+
+FALSE = "f" * 32
+
+
+def test_the_false_witness_is_accused_and_not_the_true_ones(tmp_path: Path) -> None:
+    true = hashlib.md5(b"bytes", usedforsecurity=False).hexdigest()
+    (said,) = found_of(tmp_path, FALSE, true, content=b"bytes")
+    assert (said.where, said.found, said.expected) == ("place0, key", FALSE, f"{true} (place1, key)")
+    (said,) = found_of(tmp_path, FALSE, true, true)
+    assert (said.where, said.found) == ("place0, key", FALSE)
+    accused = found_of(tmp_path, true, true, content=b"other bytes")
+    assert {said.where for said in accused} == {str(tmp_path / "file")}
+
+
+def test_where_there_is_no_majority_that_is_said(tmp_path: Path) -> None:
+    (said,) = found_of(tmp_path, FALSE, "e" * 32)
+    assert said.expected == f"{FALSE} (place0, key); no majority tells which"
+    (said,) = found_of(tmp_path, FALSE, content=b"bytes")
+    assert said.expected.endswith("no majority tells which")
 
 
 # Pages
@@ -290,7 +379,7 @@ def test_a_key_that_stands_twice_is_seen(params: Params, tmp_path: Path, monkeyp
     text = synthetic(params, "quick", CellKey("cells", "mnist", "vgg16"), 0).text()
     Path("result.json").write_text(text.replace('{\n "schema"', '{\n "loss": 0.0,\n "schema"', 1))
     _, (said,) = read_loosely(Path("result.json"), "evaluate-mnist@quick-vgg16-0")
-    assert said.found == "other bytes than its own content gives"
+    assert said.found == "not JSON (key 'loss' stands twice)"
 
 
 def test_the_first_line_that_differs_is_shown() -> None:
@@ -327,6 +416,53 @@ def test_what_bits_depend_on_is_named_where_it_differs() -> None:
 # What is printed
 
 
+@pytest.mark.parametrize(
+    ("forged", "kinds"),
+    [
+        (lambda logits: logits, ["note"]),
+        (lambda logits: logits * np.float32(1.00001), ["agrees"]),
+        (lambda logits: flipped(logits, 15), ["broken", "agrees"]),  # 1.5 % of the images, within --changed
+        (lambda logits: logits[:-1], ["broken", "broken"]),
+    ],
+)
+def test_another_processor_explains_what_rounding_moves_and_no_more(
+    params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forged: Any, kinds: list[str]
+) -> None:
+    """A record that names another processor gets a tolerance; classes that were exchanged under it are found."""
+    key = CellKey("cells", "mnist", "vgg16")
+    honest = scored(*_tested(params, "quick", key, 0))
+    stored = forged(honest.logits)
+    result = synthetic(params, "quick", key, 0)
+    hashes = PredictionHashes.model_validate({"logits": sha256_of(stored), "labels": honest.labels_sha256})
+    predictions = digits(stored.argmax(1))
+    file = tmp_path / "result.json"
+    logits_path(file).write_bytes(npy(stored))
+    result = result.model_copy(
+        update={"sha256": hashes, "predictions": predictions, "file": File(path=str(file), md5="0" * 32)}
+    )
+    places = np.arange(len(honest.labels))
+    images = np.zeros((len(places), 1, 1, 1), np.uint8)
+    recorded = numerics().model_dump(mode="json")
+    again = LabelledPredictions(honest.logits, honest.labels, honest.loss, recorded, images, places)
+    monkeypatch.setattr(rerun, "_predict", lambda *arguments: again)
+    found = list(rerun._compare_predictions("number", result.run, tmp_path, result, tmp_path, 3.0))
+    assert [one.kind for one in found] == kinds
+    assert [one.level for one in found if one.kind == "note"] == ["predicted"] * kinds.count("note")
+
+
+def flipped(logits: Any, count: int) -> Any:
+    """The logits with another class for so many images, just above the one that the network says."""
+    changed = logits.copy()
+    for image in range(count):
+        order = np.argsort(logits[image])
+        changed[image, order[0]] = logits[image, order[-1]] + 0.01
+    return changed
+
+
+def sha256_of(array: Any) -> str:
+    return hashlib.sha256(npy(array)).hexdigest()
+
+
 def test_a_finding_that_many_share_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
     gone = missing("data/raw/mnist", "dvc pull")
     numbers = [Number("I", f"row {n}", CellKey("cells", "mnist", f"c{n}"), 0) for n in range(7)]
@@ -335,17 +471,20 @@ def test_a_finding_that_many_share_is_said_once(capsys: pytest.CaptureFixture[st
     said = capsys.readouterr().out
     assert said.count("data/raw/mnist is not here: dvc pull") == 1
     assert "    I, row 0, seed 0; I, row 1, seed 0; I, row 2, seed 0; I, row 3, seed 0, and 2 more\n" in said
-    assert "numbers: 1 proved, 6 incomplete, 0 broken; the pages: proved (1.0 s)" in said
+    assert "numbers: 1 recounted, 6 incomplete, 0 broken; the pages: consistent (1.0 s)" in said
 
 
 def test_agreement_is_not_taken_for_proof(capsys: pytest.CaptureFixture[str]) -> None:
     numbers = [Number("I", f"row {n}", CellKey("cells", "mnist", f"c{n}"), 0) for n in range(3)]
     near = agrees("row 1, predicted again: 0.20 % of the images changed class, within 3")
-    print_verdicts([Verdict(number, 12.5, [near] if number.row == "row 1" else []) for number in numbers], [], 1.0)
+    same = passed("predicted", "the same logits")
+    found = [[near] if number.row == "row 1" else [same] for number in numbers]
+    verdicts = [Verdict(number, 12.5, of, asked=LEVELS[:3]) for number, of in zip(numbers, found, strict=True)]
+    print_verdicts(verdicts, [], 1.0)
     said = capsys.readouterr().out
     assert "agrees      I, row 1" in said
     assert f"\nagrees:\n- {near}\n    I, row 1, seed 0\n" in said
-    assert "numbers: 2 proved, 1 in agreement, 0 incomplete, 0 broken; the pages: proved (1.0 s)" in said
+    assert "numbers: 2 predicted, 1 agrees, 0 incomplete, 0 broken; the pages: consistent (1.0 s)" in said
 
 
 def test_the_command_waits_for_no_torch() -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from stages.audit.numbers import Number, chosen, planned
+from stages.audit import verify
+from stages.audit.numbers import Number, chance, chosen, drawn, found_with, planned
 from stages.config.params import CellKey, Params
 from stages.core.errors import ParamError
 from stages.report.rows import planned_rows
@@ -70,3 +71,32 @@ def test_words_mean_for_verify_what_they_mean_for_explain(
     params: Params, where: str, row: str | None, cells: list[str]
 ) -> None:
     assert [str(number.key) for number in chosen(planned(params), where, row, 0)] == cells
+
+
+def test_a_lot_is_drawn_the_same_by_anyone_and_says_what_it_finds() -> None:
+    numbers = planned(shipped_params())
+    lot = drawn(numbers, 3, 7)
+    assert lot == drawn(list(reversed(numbers)), 3, 7)
+    assert lot != drawn(numbers, 3, 8)
+    assert len(set(drawn(numbers, 100, 7))) == len(numbers)
+    assert found_with(35, 35, 1) == 1.0
+    assert found_with(10, 1, 3) == pytest.approx(0.3)
+    assert found_with(4, 2, 2) == pytest.approx(5 / 6)
+    assert chance(35, 3, 7) == (
+        "trained again: 3 of 35 numbers, drawn with --draw 7; so many find 1 forged with 9 %, "
+        "4 forged with 31 %, 18 forged with 90 %"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--retrain"], "--retrain: 'nothing' is not allowed; allowed: a cell, or --sample N"),
+        (["--draw", "3"], "--draw: 3 is not allowed; allowed: with --sample alone"),
+        (["--retrain", "mnist/vgg16", "--sample", "2"], "--sample: 2 is not allowed; allowed: without a CELL"),
+    ],
+)
+def test_a_lot_that_cannot_be_drawn_is_refused_in_one_line(words: list[str], said: str) -> None:
+    with pytest.raises(ParamError) as refused:
+        verify.main.main(words, standalone_mode=False)
+    assert said in str(refused.value)

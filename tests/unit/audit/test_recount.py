@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages.audit.recount import _array
+from stages.audit.arrays import array
 
 
 def saved(save: Any, *content: Any, **named: Any) -> bytes:
@@ -24,9 +24,9 @@ def saved(save: Any, *content: Any, **named: Any) -> bytes:
 def test_what_is_no_array_is_an_empty_one(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "logits.npy"
     path.write_bytes(content)
-    assert _array(path).shape == (0,)
+    assert array(path).shape == (0,)
 
 
 def test_an_array_is_read(tmp_path: Path) -> None:
     np.save(tmp_path / "logits.npy", np.eye(2, dtype=np.float32))
-    assert _array(tmp_path / "logits.npy").tolist() == [[1, 0], [0, 1]]
+    assert array(tmp_path / "logits.npy").tolist() == [[1, 0], [0, 1]]

@@ -1,14 +1,17 @@
 """`verify` on a project in git whose records are of its real sources, specs and pages; nothing is trained for it.
 
-Data and weights are not there, as on a fresh clone, so that what holds is `incomplete`. tests/pipeline/test_verify.py
+Data and weights are not there, as on a fresh clone, so that what holds is `recounted`. tests/pipeline/test_verify.py
 has the same with real trainings.
 """
 
+import hashlib
 import json
 import os
 import shlex
 import shutil
 import subprocess
+import zlib
+from base64 import b64encode
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from hashlib import md5
@@ -20,11 +23,12 @@ import pytest
 from click.testing import CliRunner
 
 from stages.aggregate_tables import main as aggregate_tables
+from stages.audit import derive, history
 from stages.audit.checks import check_number
 from stages.audit.findings import Finding
 from stages.audit.numbers import Number
 from stages.audit.pipeline import Stage, Stages
-from stages.audit.recount import classes_of
+from stages.audit.recount import _same_picture, classes_of
 from stages.audit.verify import main
 from stages.audit.workspace import Workspace
 from stages.audit_paper.__main__ import main as audit_paper
@@ -33,6 +37,8 @@ from stages.config.reading import read_yaml
 from stages.core.files import digest, file_hash, json_text, write_bytes
 from stages.evaluate.metrics import score
 from stages.evaluate.mistakes import most_confused
+from stages.records.attempts import Journal, attempts_path, begin
+from stages.records.data import DatasetDescription
 from stages.records.evaluation import Evaluation, logits_path
 from stages.records.provenance import SpecReference, folder_md5, git_state, hash_dependency, source_hashes
 from stages.records.spec import Spec, resolve_specs, spec_path, write_specs
@@ -49,15 +55,18 @@ TAKEN = f"{RESULT}.provenance"
 SPECS = Path("reports/quick/specs")
 ENGINE = "stages/engine/seeding.py"
 IDENTITY = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+BEFORE = "2026-11-24T04:12:00+00:00"  # the synthetic trainings start a moment later
 
 
-def git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True).stdout.strip()
+def git(*arguments: str, at: str = BEFORE) -> str:
+    environment = {**os.environ, "GIT_COMMITTER_DATE": at}
+    done = subprocess.run(["git", *arguments], check=True, capture_output=True, text=True, env=environment)
+    return done.stdout.strip()
 
 
-def commit(*paths: str) -> str:
+def commit(*paths: str, at: str = BEFORE) -> str:
     git("add", "-A", *paths)
-    git(*IDENTITY, "commit", "-qm", "x")
+    git(*IDENTITY, "commit", "-qm", "x", at=at)
     return git("rev-parse", "HEAD")
 
 
@@ -74,7 +83,8 @@ class Project:
     def build(self) -> "Project":
         """Sources and params.yaml, committed; then what the stages would have made of them."""
         shutil.copytree(ROOT / "stages", "stages", ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copytree(ROOT / "data" / "paper", "data/paper")
+        for name in ("paper", "labels"):
+            shutil.copytree(ROOT / "data" / name, f"data/{name}")
         for name in ("dvc.yaml", "requirements.lock", "pyproject.toml"):
             shutil.copy(ROOT / name, name)
         Path("params.yaml").write_text(pinned())
@@ -90,14 +100,25 @@ class Project:
         write_specs(list(specs.values()), SPECS)
         for cell in CELLS:
             self.put(params, specs[cell])
+        if not attempts_path("quick").exists():
+            begin(attempts_path("quick"), params, git("rev-parse", "HEAD"))
         for dataset in ("mnist", "cifar10"):
             write_bytes(f"reports/quick/samples/{dataset}/none.png", b"")
-        stages = Stages("quick", params)
+        self.pages()
+        return self
+
+    def pages(self) -> None:
+        """The pages of the results that are here, and the dvc.lock of all of it."""
+        stages = Stages("quick", self.params)
         for stage, command in ((stages.paper(), audit_paper), (stages.tables(), aggregate_tables)):
             done = CliRunner().invoke(command, shlex.split(stage.cmd)[3:])
             assert done.exit_code == 0, done.output
-        self.lock(params, stages)
-        return self
+        self.lock(self.params, stages)
+
+    def launder(self, change: Callable[[dict[str, Any]], None]) -> None:
+        """Change the result, and make every record, hash and page agree with it, and dvc.lock."""
+        self.edit(change)
+        self.pages()
 
     def put(self, params: Params, spec: Spec) -> None:
         """A result whose records are of the sources, the spec and the commit that are here."""
@@ -125,7 +146,8 @@ class Project:
 
     def lock(self, params: Params, stages: Stages) -> None:
         """dvc.lock as DVC would have written it; what is not here has the hashes that the records have."""
-        results = [Evaluation.read(f"reports/quick/cells/{cell}-s0.json", "evaluate") for cell in CELLS]
+        files = [Path(f"reports/quick/cells/{cell}-s0.json") for cell in CELLS]
+        results = [Evaluation.read(file, "evaluate") for file in files if file.is_file()]
         known: dict[str, str] = {}
         for result in results:
             inputs = {**result.run.provenance.inputs, **result.provenance.inputs}
@@ -236,19 +258,51 @@ def test_a_clone_without_data_lacks_that_and_nothing_is_broken(project: Project)
     status, said = project.verify()
     findings = [finding for number in said["numbers"] for finding in number["findings"]] + said["pages"]["findings"]
     assert [finding for finding in findings if finding["kind"] == "broken"] == []
-    assert status == 3
+    assert status == 0
     found = {number["cell"]: number for number in said["numbers"]}
     assert len(found) == 35
-    missing = {finding["where"] for finding in found[CELL]["findings"]}
-    assert {"data/raw/mnist", "data/processed/quick/mnist/train", f"data/predictions/quick/{CELL}-s0"} <= missing
+    number = found[CELL]
+    missing = {finding["where"]: finding["level"] for finding in number["findings"]}
+    assert {"data/raw/mnist", "data/processed/quick/mnist/train", f"data/predictions/quick/{CELL}-s0"} <= missing.keys()
     assert all(place.startswith("data/") for place in missing)
-    assert said["pages"]["status"] == "proved"
+    assert set(missing.values()) == {"predicted", "derived"}
+    assert (number["status"], number["level"], number["passed"]) == ("holds", "recounted", ["consistent", "recounted"])
+    assert (number["next"]["level"], number["next"]["option"]) == ("predicted", "--weights")
+    assert f"data/runs/quick/{CELL}/s0" in number["next"]["missing"]
+    assert said["pages"]["status"] == "holds"
 
 
-def test_a_planned_number_without_a_result_is_incomplete_with_the_command_that_makes_it(project: Project) -> None:
+def test_the_level_that_is_asked_decides_the_exit_status(project: Project) -> None:
+    for level, status in (("consistent", 0), ("recounted", 0), ("predicted", 3), ("derived", 3)):
+        assert project.verify(*ROW, "--level", level)[0] == status, level
+    done = CliRunner().invoke(main, [*ROW])
+    first, second = done.output.splitlines()[:2]
+    assert first == (
+        "quick: 1 of 1 numbers recounted (counted again from committed predictions and the true test labels); "
+        "1 of 1 rows of the paper's tables have the level asked; nothing broken"
+    )
+    assert second.startswith("verified by commit ")
+    assert "\nnext level:\n- predicted (predicted again from the weights) needs data/runs/quick/" in done.output
+    Path("data/labels/mnist.npy").unlink()
+    status, said = project.verify(*ROW)
+    (number,) = said["numbers"]
+    assert (status, number["status"], number["level"]) == (3, "incomplete", "consistent")
+    assert number["next"]["how"] == "git checkout data/labels/mnist.npy"
+
+
+def test_a_result_that_dvc_lock_has_and_that_is_gone_is_missing(project: Project) -> None:
+    Path(RESULT).unlink()
+    status, said = project.verify(*ROW)
+    assert (status, said["numbers"][0]["status"]) == (1, "broken")  # by the pages, which have it
+    project.pages()
+    status, said = project.verify(*ROW)
+    assert (status, said["numbers"][0]["status"]) == (3, "incomplete")
+
+
+def test_a_planned_number_without_a_result_has_not_run_and_the_command_that_makes_it_is_named(project: Project) -> None:
     status, said = project.verify("I", "VGG11")
     (number,) = said["numbers"]
-    assert (status, number["status"], number["percent"]) == (3, "incomplete", None)
+    assert (status, number["status"], number["percent"]) == (3, "not run", None)
     (finding,) = number["findings"]
     assert finding["where"] == "reports/quick/cells/mnist/vgg11-s0.json"
     assert finding["expected"] == "dvc repro evaluate-mnist@quick-vgg11-0"
@@ -404,6 +458,24 @@ def test_a_changed_record_is_named(project: Project, change: Callable[[Any], Non
     broken = project.broken()
     assert where in broken.places, sorted(broken.places)
     assert RESULT in broken.places  # dvc.lock has another hash of it
+
+
+def test_an_input_that_is_gone_or_has_a_file_less_hides_nothing_else(project: Project) -> None:
+    run = f"data/runs/quick/{CELL}/s0"
+
+    def change(result: Any) -> None:
+        result["provenance"]["inputs"][run]["files"].pop("run.json")
+        result["run"]["provenance"]["inputs"].clear()
+        result["run"]["provenance"]["inputs"]["surplus"] = {"md5": "0" * 32 + ".dir", "files": {"a": "1" * 32}}
+        result["history"][0]["validation_accuracy"] = 0.99
+
+    project.edit(change, rebind=False)
+    said = [str(finding) for finding in project.broken().findings]
+    assert f"{RESULT}: provenance.inputs.{run}.files has no run.json" in said
+    assert f"{RESULT}: run.provenance.inputs has no data/processed/quick/mnist/train" in said
+    assert any(one.startswith(f"{RESULT}, provenance.inputs.{run}.files.run.json: found no hash") for one in said)
+    assert any(one.startswith(f"{RESULT}, history: found") or f"({RESULT}, history)" in one for one in said)
+    assert any("run.provenance.inputs.surplus.files" in one for one in said)
 
 
 def test_a_record_of_settings_forged_throughout(project: Project) -> None:
@@ -638,9 +710,10 @@ def test_a_result_that_cannot_be_read_leaves_the_other_numbers_as_they_are(proje
     project.edit(lambda result: result.pop("loss"), rebind=False)
     _, said = project.verify("II", "ResNet18")
     (number,) = said["numbers"]
-    assert number["status"] == "incomplete"
+    assert (number["status"], number["level"]) == ("holds", "recounted")
     _, said = project.verify(*ROW)
-    assert any(one["found"].startswith(f"{RESULT}: no loss") for one in said["numbers"][0]["findings"])
+    findings = said["numbers"][0]["findings"]
+    assert any((one["where"], one["found"]) == (RESULT, "no loss") for one in findings)
 
 
 def test_without_git_the_commit_is_missing_and_nothing_broken(project: Project) -> None:
@@ -655,7 +728,161 @@ def test_without_git_the_commit_is_missing_and_nothing_broken(project: Project) 
 
 def test_labels_that_are_not_the_test_split_s(project: Project) -> None:
     project.edit(lambda result: result["testing"].update(images="all"))
-    assert project.broken().at(f"{RESULT}, labels", "the labels of mnist's test split")
+    assert project.broken().at(f"{RESULT}, labels", "the true label by data/labels/mnist.npy")
+
+
+def test_a_file_of_labels_with_other_bytes_is_not_believed(project: Project) -> None:
+    content = bytearray(Path("data/labels/mnist.npy").read_bytes())
+    content[-1] ^= 1
+    Path("data/labels/mnist.npy").write_bytes(bytes(content))
+    assert "the labels of mnist's test split" in str(project.broken().at("data/labels/mnist.npy"))
+
+
+# What is forged throughout: every record, hash and page agrees, dvc.lock too
+
+
+def counted_again(result: Any, labels: str) -> None:
+    """Everything that a result counts by its labels."""
+    logits, classes = np.load(LOGITS), classes_of(labels)
+    result["labels"], result["sha256"]["labels.npy"] = labels, hashlib.sha256(npy(classes)).hexdigest()
+    result.update(score(classes, logits.argmax(1).astype(np.uint8), result["classes"], len(labels)))
+    wide = logits.astype(np.float64)
+    result["loss"] = float((np.log(np.exp(wide).sum(1)) - wide[np.arange(len(labels)), classes]).mean())
+    places = np.arange(len(labels)) * 10000 // len(labels)
+    result["most_confused"] = most_confused(np.zeros((len(labels), 1, 1, 1), np.uint8), classes, logits, places)
+
+
+def test_labels_that_are_the_predictions(project: Project) -> None:
+    """The true labels of the test images are known by hash, whatever the clone's arrays say."""
+    for path in Path("reports/quick/cells/mnist").glob("resnet18-s0.*"):
+        path.unlink()  # another result of the data set would contradict the labels
+    project.launder(lambda result: counted_again(result, result["predictions"]))
+    status, said = project.verify(*ROW)
+    (number,) = said["numbers"]
+    assert (status, number["percent"]) == (1, 100.0)
+    wrong = {one["where"] for one in number["findings"] if one["kind"] == "broken"}
+    assert wrong == {f"{RESULT}, labels"}
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        (lambda data: data["sha256"].update(test_images="1" * 64), "sha256, test_images"),
+        (lambda data: data["sha256"].update(dict.fromkeys(data["sha256"], "0" * 64)), "sha256, test_labels"),
+        (lambda data: data["made_from"]["raw_md5"].update({"t10k-images-idx3-ubyte": "0" * 32}), "made_from.raw_md5, "),
+        (lambda data: data["made_from"]["raw_sha256"].update({"train-labels-idx1-ubyte": "0" * 64}), ""),
+    ],
+)
+def test_arrays_that_are_not_of_the_canonical_bytes(project: Project, change: Any, where: str) -> None:
+    """Test images that are others, hashes of nothing, one raw byte: what comes of the canonical bytes is known."""
+    project.edit(lambda result: change(result["run"]["data"]))
+    project.forge_lock()
+    found = [place for place in project.broken().places if place.startswith(f"{RESULT}, run.data")]
+    assert any(where in place for place in found), found
+
+
+def test_results_that_were_exchanged_contradict_themselves(project: Project) -> None:
+    other = RESULT.replace("resnet18-sgd", "resnet18")
+    for suffix in (".json", ".npy"):
+        one, two = (Path(path).with_suffix(suffix) for path in (RESULT, other))
+        content = one.read_bytes()
+        one.write_bytes(two.read_bytes())
+        two.write_bytes(content)
+    project.forge_lock()
+    said = project.broken().at(f"{RESULT}, run, cell")
+    assert (said.found, said.expected) == ("'mnist/resnet18'", f"'{CELL}' (of this number)")
+    Path(RESULT).write_text(Path(RESULT).read_text().replace('"cell": "mnist/resnet18"', f'"cell": "{CELL}"'))
+    assert f"{RESULT}, run.binding" in project.broken().places
+
+
+def test_a_result_of_another_seed_contradicts_itself(project: Project) -> None:
+    """Named anew in every field it still holds by its hashes; only the weights of that seed are others (--retrain)."""
+
+    def relabel(result: Any) -> None:
+        result["run"]["seed"] = 1
+        result["run"]["stage"] = TRAIN.replace("-0", "-1")
+
+    project.edit(relabel, rebind=False)
+    assert {f"{RESULT}, run.binding", f"{RESULT}, run, seed"} <= project.broken().places
+
+
+def test_records_that_were_moved_to_a_later_commit(project: Project) -> None:
+    """The sources are edited, committed and recorded throughout; the trainings were before that commit."""
+    project.append(ENGINE, "\nEDITED = 1\n")
+    later = commit("stages", at="2026-11-24T12:00:00+00:00")
+    project.make()
+    broken = project.broken()
+    assert {f"{RESULT}, run.times.started", f"{RESULT}, times.started"} == broken.places
+    assert f"commit {later[:12]}, by whose sources" in broken.at(f"{RESULT}, run.times.started").found
+
+
+def test_a_commit_that_was_replaced_is_read_as_it_was(project: Project) -> None:
+    honest = git("rev-parse", "HEAD")
+    project.append(ENGINE, "\nEDITED = 1\n")
+    git("replace", honest, commit("stages"))
+    project.make()
+
+    def forge(result: Any) -> None:
+        for taken in (result["run"]["provenance"], result["provenance"]):
+            taken["git"]["commit"] = honest
+
+    project.edit(forge)
+    project.forge_lock()
+    assert project.broken().at(f"{RESULT}, run.provenance.sources, {ENGINE}", f"commit {honest[:12]}")
+
+
+def test_a_commit_that_is_in_no_history_of_head(project: Project) -> None:
+    other = git(*IDENTITY, "commit-tree", "-m", "x", "HEAD^{tree}")
+
+    def forge(result: Any) -> None:
+        result["provenance"]["git"]["commit"] = other
+
+    project.edit(forge)
+    project.forge_lock()
+    said = project.broken().at(f"{RESULT}.provenance.git.commit")
+    assert (said.found, said.expected) == (other, "a commit that HEAD follows from")
+
+
+def test_the_verifier_says_by_which_code_it_looked(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "__file__", str(Path("stages/audit/history.py").absolute()))
+    assert str(history.verifier()) == f"verified by commit {git('rev-parse', 'HEAD')} without changes"
+    project.append("stages/audit/checks.py", "\n")
+    assert history.verifier().changed == ["stages/audit/checks.py"]
+    shutil.rmtree(".git")
+    assert history.verifier().commit is None
+
+
+def test_arrays_made_again_are_held_against_the_record(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--data` as with raw data here, whose making is another test's (tests/pipeline)."""
+    content = Evaluation.read(RESULT, "evaluate").run.data.content()
+    monkeypatch.setattr(derive, "_raw", lambda dataset, workspace: [])
+
+    def said(**sha256: str) -> list[Finding]:
+        made = DatasetDescription.model_validate(content | {"sha256": content["sha256"] | sha256})
+        monkeypatch.setattr(derive, "_made", lambda dataset, workspace: made)
+        return list(derive.derive(project.number(), Workspace("quick", project.params)))
+
+    (found,) = said()
+    assert (found.kind, found.level) == ("note", "derived")
+    (found,) = said(train_labels="0" * 64)
+    assert (found.kind, found.where) == ("broken", f"{RESULT}, run.data, sha256.train_labels")
+    (found,) = said(augmented_images="0" * 64)  # rounded otherwise on another processor
+    assert (found.kind, found.level) == ("incomplete", "derived")
+
+
+def test_raw_files_that_are_not_the_canonical(project: Project) -> None:
+    Path("data/raw/mnist").mkdir(parents=True)
+    Path("data/raw/mnist/t10k-labels-idx1-ubyte").write_bytes(b"forged")
+    found = list(derive.derive(project.number(), Workspace("quick", project.params)))
+    assert {one.where.rpartition("/")[2]: one.kind for one in found} == {
+        "train-images-idx3-ubyte": "incomplete",
+        "train-labels-idx1-ubyte": "incomplete",
+        "t10k-images-idx3-ubyte": "incomplete",
+        "t10k-labels-idx1-ubyte": "broken",
+    }
+
+
+# Times
 
 
 @pytest.mark.parametrize(
@@ -667,14 +894,250 @@ def test_labels_that_are_not_the_test_split_s(project: Project) -> None:
         (lambda result: earlier(result["times"]), f"{RESULT}, times"),
         (lambda result: earlier(result["run"]["times"]["epochs"][-1], "ended"), f"{RESULT}, times"),
         (lambda result: result["times"].update(ended="2026-01-01T00:00:00 noon Z"), f"{RESULT}, times"),
+        (lambda result: result["run"]["times"].update(started="2031-01-01T00:00:00.000+00:00"), f"{RESULT}, times"),
+        (lambda result: result["run"]["times"].update(ended="1999-01-01T00:00:00.000+00:00"), f"{RESULT}, times"),
+        (lambda result: later(result), f"{RESULT}, times"),
     ],
 )
 def test_times_that_contradict_each_other(project: Project, change: Callable[[Any], None], where: str) -> None:
     project.edit(change)
-    assert project.broken().at(where)
+    assert where in project.broken().places
+
+
+def later(result: dict[str, Any]) -> None:
+    """All of it in 2090, one after the other."""
+    for times in (result["times"], result["run"]["times"], *result["run"]["times"]["epochs"]):
+        times.update(
+            {name: text.replace("2026", "2090") for name, text in times.items() if name in ("started", "ended")}
+        )
 
 
 def earlier(times: dict[str, Any], *names: str) -> None:
     """The same a day before."""
     for name in names or ("started", "ended"):
         times[name] = (datetime.fromisoformat(times[name]) - timedelta(days=1)).isoformat()
+
+
+# What git says of the recorded commit
+
+
+def test_an_attempt_that_was_cut_off_and_one_that_was_dropped_are_named(project: Project) -> None:
+    path = attempts_path("quick")
+    journal = Journal(project.params, "quick", Path("data/runs/quick/mnist/resnet18/s7"))
+    journal.started("mnist/resnet18", 7, "0" * 32, "0" * 40, "cpu")
+    journal.ended("finished", "1" * 64)
+    commit(path.as_posix())
+    done = CliRunner().invoke(aggregate_tables, shlex.split(Stages("quick", project.params).tables().cmd)[3:])
+    assert done.exit_code == 0
+    project.forge_lock()
+    page = Path("reports/quick/tables/tables.md").read_text()
+    assert "1 started, 0 of them in these tables; 3 results here are older." in page
+    assert "**Started, and not in these tables**: `mnist/resnet18` seed 7 (finished, 2" in page
+    _, said = project.verify(*ROW)
+    assert said["pages"]["status"] == "proved"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:-1]))
+    _, said = project.verify(*ROW)
+    assert "no end of reports/quick/attempts.jsonl" in {one["found"] for one in said["pages"]["findings"]}
+    path.write_text("".join([lines[0], lines[2]]))
+    _, said = project.verify(*ROW)
+    found = {one["expected"] for one in said["pages"]["findings"]}
+    assert "the entry that a later one names: it was removed" in found
+
+
+def test_a_verdict_that_is_loosened_afterwards_is_said_on_the_page_and_by_verify(project: Project) -> None:
+    began = git("rev-parse", "HEAD")[:12]
+    assert "(`verdicts`, `claims`) are those of then." in Path("reports/quick/tables/tables.md").read_text()
+    project.edit_params(lambda raw: raw["verdicts"]["near"].update(mnist=9.0))
+    project.make()
+    page = Path("reports/quick/tables/tables.md").read_text()
+    assert f"**The settings that judge results (`verdicts`, `claims`) changed after commit {began}.**" in page
+    _, said = project.verify(*ROW)
+    notes = [one["where"] for one in said["pages"]["findings"] if one["kind"] == "note"]
+    assert any(f"are not those of commit {began}" in note for note in notes)
+
+
+# What is hostile: one finding about the number, and nothing read that dvc.yaml does not name
+
+NOT_OURS = "0123456789 not for anybody"
+FORGED = "x\nnumbers: 35 proved, 0 incomplete, 0 broken; the pages: proved (1.0 s)"
+
+
+def _input(path: str) -> Callable[[Any], None]:
+    md5 = "0" * 32
+    return lambda result: result["run"]["provenance"]["inputs"].update({path: {"md5": md5}})
+
+
+def _run_is(path: str) -> Callable[[Any], None]:
+    def change(result: Any) -> None:
+        inputs = result["provenance"]["inputs"]
+        inputs[path] = inputs.pop(next(name for name in inputs if name.startswith("data/runs")))
+
+    return change
+
+
+def _not_committed(path: str) -> Callable[[Any], None]:
+    """A source that is none, whose difference to the commit is a link."""
+    head = "diff --git a/l b/l\nnew file mode 120000\n--- /dev/null\n+++ b/l\n@@ -0,0 +1 @@\n"
+    link = f"{head}+{path}\n\\ No newline at end of file\n"
+
+    def change(result: Any) -> None:
+        taken = result["run"]["provenance"]
+        taken["sources"] |= {path: "0" * 32, "l": "0" * 32}
+        taken["git"] |= {"changed": [path, "l"], "dirty": True, "difference": link}
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _input("../secret"),
+        _input("/dev/zero"),
+        _input(FORGED),
+        _input("x" * 9000),
+        _input("x\0y"),
+        _run_is("../outside"),
+        lambda result: result["run"]["data"]["made_from"]["raw_sha256"].update({"../../../secret": "0" * 64}),
+        lambda result: result["run"]["provenance"]["spec"].update(path="../secret"),
+        lambda result: result["run"]["provenance"]["spec"].update(path="x\0y"),
+        _not_committed("../secret"),
+    ],
+)
+def test_no_path_is_read_that_dvc_yaml_does_not_name(
+    project: Project, change: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = Path("../secret").resolve()
+    secret.write_text(NOT_OURS)
+    opened: list[Path] = []
+    real = Path.open
+
+    def opens(path: Path, *rest: Any, **named: Any) -> Any:
+        opened.append(path)
+        return real(path, *rest, **named)
+
+    project.edit(change)
+    monkeypatch.setattr(Path, "open", opens)
+    findings = project.findings()
+    assert any(finding.kind == "broken" for finding in findings)
+    text = "\n".join(map(str, findings))
+    assert md5(NOT_OURS.encode(), usedforsecurity=False).hexdigest() not in text
+    assert not any(line.startswith("numbers:") for line in text.splitlines())
+    assert {path for path in opened if path.resolve() == secret or path.as_posix().startswith("/dev")} == set()
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        (LOGITS, "a FIFO"),
+        (RESULT, "a FIFO"),
+        (SPEC, "a FIFO"),
+        (f"data/predictions/quick/{CELL}-s0/labels.npy", "a FIFO"),
+        (f"data/runs/quick/{CELL}/s0/weights.safetensors", "a FIFO"),
+    ],
+)
+def test_a_fifo_is_named_and_nobody_waits_for_it(project: Project, path: str, kind: str) -> None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).unlink(missing_ok=True)
+    os.mkfifo(path)
+    said = [finding for finding in project.findings() if finding.kind == "broken" and kind in finding.found]
+    assert said
+    assert all(path in f"{finding.where} {finding.found}" for finding in said)
+
+
+def _header(shape: str, descr: str = "<f4") -> bytes:
+    text = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        _header("(100000000000000000000, 10)"),
+        _header("(-5, 10)"),
+        _header("(1000000000000, 10)"),
+        _header("(500, 10)", "|O") + b"\x80\x04."[:1] * 40,
+        _header("(500, 10)").replace(b"NUMPY\x01", b"NUMPY\x09"),
+        _header("(500, 10.0)"),
+        _header("(True, 10)") + bytes(40),
+        _header("(((((((((("),
+        b"\x93NUMPY\x02\x00\xff\xff\xff\xff{",
+        b"PK\x03\x04",
+        b"",
+    ],
+)
+def test_what_is_no_array_of_logits_is_a_finding(project: Project, content: bytes) -> None:
+    write_bytes(LOGITS, content)
+    assert project.broken().at(LOGITS, "float32 logits of ").found == "another array"
+
+
+def test_logits_in_fortran_order_are_other_bytes(project: Project) -> None:
+    values = np.asfortranarray(np.load(LOGITS))
+    Path(LOGITS).unlink()
+    np.save(LOGITS, values)
+    assert {finding.where for finding in project.broken().findings} == {LOGITS}
+
+
+def _bomb(side: int) -> str:
+    """A PNG of `side` x `side` black pixels whose data is not even there."""
+    chunk = b"IHDR" + side.to_bytes(4, "big") * 2 + bytes([1, 0, 0, 0, 0])
+    return b64encode(b"\x89PNG\r\n\x1a\n\0\0\0\r" + chunk + zlib.crc32(chunk).to_bytes(4, "big")).decode()
+
+
+@pytest.mark.parametrize("text", [_bomb(60_000), _bomb(12_000), "AAAA", "A"])
+def test_a_picture_is_not_unpacked_before_its_size_is_known(text: str) -> None:
+    good = most_confused(np.zeros((2, 1, 8, 8), np.uint8), *_pair(), np.arange(2))[0]["png"]
+    assert _same_picture(good, good)
+    assert not _same_picture(text, good)
+    assert not _same_picture(good, text)
+
+
+def _pair() -> tuple[Any, Any]:
+    return np.array([0, 1], np.uint8), np.array([[0.0, 1.0], [1.0, 0.0]], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("file", "change"),
+    [
+        ("dvc.lock", lambda text: "junk: 1\n" + text),
+        ("dvc.lock", lambda text: "# all proved\n" + text),
+        ("dvc.lock", lambda text: "<<<<<<< HEAD\n" + text),
+        ("dvc.lock", lambda text: "schema: '2.0'\nstages: [1, 2]\n"),
+        ("dvc.lock", lambda text: text.encode("utf-16")),
+        ("dvc.lock", lambda text: text + "x: " + "[" * 100_000),
+        ("dvc.lock", lambda text: text + "x: &x [*x]\n"),
+        (RESULT, lambda text: "[" * 100_000),
+        (RESULT, lambda text: text.encode("utf-16")),
+        (RESULT, lambda text: text.replace('"correct":', '"correct": ' + "1" * 4000 + ', "x":', 1)),
+        (RESULT, lambda text: text.replace('"stage": "', '"stage": "\\ud800', 1)),
+    ],
+)
+def test_what_cannot_be_read_is_one_finding_of_its_number(project: Project, file: str, change: Any) -> None:
+    text = change(Path(file).read_text())
+    write_bytes(file, text if isinstance(text, bytes) else text.encode())
+    said = project.broken().findings
+    assert said
+    assert said[0].where == file
+    assert "\n" not in str(said[0])
+
+
+@pytest.mark.parametrize(
+    "change", [lambda text: "stages: [1, 2]\n", lambda text: "", lambda text: "<<<<<<< HEAD\n" + text]
+)
+def test_a_pipeline_that_is_none_is_one_line(project: Project, change: Callable[[str], str]) -> None:
+    write_bytes("dvc.yaml", change(Path("dvc.yaml").read_text()).encode())
+    status, said = project.verify(*ROW)
+    assert status == 1
+    assert said.startswith("Error: dvc.yaml")
+    assert len(said.splitlines()) == 1
+
+
+def test_the_other_numbers_are_judged_where_one_is_hostile(project: Project) -> None:
+    Path(RESULT).unlink()
+    os.mkfifo(RESULT)
+    _, said = project.verify("II")
+    found = {number["cell"]: number for number in said["numbers"]}
+    assert found[CELL]["status"] == "broken"
+    assert found[CELLS[1]]["percent"] is not None
+    assert not any(finding["kind"] == "broken" for finding in found[CELLS[1]]["findings"])
+    assert found[CELL]["findings"][0]["found"] == "a FIFO"

@@ -95,7 +95,7 @@ def test_a_claim_of_the_prose_and_its_test_on_our_numbers_speak_of_the_same(real
 def test_what_our_readings_ask_for_is_said(real: Paper, params: Params) -> None:
     found = {each.places[1]: each.sentence for each in findings(real, params) if each.printed.startswith("depth")}
     for table, points in (("Table I", "16.10"), ("Table IV", "5.00")):
-        margin = params.claims.depth.margin.of(params.tables[table.split()[1]].dataset)  # type: ignore[index]
+        margin = params.claims.depth.margin.of(params.tables[table.split()[1]].dataset)
         reading = f"At most {margin:g} is our reading (claims.depth.margin in params.yaml)."
         assert found[table] == f"The rows differ by {points} points. {reading}"
 

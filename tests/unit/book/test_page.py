@@ -79,8 +79,8 @@ def check_scores(page: Any, result: Any) -> None:
 
 
 def check_origin(page: Any, result: Any) -> None:
-    proof, command = (block.text for block in page.all("pre")[:2])
-    assert "stages.audit verify" in proof
+    check, command = (block.text for block in page.all("pre")[:2])
+    assert "stages.audit verify" in check
     assert f"git checkout {result.run.provenance.git.commit}" in command
     assert f"dvc repro {result.stage}" in command
     hashes = {code.attributes["title"] for code in page.all("code", class_="hash")}
@@ -150,7 +150,7 @@ def test_the_study_says_what_comes_closest_and_that_it_decides_nothing_here(made
     assert made.page("#/cifar10/resnet18-lr1e-2-sgd").all("h1")[0].text == "resnet18-lr1e-2-sgd"
 
 
-def test_ledger_claims_and_trial_are_whole(made: Book) -> None:
+def test_ledger_claims_and_paper_audit_are_whole(made: Book) -> None:
     params = made.evidence.params
     ledger = made.page("#/assumptions").all("ol")[0]
     assert [line.text for line in ledger.all("a", class_="id")] == [line.id for line in params.assumptions]
@@ -160,9 +160,9 @@ def test_ledger_claims_and_trial_are_whole(made: Book) -> None:
     claims = made.page("#/claims")
     assert [line.text for line in claims.all("a", class_="id")] == [f"C{n}" for n in range(1, 8)]
     assert "this judges those numbers, not the paper" in claims.text
-    trial = made.page("#/trial").text
-    assert "99.1 % on CIFAR10" in trial
-    assert "Fig. 6 · Fig. 10" in trial
+    paper_audit = made.page("#/paper-audit").text
+    assert "99.1 % on CIFAR10" in paper_audit
+    assert "Fig. 6 · Fig. 10" in paper_audit
 
 
 def test_what_is_not_the_papers_condition_says_so_on_every_page_with_a_number(made: Book) -> None:

@@ -7,9 +7,12 @@ import pytest
 from stages.config.params import Params, load_params
 from stages.config.schema import DATASETS
 from stages.config.settings import family_settings
+from stages.engine.networks import families
 from stages.paper.reading import read_paper
 from tests.unit.config.bad_values import UNKNOWN
 from tests.unit.config.conftest import REPOSITORY, Edited, Place
+
+KNOWN = "one of " + ", ".join(families())
 
 # Budgets
 
@@ -253,11 +256,11 @@ def test_a_study_cell_that_the_budget_makes_equal_to_its_base_is_refused(file: E
         (("claims", "classes", "excepted", "cifar10"), ["unicorn"], "once each, some of airplane, automobile, "),
         (("claims", "classes", "excepted", "mnist"), ["1", "1"], "once each, some of 0, 1, "),
         (("claims", "classes", "excepted", "mnist"), list("0123456789"), "once each, some of 0, 1, "),
-        (("claims", "overfitting", "families"), ["alexnet"], "one of googlenet, resnet, vgg"),
+        (("claims", "overfitting", "families"), ["mlp"], KNOWN),
         (("claims", "overfitting", "families"), ["vgg", "vgg"], "every family once"),
-        (("claims", "cost", "cheapest"), "alexnet", "one of googlenet, resnet, vgg"),
-        (("tables", "I", "family"), "alexnet", "one of googlenet, resnet, vgg"),
-        (("assumptions", 0, "applies", "families"), ["alexnet"], "one of googlenet, resnet, vgg"),
+        (("claims", "cost", "cheapest"), "mlp", KNOWN),
+        (("tables", "I", "family"), "mlp", KNOWN),
+        (("assumptions", 0, "applies", "families"), ["mlp"], KNOWN),
     ],
 )
 def test_names_that_do_not_exist_are_refused(file: Edited, place: Place, value: Any, allowed: str) -> None:
@@ -405,3 +408,79 @@ def test_every_setting_of_a_cell_is_in_the_ledger_or_the_text(params: Params) ->
     decided = {name for assumption in params.assumptions for name in assumption.decides}
     named = {name for found in params.resolved.values() for name in type(found.cell).model_fields}
     assert named - decided == said
+
+
+# Tables that the paper does not have
+
+
+def with_other_table(file: Edited, **table: Any) -> None:
+    """Table S1 of two rows, one of an alternative; the other's cell stands in Table I too."""
+    rows = [{"row": "One", "cell": "vgg16"}, {"row": "Two", "cell": "vgg11-momentum"}]
+    file["tables"]["S1"] = {"caption": "Ours", "dataset": "mnist", "rows": rows} | table
+    file["more_cells"]["mnist"] = ["vgg11-momentum"]
+
+
+def test_a_table_that_the_paper_does_not_have_mixes_families_and_sections(file: Edited) -> None:
+    with_other_table(file)
+    file["tables.S1"]["rows"] += [{"row": "Three", "cell": "resnet18"}, {"row": "Four", "cell": "googlenet-adam"}]
+    params = file.load()
+    assert params.shown_tables[-1] == "S1"
+    assert params.stage("train", params.find("mnist/vgg11-momentum")[0], "quick", 0) == (
+        "train-supplement-mnist@quick-vgg11-momentum-0"
+    )
+    assert [str(training.key) for training in params.trainings() if training.group == "supplement"] == [
+        "mnist/vgg11-momentum"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (("tables", "S1", "family"), "vgg", "tables.S1.family: 'vgg' is not allowed; allowed: no family"),
+        (("tables", "S1", "rows", 0, "as_logged"), "vgg11-momentum", "row 'One', as_logged: 'vgg11-momentum' is not"),
+        (
+            ("tables", "S1", "rows", 0, "cell"),
+            "vgg15",
+            "row 'One': 'vgg15' is not allowed; allowed: once each, cells or",
+        ),
+        (("tables", "S1", "rows", 0, "cell"), "vgg11-momentum", "'vgg11-momentum' is not allowed; allowed: once each"),
+        (("tables", "S1", "rows", 0, "row"), "Two", "row 'Two': 'Two' is not allowed; allowed: every row label once"),
+        (("more_cells", "mnist"), ["vgg16"], "more_cells.mnist: 'vgg16' is not allowed; allowed: once each and not in"),
+        (("more_cells", "mnist"), ["vgg11-momentum"] * 2, "more_cells.mnist: 'vgg11-momentum' is not allowed"),
+        (("study_cells", "mnist"), ["vgg11-momentum"], "more_cells.mnist: 'vgg11-momentum' is not allowed"),
+        (
+            ("tables", "VII"),
+            {"caption": "", "dataset": "mnist", "rows": [{"row": "x", "cell": "vgg16"}]},
+            "VI, or S and",
+        ),
+        (("tables", "I", "family"), "", "tables.I.family is missing; allowed: one of "),
+    ],
+)
+def test_a_mistake_in_such_a_table_is_refused(file: Edited, place: Place, value: Any, message: str) -> None:
+    with_other_table(file)
+    file.put(place, value)
+    file.refuses(message)
+
+
+def test_a_cell_of_its_own_needs_no_table_of_the_paper(file: Edited) -> None:
+    file["cells.mnist"]["mine"] = {"network": "vgg11", "optimizer": "adam"}
+    file.refuses("params.yaml: cells.mnist.mine: 'mine' is not allowed; allowed: a cell that a row of tables names")
+    with_other_table(file, rows=[{"row": "Mine", "cell": "mine"}, {"row": "Two", "cell": "vgg11-momentum"}])
+    assert "mnist/mine" in file.load().resolved
+
+
+# Sizes that are said for all families
+
+
+@pytest.mark.parametrize("budget", ["quick", "paper"])
+def test_a_default_input_size_is_raised_to_what_a_family_takes(file: Edited, budget: str) -> None:
+    """So a new family needs no entry in `inputs` and in the budgets; what is said for a family is taken as it is."""
+    file["networks"]["alexnet"] = {"family": "alexnet", "layout": "alexnet", "groups": 2, "hidden_layers": [16]}
+    file["networks.alexnet"].update(dropout=0.5, init="pytorch")
+    file["alternatives.mnist"]["alexnet"] = {"network": "alexnet", "optimizer": "adam"}
+    smallest = family_settings("alexnet").SMALLEST_INPUT
+    assert file["inputs.mnist.default"]["input_size"] < smallest
+    assert file.load().settings("mnist/alexnet", budget).cell.input_size == smallest
+    assert file.load().settings("mnist/resnet18", budget).cell.input_size == 32
+    file["inputs.mnist"]["alexnet"] = {"input_size": 32}
+    file.refuses(f"params.yaml: inputs.mnist.alexnet.input_size: 32 is not allowed; allowed: {smallest} or more")

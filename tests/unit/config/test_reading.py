@@ -65,14 +65,22 @@ def test_numbers_and_nestings_beyond_all_bounds_are_refused(tmp_path: Path) -> N
     message = refusal(edited(tmp_path, '"lr": 0.01}', '"lr": 1.0e+999}'))
     assert "params.yaml: cells.mnist.vgg16-lr1e-2.lr: inf is not allowed; allowed: " in message
     message = refusal(edited(tmp_path, "seeds: [0]", f"seeds: {'[' * 500}{']' * 500}"))
-    assert "params.yaml: seeds.0: [[[[" in message
+    assert "params.yaml: not YAML: nested deeper than 64" in message
+    message = refusal(edited(tmp_path, "seeds: [0]", f"seeds: {'[' * 1_000_000}"))
+    assert "params.yaml: not YAML: nested deeper than 64" in message
 
 
 def test_an_alias_of_itself_is_refused(tmp_path: Path) -> None:
     message = refusal(edited(tmp_path, '"hidden_layers": [4096, 4096]', '"hidden_layers": &it [*it]'))
-    assert "params.yaml: networks.vgg16.hidden_layers.0: [[...]] is not allowed; allowed: a valid integer" in message
+    assert "params.yaml: not YAML: an anchor that holds itself" in message
     message = refusal(edited(tmp_path, '"vgg": {"batch_size": 64}', '"vgg": {"batch_size": &it [*it]}'))
-    assert "params.yaml: inputs.mnist.vgg.batch_size: [[...]] is not allowed" in message
+    assert "params.yaml: not YAML: an anchor that holds itself" in message
+
+
+def test_a_short_text_of_many_values_is_refused(tmp_path: Path) -> None:
+    layers = "".join(f', "x{level}": &x{level} [{", ".join([f"*x{level - 1}"] * 9)}]' for level in range(1, 9))
+    message = refusal(edited(tmp_path, "seeds: [0]", f'seeds: [0]\nbomb: {{"x0": &x0 [1, 1]{layers}}}'))
+    assert "params.yaml: not YAML: anchors that make more than 1000000 values of it" in message
 
 
 @pytest.mark.parametrize(("content", "named"), [(b"", "None"), (b"[1, 2]", "[1, 2]"), (b"word", "'word'")])

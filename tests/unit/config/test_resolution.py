@@ -8,6 +8,7 @@ from stages.config.cells import GROUPS, CellKey, changed_settings, is_one_change
 from stages.config.params import Params, Training, resolve_count
 from stages.config.schema import DATASETS
 from stages.core.errors import ParamError
+from stages.engine.networks import families
 from tests.unit.config.conftest import Edited
 
 
@@ -162,8 +163,9 @@ def test_a_missing_input_is_named_with_a_cell_that_needs_it(file: Edited) -> Non
 
 @pytest.mark.parametrize("section", ["inputs.mnist", "budgets.paper.train.mnist"])
 def test_families_are_named_in_inputs_and_budgets(file: Edited, section: str) -> None:
-    file[section]["alexnet"] = {}
-    file.refuses(f"params.yaml: {section}.alexnet: 'alexnet' is not allowed; allowed: one of default, googlenet, ")
+    file[section]["mlp"] = {}
+    known = ", ".join(["default", *families()])
+    file.refuses(f"params.yaml: {section}.mlp: 'mlp' is not allowed; allowed: one of {known}")
 
 
 @pytest.mark.parametrize("place", ["inputs.mnist.default", "inputs.mnist.vgg", "cells.mnist.vgg16"])

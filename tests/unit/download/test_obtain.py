@@ -516,3 +516,15 @@ def test_errors_are_of_the_one_kind_that_is_shown_without_a_traceback() -> None:
     assert issubclass(NoSourceError, StageError)
     assert issubclass(ForeignFolderError, StageError)
     assert not holds(Path(sys.executable), FILES)
+
+
+def test_certificates_that_are_not_there_are_the_hosts_fault_and_the_next_source_has_its_turn(
+    server: Server, out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Requests would call it an OSError, as of a disk that is full."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nope.pem")
+    next_source = Canned(CONTENT)
+    assert get([hosts(server, "tiny.tar.gz", b"x"), next_source], out) is next_source
+    assert "hosts" in (said := capsys.readouterr().err)
+    assert "REQUESTS_CA_BUNDLE=/nope.pem does not exist" in said
+    assert server.asked == []

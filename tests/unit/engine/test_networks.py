@@ -3,9 +3,10 @@
 Whatever needs no arithmetic is built on the meta device, where 224-pixel networks cost milliseconds.
 """
 
+import copy
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -279,8 +280,9 @@ def test_googlenet_convolves_and_pools_as_the_paper_says() -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("input_size", [32, 33, 64, 79, 96, 223, 225, 256])
+@pytest.mark.parametrize(
+    ("channels", "input_size"), [(1, 32), (3, 33), (3, 64), (1, 79), (1, 96), (3, 223), (1, 225), (3, 256)]
+)
 def test_every_size_and_channel_count_gives_logits(family: str, channels: int, input_size: int) -> None:
     with torch.device("meta"):
         model = build(family, channels=channels, input_size=input_size)
@@ -393,11 +395,24 @@ def expected_spread(family: str, init: str, layer: Any) -> float:
     return 1 / math.sqrt(3 * fan_in)  # of U(-b, b), b = 1 / sqrt(fan_in)
 
 
-@pytest.mark.parametrize("init", INITS)
-@pytest.mark.parametrize("family", FAMILIES)
-def test_first_weights_are_spread_as_the_scheme_says(family: str, init: str) -> None:
+class First(NamedTuple):
+    """A network with its first weights, which no test changes."""
+
+    family: str
+    init: str
+    model: Any
+
+
+@pytest.fixture(scope="module", params=[(family, init) for family in FAMILIES for init in INITS], ids="-".join)
+def first(request: pytest.FixtureRequest) -> First:
+    """Of each family by each scheme: drawing the weights is most of what the tests of them cost."""
+    family, init = request.param
     torch.manual_seed(0)
-    model = build(family, init=init)
+    return First(family, init, build(family, init=init))
+
+
+def test_first_weights_are_spread_as_the_scheme_says(first: First) -> None:
+    family, init, model = first
     for layer in weighted_layers(model, (nn.Conv2d, nn.Linear)):  # type: ignore[arg-type]
         weight = layer.weight.detach()
         spread = expected_spread(family, init, layer)
@@ -412,10 +427,8 @@ def test_first_weights_are_spread_as_the_scheme_says(family: str, init: str) -> 
             assert bound * 0.5 <= layer.bias.abs().max().item() <= bound
 
 
-@pytest.mark.parametrize("init", INITS)
-@pytest.mark.parametrize("family", FAMILIES)
-def test_batch_norm_starts_as_identity_and_all_is_float32(family: str, init: str) -> None:
-    model = build(family, init=init)
+def test_batch_norm_starts_as_identity_and_all_is_float32(first: First) -> None:
+    model = first.model
     for layer in weighted_layers(model, nn.BatchNorm2d):
         assert (layer.weight == 1).all()
         assert (layer.bias == 0).all()
@@ -512,11 +525,9 @@ def test_an_auxiliary_head_computes_what_torchvisions_does_where_their_pools_agr
         torch.testing.assert_close(head(batch), reference(batch.mean((2, 3), keepdim=True)))
 
 
-@pytest.mark.parametrize("init", INITS)
-@pytest.mark.parametrize("family", FAMILIES)
-def test_every_parameter_gets_a_finite_gradient(family: str, init: str) -> None:
+def test_every_parameter_gets_a_finite_gradient(first: First) -> None:
+    family, model = first.family, copy.deepcopy(first.model)
     torch.manual_seed(0)
-    model = build(family, init=init)
     labels = torch.tensor([3, 7])
     logits, auxiliary = split_outputs(model(images(model, 1, 32)))
     loss = F.cross_entropy(logits, labels) + sum(0.3 * F.cross_entropy(x, labels) for x in auxiliary)
@@ -571,6 +582,7 @@ def test_the_earliest_auxiliary_head_comes_first() -> None:
 def test_batch_norm_has_the_constants_of_the_settings(family: str) -> None:
     changed = network_settings(family, batch_norm_eps=0.25, batch_norm_momentum=0.5)
     for settings, expected in ((changed, (0.25, 0.5)), (network_settings(family), None)):
-        model = settings.build(channels=3, classes=10, input_size=32)
+        with torch.device("meta"):
+            model = settings.build(channels=3, classes=10, input_size=32)
         found = {(layer.eps, layer.momentum) for layer in model.modules() if isinstance(layer, nn.BatchNorm2d)}
         assert found == {expected or (0.001 if family == "googlenet" else 1e-5, 0.1)}

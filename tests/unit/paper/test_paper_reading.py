@@ -93,7 +93,7 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
             "weights,equals",
             "line 2, quantity: 'weights' is not allowed; allowed: 'f1'",
         ),
-        ("claims", "vgg;resnet;googlenet", "vgg;lenet", "families: 'lenet' is not allowed; allowed: one of the fam"),
+        ("claims", "vgg;resnet;googlenet", "vgg;mlp", "families: 'mlp' is not allowed; allowed: one of the fam"),
         ("claims", "has 140M parameters", "has 140M, parameters", "line 2 has 11 fields; expected 10, with quotes"),
         ("claims", "has 4M parameters", "has 4M, parameters", "line 3 has 11 fields; expected 10, with quotes"),
         ("claims", "140M,printed,,vgg,VGG16,", "140M,printed", "line 2 has 6 fields; expected 10"),

@@ -8,10 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from stages.config.params import Params, Training, load_params
+from stages.launch import sizes
 from stages.launch.machine import ThisMachine
 from stages.plan import __main__ as command
 from stages.plan import campaign as module
-from stages.plan import sizes
 from stages.plan.campaign import Campaign, formats, makespan
 from stages.plan.refusals import refusals
 from stages.plan.text import plan_text
@@ -150,7 +150,7 @@ def test_without_a_commit_a_campaign_is_refused(
     monkeypatch.chdir(tmp_path)
     subprocess.run(["git", "init", "-q"], check=True)
     [line] = refusals(found, found.machine)
-    assert line.startswith("git rev-parse HEAD failed")
+    assert line.startswith("git: there is no commit here")
 
 
 def test_refusals_end_with_status_1(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:

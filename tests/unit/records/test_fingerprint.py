@@ -358,6 +358,15 @@ def test_a_missing_root_is_refused(path: str) -> None:
     assert refusal(sources).startswith(f"{path} is missing; ")
 
 
+def test_a_family_may_be_a_module_of_its_own() -> None:
+    """It is in the code of its own cells, and in that of no other family."""
+    module = "stages/engine/networks/lenet.py"
+    sources = {**SOURCES, module: "x = 1\n"}
+    assert module in of(sources, family="lenet").modules
+    assert of(sources) == of(SOURCES)
+    assert of(sources, family="lenet") != of({**sources, module: "x = 2\n"}, family="lenet")
+
+
 def test_a_family_that_is_none_is_refused() -> None:
     with pytest.raises(StageError, match=r"stages/engine/networks/alexnet/__init__.py is missing"):
         of(SOURCES, family="alexnet")
@@ -399,8 +408,11 @@ def _here(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("kind", get_args(Kind))
 def test_a_family_s_code_has_its_own_network_and_nothing_that_only_reads(kind: Kind, family: str) -> None:
     paths = closure(kind, family)
-    networks = {path for path in paths if re.match(r"stages/engine/networks/\w+/", path)}
-    assert networks == {f"stages/engine/networks/{family}/{name}.py" for name in ("__init__", "network")}
+    networks = {path for path in paths if path.startswith("stages/engine/networks/")}
+    folder = "stages/engine/networks"
+    package = {f"{folder}/{family}/{name}.py" for name in ("__init__", "network")}
+    own = package if Path(folder, family).is_dir() else {f"{folder}/{family}.py"}
+    assert networks == {f"{folder}/__init__.py", *own}
     outside = {path for path in paths if not re.match(r"stages/(config|core|engine|evaluate)/", path)}
     assert outside == {"stages/__init__.py"}
     assert {"stages/config/settings.py", "stages/engine/prediction.py"} <= paths

@@ -43,6 +43,19 @@ def test_another_budget_is_planned_as_its_pages_were() -> None:
 
 
 @pytest.mark.usefixtures("folder")
+def test_pages_that_are_older_than_a_switch_have_none_of_its_cells() -> None:
+    """Else a cell that is an alternative of the pages' studies would be planned twice."""
+    raw = shipped()
+    rows = [{"row": "VGG16", "cell": "vgg16-adam-linear-head"}]
+    raw["tables"]["S1"] = {"caption": "Ours", "dataset": "cifar10", "rows": rows}
+    raw["more_cells"]["cifar10"] = ["vgg16-adam-linear-head"]
+    Path("params.yaml").write_text(json.dumps(raw))
+    assert params_of("quick").more_cells.cifar10 == ["vgg16-adam-linear-head"]
+    assert params_of("paper").more_cells.cifar10 == []
+    assert params_of("paper").study_cells.cifar10 == ["vgg16-adam-linear-head"]
+
+
+@pytest.mark.usefixtures("folder")
 def test_a_budget_without_pages_is_planned_by_the_switches() -> None:
     Path("dvc.lock").unlink()
     assert params_of("paper").study_cells.cifar10 == ["resnet18-lr1e-2-sgd"]

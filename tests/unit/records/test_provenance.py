@@ -191,7 +191,8 @@ def spec() -> Spec:
 
 
 def git(*arguments: str) -> str:
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    here = ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE")  # which the fixture sets; the tests' own settings stay
+    variables = {name: value for name, value in os.environ.items() if name not in here}
     done = subprocess.run(["git", *IDENTITY, *arguments], env=variables, capture_output=True, check=True)
     return done.stdout.decode()
 

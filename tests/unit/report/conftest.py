@@ -28,7 +28,7 @@ from stages.evaluate.metrics import score
 from stages.paper.reading import read_paper
 from stages.paper.schema import Paper
 from stages.records.canonical import CANONICAL
-from stages.records.data import TEST_ARRAYS, TRAIN_ARRAYS, DatasetDescription, ImageCounts, MadeFrom
+from stages.records.data import TRAIN_ARRAYS, DatasetDescription, ImageCounts, MadeFrom
 from stages.records.digits import digits
 from stages.records.evaluation import Evaluation, Mistake, PredictionHashes, logits_path
 from stages.records.fingerprint import SCHEME, Fingerprint, Kind
@@ -48,6 +48,8 @@ from stages.records.run import (
     Validated,
 )
 from stages.records.spec import Code, Modules, Spec, spec_path
+from stages.records.test_split import TEST_SPLIT, true_labels
+from stages.report import curves
 from stages.report.evidence import Evidence, gather
 from stages.report.results import result_path
 from tests.remembered import remembered_results
@@ -64,7 +66,8 @@ class Project:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.cells = folder / "cells"
-        shutil.copytree(ROOT / "data" / "paper", folder / "data" / "paper", dirs_exist_ok=True)
+        for name in ("paper", "labels"):
+            shutil.copytree(ROOT / "data" / name, folder / "data" / name, dirs_exist_ok=True)
         (folder / "params.yaml").write_text(pinned())
 
     @property
@@ -143,14 +146,17 @@ class Project:
         params = self.params
         return gather(params, budget or params.budget, self.cells, printed_numbers())
 
-    def aggregate(self) -> Result:
-        """Run the stage, as dvc.yaml does."""
+    def aggregate(self, *, vectors: bool = False) -> Result:
+        """Run the stage, as dvc.yaml does; without `vectors` figures are PNG alone, which saves most of the time."""
         words = ["--cells", str(self.cells)]
-        for name in ("tables", "figures", "studies", "views"):
+        for name in ("tables", "figures", "studies", "views", "cards"):
             words += [f"--{name}-out", str(self.out(name))]
         words += ["--ledger-out", str(self.out("ledger.csv")), "--ledger-json-out", str(self.out("ledger.json"))]
         words += ["--book-out", str(self.out("index.html"))]
-        return CliRunner().invoke(main, words)
+        with pytest.MonkeyPatch.context() as patch:
+            if not vectors:
+                patch.setattr(curves, "OPTIONS", {".png": curves.OPTIONS[".png"]})
+            return CliRunner().invoke(main, words)
 
     def out(self, name: str) -> Path:
         return self.folder / "out" / name
@@ -374,7 +380,8 @@ def _description(dataset: str, settings: str) -> DatasetDescription:
         ),
         mean=[0.5] * sizes["channels"],
         std=[0.25] * sizes["channels"],
-        sha256={name: sha(f"{dataset} {name}") for name in (*TRAIN_ARRAYS, *TEST_ARRAYS)},
+        sha256={name: sha(f"{dataset} {name}") for name in TRAIN_ARRAYS}
+        | {f"test_{name}": sha256 for name, sha256 in TEST_SPLIT[dataset]._asdict().items()},
         made_from=MadeFrom(
             settings=sizes,
             raw_md5={file.name: file.md5 for file in CANONICAL[dataset]},
@@ -499,8 +506,10 @@ def _tested(params: Params, budget: str, key: CellKey, seed: int) -> tuple[str, 
 
 @cache
 def scored(name: str, images: str, count: int) -> Scored:
-    """Random labels of `images` and logits of `name`; a share of the images, by `name`, is named right."""
-    labels = _drawn(images).integers(10, size=count, dtype=np.uint8)
+    """The true labels of `images` and random logits of `name`; a share of the images, by `name`, is named right."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        labels = true_labels(images.partition(" ")[0], count)
     drawn = _drawn(name)
     quality = drawn.uniform(0.2, 0.9)
     logits = drawn.uniform(0, 1, size=(count, 10)).astype(np.float32)
@@ -552,7 +561,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = Project(tmp_path_factory.mktemp("finished")).fill()
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(project.folder)
-        done = project.aggregate()
+        done = project.aggregate(vectors=True)
     assert done.exit_code == 0, done.output
     (project.folder / "said").write_text(done.stderr)
     return project

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 from stages.config.schema import DATASETS
-from stages.engine.networks import families
 
 OF_TABLES = {"vgg16-plain-optimizer.md", "resnet18-plain-optimizer.md"}  # studies of which rows are the alternatives
+DRAWN = {f"confusion_{data}_{net}" for data in DATASETS for net in ("vgg", "resnet", "googlenet")}
+DRAWN |= {*(f"cost_{data}" for data in DATASETS), *(f"curves_table_{n}" for n in range(1, 7)), "printed_curves"}
+STARTS = {".png": b"\x89PNG", ".pdf": b"%PDF", ".svg": b"<?xml"}
 FILES = {
-    "tables": {"tables.md", "claims.md", "appendix.md"}
-    | {f"table_{n}.{kind}" for n in range(1, 7) for kind in ("md", "csv")},
-    "figures": {f"confusion_{data}_{net}.png" for data in DATASETS for net in families()}
-    | {f"curves_table_{n}.png" for n in range(1, 7)}
-    | {"printed_curves.png"},
+    "tables": {"tables.md", "claims.md", "appendix.md", "numbers.tex"}
+    | {f"table_{n}.{kind}" for n in range(1, 7) for kind in ("md", "csv", "tex")},
+    "figures": {f"{name}.{kind}" for name in DRAWN for kind in ("png", "pdf", "svg")},
     "studies": {"resnet18-lr1e-2-optimizer.md", *OF_TABLES},
     "views": {"metrics.json", "accuracy.csv", "curves.csv"},
 }
@@ -29,10 +29,12 @@ def contents(project: Any) -> dict[Path, bytes]:
 
 
 def test_files(finished: Any) -> None:
+    assert {path.suffix for path in finished.out("cards").iterdir()} == {".md"}
     for name, files in FILES.items():
         assert {path.name for path in finished.out(name).iterdir()} == files
     for figure in finished.out("figures").iterdir():
-        assert figure.read_bytes().startswith(b"\x89PNG")
+        assert figure.read_bytes().startswith(STARTS[figure.suffix])
+        assert b"matplotlib v" not in figure.read_bytes()
 
 
 def test_says_the_accuracies_and_where_the_tables_are(finished: Any) -> None:
@@ -65,9 +67,9 @@ def test_every_link_leads_somewhere(finished: Any, page: str) -> None:
 def test_runs_repeat_to_the_byte_and_leave_nothing_stale(finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(finished.folder)
     before = contents(finished)
-    for name in ("studies/old.md", "figures/old.png", "tables/old.csv"):
+    for name in ("studies/old.md", "figures/old.png", "figures/old.pdf", "tables/old.csv", "tables/old.tex"):
         (finished.folder / "out" / name).write_text("of a former run")
-    assert finished.aggregate().exit_code == 0
+    assert finished.aggregate(vectors=True).exit_code == 0
     assert contents(finished) == before
 
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from stages.core.errors import ParamError
-from stages.report.curves import Curve, curves_png
+from stages.report.curves import Curve, curves_drawing
 from stages.report.gallery import gallery
 
 LONG = "GoogLeNet with adam and data augmentation and a label of the user's own that is $long$"
@@ -21,23 +21,23 @@ def pixels(content: bytes) -> np.ndarray:
 
 def test_same_bytes_whatever_the_users_settings() -> None:
     curves = [Curve("a", [1.0, 2.0], [[1.0, 2.0]])]
-    first = curves_png(curves, "t")
+    first = curves_drawing(curves, "t")[".png"]
     with mpl.rc_context({"font.size": 20, "axes.facecolor": "red", "savefig.bbox": "tight"}):
-        assert curves_png(curves, "t") == first
+        assert curves_drawing(curves, "t")[".png"] == first
     assert b"matplotlib" not in first.lower()
 
 
 def test_seeds_of_unequal_length_are_drawn_apart() -> None:
     """A diverged seed ends early; its line must not run on to the next seed's first epoch."""
-    shown = pixels(curves_png([Curve("a", [50.0], [[50.0], [50.0, 50.0]])], "t"))
-    both = pixels(curves_png([Curve("a", [50.0], [[50.0, 50.0], [50.0]])], "t"))
+    shown = pixels(curves_drawing([Curve("a", [50.0], [[50.0], [50.0, 50.0]])], "t")[".png"])
+    both = pixels(curves_drawing([Curve("a", [50.0], [[50.0, 50.0], [50.0]])], "t")[".png"])
     assert (shown == both).all()
 
 
 @pytest.mark.parametrize("rows", [1, 3, 12])
 def test_nothing_is_cut_off(rows: int) -> None:
     curves = [Curve(f"{LONG} {row}", [10.0 + row, 99.0], [[9.0, 99.0], [11.0, 99.0]]) for row in range(rows)]
-    shown = pixels(curves_png(curves, "title\nsecond line"))
+    shown = pixels(curves_drawing(curves, "title\nsecond line")[".png"])
     edges = [shown[0], shown[-1], shown[:, 0], shown[:, -1]]
     assert all((edge == 255).all() for edge in edges)
 

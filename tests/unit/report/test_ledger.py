@@ -155,6 +155,6 @@ def test_a_test_on_other_data_than_the_training_is_refused(filled: Any) -> None:
     inputs["data/processed/quick/cifar10/train/dataset.json"]["md5"] = "0" * 32
     filled.change(CELL, rebind=False, provenance__inputs=inputs)
     with pytest.raises(
-        CorruptFileError, match=r"md5 of dataset.json 0{32}; expected [0-9a-f]{32}, as the training read"
+        CorruptFileError, match=r"the test read dataset.json of md5 0{32}, the training one of [0-9a-f]{32}"
     ):
         filled.evidence()

@@ -67,7 +67,7 @@ def test_captions_count(partial: Any) -> None:
 def test_figures_and_pages_of_what_has_not_run_are_left_out(partial: Any) -> None:
     assert {path.name for path in partial.out("figures").iterdir()} == {
         "confusion_cifar10_resnet.png", "confusion_mnist_vgg.png", "curves_table_1.png", "curves_table_5.png",
-        "printed_curves.png",
+        "printed_curves.png", "cost_cifar10.png", "cost_mnist.png",
     }  # fmt: skip
     assert list(partial.out("studies").iterdir()) == []
     for page in ("table_1.md", "table_6.md", "appendix.md", "tables.md"):
@@ -79,7 +79,7 @@ def test_what_had_run_once_and_is_gone_takes_its_pages_along(filled: Any) -> Non
     assert filled.aggregate().exit_code == 0
     filled.keep(*KEPT)
     assert filled.aggregate().exit_code == 0
-    assert len(list(filled.out("figures").iterdir())) == 5
+    assert len(list(filled.out("figures").iterdir())) == 7
     assert list(filled.out("studies").iterdir()) == []
 
 

@@ -7,7 +7,7 @@ from math import comb
 import numpy as np
 import pytest
 
-from stages.stats.paired import MOST_SEEDS, holm, mcnemar, sign_flip
+from stages.stats.paired import MOST_SEEDS, holm, mcnemar, paired_interval, sign_flip
 
 DARWIN = [49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48]  # maize, crossed less selfed, 1/8 inch
 
@@ -84,3 +84,12 @@ def test_holm_keeps_order_and_lowers_nothing() -> None:
     assert all(p <= q <= 1 for p, q in zip(ps, adjusted, strict=True))
     assert [q for _, q in sorted(zip(ps, adjusted, strict=True))] == sorted(adjusted)
     assert min(adjusted) == pytest.approx(30 * min(ps))
+
+
+def test_the_paired_interval_holds_its_level() -> None:
+    """Of networks whose accuracies differ by a known share, the interval misses it about as often as it says."""
+    draws = np.random.default_rng(0).multinomial(200, [0.15, 0.05, 0.8], size=2000)
+    intervals = [paired_interval(int(first), int(second), 200, 0.95) for first, second, _ in draws]
+    covered = np.mean([low <= 0.05 - 0.15 <= high for low, high in intervals])
+    assert 0.93 < covered < 0.97
+    assert paired_interval(0, 0, 500, 0.95).low < 0 < paired_interval(0, 0, 500, 0.95).high

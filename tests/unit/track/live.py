@@ -1,6 +1,9 @@
 """Mirrors a result live, as stages `train` and `evaluate` do it, and breaks off where asked; syncs it."""
 
-from collections.abc import Callable
+import io
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -12,10 +15,54 @@ from click.testing import CliRunner, Result
 from stages.config.params import Params
 from stages.evaluate.__main__ import mirror_metrics
 from stages.records.evaluation import logits_path
+from stages.track import client
 from stages.track.client import Mirror
 from stages.track.describe import TrainingStart, end_tags, epoch_metrics, run_metrics
+from stages.track.mirror import MirroredRun
 from stages.track.sync import _ENVIRONMENT, sync
 from tests.unit.track.evaluated import put_result, put_run, sealed, typed
+
+
+class Here:
+    """A mirror process, as far as its stage sees one, in this process: importing MLflow is all that one costs."""
+
+    def __init__(self) -> None:
+        from stages.track.store import Store
+
+        self.said = io.StringIO()
+        self.run: MirroredRun | None = MirroredRun(Store(), self.said)
+        self.heard: list[dict[str, Any]] = []
+
+    def send(self, event: dict[str, Any]) -> None:
+        """Handle an event at once, unless killed."""
+        if self.run is None:
+            return
+        if event["event"] == "close":
+            self.heard.append(self.run.serve(io.StringIO(json.dumps(event))))
+            return
+        getattr(self.run, event["event"])(event)
+        self.heard += map(json.loads, self.said.getvalue().splitlines())
+        self.said.seek(0)
+        self.said.truncate()
+
+    def answer(self, timeout: float) -> dict[str, Any] | None:
+        """The next answer; nobody waits for one that does not come."""
+        return self.heard.pop(0) if self.heard else None
+
+    def end(self, timeout: float) -> None:
+        """A stage that ended: all is handled."""
+
+    def kill(self) -> None:
+        """Handle nothing more."""
+        self.run = None
+
+
+@contextmanager
+def mirrored_here() -> Iterator[None]:
+    """No process is started for a mirror meanwhile."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(client, "MirrorProcess", Here)
+        yield
 
 
 def seconds(time: str) -> float:
@@ -79,10 +126,9 @@ def sync_here(*options: str) -> Result:
 
 def settle(mirror: Mirror) -> None:
     """Wait until MLflow holds all that the mirror was sent."""
-    if opened := mirror.run():
-        mirror.resume(opened["run_id"])  # answered after all that was sent before it
+    if mirror.run():
         assert mirror.process
-        mirror.answers.pop("run_id")
+        mirror.resume(mirror.answers.pop("run_id"))  # answered after all that was sent before it
         assert mirror.run()
 
 

@@ -2,7 +2,7 @@
 
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,13 @@ def dump() -> list[str]:
     return found
 
 
+@pytest.fixture
+def mirrored_here() -> Iterator[None]:
+    """For what is not about the process: the first test below has real ones."""
+    with live.mirrored_here():
+        yield
+
+
 def test_a_sync_makes_what_the_stages_make_live(
     clone: Path, lose: Callable[[], None], params: Params, all_held: Held
 ) -> None:
@@ -105,6 +112,7 @@ def test_a_sync_makes_what_the_stages_make_live(
     assert dump() == before
 
 
+@pytest.mark.usefixtures("mirrored_here")
 @pytest.mark.parametrize("until", range(5))
 def test_a_mirror_that_died_is_completed(
     until: int, clone: Path, lose: Callable[[], None], params: Params, all_held: Held
@@ -123,6 +131,7 @@ def test_a_mirror_that_died_is_completed(
     assert all_held() == completed
 
 
+@pytest.mark.usefixtures("mirrored_here")
 def test_what_was_not_told_of_the_evaluation_is_added(clone: Path, params: Params, all_held: Held) -> None:
     made = result()
     live.train(made, params, clone)
@@ -137,6 +146,7 @@ def test_what_was_not_told_of_the_evaluation_is_added(clone: Path, params: Param
     assert dump() == before
 
 
+@pytest.mark.usefixtures("mirrored_here")
 def test_runs_of_an_earlier_version_get_their_accuracies_in_percent(
     clone: Path, params: Params, all_held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +163,7 @@ def test_runs_of_an_earlier_version_get_their_accuracies_in_percent(
     synced(counts="1 runs: 0 added, 0 completed, 1 there already")
 
 
+@pytest.mark.usefixtures("mirrored_here")
 def test_a_later_test_stays_as_it_is(clone: Path, params: Params) -> None:
     """Another clone's, where a server has the runs of both; an earlier one does not come back over it."""
     made = result()
@@ -187,6 +198,7 @@ def test_deleted_runs_experiments_and_artifacts_come_back(clone: Path, all_held:
     synced(counts="4 runs: 0 added, 0 completed, 4 there already")
 
 
+@pytest.mark.usefixtures("mirrored_here")
 def test_the_rest_of_a_killed_training_does_not_stay_running(clone: Path, params: Params, all_held: Held) -> None:
     """Its stage has since started again; one that started after what is on record may run now."""
     for later in (-50, 0, 50):

@@ -1,6 +1,7 @@
 """How large the networks of cells are, how much memory a training takes, and how much disk."""
 
 from collections.abc import Iterable, Mapping
+from itertools import accumulate
 from math import prod
 
 from stages.config.params import Params, resolve_count
@@ -16,13 +17,21 @@ _ACTIVATION = 150  # multiply-adds of a forward pass for one activation that is 
 _RAW = {"mnist": 55_000_000, "cifar10": 185_000_000}  # bytes of data/raw
 
 
+def recorded_sizes(specs: Mapping[str, Spec], finished: Iterable[TrainingRun]) -> dict[str, NetworkSize]:
+    """The sizes of those cells' networks that a record has; nothing is counted, and torch not imported."""
+    known = {_network(run.config): run.network for run in finished}
+    return {cell: known[_network(spec.settings)] for cell, spec in specs.items() if _network(spec.settings) in known}
+
+
 def network_sizes(specs: Mapping[str, Spec], params: Params, finished: Iterable[TrainingRun]) -> dict[str, NetworkSize]:
     """The sizes of all cells' networks: from records of the same networks, else counted, which imports torch."""
-    known = {_network(run.config): run.network for run in finished}
-    for spec in specs.values():
-        if _network(spec.settings) not in known:
-            known[_network(spec.settings)] = _count(spec.settings, params)
-    return {cell: known[_network(spec.settings)] for cell, spec in specs.items()}
+    known = recorded_sizes(specs, finished)
+    counted: dict[str, NetworkSize] = {}
+    for cell, spec in specs.items():
+        network = _network(spec.settings)
+        if cell not in known and network not in counted:
+            counted[network] = _count(spec.settings, params)
+    return {cell: known.get(cell) or counted[_network(spec.settings)] for cell, spec in specs.items()}
 
 
 def memory_needed(size: NetworkSize, spec: Spec, params: Params) -> int:
@@ -31,6 +40,13 @@ def memory_needed(size: NetworkSize, spec: Spec, params: Params) -> int:
     return (
         _PROCESS + _STATE * size.parameters + 2 * 4 * activations + arrays(params, spec.budget, spec.settings.dataset)
     )
+
+
+def at_once(needed: Iterable[int], memory: int) -> int:
+    """How many trainings fit into so many bytes of memory, whichever of them run beside each other; at least one."""
+    largest_first = sorted(needed, reverse=True)
+    together = accumulate(largest_first)
+    return max(1, sum(bytes_ <= memory for bytes_ in together))
 
 
 def weights_size(size: NetworkSize) -> int:

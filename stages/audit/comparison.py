@@ -1,0 +1,241 @@
+"""Whether two numbers differ, and what differs behind them.
+
+    python -m stages.audit compare IV "VGG16" "VGG16 with ADAM"               two rows of a table
+    python -m stages.audit compare cifar10/vgg16 cifar10/resnet18             two cells
+    python -m stages.audit compare IV "VGG16 with ADAM" --commit HEAD~3       a number as it was at a commit, and now
+    python -m stages.audit compare IV VGG16 --budget quick --budget paper     a number of two budgets
+
+In:  params.yaml, dvc.yaml, data/paper, the results of the budgets, git. No data, no weights, no network.
+Out: text, or with --json the same as JSON: both accuracies, the second less the first in points with its interval, a
+     paired test (the one that the book's page Compare shows), and what differs in parameters, code, data and machine.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from stages.audit.history import History
+from stages.audit.pipeline import Stages
+from stages.audit.questions import asked, with_results
+from stages.core.errors import CorruptFileError, MissingFileError, ParamError, StageError
+from stages.core.files import json_text
+from stages.paper.reading import read_paper
+from stages.records.evaluation import Evaluation
+from stages.records.planned import params_of
+from stages.report.evidence import CellResults, Evidence
+from stages.report.formats import decimals, exact, fixed, signed
+from stages.report.pairs import Pair, behind, compare_cells
+from stages.report.rows import TableRow
+from stages.stats.paired import McNemar
+
+_SHORT = 48  # characters of a value in the text
+_LEAST = 1e-300  # of a p that floating point still has
+_MOST = 12  # keys of a part in the text
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two numbers: its row, its results, and where they are from."""
+
+    row: TableRow
+    results: CellResults
+    budget: str
+    commit: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called in the text."""
+        at = f" at {self.commit[:12]}" if self.commit else ""
+        return f"{self.row.table}, {self.row.row} ({self.row.key}), budget {self.budget}{at}"
+
+    @property
+    def first(self) -> Evaluation:
+        """The result of its lowest seed."""
+        return self.results.results[0]
+
+    def of_seeds(self, seeds: Sequence[int]) -> Evaluation:
+        """The result of the lowest of some seeds; of all, where it has none of them."""
+        return next((result for result in self.results.results if result.seed in seeds), self.first)
+
+
+@click.command()
+@click.argument("words", nargs=-1, required=True, metavar="TABLE ROW [TABLE] ROW | CELL CELL | TABLE ROW | CELL")
+@click.option("--budget", "budgets", multiple=True, help="the budget; given twice, the number of both is compared")
+@click.option("--commit", help="compare one number with what it was at this commit, as HEAD~3")
+@click.option("--json", "as_json", is_flag=True, help="the same as JSON")
+def main(words: tuple[str, ...], budgets: tuple[str, ...], commit: str | None, as_json: bool) -> None:
+    """Compare two numbers: difference, interval, paired test, and what differs in the configuration behind them."""
+    if len(budgets) > 2:
+        raise ParamError("--budget", ", ".join(budgets), "one budget, or two to compare")
+    if commit and len(budgets) > 1:
+        raise ParamError("--commit", commit, "one budget beside it")
+    if commit or len(budgets) > 1:
+        first, second = _of_one(words, budgets, commit)
+    else:
+        first, second = (_side(one, budgets[0] if budgets else None) for one in _two(words))
+    found = _content(first, second, compare_cells(first.results, second.results, first.row.confidence))
+    click.echo(json_text(found).rstrip() if as_json else "\n".join(_text(found, (first, second))))
+
+
+def _two(words: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """The words of each of two numbers: CELL CELL, TABLE ROW ROW, or TABLE ROW TABLE ROW."""
+    if len(words) == 2:
+        return [words[:1], words[1:]]
+    if len(words) == 3:
+        return [words[:2], (words[0], words[2])]
+    if len(words) == 4:
+        return [words[:2], words[2:]]
+    allowed = "CELL CELL, TABLE ROW ROW or TABLE ROW TABLE ROW; of one number --commit, or --budget twice"
+    raise ParamError("numbers", " ".join(words), allowed)
+
+
+def _of_one(words: tuple[str, ...], budgets: Sequence[str], commit: str | None) -> tuple[Side, Side]:
+    """One number at a commit and now, or of two budgets."""
+    if len(words) > 2:
+        raise ParamError("number", " ".join(words), "one number: TABLE ROW or CELL")
+    if commit is None:
+        one, other = (_side(words, budget) for budget in budgets)
+        return one, other
+    now = _side(words, budgets[0] if budgets else None)
+    return _then(now, commit, History()), now
+
+
+def _side(words: tuple[str, ...], budget: str | None) -> Side:
+    params = params_of(budget)
+    name = budget or params.budget
+    evidence = Evidence(params, name, {}, read_paper())
+    row, stages = asked(evidence, words), Stages(name, params)
+    cell = with_results(evidence, [row.key], stages).cells[str(row.key)]
+    if not cell.has_run:
+        seed = cell.planned[0] if cell.planned else 0
+        raise MissingFileError(stages.result(row.key, seed), f"dvc repro {stages.evaluate(row.key, seed).name}")
+    return Side(row, cell, name)
+
+
+def _then(now: Side, name: str, history: History) -> Side:
+    """A number as it was at a commit. Raises StageError where the commit, or the result in it, is not here."""
+    commit = history.resolved(name)
+    if commit is None:
+        raise ParamError("--commit", name, "a commit of this clone (git log; in a shallow one, git fetch --unshallow)")
+    key = now.row.key
+    folder = f"reports/{now.budget}/cells/{key.dataset}"
+    paths = [path for path in history.names(commit, folder) or () if _is_of(path, key.name)]
+    results = tuple(sorted((_read(history, commit, path) for path in paths), key=lambda result: result.seed))
+    if not results:
+        raise StageError(f"commit {commit} has no result of {key} in {folder}")
+    cell = CellResults(key, tuple(result.seed for result in results), results)
+    return Side(now.row, cell, now.budget, commit)
+
+
+def _is_of(path: str, cell: str) -> bool:
+    stem, _, seed = Path(path).stem.rpartition("-s")
+    return path.endswith(".json") and stem == cell and seed.isdigit()
+
+
+def _read(history: History, commit: str, path: str) -> Evaluation:
+    where = f"{path} at {commit[:12]}"
+    try:
+        content = json.loads(history.content(commit, path) or b"")
+    except ValueError as error:
+        raise CorruptFileError(where, f"not JSON ({error})", "the result that evaluate writes") from None
+    return Evaluation.parse(content, where, "evaluate")
+
+
+def _content(first: Side, second: Side, pair: Pair) -> dict[str, Any]:
+    """The comparison as plain data; accuracies in percent, differences in points."""
+    shared = [
+        [one for one in side.results.results if one.seed in pair.seeds] or [side.first] for side in (first, second)
+    ]
+    one, other = (results[0] for results in shared)
+    test: dict[str, Any] | None = None
+    if isinstance(pair.test, McNemar):
+        test = {"name": "McNemar's exact test", **pair.test._asdict(), "images": one.test_images}
+    elif pair.test:
+        test = {"name": "exact test of all sign flips over the seeds", **pair.test._asdict()}
+    return {
+        "first": _number(first),
+        "second": _number(second),
+        "difference": exact(pair.difference),
+        "seeds": list(pair.seeds),
+        "interval": pair.interval and [exact(end) for end in pair.interval],
+        "confidence": first.row.confidence,
+        "test": test,
+        "note": pair.note,
+        "commits": [result.run.provenance.git.commit for result in (one, other)],
+        "same_predictions": one.predictions == other.predictions,
+        "differs": {
+            part: {key: list(both) for key, both in found.items()} for part, found in behind(one, other).items()
+        },
+    }
+
+
+def _number(side: Side) -> dict[str, Any]:
+    seeds = {str(result.seed): exact(result.percent) for result in side.results.results}
+    return {
+        "name": side.name,
+        "table": side.row.table,
+        "row": side.row.row,
+        "cell": str(side.row.key),
+        "budget": side.budget,
+        "commit": side.commit,
+        "mean": exact(side.results.mean),
+        "n": len(seeds),
+        "seeds": seeds,
+    }
+
+
+def _text(found: dict[str, Any], sides: tuple[Side, Side]) -> list[str]:
+    places = min(decimals(side.first.test_images) for side in sides)
+    lines = [
+        f"{side.name}: {fixed(side.results.mean, decimals(side.first.test_images))} % (n = {len(side.results.results)})"
+        for side in sides
+    ]
+    lines += ["", f"difference  {signed(found['difference'], places)} points, the second less the first"]
+    if found["interval"]:
+        low, high = (signed(end, places) for end in found["interval"])
+        about = "other test images" if len(found["seeds"]) == 1 else "other seeds"
+        lines.append(f"interval    {low} to {high} ({100 * found['confidence']:g} %, for {about})")
+    if test := found["test"]:
+        counted = ""
+        if "images" in test:
+            counted = f": only the first right {test['only_first']}, only the second {test['only_second']}"
+            counted += f", of {test['images']} test images (seed {found['seeds'][0]})"
+        lines.append(f"test        {test['name']}{counted}; p {_p(test['p'])}")
+    if found["note"]:
+        lines.append(f"note        {found['note']}")
+    if found["same_predictions"]:
+        lines.append("note        both have the same predictions, image by image")
+    for part, keys in found["differs"].items():
+        lines += ["", f"{part}: {'the same' if not keys else ''}".rstrip(), *_differing(part, keys)]
+    one, other = found["commits"]
+    lines += ["", f"commit: {one if one == other else f'{one} -> {other}'}"]
+    return lines
+
+
+def _differing(part: str, keys: dict[str, list[Any]]) -> list[str]:
+    """A line for each key that differs; of code the module alone, since hashes say nothing to a reader."""
+    lines = []
+    for key, (one, other) in list(keys.items())[:_MOST]:
+        if part == "code":
+            where = "" if one and other else " (in the second alone)" if other else " (in the first alone)"
+            lines.append(f"  {key}{where}")
+        else:
+            lines.append(f"  {key.removeprefix('cell.')}: {_shown(one)} -> {_shown(other)}")
+    return lines + ([f"  and {len(keys) - _MOST} more (--json has all)"] if len(keys) > _MOST else [])
+
+
+def _p(p: float) -> str:
+    return f"= {p:.3g}" if p > _LEAST else f"< {_LEAST:g}"
+
+
+def _shown(value: Any) -> str:
+    text = "none" if value is None else str(value)
+    return text if len(text) <= _SHORT else text[: _SHORT - 3] + "..."
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,248 @@
+"""Signs a budget's results, and holds a signature against what is here: a hash that the author cannot write anew.
+
+    python -m stages.audit seal --key key.pem                     writes reports/<budget>/seal.json
+    python -m stages.audit check-seal --identity key.pub          whether what was signed is what is here
+
+The seal is an in-toto statement (https://in-toto.io/Statement/v1) in a DSSE envelope, signed with Ed25519. Its subjects
+are dvc.lock, the attempts, results, logits, tables, ledgers and the weights, each by its sha256. What it proves is that
+the owner of the key signed these bytes; when, only a copy of the seal in somebody else's hands tells. The keys are made
+by: openssl genpkey -algorithm ed25519 -out key.pem; openssl pkey -in key.pem -pubout -out key.pub
+"""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+from pydantic import ConfigDict, Field, ValidationError
+
+from stages.audit.findings import Finding, broken, missing
+from stages.audit.history import History
+from stages.core.errors import CorruptFileError, ParamError, printable
+from stages.core.filenames import WEIGHTS
+from stages.core.files import file_hash, json_text, parse_json, write_text
+from stages.core.progress import say
+from stages.core.regular import is_inside, is_regular, is_there, read_regular, refusal
+from stages.paper.reading import read_paper
+from stages.records.attempts import attempts_path
+from stages.records.dvc_lock import LOCK_FILE
+from stages.records.evaluation import logits_path
+from stages.records.planned import params_of
+from stages.records.record import Section, Sha256, invalid
+from stages.report.evidence import Evidence, gather
+from stages.report.results import result_path
+
+PAYLOAD, STATEMENT = "application/vnd.in-toto+json", "https://in-toto.io/Statement/v1"
+PREDICATE = "urn:very-deep-reproduced:results:v1"  # budget and commit
+_MADE_BY = "python -m stages.audit seal"
+_BUDGET = click.option("--budget", help="one of params.yaml's budgets; by default the one chosen there")
+
+
+class _Signature(Section):
+    keyid: str
+    sig: str
+
+
+class _Envelope(Section):
+    model_config = ConfigDict(populate_by_name=True)
+
+    payload_type: Literal["application/vnd.in-toto+json"] = Field(alias="payloadType")
+    payload: str
+    signatures: list[_Signature] = Field(min_length=1)
+
+
+class _Digest(Section):
+    sha256: Sha256
+
+
+class _Subject(Section):
+    name: str
+    digest: _Digest
+
+
+class _Statement(Section):
+    type: Literal["https://in-toto.io/Statement/v1"] = Field(alias="_type")
+    subject: list[_Subject]
+    predicate_type: str = Field(alias="predicateType")
+    predicate: dict[str, Any]
+
+
+@click.command()
+@_BUDGET
+@click.option("--key", type=click.Path(path_type=Path), required=True, help="an Ed25519 private key, PEM")
+@click.option("--out", type=click.Path(path_type=Path), help="by default reports/<budget>/seal.json")
+def seal(budget: str | None, key: Path, out: Path | None) -> None:
+    """Sign the results, tables, ledgers, weights' hashes and dvc.lock of a budget."""
+    private = _private_key(key)
+    evidence = _evidence(budget)
+    statement = {
+        "_type": STATEMENT,
+        "subject": [{"name": name, "digest": {"sha256": sha256}} for name, sha256 in subjects(evidence).items()],
+        "predicateType": PREDICATE,
+        "predicate": {"budget": evidence.budget_name, "commit": History().head()},
+    }
+    out = out or _place(evidence)
+    write_text(out, json_text(envelope(statement, private)))
+    say(f"{len(statement['subject'])} files are signed by key {_key_id(private.public_key())[:16]}: {out}")
+
+
+@click.command()
+@_BUDGET
+@click.option("--identity", type=click.Path(path_type=Path), required=True, help="the signer's public key, PEM")
+@click.option("--seal", "file", type=click.Path(path_type=Path), help="by default reports/<budget>/seal.json")
+def check_seal(budget: str | None, identity: Path, file: Path | None) -> None:
+    """Whether what was signed is what is here. Exit status: 0 it is, 3 not all is here, 1 something differs."""
+    public = _public_key(identity)
+    evidence = _evidence(budget)
+    file = file or _place(evidence)
+    found = list(differences(opened(file, public), evidence))
+    for finding in found:
+        click.echo(f"{finding.kind}: {finding}")
+    kinds = {finding.kind for finding in found}
+    state = "broken" if "broken" in kinds else "incomplete" if kinds else "whole"
+    click.echo(f"{file}: signed by key {_key_id(public)[:16]}; {state}")
+    raise SystemExit({"broken": 1, "incomplete": 3, "whole": 0}[state])
+
+
+def subjects(evidence: Evidence) -> dict[str, str]:
+    """What is signed: the sha256 of each file by its path; of weights the recorded one, since they need not be here."""
+    found = {path.as_posix(): file_hash(path, "sha256") for path in _files(evidence)}
+    return found | _weights(evidence)
+
+
+def _weights(evidence: Evidence) -> dict[str, str]:
+    results = [result for cell in evidence.cells.values() for result in cell.results]
+    return {f"{result.run_folder[0]}/{WEIGHTS}": result.run.sha256.weights for result in results}
+
+
+def _files(evidence: Evidence) -> list[Path]:
+    reports = Path("reports") / evidence.budget_name
+    found = [LOCK_FILE, attempts_path(evidence.budget_name), reports / "ledger.csv", reports / "ledger.json"]
+    found += sorted(path for path in (reports / "tables").glob("*") if not path.name.startswith("."))
+    for cell in evidence.cells.values():
+        for result in cell.results:
+            path = result_path(reports / "cells", cell.key, result.seed)
+            found += [path, logits_path(path)]
+    for path in found:
+        if wrong := refusal(path):
+            raise CorruptFileError(path, wrong, "a file to sign (dvc repro)")
+    return found
+
+
+def envelope(statement: dict[str, Any], key: Ed25519PrivateKey) -> dict[str, Any]:
+    """A DSSE envelope of a statement, https://github.com/secure-systems-lab/dsse."""
+    payload = json_text(statement).encode()
+    signature = {"keyid": _key_id(key.public_key()), "sig": _base64(key.sign(_authenticated(payload)))}
+    return {"payloadType": PAYLOAD, "payload": _base64(payload), "signatures": [signature]}
+
+
+def opened(path: Path, key: Ed25519PublicKey) -> _Statement:
+    """The statement in an envelope that the owner of a key has signed. Raises CorruptFileError."""
+    content = parse_json(read_regular(path, _MADE_BY), path, _MADE_BY)
+    try:
+        found = _Envelope.model_validate(content)
+        payload = base64.b64decode(found.payload, validate=True)
+        signatures = [base64.b64decode(one.sig, validate=True) for one in found.signatures]
+    except ValidationError as error:
+        raise invalid(error, content, path, _MADE_BY) from None
+    except binascii.Error as error:
+        raise CorruptFileError(path, f"no base64 ({error})", f"what {_MADE_BY} writes") from None
+    if not any(_is_signed(key, signature, payload) for signature in signatures):
+        signers = ", ".join(one.keyid[:16] for one in found.signatures)
+        raise CorruptFileError(
+            path, f"no signature of key {_key_id(key)[:16]}", f"one over these bytes; it names {signers}"
+        )
+    statement = parse_json(payload, path, _MADE_BY)
+    try:
+        return _Statement.model_validate(statement)
+    except ValidationError as error:
+        raise invalid(error, statement, path, _MADE_BY) from None
+
+
+def differences(statement: _Statement, evidence: Evidence) -> Iterator[Finding]:
+    """What of a signed statement is not what is here, and what is here that it does not name."""
+    budget, signed = statement.predicate.get("budget"), {one.name: one.digest.sha256 for one in statement.subject}
+    if budget != evidence.budget_name:
+        yield broken("the seal", f"of budget {budget}", evidence.budget_name)
+        return
+    weights = _weights(evidence)
+    here = {path.as_posix() for path in _files(evidence)} | weights.keys()
+    for name, sha256 in signed.items():
+        recorded = weights.get(name)
+        if recorded is not None and recorded != sha256:
+            yield broken(f"{name}, as its result records it", f"sha256 {recorded}", f"{sha256}, which was signed")
+        if not is_inside(name) or not is_there(name):
+            yield missing(name, "it was signed; dvc pull, or git checkout")
+        elif not is_regular(name):
+            yield broken(name, refusal(name), "the file that was signed")
+        elif (found := file_hash(name, "sha256")) != sha256:
+            yield broken(name, f"sha256 {found}", f"{sha256}, which was signed")
+    for name in sorted(here - signed.keys()):
+        yield broken(name, "a file that was not signed", "those of the seal alone")
+
+
+def _evidence(budget: str | None) -> Evidence:
+    params = params_of(budget)
+    budget = budget or params.budget
+    return gather(params, budget, Path("reports") / budget / "cells", read_paper())
+
+
+def _place(evidence: Evidence) -> Path:
+    return Path("reports") / evidence.budget_name / "seal.json"
+
+
+def _authenticated(payload: bytes) -> bytes:
+    """DSSE's pre-authentication encoding: what is signed."""
+    return b"DSSEv1 %d %b %d %b" % (len(PAYLOAD), PAYLOAD.encode(), len(payload), payload)
+
+
+def _is_signed(key: Ed25519PublicKey, signature: bytes, payload: bytes) -> bool:
+    try:
+        key.verify(signature, _authenticated(payload))
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def _key_id(key: Ed25519PublicKey) -> str:
+    return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+def _private_key(path: Path) -> Ed25519PrivateKey:
+    try:
+        found = load_pem_private_key(read_regular(path, "openssl genpkey -algorithm ed25519"), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise _no_key("--key", path, error) from None
+    if not isinstance(found, Ed25519PrivateKey):
+        raise _no_key("--key", path, type(found).__name__)
+    return found
+
+
+def _public_key(path: Path) -> Ed25519PublicKey:
+    try:
+        found = load_pem_public_key(read_regular(path, "openssl pkey -pubout"))
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise _no_key("--identity", path, error) from None
+    if not isinstance(found, Ed25519PublicKey):
+        raise _no_key("--identity", path, type(found).__name__)
+    return found
+
+
+def _no_key(option: str, path: Path, found: object) -> ParamError:
+    why = printable(str(found).partition("(")[0].strip())
+    return ParamError(option, str(path), f"a file with an Ed25519 key as PEM, without a password ({why})")

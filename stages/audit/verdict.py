@@ -1,0 +1,124 @@
+"""Whether a budget's numbers come as close to the paper's as is asked for: a test for CI, told by the exit status.
+
+    python -m stages.audit verdict --budget paper                        every row close
+    python -m stages.audit verdict V --rows near --as-logged             Table V: near, or so as the logs suggest
+    python -m stages.audit verdict --rows any --claims C3,C7             two claims, and every row run
+
+In:  params.yaml, data/paper, reports/<budget>/cells: a fresh clone has them all.
+Out: what is not met, one line each, or with --json as JSON. Exit status 0 when all is met, else 1.
+The tolerances are `verdicts` in params.yaml. A row that has not run, or cannot be judged under the budget, is not met.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from stages.audit.numbers import in_row, in_table
+from stages.core.errors import ParamError
+from stages.core.files import json_text
+from stages.core.imports import without_collection
+from stages.paper.reading import read_paper
+from stages.records.planned import params_of
+from stages.report.claims import judge_claims
+from stages.report.evidence import Evidence, gather
+from stages.report.rows import TableRow, table_rows
+from stages.stats.claims import HOLDS
+from stages.stats.verdicts import CLOSE, NEAR
+
+_ENOUGH: dict[str, tuple[str, ...] | None] = {"close": (CLOSE,), "near": (CLOSE, NEAR), "any": None}
+_ALL = "all"
+
+
+class Asked(NamedTuple):
+    """One thing that is asked for, whether it is met, and what was found."""
+
+    name: str
+    met: bool
+    found: str
+
+
+@click.command()
+@click.argument("words", nargs=-1, metavar="[TABLE [ROW] | CELL]")
+@click.option("--budget", help="one of params.yaml's budgets; by default the one chosen there")
+@click.option("--rows", type=click.Choice(list(_ENOUGH)), default="close", show_default=True, help="how close at least")
+@click.option("--as-logged", is_flag=True, help="a row is met by its as-logged number too")
+@click.option("--claims", default="", metavar="C1,C3|all", help="claims that must hold; by default none is asked for")
+@click.option("--json", "as_json", is_flag=True, help="everything that was asked, as JSON")
+def main(words: tuple[str, ...], budget: str | None, rows: str, as_logged: bool, claims: str, as_json: bool) -> None:
+    """Hold a budget's rows and claims to the paper's; exit with 0 when all is met, else with 1."""
+    params = params_of(budget)
+    name = budget or params.budget
+    with without_collection():
+        evidence = gather(params, name, Path("reports", name, "cells"), read_paper())
+    every = [row for number in params.tables for row in table_rows(evidence, number)]
+    asked = [_row(row, _ENOUGH[rows], as_logged) for row in _chosen(every, words)]
+    asked += _claims(evidence, [claim.strip() for claim in claims.split(",") if claim.strip()])
+    missed = [one for one in asked if not one.met]
+    if as_json:
+        click.echo(json_text(_content(name, asked)).rstrip())
+    else:
+        for one in missed:
+            click.echo(f"{one.name}: {one.found}")
+        click.echo(f"budget {name}: {len(asked) - len(missed)} of {len(asked)} met")
+    if missed:
+        raise SystemExit(1)
+
+
+def _chosen(rows: list[TableRow], words: Sequence[str]) -> list[TableRow]:
+    """The rows that the words name; all without words. Raises ParamError, naming what there is, for none."""
+    if not words:
+        return [row for row in rows if row.paper]
+    found = in_table(rows, words[0]) or in_row(rows, words[0])
+    if not found:
+        known = dict.fromkeys([row.table for row in rows] + [str(row.key) for row in rows])
+        raise ParamError("TABLE or CELL", words[0], "one of " + ", ".join(known))
+    if len(words) > 1:
+        labels, label = [row.row for row in found], " ".join(words[1:])
+        found = in_row(found, label)
+        if not found:
+            raise ParamError(f"row of {words[0]}", label, "one of " + "; ".join(labels))
+    if not (printed := [row for row in found if row.paper]):
+        raise ParamError("row", found[0].row, "a row that the paper prints")
+    return printed
+
+
+def _row(row: TableRow, enough: tuple[str, ...] | None, as_logged: bool) -> Asked:
+    numbers = [row, row.as_logged] if as_logged and row.as_logged else [row]
+    met = any(_is(number, enough) for number in numbers)
+    return Asked(f"Table {row.table}, {row.row}", met, "; ".join(_found(number) for number in numbers))
+
+
+def _is(number: TableRow, enough: tuple[str, ...] | None) -> bool:
+    if enough is None:
+        return number.has_run
+    return number.verdict is not None and number.verdict.word in enough
+
+
+def _found(number: TableRow) -> str:
+    logged = "as logged " if number.is_as_logged else ""
+    if not number.verdict:
+        return f"{logged}not run"
+    return f"{logged}{number.verdict.word}, {number.mean_text} (paper {number.paper}): {number.verdict.why}"
+
+
+def _claims(evidence: Evidence, names: list[str]) -> list[Asked]:
+    """The claims of these names. Raises ParamError for one that there is not."""
+    if not names:
+        return []
+    judged = {claim.name: claim for claim in judge_claims(evidence)}
+    if names == [_ALL]:
+        names = list(judged)
+    for name in names:
+        if name not in judged:
+            raise ParamError("--claims", name, "all, or some of " + ", ".join(judged))
+    return [Asked(f"claim {name}", judged[name].outcome == HOLDS, judged[name].outcome) for name in names]
+
+
+def _content(budget: str, asked: list[Asked]) -> dict[str, Any]:
+    return {"budget": budget, "met": all(one.met for one in asked), "asked": [one._asdict() for one in asked]}
+
+
+if __name__ == "__main__":
+    main()

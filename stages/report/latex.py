@@ -1,0 +1,147 @@
+"""The tables for papers: each as LaTeX in the style of booktabs, and `numbers.tex` with one macro for each number.
+
+    \\usepackage{booktabs}            in the preamble
+    \\input{numbers.tex}              \\PaperCifarOneZeroVggOneSixAdamMean is then 79.36
+    \\input{table_4.tex}              a table environment with the label tab:iv
+
+A macro's name is the budget, the cell and the quantity. TeX allows letters alone in it, so that each digit is a word.
+"""
+
+import re
+from collections.abc import Iterator
+from html import unescape
+
+import pandas as pd
+
+from stages.config.cells import CellKey
+from stages.config.schema import PAPER_TABLES, Table
+from stages.core.errors import StageError
+from stages.records.evaluation import Evaluation
+from stages.report.captions import interval_title, table_caption
+from stages.report.evidence import Evidence
+from stages.report.formats import NOTHING, fixed
+from stages.report.outcomes import legend, mark
+from stages.report.render import Page, about
+from stages.report.rows import TableRow, all_rows, lines, table_rows
+
+NUMBERS = "numbers.tex"
+_DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
+_SPECIAL = {character: f"\\{character}" for character in "&%$#_{}"} | {
+    "\\": "\\textbackslash{}",
+    "~": "\\textasciitilde{}",
+    "^": "\\textasciicircum{}",
+    "<": "\\textless{}",
+    ">": "\\textgreater{}",
+    "|": "\\textbar{}",
+    '"': "\\textquotedbl{}",
+    "`": "\\textasciigrave{}",
+    "\n": " ",
+    "\N{MINUS SIGN}": "\\ensuremath{-}",
+    "\N{PLUS-MINUS SIGN}": "\\ensuremath{\\pm}",
+    "\N{MULTIPLICATION SIGN}": "\\ensuremath{\\times}",
+    "\N{DAGGER}": "\\dag{}",
+    "\N{DOUBLE DAGGER}": "\\ddag{}",
+    "\N{EN DASH}": "--",
+    "\N{EM DASH}": "---",
+    "\N{RIGHT SINGLE QUOTATION MARK}": "'",
+    "\N{LEFT DOUBLE QUOTATION MARK}": "``",
+    "\N{RIGHT DOUBLE QUOTATION MARK}": "''",
+    "\N{GREEK SMALL LETTER BETA}": "\\ensuremath{\\beta}",
+}
+_MARKED = re.compile(r"`([^`]*)`|\*\*([^*]+)\*\*|\*([^*]+)\*")  # code, strong, emphasis
+_COMMANDS = ("texttt", "textbf", "emph")
+
+
+def escaped(text: str) -> str:
+    """Plain text as LaTeX prints it."""
+    return "".join(_SPECIAL.get(character, character) for character in text)
+
+
+def from_markdown(text: str) -> str:
+    """A sentence of the reports' markdown as LaTeX: code, strong and emphasis."""
+    plain = unescape(text.replace("\\|", "|"))
+    parts, end = [], 0
+    for found in _MARKED.finditer(plain):
+        parts.append(escaped(plain[end : found.start()]))
+        command, content = next(pair for pair in zip(_COMMANDS, found.groups(), strict=True) if pair[1] is not None)
+        parts.append(f"\\{command}{{{escaped(content)}}}")
+        end = found.end()
+    return "".join([*parts, escaped(plain[end:])])
+
+
+def table_tex(evidence: Evidence, number: Table) -> Page:
+    """A table as a LaTeX table environment, an as-logged number in a line of its own below its row."""
+    rows = lines(table_rows(evidence, number))
+    header = ["row", "paper", "ours", interval_title(evidence), "n", "difference", "verdict"]
+    content = pd.DataFrame([_cells(row) for row in rows], columns=header)
+    if number not in PAPER_TABLES:
+        content = content.drop(columns=["paper", "difference", "verdict"])
+    content.columns = content.columns.map(escaped)
+    short = f"Table {number}: {evidence.params.tables[number].caption}"
+    text = content.style.hide(axis="index").to_latex(
+        hrules=True,
+        column_format="l" + "".join("l" if title == "verdict" else "r" for title in content.columns[1:]),
+        position_float="centering",
+        caption=(from_markdown(table_caption(evidence, number)), escaped(short)),
+        label=f"tab:{number.lower()}",
+    )
+    notes = "".join(f"\n\\par\\footnotesize {escaped(note)}" for note in legend([row.results for row in rows]))
+    text = text.replace("\\end{tabular}", "\\end{tabular}" + notes)
+    return Page.of(f"% Budget {evidence.budget_name}. Needs \\usepackage{{booktabs}}.\n{text}")
+
+
+def _cells(row: TableRow) -> list[str]:
+    word = row.verdict.word if row.verdict else NOTHING
+    ours = escaped(row.mean_text + (f" ± {row.std_text}" if row.std is not None else "") + mark(row.results))
+    texts = [row.paper or NOTHING, row.interval_text, str(row.n), row.difference_text, word]
+    paper, *others = map(escaped, texts)
+    return [about(row.key) + escaped(row.row), paper, ours, *others]
+
+
+def numbers_tex(evidence: Evidence) -> Page:
+    """One macro for each number, with a comment that names the runs and commits behind it.
+
+    A cell has its mean, its n, and as far as they are: deviation, both ends of the interval; a table's own row also the
+    paper's number and the difference. Raises StageError for two numbers of one name.
+    """
+    first: dict[CellKey, TableRow] = {}
+    for row in all_rows(evidence):
+        first.setdefault(row.key, row)
+    macros: dict[str, str] = {}
+    for row in first.values():
+        comment = f"% Table {row.table}, {row.row}" if not row.is_alternative else f"% {row.key}"
+        comment += "".join(f"; {_origin(result)}" for result in row.results.results) or "; not run"
+        for quantity, value in _quantities(row):
+            name = macro_name(evidence.budget_name, row.key.dataset, row.key.name, quantity)
+            if name in macros:
+                raise StageError(f"params.yaml: {row.key}: its macro \\{name} is another cell's too; rename the cell")
+            macros[name] = f"{about(row.key)}\\newcommand{{\\{name}}}{{{escaped(value)}}}{comment}"
+    head = f"% Budget {evidence.budget_name}: accuracies in percent, differences in points."
+    return Page.of("\n".join([head, *macros.values()]) + "\n")
+
+
+def macro_name(*words: str) -> str:
+    """Words as one name of letters: `vgg16-adam` is `VggOneSixAdam`."""
+    parts = re.findall(r"[a-z]+|[0-9]", " ".join(words).lower())
+    return "".join(_DIGITS[int(part)] if part.isdigit() else part.capitalize() for part in parts)
+
+
+def _quantities(row: TableRow) -> Iterator[tuple[str, str]]:
+    yield "mean", row.mean_text
+    yield "n", str(row.n)
+    if row.std is not None:
+        yield "std", row.std_text
+    if row.interval:
+        yield from zip(("low", "high"), (fixed(end, row.decimals) for end in row.interval), strict=True)
+    if row.paper is not None and not row.is_alternative:
+        yield "printed", row.paper
+        if row.difference is not None:
+            yield "difference", row.difference_text
+
+
+def _origin(result: Evaluation) -> str:
+    """Which run made a result, at which commit."""
+    git = result.run.provenance.git
+    run = f"MLflow run {result.mlflow_run}" if result.mlflow_run else "not mirrored in MLflow"
+    changed = " with uncommitted changes" if git.dirty else ""
+    return f"seed {result.seed}: {result.run.stage}, {run}, commit {git.commit}{changed}"

@@ -1,0 +1,76 @@
+"""How many trainings were started, and how many of them stand in the tables: a seed that was dropped is named."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from stages.records.attempts import Attempt, Attempts, judging
+from stages.records.evaluation import Evaluation
+from stages.report.evidence import Evidence
+from stages.report.formats import listed
+from stages.report.markdown import code, escape
+
+_SHORT = 12  # digits of a commit
+
+
+class Started(NamedTuple):
+    """The trainings since attempts are kept: those whose result stands in the tables, and the others.
+
+    Of the results that no attempt is known of, `older` are from before, and `unknown` are not.
+    """
+
+    standing: list[Attempt]
+    others: list[Attempt]
+    older: int
+    unknown: list[Evaluation]
+
+
+def started(attempts: Attempts, results: list[Evaluation]) -> Started:
+    """Which trainings have their result among these, by the binding of their run; results from before are `older`."""
+    bindings = {result.run.binding for result in results}
+    known = {one.end.run for one in attempts.trainings if one.end}
+    standing = [one for one in attempts.trainings if one.end and one.end.run in bindings]
+    others = [one for one in attempts.trainings if one not in standing]
+    without = [result for result in results if result.run.binding not in known]
+    begin = attempts.begin.time if attempts.begin else ""
+    unknown = [result for result in without if attempts.begin and result.run.times.started > begin]
+    return Started(standing, others, len(without) - len(unknown), unknown)
+
+
+def attempts_sentence(evidence: Evidence) -> str:
+    """What the overview says of the trainings that were started; empty where attempts are not kept."""
+    attempts = evidence.attempts
+    if attempts is None or attempts.begin is None:
+        return ""
+    return " ".join([*_counts(evidence, attempts), *_judging(evidence, attempts)])
+
+
+def _counts(evidence: Evidence, attempts: Attempts) -> Iterator[str]:
+    results = [result for cell in evidence.cells.values() for result in cell.results]
+    found, begin = started(attempts, results), attempts.begin
+    since = f"Every training that is started is written down since {begin.time[:10] if begin else ''}"
+    total = len(attempts.trainings)
+    counts = f"{total} started, {len(found.standing)} of them in these tables" if total else "none was started"
+    older = f"; {found.older} result{'s' if found.older != 1 else ''} here are older" if found.older else ""
+    yield f"{since}: {counts}{older}."
+    if found.others:
+        yield f"**Started, and not in these tables**: {'; '.join(map(_named, found.others))}."
+    if found.unknown:
+        names = listed([f"{code(result.cell)} seed {result.seed}" for result in found.unknown])
+        yield f"**In these tables, and nowhere written down as started**: {names}."
+    if removed := attempts.removed:
+        yield f"**{len(removed)} of its lines were removed.**"
+
+
+def _named(attempt: Attempt) -> str:
+    start = attempt.start
+    return f"{code(str(start.cell))} seed {start.seed} ({escape(attempt.outcome)}, {start.time[:16]})"
+
+
+def _judging(evidence: Evidence, attempts: Attempts) -> Iterator[str]:
+    """Whether the settings that judge are still those of the beginning."""
+    today, begin = judging(evidence.params), attempts.begin
+    if begin is None or begin.judging == today:
+        yield "The settings that judge results (`verdicts`, `claims`) are those of then."
+        return
+    last = [entry for entry in attempts.entries if entry.judging != today][-1]
+    yield f"**The settings that judge results (`verdicts`, `claims`) changed after commit {last.commit[:_SHORT]}.**"

@@ -1,0 +1,1 @@
+"""What users and machines throw at the pipeline, thrown at the real one, and counted."""

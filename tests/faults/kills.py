@@ -1,0 +1,75 @@
+"""SIGKILL at random moments, then the same command again: the bytes are those of an unbroken run."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+from stages.launch.merge_lock import entries
+from tests.faults.outcome import Outcome, check
+from tests.faults.project import CELL, RESULT, RUN, Project, copied
+
+TIMES = {"train": 40, "evaluate": 20, "aggregate": 20, "dvc": 12, "launch": 8}
+PAGES = [f"reports/quick/{name}" for name in ("tables", "figures", "studies", "views", "ledger.csv", "index.html")]
+KEPT = {
+    "train": [f"{RUN}/weights.safetensors", f"{RUN}/history.json"],
+    "evaluate": [RESULT.replace(".json", ".npy"), "data/predictions/quick/mnist/resnet18-s0"],
+    "aggregate": PAGES,
+}
+KEPT |= {"dvc": KEPT["train"], "launch": [*KEPT["train"], *KEPT["evaluate"]]}
+_BETWEEN = 5  # kills before the command is let run to its end, and its bytes are compared
+
+
+def run(draw: Random, folder: Path, amount: float) -> Iterator[Outcome]:
+    """Chains of kills for each command."""
+    for what, times in TIMES.items():
+        outcome = Outcome("kills", f"SIGKILL to {what}")
+        project = copied(folder, what)
+        shutil.rmtree(project.folder / ".dvc/cache/runs", ignore_errors=True)  # else nothing would run again
+        expected = project.content(*KEPT[what])
+        check(expected, f"{what} left nothing to compare")
+        start = time.monotonic()
+        _prepare(project, what)
+        project.until_done(_command(project, what))
+        unbroken = time.monotonic() - start
+        left = max(1, round(times * amount))
+        while left:
+            with outcome.trial(f"chain at {left}"):
+                chain = min(left, _BETWEEN)
+                left -= chain
+                outcome.tried += chain - 1
+                _prepare(project, what)
+                for _ in range(chain):
+                    project.kill_after(_command(project, what), draw.uniform(0, 1.1 * unbroken))
+                project.until_done(_command(project, what))
+                _is_whole(project, what, expected)
+        yield outcome
+
+
+def _prepare(project: Project, what: str) -> None:
+    """Let a launch have something to do."""
+    if what == "launch":
+        (project.folder / RESULT).unlink(missing_ok=True)
+        shutil.rmtree(project.folder / ".dvc/cache/runs", ignore_errors=True)
+
+
+def _command(project: Project, what: str) -> list[str]:
+    if what == "dvc":
+        return ["dvc", "--wait-for-lock", "repro", "-f", "-s", f"train-{CELL}"]
+    if what == "launch":
+        return ["python", "-m", "stages.launch", "--jobs", "2", "--weights"]
+    return project.command({"aggregate": "aggregate-tables@quick"}.get(what, f"{what}-{CELL}"))
+
+
+def _is_whole(project: Project, what: str, expected: dict[str, bytes]) -> None:
+    found = project.content(*KEPT[what])
+    differing = [name for name in expected if found.get(name) != expected[name]]
+    check(not differing, f"other bytes: {', '.join(differing[:3])}")
+    check(
+        found.keys() == expected.keys(), f"something is left: {', '.join(sorted(found.keys() - expected.keys())[:3])}"
+    )
+    left = [path.name for path in (project.folder / RUN).parent.iterdir()]
+    check(left == ["s0"], f"beside the run: {', '.join(left)}")
+    lock = entries((project.folder / "dvc.lock").read_text(encoding="utf-8"))
+    check({f"train-{CELL}", f"evaluate-{CELL}", "aggregate-tables@quick"} <= lock.keys(), "dvc.lock has lost an entry")

@@ -1,0 +1,91 @@
+"""The shrunk project of tests/pipeline, run once, and copies of it to throw faults at."""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from functools import cache
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from stages.launch.merge_lock import entries
+from tests.faults.outcome import check
+from tests.pipeline.conftest import Repository, copy_project, environment, make
+
+LONGEST = 600  # seconds that a command may take on a busy machine
+CELL = "mnist@quick-resnet18-0"
+RUN, RESULT = "data/runs/quick/mnist/resnet18/s0", "reports/quick/cells/mnist/resnet18-s0.json"
+
+
+class Project(Repository):
+    """A copy of the project, with its commands."""
+
+    def command(self, stage: str) -> list[str]:
+        """The command of a stage, as dvc.lock has it."""
+        entry = entries((self.folder / "dvc.lock").read_text(encoding="utf-8"))[stage]
+        program, *arguments = shlex.split(YAML(typ="safe").load(entry)[stage]["cmd"])
+        return [sys.executable if program == "python" else program, *arguments]
+
+    def finish(self, command: list[str], **variables: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command to its end; one that ends in a traceback is a loss."""
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=environment(**variables),
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=LONGEST,
+            check=False,
+        )
+        check("Traceback" not in done.stderr, f"a traceback: {done.stderr[-300:]}")
+        return done
+
+    def kill_after(self, command: list[str], seconds: float) -> bool:
+        """Start a command, and end it by SIGKILL after so long; whether it was still running."""
+        with subprocess.Popen(
+            command, cwd=self.folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as process:
+            try:
+                process.wait(seconds)
+                return False
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+                return True
+
+    def until_done(self, command: list[str]) -> None:
+        """Run a command until what a killed one left running has ended: it is refused meanwhile."""
+        until = time.monotonic() + LONGEST
+        while (done := self.finish(command)).returncode:
+            waits = "another process" in done.stderr or "is busy" in done.stderr or "lock" in done.stderr
+            check(waits and time.monotonic() < until, f"status {done.returncode}: {(done.stdout + done.stderr)[-300:]}")
+            time.sleep(1.0)
+
+    def content(self, *names: str) -> dict[str, bytes]:
+        """The bytes of files, and of all files in folders, by their paths."""
+        found: dict[str, bytes] = {}
+        for place in map(self.folder.joinpath, names):
+            files = [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file())
+            found |= {path.relative_to(self.folder).as_posix(): path.read_bytes() for path in files}
+        return found
+
+
+@cache
+def finished(base: Path) -> Project:
+    """The project after its run, made once in a process."""
+    given = os.environ.get("FAULTS_PROJECT")  # one that is there already; making it takes minutes
+    folder = Path(given) if given else base / "project"
+    if not given:
+        folder.mkdir(parents=True)
+        make(folder)
+    return Project(folder)
+
+
+def copied(folder: Path, name: str) -> Project:
+    """A copy of the finished project."""
+    target = folder / name
+    copy_project(finished(folder.parent), target)
+    return Project(target)

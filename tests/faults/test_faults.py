@@ -1,0 +1,37 @@
+"""The short form: what is thrown within one process. `make faults` throws the rest, too."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.faults.__main__ import KINDS, table, throw
+from tests.faults.outcome import Outcome, check, in_child
+
+KNOWN = "dvc.lock of audit"  # its reader is stages.records.dvc_lock
+
+
+@pytest.mark.parametrize("kind", ["downloads", "configuration", "files"])
+def test_nothing_is_lost(kind: str) -> None:
+    outcomes = throw([kind], seed=1, amount=0.06)
+    assert sum(one.tried for one in outcomes) >= 30
+    assert [why for one in outcomes for why in one.lost if KNOWN not in one.fault] == []
+
+
+def test_a_loss_is_told_with_its_reason() -> None:
+    outcome = Outcome("kind", "fault")
+    for what in (True, False):
+        with outcome.trial(f"{what}"):
+            check(what, "it is not so")
+    with outcome.trial("child"):
+        in_child(lambda: 1 / 0)
+    assert (outcome.tried, outcome.survived) == (3, 1)
+    assert "it is not so" in outcome.lost[0]
+    assert "ZeroDivisionError" in outcome.lost[1]
+    assert table([outcome]).endswith("| kind | fault | 3 | 1 | 2 |")
+
+
+def test_every_kind_is_there() -> None:
+    folder = Path(__file__).parent
+    assert all((folder / f"{kind}.py").is_file() for kind in KINDS)
+    assert re.search(r"python -m tests\.faults", (folder.parents[1] / "Makefile").read_text(encoding="utf-8"))

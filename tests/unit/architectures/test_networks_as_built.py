@@ -1,0 +1,78 @@
+"""Tables and drawings of the networks: they count what the engine counts, and the committed ones are today's."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from stages.architectures.describe import boxes, table_lines
+from stages.architectures.pages import _groups, architecture_files
+from stages.architectures.trace import Call, trace
+from tests.shipped import shipped_params
+from tests.unit.engine.settings import FAMILIES, cell_of
+
+ROOT = Path(__file__).parents[3]
+DATA = {"channels": 3, "classes": list("0123456789")}
+
+
+@pytest.fixture(scope="module")
+def files() -> Mapping[str, str]:
+    return architecture_files(shipped_params(), "quick")
+
+
+def built(family: str) -> tuple[Any, Call]:
+    import torch
+
+    from stages.engine.network import network_of
+
+    with torch.device("meta"):
+        model = network_of(cell_of(family), DATA)
+    return model, trace(model, 3, 32)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_layers_add_up_to_what_the_engine_counts(family: str) -> None:
+    from stages.engine.network import multiply_adds, parameter_count
+
+    model, root = built(family)
+    lines = table_lines(root)
+    by_layer = {line["layer"]: line["parameters"] for line in lines}
+    assert sum(by_layer.values()) == parameter_count(model)
+    assert sum(line["multiply_adds"] for line in lines if not line["training_only"]) == multiply_adds(model, 3, 32)
+    assert sum(box.parameters for box in boxes(root)) == parameter_count(model)
+    assert sum(box.multiply_adds for box in boxes(root)) == multiply_adds(model, 3, 32)
+    assert lines[-1]["output"] == "10"
+    assert model.training
+
+
+def test_heads_that_only_training_runs_are_marked() -> None:
+    _, root = built("googlenet")
+    assert {box.title for box in boxes(root) if box.training_only} == {"aux1: AuxiliaryHead", "aux2: AuxiliaryHead"}
+    inception = next(box for box in boxes(root) if box.title == "inception3a: Inception")
+    assert inception.lines[1] == "branch2: conv 1x1, 96 > conv 3x3, 128"
+
+
+def test_a_drawing_has_every_box_inside_the_picture(files: Mapping[str, str]) -> None:
+    drawings = {name: ElementTree.fromstring(text) for name, text in files.items() if name.endswith(".svg")}  # noqa: S314
+    assert len(drawings) == 16
+    for drawing in drawings.values():
+        width, height = (int(drawing.attrib[name]) for name in ("width", "height"))
+        found = [rect.attrib for rect in drawing if rect.tag.endswith("rect") and "x" in rect.attrib]
+        assert found
+        for box in ({key: int(rect[key]) for key in ("x", "y", "width", "height")} for rect in found):
+            assert box["x"] + box["width"] <= width
+            assert box["y"] + box["height"] <= height
+
+
+def test_the_committed_pages_are_those_of_todays_networks(files: Mapping[str, str]) -> None:
+    """Where this fails: python -m stages.architectures --budget quick, and the same for paper."""
+    folder = ROOT / "reports/quick/architectures"
+    assert {path.name for path in folder.iterdir()} == set(files)
+    assert [name for name, text in files.items() if (folder / name).read_text(encoding="utf-8") != text] == []
+    index = (ROOT / "reports/paper/architectures/index.md").read_text(encoding="utf-8")
+    listed = [line.split(" | ")[-1].removesuffix(" |").split(", ") for line in index.splitlines() if line[:3] == "| ["]
+    assert listed == _groups(shipped_params(), "paper")
+    assert all((ROOT / "reports/paper/architectures" / name).is_file() for name in re.findall(r"\]\(([^)]+)\)", index))

@@ -1,0 +1,108 @@
+"""Two numbers held against each other: the difference, the paired test, and what differs behind them."""
+
+import json
+import subprocess
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from stages.audit.comparison import main
+
+
+def compare(*words: str) -> Result:
+    return CliRunner().invoke(main, words)
+
+
+def answer(*words: str) -> dict[str, Any]:
+    done = compare(*words, "--json")
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+def test_two_rows_of_a_table(audited: Any) -> None:
+    found = answer("IV", "VGG16", "VGG16 with ADAM")
+    first, second = (audited.read(f"cifar10/{name}") for name in ("vgg16", "vgg16-adam"))
+    hits = [[p == label for p, label in zip(one["predictions"], one["labels"], strict=True)] for one in (first, second)]
+    only_first = sum(a and not b for a, b in zip(*hits, strict=True))
+    only_second = sum(b and not a for a, b in zip(*hits, strict=True))
+    assert found["difference"] == pytest.approx((second["correct"] - first["correct"]) / 10)
+    assert (found["test"]["only_first"], found["test"]["only_second"]) == (only_first, only_second)
+    low, high = found["interval"]
+    assert low < found["difference"] < high
+    assert found["differs"]["parameters"]["cell.optimizer"] == ["rmsprop", "adam"]
+    assert "seed" not in found["differs"]["parameters"]
+    assert found["differs"]["data"] == {}
+    assert answer("cifar10/vgg16", "cifar10/vgg16-adam") == found
+    assert answer("IV", "VGG16", "4", "VGG16 with ADAM") == found
+
+
+def test_the_text_says_the_same(audited: Any) -> None:
+    done = compare("IV", "VGG16", "VGG16 with ADAM")
+    assert done.exit_code == 0
+    assert "IV, VGG16 (cifar10/vgg16), budget quick: " in done.output
+    assert "\n  optimizer: rmsprop -> adam\n" in done.output
+    assert "McNemar's exact test: only the first right " in done.output
+    assert "\ndata: the same\n" in done.output
+
+
+def test_other_test_images_have_no_paired_test(audited: Any) -> None:
+    found = answer("mnist/vgg16", "cifar10/vgg16")
+    assert found["test"] is None
+    assert found["interval"] is None
+    assert found["note"].startswith("not tested on the same images")
+
+
+def test_one_number_at_a_commit_and_now(audited: Any) -> None:
+    def git(*words: str) -> None:
+        identity = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false")
+        subprocess.run(["git", *identity, *words], check=True, capture_output=True)
+
+    path = audited.path("cifar10/vgg16")
+    git("init", "-q")
+    git("add", str(path))
+    git("commit", "-qm", "then")
+    run = audited.read("cifar10/vgg16")["run"]
+    audited.change(
+        "cifar10/vgg16", run__provenance__environment=run["provenance"]["environment"] | {"python": "3.99.0"}
+    )
+    found = answer("IV", "VGG16", "--commit", "HEAD")
+    assert found["difference"] == 0
+    assert found["same_predictions"]
+    assert found["differs"]["machine"]["training.python"][1] == "3.99.0"
+    assert found["differs"]["parameters"] == {}
+    assert found["first"]["commit"]
+    refused = compare("IV", "VGG16", "--commit", "no-such")
+    assert refused.exit_code == 1
+    assert "--commit: 'no-such' is not allowed; allowed: a commit of this clone" in refused.output
+    missing = compare("IV", "VGG19", "--commit", "HEAD")
+    assert "has no result of cifar10/vgg19" in missing.output
+
+
+def test_one_number_of_two_budgets(audited: Any) -> None:
+    absent = compare("IV", "VGG16", "--budget", "quick", "--budget", "paper")
+    assert absent.exit_code == 1
+    assert "reports/paper/cells/cifar10/vgg16-s0.json is missing; it is made by: dvc repro evaluate-" in absent.output
+    cells, audited.cells = audited.cells, audited.folder / "reports/paper/cells"
+    audited.put(audited.params.find("cifar10/vgg16")[0], 0, "paper")
+    audited.cells = cells
+    found = answer("IV", "VGG16", "--budget", "quick", "--budget", "paper")
+    assert (found["first"]["budget"], found["second"]["budget"]) == ("quick", "paper")
+    assert found["test"] is None
+    assert found["differs"]["parameters"]["epochs"] == [2, 10]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["IV"], "allowed: CELL CELL, TABLE ROW ROW or TABLE ROW TABLE ROW"),
+        (["IV", "VGG16", "VGG17"], "row of IV: 'VGG17' is not allowed"),
+        (["IV", "a", "b", "--commit", "HEAD"], "one number: TABLE ROW or CELL"),
+        (["IV", "VGG16", "--budget", "a", "--budget", "b", "--budget", "c"], "one budget, or two to compare"),
+    ],
+)
+def test_what_cannot_be_compared_is_one_line(audited: Any, words: list[str], said: str) -> None:
+    done = compare(*words)
+    assert done.exit_code == 1
+    assert said in done.output
+    assert done.output.count("\n") == 1

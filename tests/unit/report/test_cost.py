@@ -1,0 +1,57 @@
+"""Cost beside accuracy: sizes and times as the run records have them, and a picture with every row."""
+
+import csv
+import io
+from io import BytesIO
+from statistics import fmean, median
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stages.report.cost_figure import Point, cost_drawing, duration, times_around
+from stages.report.gallery import cost_points
+from stages.report.tables import table_csv
+
+
+def test_the_csv_has_size_and_speed_of_each_row(project: Any) -> None:
+    project.edit(lambda raw: raw.update(seeds=[0, 3]))
+    project.fill()
+    runs = [project.read("cifar10/vgg16", seed)["run"] for seed in (0, 3)]
+    line = next(csv.DictReader(io.StringIO(table_csv(project.evidence(), "IV"))))
+    assert int(line["parameters"]) == runs[0]["network"]["parameters"]
+    assert int(line["multiply_adds"]) == runs[0]["network"]["multiply_adds"]
+    assert float(line["images_per_second"]) == pytest.approx(fmean(run["images_per_second"] for run in runs))
+    seconds = [epoch["train_seconds"] for run in runs for epoch in run["times"]["epochs"]]
+    assert float(line["seconds_per_epoch"]) == pytest.approx(median(seconds))
+
+
+def test_every_row_that_has_run_is_a_point(filled: Any) -> None:
+    filled.remove("mnist/vgg16")
+    found = cost_points(filled.evidence())
+    assert {name: len(points) for name, points in found.items()} == {"mnist": 16, "cifar10": 17}
+    point = next(point for point in found["cifar10"] if point.label.endswith("  VGG16"))
+    result = filled.read("cifar10/vgg16")
+    assert point.accuracy == pytest.approx(result["correct"] / 10)
+    assert point.seconds == pytest.approx(sum(epoch["train_seconds"] for epoch in result["run"]["times"]["epochs"]))
+
+
+def test_nothing_is_cut_off_and_the_bytes_repeat() -> None:
+    points = [
+        Point(f"{n}.0  A row with a long label {n}", "vgg", "a processor", 10.0 * n, 3.0 * n) for n in range(1, 31)
+    ]
+    drawn = cost_drawing(points, "title\nsecond line", "quick: not the paper's conditions")
+    assert set(drawn) == {".png", ".pdf", ".svg"}
+    assert cost_drawing(points, "title\nsecond line", "quick: not the paper's conditions") == drawn
+    shown = np.asarray(Image.open(BytesIO(drawn[".png"])).convert("L"))
+    for edge in (shown[0], shown[-1], shown[:, 0], shown[:, -1]):
+        assert (edge == 255).all()
+
+
+def test_round_times_stand_around_all_points() -> None:
+    assert times_around([45.0, 400.0]) == [30, 60, 120, 300, 600]
+    assert [duration(seconds) for seconds in (30, 60, 1200, 7200)] == ["30 s", "1 min", "20 min", "2 h"]
+    low, *_, high = times_around([0.4, 900_000.0])
+    assert low < 0.4
+    assert high > 900_000
