@@ -60,7 +60,7 @@ class History:
 
     def versions(self, path: str) -> dict[str, bytes]:
         """A file's content in each of the newest commits that changed it, by commit; empty without git."""
-        found = (_git("log", f"-{_NEWEST}", "--format=%H", "--", path) or b"").decode().split()
+        found = (_git("log", f"-{_NEWEST}", "--full-history", "--format=%H", "--", path) or b"").decode().split()
         contents = {commit: self.content(commit, path) for commit in found}
         return {commit: content for commit, content in contents.items() if content is not None}
 
@@ -109,7 +109,7 @@ class History:
 
     def _commit_with(self, path: str, md5: str) -> str | None:
         """A commit, of the newest that changed a file or folder under stages/, in which it has this md5."""
-        for commit in (_git("log", f"-{_NEWEST}", "--format=%H", "--", path) or b"").decode().split():
+        for commit in (_git("log", f"-{_NEWEST}", "--full-history", "--format=%H", "--", path) or b"").decode().split():
             found = self._tree_md5(commit, path)
             if found == md5:
                 return commit

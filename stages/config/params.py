@@ -63,7 +63,7 @@ class Params(Strict):
     budget: str
     seeds: Annotated[list[Seed], Field(min_length=1)]
     study_cells: PerDataset[list[Name]]
-    more_cells: PerDataset[list[Name]]
+    more_cells: PerDataset[list[Name]] = PerDataset(mnist=[], cifar10=[])  # older commits do not have it
     more_seeds: PerDataset[MoreSeeds]
     budgets: dict[Name, Budget]
     datasets: PerDataset[DatasetSettings]

@@ -155,7 +155,8 @@ def test_every_leaf_of_the_file_has_bad_values(file: Edited) -> None:
 
 
 def test_missing_and_unknown_sections_are_refused(file: Edited) -> None:
-    for name in list(file.data):
+    required = [name for name in file.data if name != "more_cells"]  # which files of older commits do not have
+    for name in required:
         section = file.data.pop(name)
         file.refuses(f"params.yaml: {name} is missing")
         file.data[name] = section
