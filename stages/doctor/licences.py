@@ -31,7 +31,7 @@ def licence(one: Distribution) -> str:
     names = [line.removeprefix(_CLASSIFIER).removeprefix("OSI Approved").removeprefix(" :: ") for line in classifiers]
     if named := " or ".join(filter(None, names)):
         return named
-    lines = (metadata["License"] if "License" in metadata else "").strip().splitlines()
+    lines = (metadata.get_all("License") or [""])[0].strip().splitlines()
     return re.sub(r"\s+", " ", lines[0])[:_LONGEST] if lines else "not said"
 
 
