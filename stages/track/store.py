@@ -14,6 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
+from stages.core.errors import StageError
 from stages.core.files import atomic_path
 from stages.track.uri import DEFAULT_URI, check_uri, tracking_uri, upgrade_command
 
@@ -156,6 +157,8 @@ def create_database(file: Path) -> None:
 
     MLflow builds it in seconds of migrations, which break it for good when two processes are at it or one is killed.
     """
+    if file.exists() and not file.is_file():
+        raise StageError(f"{file} is no file, and is left as it is; MLFLOW_TRACKING_URI must name a database")
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{file}.lock"):
         if file.is_file() and file.stat().st_size:

@@ -50,6 +50,8 @@ def throw(kinds: list[str], seed: int, amount: float) -> list[Outcome]:
             place.mkdir()
             for outcome in run(Random(f"{seed} {kind}"), place, amount):  # noqa: S311 - no secret
                 say(f"{kind}: {outcome.fault}: {outcome.survived} of {outcome.tried} survived")
+                for why in outcome.lost:  # now, too: a run that is broken off has said it
+                    say(f"  lost: {why}")
                 found.append(outcome)
     return found
 

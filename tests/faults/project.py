@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from stages.launch.merge_lock import entries
 from tests.faults.outcome import check
 from tests.pipeline.conftest import Repository, copy_project, environment, make
+from tests.shipped import ROOT
 
 LONGEST = 600  # seconds that a command may take on a busy machine
 CELL = "mnist@quick-resnet18-0"
@@ -81,6 +82,9 @@ def finished(base: Path) -> Project:
     if not given:
         folder.mkdir(parents=True)
         make(folder)
+    for source in sorted((ROOT / "stages").rglob("*.py")):
+        there = folder / source.relative_to(ROOT)
+        check(there.is_file() and there.read_bytes() == source.read_bytes(), f"{there} is not of this checkout")
     return Project(folder)
 
 

@@ -72,7 +72,12 @@ class Launched:
 
     def trainings(self) -> list[psutil.Process]:
         """The trainings that run in this checkout."""
-        return [process for process in in_folder(self.repository.folder) if "stages.train" in process.cmdline()]
+        found = []
+        for process in in_folder(self.repository.folder):
+            with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+                if "stages.train" in process.cmdline():
+                    found.append(process)
+        return found
 
     def resumable(self) -> list[psutil.Process]:
         """Those of its trainings that have a checkpoint."""

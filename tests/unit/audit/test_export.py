@@ -49,7 +49,7 @@ class Clone(Project):
         return CliRunner().invoke(main, list(words))
 
 
-FOUND: dict[str, Any] = {"budget": "quick", "numbers": [{"status": "broken"}], "pages": {"status": "proved"}}
+FOUND: dict[str, Any] = {"budget": "quick", "numbers": [{"status": "broken"}], "pages": {"status": "holds"}}
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from stages.core.errors import StageError
 from stages.track import ui as module
 from stages.track.ui import free_port, ui
 
@@ -69,3 +70,15 @@ def test_the_runs_of_a_server_are_there(started: list[list[str]], monkeypatch: p
     assert done.exit_code == 1
     assert done.stderr == "Error: your runs are at http://h:5000: open it in a browser\n"
     assert started == []
+
+
+def test_what_is_no_file_is_left_as_it_is(tmp_path: Path) -> None:
+    """As root a rename would put a database in the place of a device."""
+    from stages.track.store import create_database
+
+    place = tmp_path / "pipe"
+    os.mkfifo(place)
+    with pytest.raises(StageError, match="is no file"):
+        create_database(place)
+    assert place.is_fifo()
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
