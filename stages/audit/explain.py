@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from stages.audit.options import budget_option
 from stages.core.errors import printable
 from stages.core.files import json_text
 from stages.core.imports import without_collection
@@ -23,7 +24,7 @@ from stages.records.planned import params_of
 
 @click.command()
 @click.argument("words", nargs=-1, required=True, metavar="TABLE ROW | CELL | VALUE")
-@click.option("--budget", help="one of params.yaml's budgets; by default the one chosen there")
+@budget_option
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="which training to show; by default the first seed's")
 @click.option("--json", "as_json", is_flag=True, help="the same as JSON")
 def main(words: tuple[str, ...], budget: str | None, seed: int | None, as_json: bool) -> None:

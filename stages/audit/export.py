@@ -22,6 +22,7 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 import click
 
 from stages.audit.numbers import planned
+from stages.audit.options import budget_option
 from stages.config.params import Params
 from stages.core.errors import ParamError, StageError
 from stages.core.files import atomic_path
@@ -34,7 +35,7 @@ _MODE = 0o100644 << 16
 
 
 @click.command()
-@click.option("--budget", help="one of params.yaml's budgets; by default the one chosen there")
+@budget_option
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="a new folder, or a new file *.zip")
 @click.option("--weights", is_flag=True, help="enclose the weights")
 def main(budget: str | None, out: Path, weights: bool) -> None:

@@ -29,6 +29,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from stages.audit.findings import Finding, broken, missing
 from stages.audit.history import History
+from stages.audit.options import budget_option
 from stages.core.errors import CorruptFileError, ParamError, printable
 from stages.core.filenames import WEIGHTS
 from stages.core.files import file_hash, json_text, parse_json, write_text
@@ -46,7 +47,6 @@ from stages.report.results import result_path
 PAYLOAD, STATEMENT = "application/vnd.in-toto+json", "https://in-toto.io/Statement/v1"
 PREDICATE = "urn:very-deep-reproduced:results:v1"  # budget and commit
 _MADE_BY = "python -m stages.audit seal"
-_BUDGET = click.option("--budget", help="one of params.yaml's budgets; by default the one chosen there")
 
 
 class _Signature(Section):
@@ -79,7 +79,7 @@ class _Statement(Section):
 
 
 @click.command()
-@_BUDGET
+@budget_option
 @click.option("--key", type=click.Path(path_type=Path), required=True, help="an Ed25519 private key, PEM")
 @click.option("--out", type=click.Path(path_type=Path), help="by default reports/<budget>/seal.json")
 def seal(budget: str | None, key: Path, out: Path | None) -> None:
@@ -98,7 +98,7 @@ def seal(budget: str | None, key: Path, out: Path | None) -> None:
 
 
 @click.command()
-@_BUDGET
+@budget_option
 @click.option("--identity", type=click.Path(path_type=Path), required=True, help="the signer's public key, PEM")
 @click.option("--seal", "file", type=click.Path(path_type=Path), help="by default reports/<budget>/seal.json")
 def check_seal(budget: str | None, identity: Path, file: Path | None) -> None:

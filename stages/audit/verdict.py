@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import click
 
 from stages.audit.numbers import in_row, in_table
+from stages.audit.options import budget_option
 from stages.core.errors import ParamError
 from stages.core.files import json_text
 from stages.core.imports import without_collection
@@ -41,7 +42,7 @@ class Asked(NamedTuple):
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="[TABLE [ROW] | CELL]")
-@click.option("--budget", help="one of params.yaml's budgets; by default the one chosen there")
+@budget_option
 @click.option("--rows", type=click.Choice(list(_ENOUGH)), default="close", show_default=True, help="how close at least")
 @click.option("--as-logged", is_flag=True, help="a row is met by its as-logged number too")
 @click.option("--claims", default="", metavar="C1,C3|all", help="claims that must hold; by default none is asked for")

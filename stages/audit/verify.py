@@ -29,6 +29,7 @@ import click
 from stages.audit.findings import AGREES, BROKEN, HOLDS, INCOMPLETE, Finding, levels, note, status
 from stages.audit.history import Verifier, verifier
 from stages.audit.numbers import Number, chance, chosen, drawn, planned
+from stages.audit.options import budget_option
 from stages.core.errors import ParamError
 from stages.core.imports import without_collection
 from stages.core.regular import is_regular, read_regular
@@ -97,7 +98,7 @@ class Extra(NamedTuple):
 )
 @click.argument("where", metavar="[TABLE or CELL]", required=False)
 @click.argument("row", required=False)
-@click.option("--budget", help="one of params.yaml's budgets; by default the one chosen there")
+@budget_option
 @click.option("--seed", type=int, help="numbers of this seed alone")
 @click.option("--level", type=click.Choice(LEVELS), help="do what this level needs, and ask it of every number")
 @click.option("--weights", is_flag=True, help="predict again from the stored weights, and compare")

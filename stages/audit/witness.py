@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import click
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from stages.audit.options import budget_option
 from stages.core.errors import CorruptFileError, printable
 from stages.core.files import parse_json
 from stages.core.regular import LARGEST_PAGE, read_regular
@@ -74,7 +75,7 @@ class Line(NamedTuple):
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--budget", help="one of params.yaml's budgets; by default the one chosen there")
+@budget_option
 @click.option(
     "--points",
     type=click.FloatRange(0, 100),

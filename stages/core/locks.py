@@ -15,9 +15,7 @@ LOCKS = Path(".cache/locks")
 @contextmanager
 def exclusive(out: Path, held: str = "{} is being written by another process") -> Iterator[None]:
     """Hold the lock of an output folder, or raise StageError at once, in the words of `held`, when another has it."""
-    LOCKS.mkdir(parents=True, exist_ok=True)
-    name = hashlib.sha256(str(out.resolve()).encode()).hexdigest()[:16]
-    lock = FileLock(LOCKS / f"{name}.lock", timeout=0)
+    lock = _lock(out, timeout=0)
     try:
         lock.acquire()
     except Timeout:
@@ -31,10 +29,15 @@ def exclusive(out: Path, held: str = "{} is being written by another process") -
 @contextmanager
 def waiting(path: Path, seconds: float) -> Iterator[None]:
     """Hold the lock of a file that several processes add to, for which it is waited. Raises StageError when in vain."""
-    LOCKS.mkdir(parents=True, exist_ok=True)
-    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
     try:
-        with FileLock(LOCKS / f"{name}.lock", timeout=seconds):
+        with _lock(path, seconds):
             yield
     except Timeout:
         raise StageError(f"{path} has been written by another process for {seconds:g} s") from None
+
+
+def _lock(path: Path, timeout: float) -> FileLock:
+    """The lock of a path, not yet held."""
+    LOCKS.mkdir(parents=True, exist_ok=True)
+    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+    return FileLock(LOCKS / f"{name}.lock", timeout=timeout)

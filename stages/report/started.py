@@ -27,9 +27,11 @@ class Started(NamedTuple):
 def started(attempts: Attempts, results: list[Evaluation]) -> Started:
     """Which trainings have their result among these, by the binding of their run; results from before are `older`."""
     bindings = {result.run.binding for result in results}
-    known = {one.end.run for one in attempts.trainings if one.end}
-    standing = [one for one in attempts.trainings if one.end and one.end.run in bindings]
-    others = [one for one in attempts.trainings if one not in standing]
+    standing: list[Attempt] = []
+    others: list[Attempt] = []
+    for one in attempts.trainings:
+        (standing if one.end and one.end.run in bindings else others).append(one)
+    known = {one.end.run for one in standing if one.end}
     without = [result for result in results if result.run.binding not in known]
     begin = attempts.begin.time if attempts.begin else ""
     unknown = [result for result in without if attempts.begin and result.run.times.started > begin]

@@ -23,7 +23,6 @@ _OURS = ["mean", "std", "n", "difference", "stages", "runs", "outcome", "low", "
 _AS_LOGGED = ["as_logged", "as_logged_differs", *(f"as_logged_{name}" for name in _OURS)]
 COLUMNS = ["row", "paper", *_OURS, *_AS_LOGGED]
 _OF_PAPER = {"difference", "verdict"}
-_COSTS = ["parameters", "multiply_adds", "seconds"]
 OTHER_COLUMNS = ["row", *(name for name in _OURS if name not in _OF_PAPER), "seconds"]
 
 
@@ -57,28 +56,21 @@ def table_csv(evidence: Evidence, number: Table) -> str:
 
 def _other_line(row: TableRow) -> dict[str, object]:
     ours = {name: value for name, value in _ours(row).items() if name not in _OF_PAPER}
-    return {"row": row.row, **ours, "seconds": _costs(row)["seconds"]}
+    return {"row": row.row, **ours, "seconds": _seconds(row)}
 
 
-def _costs(row: TableRow) -> dict[str, float | None]:
-    """Parameters, multiply-adds of an image's forward pass, mean seconds of a training; None for a row without any."""
+def _seconds(row: TableRow) -> float | None:
+    """The mean seconds of a training, its evaluations after each epoch among them; None for a row without any."""
     runs = [result.run for result in row.results.results]
-    if not runs:
-        return dict.fromkeys(_COSTS)
-    seconds = fmean(sum(epoch.seconds for epoch in run.times.epochs) for run in runs)
-    return {
-        "parameters": runs[0].network.parameters,
-        "multiply_adds": runs[0].network.multiply_adds,
-        "seconds": round(seconds, 1),
-    }
+    return round(fmean(sum(epoch.seconds for epoch in run.times.epochs) for run in runs), 1) if runs else None
 
 
 def cost_texts(row: TableRow) -> list[str]:
     """A row's costs as they are printed; dashes for a row without a result."""
-    parameters, multiply_adds, seconds = _costs(row).values()
-    if seconds is None:
+    seconds = _seconds(row)
+    if row.cost is None or seconds is None:
         return [NOTHING] * 3
-    return [f"{parameters:,}", f"{multiply_adds:,}", duration(seconds)]
+    return [f"{row.cost.parameters:,}", f"{row.cost.multiply_adds:,}", duration(seconds)]
 
 
 def _csv_line(row: TableRow) -> dict[str, object]:

@@ -137,7 +137,7 @@ def test_the_readme_has_the_tables_of_the_committed_results(tmp_path: Path) -> N
     evidence = committed_evidence(budget, tmp_path)
     assert with_tables(README, evidence) == README, "run python -m stages.report.readme and commit README.md"
     block = tables_block(evidence)
-    for number in evidence.params.tables:
+    for number in evidence.params.paper_tables:
         for line in printed_table(number, budget):
             printed = f"| {line['paper']} | {float(line['mean']):.2f}"
             assert any(shown.startswith(f"| {line['row']} |") and printed in shown for shown in block.splitlines())
