@@ -30,7 +30,7 @@ from stages.core.imports import without_collection
 from stages.core.locks import exclusive
 from stages.core.progress import say
 from stages.records.attempts import Attempts
-from stages.records.planned import params_of
+from stages.records.planned import params_of_pages
 from stages.report.folders import check_folders, rebuild
 
 
@@ -42,7 +42,7 @@ from stages.report.folders import check_folders, rebuild
 @click.option("--figures-out", type=click.Path(path_type=Path), required=True)
 @click.option("--studies-out", type=click.Path(path_type=Path), required=True)
 @click.option("--views-out", type=click.Path(path_type=Path), required=True)
-@click.option("--cards-out", type=click.Path(path_type=Path), help="by default no model cards are written")
+@click.option("--cards-out", type=click.Path(path_type=Path), required=True)
 @click.option("--ledger-out", type=click.Path(path_type=Path), required=True)
 @click.option("--ledger-json-out", type=click.Path(path_type=Path), required=True)
 @click.option("--book-out", type=click.Path(path_type=Path), required=True)
@@ -54,15 +54,15 @@ def main(
     figures_out: Path,
     studies_out: Path,
     views_out: Path,
-    cards_out: Path | None,
+    cards_out: Path,
     ledger_out: Path,
     ledger_json_out: Path,
     book_out: Path,
 ) -> None:
     """Make the tables, and all that stands beside them, from the evaluated cells."""
-    params = params_of(budget)
+    params = params_of_pages(budget, cells=cells)
     check_folders(tables_out=tables_out, figures_out=figures_out, studies_out=studies_out, views_out=views_out)
-    check_folders(**{"cards_out": cards_out} if cards_out else {})
+    check_folders(cards_out=cards_out)
     with without_collection():  # the drawings too: looking for garbage in them is a tenth of this stage
         from stages.audit_paper.rules import findings
         from stages.book.page import book

@@ -25,7 +25,7 @@ from stages.core.errors import CorruptFileError, MissingFileError, ParamError, S
 from stages.core.files import json_text
 from stages.paper.reading import read_paper
 from stages.records.evaluation import Evaluation
-from stages.records.planned import params_of
+from stages.records.planned import params_of_pages
 from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import decimals, exact, fixed, signed
 from stages.report.pairs import Pair, behind, compare_cells
@@ -105,7 +105,7 @@ def _of_one(words: tuple[str, ...], budgets: Sequence[str], commit: str | None) 
 
 
 def _side(words: tuple[str, ...], budget: str | None) -> Side:
-    params = params_of(budget)
+    params = params_of_pages(budget)
     name = budget or params.budget
     evidence = Evidence(params, name, {}, read_paper())
     row, stages = asked(evidence, words), Stages(name, params)

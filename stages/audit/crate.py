@@ -22,9 +22,8 @@ from stages.core.filenames import WEIGHTS
 from stages.core.files import file_hash, json_text
 from stages.core.regular import is_inside, is_regular
 from stages.paper.reading import PAPER_FOLDER
-from stages.records.evaluation import Evaluation, logits_path
+from stages.records.evaluation import Evaluation, logits_path, result_path
 from stages.report.evidence import Evidence
-from stages.report.results import result_path
 from stages.report.tables import table_index
 
 PROCESS = "https://w3id.org/ro/wfrun/process/0.5"

@@ -19,7 +19,7 @@ from stages.core.errors import printable
 from stages.core.files import json_text
 from stages.core.imports import without_collection
 from stages.records.dvc_lock import Lock
-from stages.records.planned import params_of
+from stages.records.planned import params_of_pages
 
 
 @click.command()
@@ -30,7 +30,7 @@ from stages.records.planned import params_of
 def main(words: tuple[str, ...], budget: str | None, seed: int | None, as_json: bool) -> None:
     """Explain a number: which configuration, assumptions, data, code and machine made it, and how to make it again."""
     lock = Lock()
-    params = params_of(budget, lock)
+    params = params_of_pages(budget, lock)
     with without_collection():
         from stages.audit.answer import answer
         from stages.audit.pipeline import Stages

@@ -28,7 +28,7 @@ from stages.core.errors import ParamError, StageError
 from stages.core.files import atomic_path
 from stages.core.imports import without_collection
 from stages.core.progress import say
-from stages.records.planned import params_of
+from stages.records.planned import params_of_pages
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first time that a zip can hold
 _MODE = 0o100644 << 16
@@ -40,7 +40,7 @@ _MODE = 0o100644 << 16
 @click.option("--weights", is_flag=True, help="enclose the weights")
 def main(budget: str | None, out: Path, weights: bool) -> None:
     """Write a budget's results as an RO-Crate."""
-    params = params_of(budget)
+    params = params_of_pages(budget)
     budget = budget or params.budget
     refuse_taken(out)
     from stages.audit.crate import VERIFICATION, results_crate  # here: a wrong option is refused without the wait

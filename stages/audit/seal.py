@@ -38,11 +38,10 @@ from stages.core.regular import is_inside, is_regular, is_there, read_regular, r
 from stages.paper.reading import read_paper
 from stages.records.attempts import attempts_path
 from stages.records.dvc_lock import LOCK_FILE
-from stages.records.evaluation import logits_path
-from stages.records.planned import params_of
+from stages.records.evaluation import logits_path, result_path, results_folder
+from stages.records.planned import params_of_pages
 from stages.records.record import Section, Sha256, invalid
 from stages.report.evidence import Evidence, gather
-from stages.report.results import result_path
 
 PAYLOAD, STATEMENT = "application/vnd.in-toto+json", "https://in-toto.io/Statement/v1"
 PREDICATE = "urn:very-deep-reproduced:results:v1"  # budget and commit
@@ -193,9 +192,9 @@ def differences(statement: _Statement, evidence: Evidence) -> Iterator[Finding]:
 
 
 def _evidence(budget: str | None) -> Evidence:
-    params = params_of(budget)
+    params = params_of_pages(budget)
     budget = budget or params.budget
-    return gather(params, budget, Path("reports") / budget / "cells", read_paper())
+    return gather(params, budget, results_folder(budget), read_paper())
 
 
 def _place(evidence: Evidence) -> Path:

@@ -10,7 +10,6 @@ The tolerances are `verdicts` in params.yaml. A row that has not run, or cannot 
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
@@ -21,7 +20,8 @@ from stages.core.errors import ParamError
 from stages.core.files import json_text
 from stages.core.imports import without_collection
 from stages.paper.reading import read_paper
-from stages.records.planned import params_of
+from stages.records.evaluation import results_folder
+from stages.records.planned import params_of_pages
 from stages.report.claims import judge_claims
 from stages.report.evidence import Evidence, gather
 from stages.report.rows import TableRow, table_rows
@@ -49,10 +49,10 @@ class Asked(NamedTuple):
 @click.option("--json", "as_json", is_flag=True, help="everything that was asked, as JSON")
 def main(words: tuple[str, ...], budget: str | None, rows: str, as_logged: bool, claims: str, as_json: bool) -> None:
     """Hold a budget's rows and claims to the paper's; exit with 0 when all is met, else with 1."""
-    params = params_of(budget)
+    params = params_of_pages(budget)
     name = budget or params.budget
     with without_collection():
-        evidence = gather(params, name, Path("reports", name, "cells"), read_paper())
+        evidence = gather(params, name, results_folder(name), read_paper())
     every = [row for number in params.tables for row in table_rows(evidence, number)]
     asked = [_row(row, _ENOUGH[rows], as_logged) for row in _chosen(every, words)]
     asked += _claims(evidence, [claim.strip() for claim in claims.split(",") if claim.strip()])

@@ -34,7 +34,7 @@ from stages.core.errors import ParamError
 from stages.core.imports import without_collection
 from stages.core.regular import is_regular, read_regular
 from stages.records.dvc_lock import LOCK_FILE, Lock
-from stages.records.planned import params_of
+from stages.records.planned import params_of_pages
 from stages.report.levels import LEVELS, MEANS, Level, following, highest
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def main(
     """Follow the numbers of the tables back, and say their level, what is missing for the next, and what is broken."""
     started = time.monotonic()
     lock = Lock(required=False)
-    params = params_of(budget, lock)
+    params = params_of_pages(budget, lock)
     cell = None if retrain in (None, _LOT) else retrain
     if cell is not None:
         params.find(cell)

@@ -4,11 +4,12 @@ Every command calls `load_params` before anything else, so a mistake anywhere in
 names the key, the value and what is allowed. `Params.settings` gives what a cell is at a budget.
 """
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import Field, ValidationError
+from pydantic import Field, PrivateAttr, ValidationError
 
 from stages.config.cells import CellKey, ResolvedCell, large_enough, resolve_cell
 from stages.config.reading import PARAMS_FILE, param_error, read_yaml
@@ -78,6 +79,13 @@ class Params(Strict):
     figures: list[Figures]
     studies: dict[Name, Study]
     assumptions: list[Assumption]
+    _recorded: Mapping[CellKey, str] = PrivateAttr(default_factory=dict)
+
+    def with_recorded(self, groups: Mapping[CellKey, str]) -> "Params":
+        """The same, with further alternatives planned, each in a group (`study` or `supplement`)."""
+        found = self.model_copy()
+        found._recorded = groups
+        return found
 
     @cached_property
     def resolved(self) -> dict[str, ResolvedCell]:
@@ -109,7 +117,13 @@ class Params(Strict):
             return "tables"
         if key.name in self.study_cells.of(key.dataset):
             return "study"
-        return "supplement" if key.name in self.more_cells.of(key.dataset) else None
+        return "supplement" if key.name in self.more_cells.of(key.dataset) else self._recorded.get(key)
+
+    @property
+    def supplement(self) -> list[CellKey]:
+        """The alternatives in rows of tables that the paper does not have, planned or not."""
+        cells = {f"{table.dataset}/{row.cell}" for table in self._other_tables.values() for row in table.rows}
+        return [key for key in self.cell_keys(planned=False) if key.section == "alternatives" and str(key) in cells]
 
     @property
     def paper_tables(self) -> dict[Table, TableSettings]:
@@ -119,15 +133,17 @@ class Params(Strict):
     @property
     def shown_tables(self) -> list[Table]:
         """The tables that pages have: the paper's, then the others of which a row is in `cells` or `more_cells`."""
+        own = {str(key) for key in self.cell_keys() if self._group(key) in ("tables", "supplement")}
         others = [
             number
-            for number, table in self.tables.items()
-            if number not in PAPER_TABLES
-            and any(
-                row.cell in [*self.cells.of(table.dataset), *self.more_cells.of(table.dataset)] for row in table.rows
-            )
+            for number, table in self._other_tables.items()
+            if any(f"{table.dataset}/{row.cell}" in own for row in table.rows)
         ]
         return [*self.paper_tables, *others]
+
+    @property
+    def _other_tables(self) -> dict[Table, TableSettings]:
+        return {number: table for number, table in self.tables.items() if number not in PAPER_TABLES}
 
     def trainings(self) -> list[Training]:
         """Every planned training: each planned cell with each of `seeds`, then those of `more_seeds`."""

@@ -34,6 +34,7 @@ from stages.launch.sizes import at_once, memory_needed, recorded_sizes
 from stages.launch.work import Result, Unit
 from stages.records.dvc_lock import LOCK_FILE
 from stages.records.eta import Eta, finished_runs
+from stages.records.evaluation import results_folder
 from stages.records.run import TrainingRun
 from stages.records.spec import resolve_specs
 
@@ -194,7 +195,7 @@ def run_units(
     from stages.launch.view import View
 
     here = None if scheduler else this_machine(params.chosen_budget().device)
-    recorded_runs = finished_runs(RUNS / params.budget, Path("reports", params.budget, "cells"))
+    recorded_runs = finished_runs(RUNS / params.budget, results_folder(params.budget))
     eta = Eta(params, params.budget, recorded_runs, here.machine if here else None)
     view = View({unit.name: eta.weight(training) for training, unit in units.items()})
     longest_first = sorted(units.values(), key=lambda unit: -view.expected[unit.name])

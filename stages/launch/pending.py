@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 from stages.config.params import Params, Training
 from stages.launch.pipeline import LockFile, Pipeline
-from stages.launch.recorded import Entries, result_path, why_left
+from stages.launch.recorded import Entries, why_left
 from stages.launch.work import Unit
+from stages.records.evaluation import result_path, results_folder
 from stages.records.spec import Spec, resolve_specs
 
 WEIGHTS = "its weights are not here"
@@ -51,7 +52,7 @@ def _why_left(pipeline: Pipeline | LockFile, spec: Spec, budget: str, training: 
     train, evaluate = (training.stage(kind, budget) for kind in ("train", "evaluate"))
     data = pipeline.locked(preprocess(budget, training.key.dataset)).outs
     entries = Entries(pipeline.locked(train), pipeline.locked(evaluate), data)
-    reason = why_left(training, spec, entries, result_path(budget, training))
+    reason = why_left(training, spec, entries, result_path(results_folder(budget), training.key, training.seed))
     if reason:
         return reason
     changed = pipeline.changed(train) + pipeline.changed(evaluate)

@@ -40,12 +40,6 @@ def locked_of(entry: Mapping[str, Any]) -> Locked:
     return Locked(params, deps, outs)
 
 
-def result_path(budget: str, training: Training) -> Path:
-    """Where the result of a training lies."""
-    key = training.key
-    return Path("reports") / budget / "cells" / key.dataset / f"{key.name}-s{training.seed}.json"
-
-
 def why_left(training: Training, spec: Spec, entries: Entries, path: Path) -> str | None:
     """Why the result at `path` is not that of today's spec, as dvc.lock has it; None where the training is done."""
     try:

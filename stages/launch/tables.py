@@ -4,12 +4,12 @@ import shlex
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 from stages.core.errors import StageError
 from stages.core.progress import say
 from stages.launch.pipeline import Pipeline
 from stages.launch.work import FOLDER, last_line
+from stages.records.evaluation import results_folder
 
 _SHARE = 0.05  # of the time that a launch spends on tables meanwhile, at most
 _LONGEST = 600.0  # seconds between two tables, whatever they take
@@ -22,7 +22,7 @@ def tables_stage(budget: str) -> str:
 
 def has_results(budget: str) -> bool:
     """Whether there is any result to make tables from."""
-    return any(Path("reports", budget, "cells").glob("*/*.json"))
+    return any(results_folder(budget).glob("*/*.json"))
 
 
 class Tables:

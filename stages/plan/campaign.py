@@ -13,6 +13,7 @@ from stages.launch.pending import changed_data, todays_specs, trainings_left
 from stages.launch.pipeline import LockFile, Pipeline
 from stages.launch.sizes import arrays, checkpoint_size, memory_needed, network_sizes, raw_size, weights_size
 from stages.records.eta import Eta, finished_runs
+from stages.records.evaluation import results_folder
 from stages.records.run import NetworkSize, TrainingRun
 from stages.records.spec import Spec
 
@@ -80,7 +81,7 @@ def campaign(params: Params, budget: str, machine: ThisMachine, jobs: int) -> Ca
     """Find out what is done and what is left."""
     specs = todays_specs(params, budget)
     planned = {str(training.key): specs[str(training.key)] for training in params.trainings()}
-    recorded = finished_runs(RUNS / budget, REPORTS / budget / "cells")
+    recorded = finished_runs(RUNS / budget, results_folder(budget))
     others = [run for name in params.budgets if name != budget for run in _of_budget(name)]
     pipeline = Pipeline() if budget == params.budget else LockFile()
     changed = changed_data(pipeline, budget, DATASETS)
@@ -126,4 +127,4 @@ def _format(planned: Campaign, training: Training) -> str:
 
 
 def _of_budget(budget: str) -> list[TrainingRun]:
-    return finished_runs(RUNS / budget, REPORTS / budget / "cells")
+    return finished_runs(RUNS / budget, results_folder(budget))

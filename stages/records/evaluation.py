@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, model_validator
 
+from stages.config.cells import CellKey
 from stages.config.settings import Testing
 from stages.core.filenames import DESCRIPTION, HISTORY, RECORD, WEIGHTS
 from stages.core.files import digest, file_hash
@@ -156,6 +157,16 @@ class Evaluation(BoundRecord):
             parts = "run, code, testing, numerics, data, logits, labels and predictions"
             raise ValueError(f"binding is not that of {parts}")
         return self
+
+
+def results_folder(budget: str) -> Path:
+    """Where `evaluate` puts the results of a budget."""
+    return Path("reports", budget, "cells")
+
+
+def result_path(cells: Path, key: CellKey, seed: int) -> Path:
+    """Where `evaluate` puts the result of a cell and seed."""
+    return cells / key.dataset / f"{key.name}-s{seed}.json"
 
 
 def logits_path(result: Path) -> Path:

@@ -1,17 +1,22 @@
 """What is planned of a budget: by the switches of params.yaml where it chooses the budget, else by those of its pages.
 
 `seeds`, `study_cells`, `more_cells` and `more_seeds` say what the chosen budget runs. Another budget's pages were made
-with the switches of their time, which dvc.lock has as parameters of stage `aggregate-tables`.
+with the switches of their time, which dvc.lock has as parameters of stage `aggregate-tables`. What a page shows beyond
+that: the rows of tables that the paper does not have, where they have a result and no switch names them (any more).
 """
 
+from pathlib import Path
 from typing import Any
 
+from stages.config.cells import CellKey
 from stages.config.checks import check_params
-from stages.config.params import Params, load_params
+from stages.config.params import Params, load_params, stage_name
 from stages.config.reading import PARAMS_FILE
 from stages.config.schema import DATASETS
 from stages.core.errors import StageError
+from stages.core.regular import is_there
 from stages.records.dvc_lock import Lock
+from stages.records.evaluation import Evaluation, result_path, results_folder
 
 SWITCHES = ("seeds", "study_cells", "more_cells", "more_seeds")
 
@@ -33,6 +38,37 @@ def params_of(budget: str | None, lock: Lock | None = None) -> Params:
     except StageError as error:
         raise StageError(f"{lock.path} has a plan of {budget} that is none today: {error.message}") from None
     return Params.model_validate(params.model_dump() | recorded)
+
+
+def params_of_pages(budget: str | None, lock: Lock | None = None, cells: Path | None = None) -> Params:
+    """`params_of`, with the cells beyond it that have a result; `cells` is the folder of the results.
+
+    These are alternatives of tables that the paper does not have, of one of `seeds`, with the settings of today: a
+    result of other settings needs its switch to be made again. What cannot be read counts as a result: whoever reads
+    it says what is wrong. Raises as `params_of`.
+    """
+    params = params_of(budget, lock)
+    name = budget or params.budget
+    found = {}
+    for key in params.supplement:
+        groups = [_group(params, name, cells or results_folder(name), key, seed) for seed in params.seeds]
+        if any(groups) and not params.seeds_of(key):
+            found[key] = next(group for group in groups if group)
+    return params.with_recorded(found)
+
+
+def _group(params: Params, budget: str, cells: Path, key: CellKey, seed: int) -> str | None:
+    """The group of dvc.yaml whose stage wrote the result of a cell and seed; None without one of today's settings."""
+    path = result_path(cells, key, seed)
+    if not is_there(path):
+        return None
+    try:
+        result = Evaluation.read(path, "evaluate")
+        if not result.run.config.are_of(params.run(str(key), budget, seed)):
+            return None
+    except StageError:
+        return "supplement"
+    return "study" if result.stage == stage_name("evaluate", key, budget, seed, "study") else "supplement"
 
 
 def _recorded(budget: str, lock: Lock) -> dict[str, Any]:

@@ -12,9 +12,9 @@ from stages.config.schema import Budget, DatasetSettings, Table
 from stages.core.regular import is_there
 from stages.paper.schema import Paper
 from stages.records.attempts import Attempts
-from stages.records.evaluation import Evaluation
+from stages.records.evaluation import Evaluation, result_path
 from stages.records.run import FINISHED
-from stages.report.results import expected_test_images, read_result, result_path
+from stages.report.results import expected_test_images, read_result
 from stages.stats.intervals import Interval, accuracy_interval
 
 

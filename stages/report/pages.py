@@ -18,7 +18,7 @@ from stages.report.views import view_files
 
 
 def all_files(
-    evidence: Evidence, tables: Path, figures: Path, studies: Path, views: Path, cards: Path | None = None
+    evidence: Evidence, tables: Path, figures: Path, studies: Path, views: Path, cards: Path
 ) -> dict[Path, dict[str, bytes | str]]:
     """The content of every file in these folders."""
     files: dict[Path, dict[str, bytes | str]] = {figures: {**gallery(evidence)}}
@@ -28,12 +28,11 @@ def all_files(
 
 
 def text_files(
-    evidence: Evidence, tables: Path, figures: Path, studies: Path, views: Path, cards: Path | None = None
+    evidence: Evidence, tables: Path, figures: Path, studies: Path, views: Path, cards: Path
 ) -> dict[Path, dict[str, str]]:
-    """The pages, CSV, JSON and LaTeX files alone, by their folders; nothing is drawn. Model cards need a folder."""
+    """The pages, CSV, JSON and LaTeX files alone, by their folders; nothing is drawn."""
     pages, study_pages = _pages(evidence, _way(tables, figures), _way(tables, studies))
-    files = {tables: pages, studies: study_pages, views: view_files(evidence)}
-    return files | {cards: card_files(evidence)} if cards else files
+    return {tables: pages, studies: study_pages, views: view_files(evidence), cards: card_files(evidence)}
 
 
 def _pages(evidence: Evidence, figures: str, studies: str) -> tuple[dict[str, str], dict[str, str]]:

@@ -21,7 +21,8 @@ from stages.core.errors import CorruptFileError, MissingFileError, StageError
 from stages.core.files import write_text
 from stages.core.progress import say
 from stages.paper.reading import read_paper
-from stages.records.planned import params_of
+from stages.records.evaluation import results_folder
+from stages.records.planned import params_of_pages
 from stages.report.evidence import Evidence, gather
 from stages.report.formats import listed
 from stages.report.markdown import document, escape, table
@@ -162,8 +163,8 @@ def main(budget: str | None, readme: Path) -> None:
         raise MissingFileError(readme, "git (run from the top folder of the repository)")
     text = readme.read_text(encoding="utf-8")
     budget = budget or written_budget(text, readme)
-    cells = Path("reports", budget, "cells")
-    evidence = gather(params_of(budget), budget, cells, read_paper())
+    cells = results_folder(budget)
+    evidence = gather(params_of_pages(budget), budget, cells, read_paper())
     if not evidence.has_results:
         raise StageError(f"{cells} has no result of budget {budget}; make launch trains and tests what is left")
     write_text(readme, with_tables(text, evidence))

@@ -18,7 +18,7 @@ from stages.core.errors import ContradictionError, CorruptFileError
 from stages.core.filenames import DESCRIPTION
 from stages.core.files import flatten
 from stages.records.digits import digits_array
-from stages.records.evaluation import Evaluation
+from stages.records.evaluation import Evaluation, result_path
 from stages.records.run import FINISHED, RecordedSettings
 
 _SAME = 1e-9  # fractions of whole images differ by 1e-5 or more
@@ -26,11 +26,6 @@ _SAME = 1e-9  # fractions of whole images differ by 1e-5 or more
 
 class ChangedSettingsError(CorruptFileError):
     """A result of other settings than params.yaml has now: `dvc repro` makes it again."""
-
-
-def result_path(cells: Path, key: CellKey, seed: int) -> Path:
-    """Where `evaluate` puts the result of a cell and seed."""
-    return cells / key.dataset / f"{key.name}-s{seed}.json"
 
 
 def read_result(cells: Path, params: Params, budget: str, key: CellKey, seed: int) -> Evaluation:

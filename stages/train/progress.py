@@ -13,6 +13,7 @@ from stages.config.params import CellKey, Params
 from stages.config.settings import Run
 from stages.core.progress import duration, say
 from stages.records.eta import Eta, Machine, finished_runs
+from stages.records.evaluation import results_folder
 
 PROGRESS = "TRAINING_PROGRESS"  # in the environment: a file that takes one line of JSON an epoch, for whoever launched
 
@@ -32,7 +33,7 @@ class TrainingProgress:
     ) -> None:
         self.run, self.spent, self.timed = run, 0.0, 0
         runs = out.absolute().parent.parent.parent  # <runs>/<data set>/<cell>/s<seed>, as dvc.yaml lays them out
-        eta = Eta(params, budget, finished_runs(runs, Path("reports", budget, "cells")), machine)
+        eta = Eta(params, budget, finished_runs(runs, results_folder(budget)), machine)
         this = [other for other in eta.planned if (other.key, other.seed) == (key, run.seed)]
         waiting = [other for other in eta.planned if other not in eta.measured and other not in this]
         self.total = len(eta.planned)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from stages.config.params import Params, Training
-from stages.launch.recorded import Entries, Locked, dependencies, result_path, trained_with, why_left
-from stages.records.evaluation import Evaluation
+from stages.launch.recorded import Entries, Locked, dependencies, trained_with, why_left
+from stages.records.evaluation import Evaluation, result_path, results_folder
 from stages.records.spec import Spec
 from tests.shipped import shipped_params
 from tests.unit.report.conftest import sha, short, spec, synthetic
@@ -25,7 +25,7 @@ class Recorded:
     def __init__(self, params: Params) -> None:
         self.training = params.trainings()[0]
         self.spec = spec(params, "quick", self.training.key)
-        self.path = result_path("quick", self.training)
+        self.path = result_path(results_folder("quick"), self.training.key, self.training.seed)
         self.write(synthetic(params, "quick", self.training.key, 0))
 
     def write(self, result: Evaluation) -> None:
@@ -125,4 +125,6 @@ def test_a_further_seed_has_a_result_of_its_own() -> None:
     from stages.config.cells import CellKey
 
     training = Training(CellKey("cells", "mnist", "vgg16"), 2, "more")
-    assert result_path("paper", training) == Path("reports/paper/cells/mnist/vgg16-s2.json")
+    assert result_path(results_folder("paper"), training.key, training.seed) == Path(
+        "reports/paper/cells/mnist/vgg16-s2.json"
+    )

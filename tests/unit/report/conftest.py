@@ -30,7 +30,7 @@ from stages.paper.schema import Paper
 from stages.records.canonical import CANONICAL
 from stages.records.data import TRAIN_ARRAYS, DatasetDescription, ImageCounts, MadeFrom
 from stages.records.digits import digits
-from stages.records.evaluation import Evaluation, Mistake, PredictionHashes, logits_path
+from stages.records.evaluation import Evaluation, Mistake, PredictionHashes, logits_path, result_path
 from stages.records.fingerprint import SCHEME, Fingerprint, Kind
 from stages.records.provenance import Dependency, Environment, GitState, Provenance, SpecReference, folder_md5
 from stages.records.run import (
@@ -51,7 +51,6 @@ from stages.records.spec import Code, Modules, Spec, spec_path
 from stages.records.test_split import TEST_SPLIT, true_labels
 from stages.report import curves
 from stages.report.evidence import Evidence, gather
-from stages.report.results import result_path
 from tests.remembered import remembered_results
 from tests.shipped import shipped
 

@@ -12,8 +12,10 @@ import pytest
 from stages.audit.numbers import in_table, planned
 from stages.book.page import book
 from stages.config.schema import PAPER_TABLES
+from stages.core.errors import CorruptFileError
+from stages.records.planned import params_of_pages
 from stages.report.claims import table_cells
-from stages.report.evidence import Evidence
+from stages.report.evidence import Evidence, gather
 from stages.report.gallery import gallery
 from stages.report.ledger import ledger_csv
 from stages.report.pages import text_files
@@ -46,7 +48,7 @@ def evidence(project: Any) -> Evidence:
 
 
 def texts(evidence: Evidence) -> dict[str, str]:
-    folders = text_files(evidence, *map(Path, ("tables", "figures", "studies", "views")))
+    folders = text_files(evidence, *map(Path, ("tables", "figures", "studies", "views", "cards")))
     return {f"{folder}/{name}": text for folder, files in folders.items() for name, text in files.items()}
 
 
@@ -118,6 +120,35 @@ def test_the_paper_s_claims_and_tables_are_as_without_it(project: Any, evidence:
     without = project.evidence()
     assert [str(cell.key) for cell in table_cells(without)] == compared  # of these C1 to C7 are judged
     assert {number: (table_csv(without, number), table_body(without, number)) for number in PAPER_TABLES} == paper
+
+
+def test_a_result_is_shown_after_its_switch_is_off_while_its_settings_are_today_s(
+    project: Any, evidence: Evidence
+) -> None:
+    def switch_off(raw: dict[str, Any]) -> None:
+        raw["more_cells"]["cifar10"] = []
+        raw["study_cells"]["cifar10"] = []
+
+    def change(raw: dict[str, Any]) -> None:
+        raw["alternatives"]["cifar10"]["lenet5"]["lr"] = 0.02
+
+    def of_table() -> list[str]:
+        params = params_of_pages("quick", cells=project.cells)
+        found = gather(params, "quick", project.cells, evidence.paper)
+        return [row.row for row in table_rows(found, "S1b") if row.has_run]
+
+    project.edit(switch_off)
+    assert [str(key) for key in project.params.cell_keys() if key.section == "alternatives"] == []  # nothing is run
+    assert of_table() == ["LeNet-5", "VGG16", "ResNet34 | mine"]
+    params = params_of_pages("quick", cells=project.cells)
+    for cell, block in (("cifar10/lenet5", "supplement"), ("cifar10/vgg16-lr1e-2-momentum", "study")):
+        key, _ = params.find(cell)
+        assert params.stage("evaluate", key, "quick", 0) == f"evaluate-{block}-cifar10@quick-{key.name}-0"
+    project.edit(change)
+    assert of_table() == ["VGG16", "ResNet34 | mine"]
+    project.path("cifar10/vgg16-lr1e-2-momentum").write_text("{")
+    with pytest.raises(CorruptFileError, match=r"vgg16-lr1e-2-momentum-s0\.json"):
+        of_table()
 
 
 def test_it_is_not_shown_while_no_row_of_its_own_runs(project: Any, evidence: Evidence) -> None:
