@@ -23,6 +23,7 @@ from stages.core.files import file_hash, json_text
 from stages.core.regular import is_inside, is_regular
 from stages.paper.reading import PAPER_FOLDER
 from stages.records.evaluation import Evaluation, logits_path
+from stages.records.test_split import LABELS, true_labels
 from stages.report.evidence import Evidence
 from stages.report.results import result_path
 from stages.report.tables import table_index
@@ -90,6 +91,7 @@ def results_crate(evidence: Evidence, reports: Path, verification: Any, weights:
     sources = _table_sources(evidence, reports)
     for path in (*files, *enclosed):
         crate.add_file(path, path.as_posix(), properties=_properties(path) | _based_on(sources.get(path)))
+    _add_labels(crate, evidence, runs)
     _add_made(crate, VERIFICATION, json_text(verification).encode(), "What `verify` found of each number")
     for commit in sorted(
         {made.git.commit for one in runs for made in (one.result.provenance, one.result.run.provenance)}
@@ -141,6 +143,22 @@ def _add_made(crate: ROCrate, name: str, content: bytes, about: str) -> None:
             "sha256": hashlib.sha256(content).hexdigest(),
         },
     )
+
+
+def _add_labels(crate: ROCrate, evidence: Evidence, runs: Sequence[Run]) -> None:
+    """The true labels of the test splits: with the logits that are here, each accuracy is counted from the crate alone.
+
+    Raises CorruptFileError for other labels than the data set's, whose sha256 the code has.
+    """
+    for dataset in sorted({one.result.dataset for one in runs}):
+        path, total = LABELS / f"{dataset}.npy", evidence.dataset(dataset).test_images
+        true_labels(dataset, total)  # refuses any others
+        about = (
+            f"The true labels of all {total} test images of {evidence.dataset(dataset).title}: uint8, in the order of "
+            f"the canonical raw files. Of n tested images the i-th, counted from 0, is image floor(i * {total} / n). "
+            "An accuracy is the share of the rows of a result's logits (.npy, beside it) whose largest is their label's"
+        )
+        crate.add_file(path, path.as_posix(), properties={**_properties(path), "description": about})
 
 
 def _weights(evidence: Evidence) -> list[Path]:
