@@ -10,7 +10,7 @@ from stages.core.files import digest
 from stages.records.data import DatasetDescription
 from stages.records.digits import Digits
 from stages.records.provenance import Dependency, Environment, Provenance
-from stages.records.record import BoundRecord, Count, Natural, NonEmptyStr, Ratio, Seconds, Section, Sha256, Time
+from stages.records.record import BoundRecord, Count, Natural, NonEmptyStr, Ratio, Seconds, Section, Sha256, Time, Word
 
 FINISHED, DIVERGED = "finished", "diverged"
 BOUND = "cell, budget, seed, code, settings, data, numerics, outcome, weights, history, epochs and validation"
@@ -166,7 +166,7 @@ class TrainingRun(BoundRecord):
     cell: Annotated[str, Field(pattern=r"^[^/]+/[^/]+$")]
     budget: NonEmptyStr
     seed: Natural
-    stage: NonEmptyStr
+    stage: Word
     provenance: Provenance
     config: RecordedSettings
     data: DatasetDescription
