@@ -6,9 +6,11 @@ import os
 import shlex
 import shutil
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from ruamel.yaml import YAML
@@ -18,7 +20,11 @@ from stages.audit.results import LooseResult, LooseRun
 from stages.audit.verify import main
 from stages.core.files import write_json
 from stages.evaluate.metrics import score
+from stages.evaluate.mistakes import most_confused
+from stages.evaluate.report import report_text
+from stages.records.digits import digits
 from stages.records.provenance import hash_dependency
+from stages.records.test_split import chosen_indices
 from tests.pipeline.conftest import Repository
 from tests.remembered import remembered_fingerprints, remembered_hashes
 
@@ -103,9 +109,11 @@ class Copied(Repository):
 
 
 def rebind(result: Any) -> None:
-    """Make a result's bindings those of its parts, as somebody would who forges it throughout."""
+    """Make a result's bindings and checksum those of its parts, as somebody would who forges it throughout."""
     for where, kind in ((result["run"], LooseRun), (result, LooseResult)):
         where["binding"] = kind.model_validate(where).expected_binding()
+    if "checksum" in result["run"]:
+        result["run"]["checksum"] = LooseRun.model_validate(result["run"]).expected_checksum()
 
 
 class Broken:
@@ -450,6 +458,7 @@ def put_other_weights(copied: Copied) -> None:
     def forge_run(record: Any) -> None:
         record["sha256"]["weights.safetensors"] = sha256
         record["binding"] = LooseRun.model_validate(record).expected_binding()
+        record["checksum"] = LooseRun.model_validate(record).expected_checksum()
 
     copied.edit(f"{RUN}/run.json", forge_run)
     run = hash_dependency(copied.folder / RUN)
@@ -460,17 +469,83 @@ def put_other_weights(copied: Copied) -> None:
         rebind(result)
 
     copied.edit(RESULT, forge)
+    settle(copied)
+
+
+def settle(copied: Copied) -> None:
+    """Make pages and ledger of the results that are here, and dvc.lock of all files that are here."""
     stages = YAML(typ="safe").load((copied.folder / "dvc.lock").read_text())["stages"]
     copied.run(*shlex.split(stages[TABLES]["cmd"]))
 
-    def forge_lock(lock: Any) -> None:
-        entry(lock, TRAIN, "outs", RUN).update(md5=run.md5)
-        entry(lock, EVALUATE, "deps", RUN).update(md5=run.md5)
-        for stage, kind in ((EVALUATE, "outs"), (TABLES, "deps"), (TABLES, "outs")):
+    def forge(lock: Any) -> None:
+        for stage, kind in ((TRAIN, "outs"), (EVALUATE, "outs"), (TABLES, "deps"), (TABLES, "outs")):
             for item in lock[stage][kind]:
                 item["md5"] = hash_dependency(copied.folder / item["path"]).md5
+        entry(lock, EVALUATE, "deps", RUN).update(md5=entry(lock, TRAIN, "outs", RUN)["md5"])
 
-    copied.edit_lock(forge_lock)
+    copied.edit_lock(forge)
+
+
+def put_other_logits(copied: Copied, wished: Callable[[Any, Any], Any], device: str) -> None:
+    """Take other logits than those of the weights, and rewrite all that is counted of them, and every hash.
+
+    The result then says that it was predicted on that device.
+    """
+    logits = np.load(copied.folder / LOGITS)
+    labels = classes_of(json.loads((copied.folder / RESULT).read_text())["labels"])
+    logits = wished(logits.copy(), labels)
+    content = BytesIO()
+    np.save(content, logits, allow_pickle=False)
+    copied.write(LOGITS, content.getvalue())
+    places = chosen_indices(10000, len(labels))
+    images = np.load(copied.folder / "data/processed/quick/mnist/test/images.npy")[places]
+    shifted = logits.astype(np.float64) - logits.max(1, keepdims=True)
+    losses = np.log(np.exp(shifted).sum(1)) - shifted[np.arange(len(labels)), labels]
+
+    def forge(result: Any) -> None:
+        result.update(score(labels, logits.argmax(1).astype(np.uint8), result["classes"], len(labels)))
+        result["predictions"] = digits(logits.argmax(1))
+        result["most_confused"] = most_confused(images, labels, logits, places)
+        result["loss"] = float(losses.mean()) if np.isfinite(losses).all() else None
+        result["sha256"]["logits.npy"] = hashlib.sha256(content.getvalue()).hexdigest()
+        result["numerics"]["device"] = device
+        rebind(result)
+        copied.write(f"{PREDICTIONS}/report.txt", report_text(result["report"], result["classes"]))
+
+    copied.edit(RESULT, forge)
+    settle(copied)
+
+
+def label_wins(logits: Any, labels: Any) -> Any:
+    """Every image is named rightly."""
+    logits[np.arange(len(labels)), labels] = logits.max(1) + 0.5
+    return logits
+
+
+def label_is_no_number(logits: Any, labels: Any) -> Any:
+    """Two more images are named rightly, within the tolerance for other processors: `argmax` takes a NaN."""
+    wrong = np.flatnonzero(logits.argmax(1) != labels)[:2]
+    logits[wrong, labels[wrong]] = np.nan
+    return logits
+
+
+@pytest.mark.parametrize(
+    ("wished", "device"), [(label_wins, "cpu"), (label_wins, "cuda: NVIDIA H200"), (label_is_no_number, "mps")]
+)
+def test_logits_that_are_not_those_of_the_weights(copied: Copied, wished: Any, device: str) -> None:
+    """Predictions, metrics, pages, ledger, attempts and every hash agree with them: only the weights tell."""
+    honest = copied.percent()
+    put_other_logits(copied, wished, device)
+    assert copied.percent() >= honest + 2
+    status, output = copied.verify(*ROW)
+    assert status == 0, output
+    assert "\nrecounted " in output
+    done = copied.attempt("python", "-m", "stages.audit", "verify", *ROW, "--weights", "--json")
+    assert done.returncode == 1, done.stdout + done.stderr
+    (number,) = json.loads(done.stdout)["numbers"]
+    assert (number["status"], number["level"], number["percent"]) == ("broken", None, copied.percent())
+    broken = Broken([finding for finding in number["findings"] if finding["kind"] == "broken"])
+    assert broken.at(f"{ROW[0]}, {ROW[1]}, seed 0, predicted again, logits")
 
 
 def test_predicting_again_gives_the_same_bytes_and_finds_other_weights(copied: Copied) -> None:

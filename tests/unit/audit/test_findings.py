@@ -37,7 +37,7 @@ from stages.audit.verify import Verdict, exit_status, print_verdicts
 from stages.audit.witnesses import check_artifact
 from stages.config.cells import CellKey
 from stages.config.params import Params
-from stages.core.errors import ContradictionError, CorruptFileError
+from stages.core.errors import ContradictionError, CorruptFileError, ParamError
 from stages.core.files import json_text
 from stages.engine.images import evenly_spread
 from stages.evaluate.prediction import LabelledPredictions
@@ -466,6 +466,7 @@ def test_what_bits_depend_on_is_named_where_it_differs() -> None:
         (lambda logits: logits, ["note"]),
         (lambda logits: logits * np.float32(1.00001), ["agrees"]),
         (lambda logits: flipped(logits, 15), ["broken", "agrees"]),  # 1.5 % of the images, within --changed
+        (lambda logits: named(logits, 15, np.nan), ["broken", "agrees"]),  # as `argmax` takes it
         (lambda logits: logits[:-1], ["broken", "broken"]),
     ],
 )
@@ -501,6 +502,45 @@ def flipped(logits: Any, count: int) -> Any:
         order = np.argsort(logits[image])
         changed[image, order[0]] = logits[image, order[-1]] + 0.01
     return changed
+
+
+def named(logits: Any, count: int, by: float) -> Any:
+    """The logits with this value at the least likely class of so many images."""
+    changed = logits.copy()
+    changed[np.arange(count), logits[:count].argmin(1)] = by
+    return changed
+
+
+@pytest.mark.parametrize(("forged", "kinds"), [(0, ["agrees"]), (15, ["broken", "agrees"]), (300, ["broken"] * 2)])
+def test_a_record_that_names_a_device_that_is_not_here_is_predicted_again_on_the_processor(
+    params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forged: int, kinds: list[str]
+) -> None:
+    key = CellKey("cells", "mnist", "vgg16")
+    honest = scored(*_tested(params, "quick", key, 0))
+    stored = flipped(honest.logits * np.float32(1.0001), forged)
+    result, file = synthetic(params, "quick", key, 0), tmp_path / "result.json"
+    logits_path(file).write_bytes(npy(stored))
+    result = result.model_copy(
+        update={
+            "sha256": PredictionHashes.model_validate({"logits": sha256_of(stored), "labels": honest.labels_sha256}),
+            "predictions": digits(stored.argmax(1)),
+            "numerics": result.numerics.model_copy(update={"device": "cuda: NVIDIA H200"}),
+            "file": File(path=str(file), md5="0" * 32),
+        }
+    )
+    recorded = numerics().model_dump(mode="json")
+    places = np.arange(len(honest.labels))
+    images = np.zeros((len(places), 1, 1, 1), np.uint8)
+
+    def predict(_: Any, __: Any, trained_with: Any, *___: Any) -> LabelledPredictions:
+        if trained_with["device"] != "cpu":
+            raise ParamError("device", "cuda", "auto, cpu")
+        return LabelledPredictions(honest.logits, honest.labels, honest.loss, recorded, images, places)
+
+    monkeypatch.setattr(rerun, "predict_test", predict)
+    found = list(rerun._compare_predictions("number", result.run, tmp_path, result, tmp_path, 3.0))
+    assert [one.kind for one in found] == kinds
+    assert all("device cpu, was cuda: NVIDIA H200" in str(one) for one in found)
 
 
 def sha256_of(array: Any) -> str:
