@@ -35,6 +35,7 @@ from stages.report.formats import MINUS, NOTHING
 from stages.report.outcomes import legend, remark
 from stages.report.render import Page, about
 from stages.report.rows import TableRow, lines, table_rows
+from stages.report.started import attempts_sentence
 from stages.report.studies import Comparison, compare_studies
 from stages.report.study_pages import held_against, run_sentences
 from stages.report.tables import cost_texts
@@ -98,6 +99,7 @@ def book(evidence: Evidence, claims: Sequence[ClaimResult], findings: Sequence[F
             as_paper=under_paper_conditions(evidence),
             tables=tables,
             marks=legend(cells),
+            attempts_sentence=attempts_sentence(evidence),
             numbers=numbers,
             by_key={str(number.row.key): number for number in numbers},
             studies=studies,

@@ -64,7 +64,8 @@ class ContradictionError(CorruptFileError):
     """A file in which two places contradict each other: neither is known to be the false one."""
 
     def __init__(self, path: object, one: str, other: str) -> None:
-        super(CorruptFileError, self).__init__(f"{path}: {one}, {other}")
+        self.path, self.found, self.expected = path, one, other
+        super(CorruptFileError, self).__init__(printable(f"{path}: {one}, {other}"))
 
 
 class MissingFileError(StageError):

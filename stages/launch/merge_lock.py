@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from stages.config.reading import load_yaml
 from stages.core.checkout import git_environment
 from stages.core.errors import CorruptFileError, StageError
 from stages.core.filenames import RECORD
@@ -140,8 +140,8 @@ def entries(text: str) -> dict[str, str]:
 
 def _parsed(name: str, entry: str) -> dict[str, Any]:
     try:
-        content = YAML(typ="safe").load(entry)
-    except YAMLError as error:
+        content = load_yaml(entry)
+    except (YAMLError, RecursionError) as error:
         raise ValueError(str(error)) from error
     return dict(content[name])
 

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from ruamel.yaml import YAML
 
 from stages.launch.__main__ import main
+from stages.records.attempts import Attempts, attempts_path
 from tests.pipeline.conftest import Repository, copy_project, environment
 
 MADE = [
@@ -334,6 +335,18 @@ def test_workers_in_clones_of_their_own_make_the_same(repository: Repository, fr
     expected = {name: content for name, content in results(repository).items() if any(cell in name for cell in cells)}
     assert results(fresh) == expected
     assert len(expected) == 2 * 4
-    assert list(remote.glob("checkpoints/**/*.checkpoint")) == []
+    assert [path for path in remote.glob("checkpoints/**/*") if path.is_file()] == []
+    before, started = (Attempts.read(one.folder / attempts_path("quick")) for one in (repository, fresh))
+    known = {one.start.sha256 for one in before.trainings}
+    new = [one for one in started.trainings if one.start.sha256 not in known]
+    assert sorted((str(one.start.cell), one.outcome) for one in new) == [
+        ("mnist/resnet18", "finished"),
+        ("mnist/vgg11", "finished"),
+    ]
+    assert sum(len(one.resumes) for one in new) <= 1  # by the worker that took the lost one's place
+    assert started.removed == []
+    runs = [fresh.folder / f"data/runs/quick/mnist/{cell}/s0/run.json" for cell in ("resnet18", "vgg11")]
+    records = [json.loads(run.read_text()) for run in runs]
+    assert {one.end.run for one in new if one.end} == {record["binding"] for record in records}
     stale = fresh.stale()
     assert not stale & {stage for stage in lock_entries(fresh) if stage.startswith(("train-mnist", "evaluate-mnist"))}

@@ -107,6 +107,17 @@ def test_a_temporary_file_of_a_killed_writer_is_what_is_swept(tmp_path: Path) ->
         (tmp_path / "run.json").unlink()
 
 
+def test_a_device_or_fifo_is_not_replaced(tmp_path: Path) -> None:
+    """As root a rename onto /dev/null would put a file in its place; a FIFO stands for it here."""
+    path = tmp_path / "device"
+    os.mkfifo(path)
+    for write in (lambda: write_bytes(path, b"x"), lambda: folder_path(path).__enter__()):
+        with pytest.raises(StageError, match="device is a device, a FIFO or a socket, and is not replaced"):
+            write()
+    assert path.is_fifo()
+    assert [file.name for file in tmp_path.iterdir()] == ["device"]
+
+
 def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StageError, match=r"file/a.json cannot be written \(.*\); mend that, and start again"):
