@@ -47,7 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "resolve": BASE,
     "architectures": {*BASE, "engine"},
     "pretrained": {*BASE, "engine", "evaluate"},
-    "track": {*BASE, "evaluate"},
+    "track": {*BASE, "evaluate", "paper", "pretrained", "report"},
     "stats": {"core"},
     "paper": {"config", "core", "engine"},  # of the engine the names of families
     "audit_paper": {"config", "core", "engine", "paper"},  # as paper
