@@ -27,7 +27,7 @@ from stages.core.errors import ParamError, StageError
 from stages.core.locks import exclusive
 from stages.core.progress import say, track
 from stages.records.evaluation import Evaluation
-from stages.records.planned import params_of
+from stages.records.planned import params_of_pages
 from stages.track.describe import ADDED, COMPLETED, THERE, TrainingStart, description
 from stages.track.mirror import QUIET
 from stages.track.recorded import RecordedTraining, read_trainings, recorded_budgets
@@ -131,7 +131,7 @@ def sync_rows(trainings: list[RecordedTraining], refused: list[StageError]) -> N
             from stages.track.rows import rows
 
             try:
-                described += rows(params_of(budget), budget, some)
+                described += rows(params_of_pages(budget), budget, some)
             except StageError as error:
                 refused.append(error)
     if not described:
