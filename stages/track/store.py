@@ -200,14 +200,16 @@ class Store:
     def row(self, row: dict[str, Any], whole: bool) -> str:
         """Bring a row's run (`stages.track.rows`) to hold what it should, and its seeds' runs to be its children.
 
-        Returns ADDED, COMPLETED or THERE. Of several runs of a row, as two machines may have made, the first stays.
+        Returns ADDED, COMPLETED or THERE. Of several runs of a row, as two machines may have made, one stays.
         MLflow takes no metric back: a run that then has other values than the row, as after a seed was taken out, is
         made anew if all results were looked at (`whole`); a stage sees those alone that are there as it ends.
         """
         tags = row["tags"]
         place = f"tags.budget = '{tags['budget']}' AND tags.cell = '{tags['cell']}'"
         with FileLock(_ROWS_LOCK, timeout=_LOCKED):
-            found = sorted(self._found(f"{place} AND tags.kind = 'row'"), key=lambda run: (run.deleted, run.start_time))
+            found = sorted(
+                self._found(f"{place} AND tags.kind = 'row'"), key=lambda run: (run.deleted, run.start_time, run.run_id)
+            )
             done = THERE if found and self._holds(found[0], row) else COMPLETED if found else ADDED
             run_id = found[0].run_id if found else ""
             if done is not THERE:
