@@ -30,21 +30,9 @@ ABSENT = {"stages": (), "mirrors": ("numpy", "pandas")}  # a mirror makes MLflow
 # A command may have others of these than the server: they are read late. The number of threads is set by each stage;
 # what follows from PYTHONHASHSEED, which Dask sets for its workers, is left to chance for all others.
 LATE = (
-    *("PYTHONHASHSEED", "__DASK_PARENT_PID"),
-    *(
-        "_",
-        "COLUMNS",
-        "DATASETS_FOLDER",
-        "HOME",
-        "LINES",
-        "OLDPWD",
-        "PATH",
-        "PWD",
-        "SHLVL",
-        "TRAINING_PROGRESS",
-        "TMPDIR",
-    ),
-    *("MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"),
+    *("COLUMNS", "DATASETS_FOLDER", "HOME", "LINES", "OLDPWD", "PATH", "PWD", "SHLVL", "TMPDIR", "TRAINING_PROGRESS"),
+    *("CUBLAS_WORKSPACE_CONFIG", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PYTHONHASHSEED"),
+    *("_", "__DASK_PARENT_PID"),
 )
 LATE_START = ("DVC_", "GIT_", "MLFLOW_", "PYTEST_")
 OWN = {"mirrors": {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_LOGGING_LEVEL": "ERROR"}}  # while it imports
