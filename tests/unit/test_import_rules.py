@@ -95,10 +95,17 @@ ALLOWED: dict[str, dict[str, str]] = {
 
 
 @cache
+def nodes(name: str) -> list[ast.AST]:
+    """All of a file's syntax tree that is looked at here: its imports and its calls."""
+    kinds = (ast.Import, ast.ImportFrom, ast.Call)
+    return [node for node in ast.walk(ast.parse((REPOSITORY / name).read_text())) if isinstance(node, kinds)]
+
+
+@cache
 def imported(name: str) -> tuple[str, ...]:
     """The dotted names that a file imports, `from a import b` as `a` and `a.b`."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse((REPOSITORY / name).read_text())):
+    for node in nodes(name):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -214,9 +221,7 @@ def test_a_library_is_imported_in_one_place(library: str, importers: object) -> 
 
 def test_pydantic_s_errors_are_read_in_one_place() -> None:
     def reads(name: str) -> bool:
-        calls = [
-            node.func for node in ast.walk(ast.parse((REPOSITORY / name).read_text())) if isinstance(node, ast.Call)
-        ]
+        calls = [node.func for node in nodes(name) if isinstance(node, ast.Call)]
         return any(isinstance(call, ast.Attribute) and call.attr == "errors" for call in calls)
 
     assert [name for name in SOURCES if reads(name)] == ["stages/core/validation.py"]
@@ -367,17 +372,17 @@ def tiny(params: Params, family: str) -> dict[str, Any]:
     run |= {"dataset": "mnist", "images": 12, "validation_images": 4, "sample_images": 6, "epochs": 1}
     small = {"hidden_layers": [], "modules": [1, 1, 1]}
     run["cell"] |= {name: value for name, value in small.items() if name in run["cell"]}
-    run["cell"] |= {"batch_size": 4, "augment": "fresh"}
+    run["cell"] |= {"batch_size": 12, "augment": "fresh"}
     return run | {"precision": "float32"}
 
 
 @pytest.fixture(scope="module")
-def loaded(made_up: Path) -> dict[tuple[str, Kind], set[str]]:
+def loaded(made_up: Path, forked: str) -> dict[tuple[str, Kind], set[str]]:
     """By family and kind: the modules under stages/ that a process has loaded which trained (tested) a cell."""
     params = load_params(REPOSITORY / "params.yaml")
     asked = [(family, kind) for family in families() for kind in get_args(Kind)]
     runs = json.dumps([(family, kind, tiny(params, family)) for family, kind in asked])
-    command = [sys.executable, "-c", PROBE, str(made_up), runs]
+    command = [forked, "-c", PROBE, str(made_up), runs]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return dict(zip(asked, map(set, map(json.loads, done.stdout.splitlines())), strict=True))
