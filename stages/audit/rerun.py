@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
-from stages.audit.findings import Finding, agrees, broken, missing, note, passed
+from stages.audit.findings import Finding, agrees, broken, missing, note, passed, told
 from stages.audit.numbers import Number
 from stages.audit.recount import classes_of, npy_sha256
 from stages.audit.workspace import Workspace
@@ -45,6 +45,7 @@ _ROUNDING = (
     0.001  # of the largest logit of an image: float32 on other instructions moved four networks by 1e-5 of it or less
 )
 _ANOTHER_DEVICE = 0.01  # the same between a GPU and a processor, which was not measured: ten times as much is allowed
+_MOST_THREADS = 1024  # PyTorch starts as many as a record asks for
 _OF_BITS = ("torch", "torchvision", "numpy", "safetensors")
 
 
@@ -73,6 +74,9 @@ def _compare_predictions(
     where: str, run: TrainingRun, weights: Path, result: Evaluation, test: Path, changed: float
 ) -> Iterator[Finding]:
     """The logits that weights give against the stored ones; the arithmetic is that of the recorded evaluation."""
+    if (threads := result.numerics.threads) > _MOST_THREADS:
+        yield told(f"{where}, numerics.threads", f"{threads}, more than any machine has")
+        return
     try:
         predicted = _predict(run, weights, result, test)
     except (RuntimeError, SafetensorError, KeyError, ValueError, TypeError, OSError, EOFError, StageError) as error:

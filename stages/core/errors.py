@@ -49,7 +49,7 @@ class ParamError(StageError):
 
     def __init__(self, key: str, value: object, allowed: str) -> None:
         self.key, self.value, self.allowed = key, value, allowed
-        super().__init__(f"{key}: {shown(value)} is not allowed; allowed: {allowed}")
+        super().__init__(printable(f"{key}: {shown(value)} is not allowed; allowed: {allowed}"))
 
 
 class CorruptFileError(StageError):

@@ -543,6 +543,13 @@ def test_a_record_that_names_a_device_that_is_not_here_is_predicted_again_on_the
     assert all("device cpu, was cuda: NVIDIA H200" in str(one) for one in found)
 
 
+def test_a_record_of_a_million_threads_starts_none(params: Params, tmp_path: Path) -> None:
+    result = synthetic(params, "quick", CellKey("cells", "mnist", "vgg16"), 0)
+    result = result.model_copy(update={"numerics": result.numerics.model_copy(update={"threads": 10**6})})
+    (said,) = rerun._compare_predictions("number", result.run, tmp_path, result, tmp_path, 3.0)
+    assert str(said) == "number, numerics.threads: 1000000, more than any machine has"
+
+
 def sha256_of(array: Any) -> str:
     return hashlib.sha256(npy(array)).hexdigest()
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages.core.errors import CorruptFileError, MissingFileError, StageError, dotted, shown
+from stages.core.errors import CorruptFileError, MissingFileError, ParamError, StageError, dotted, shown
 from stages.core.files import (
     atomic_path,
     digest,
@@ -290,6 +290,12 @@ def test_every_value_can_be_shown_on_a_line() -> None:
     assert shown(deep) == "(list too large to print)"
     assert shown("x" * 300) == "'" + "x" * 196 + "..."
     assert shown("x" * 300, 10) == "'xxxxxx..."
+
+
+def test_a_refusal_is_on_one_line_whatever_the_allowed_values_hold() -> None:
+    assert ParamError("studies.x", 1, "the row of y: a\nb").message == (
+        "studies.x: 1 is not allowed; allowed: the row of y: a\\nb"
+    )
 
 
 def test_places_are_on_a_line() -> None:
