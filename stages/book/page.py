@@ -200,13 +200,8 @@ def _environment(pages: Mapping[str, str]) -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters |= {
-        "inline": inline,
-        "short": lambda hash_: hash_[:10],
-        "p": p_value,
-        "n": _number,
-        "duration": duration,
-    }
+    environment.filters |= {"inline": inline, "short": lambda hash_: hash_[:10], "p": p_value, "n": _number}
+    environment.filters["duration"] = duration
     environment.globals["about"] = about
     environment.filters |= {"address": page_of, "remark": lambda row: remark(row.results).strip(" ()")}
     return environment

@@ -71,6 +71,7 @@ def test_the_network_comes_back_and_its_run_is_as_it_was(clone: Path) -> None:
     model_id = done.stderr.split("'")[1].removeprefix("models:/")
     after = client.get_run(run.info.run_id)
     assert (after.info.status, after.info.end_time) == ("FINISHED", run.info.end_time)
+    assert after.outputs
     assert [one.model_id for one in after.outputs.model_outputs] == [model_id]
 
     import mlflow.pytorch

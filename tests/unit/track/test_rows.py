@@ -1,5 +1,6 @@
 """A row with several seeds has a run of its own: their statistics, and their runs as its children."""
 
+import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -8,7 +9,6 @@ from statistics import fmean, stdev
 from typing import Any
 
 import pytest
-import yaml
 
 from stages.config.params import Params, load_params
 from stages.paper.reading import read_paper
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 def plan(folder: Path, seeds: list[int]) -> Params:
     """params.yaml of a working folder, with these seeds."""
-    (folder / "params.yaml").write_text(yaml.safe_dump(shipped() | {"seeds": seeds}), encoding="utf-8")
+    (folder / "params.yaml").write_text(json.dumps(shipped() | {"seeds": seeds}), encoding="utf-8")
     return load_params(folder / "params.yaml")
 
 
