@@ -15,9 +15,11 @@ from markupsafe import Markup, escape
 from stages.audit_paper.finding import Confidence, Finding
 from stages.book.assets import TEMPLATES, assets
 from stages.book.dot_plot import Scale
+from stages.book.networks import NetworkPage
 from stages.book.numbers import address, number_pages
 from stages.book.payload import payload
 from stages.config.schema import PAPER_TABLES, Assumption, Table
+from stages.core.progress import duration
 from stages.report.captions import (
     done_sentence,
     interval_sentence,
@@ -57,6 +59,11 @@ class TablePart:
     scale: Scale
     note: str
 
+    @property
+    def lines(self) -> list[TableRow]:
+        """Every row, and behind it its as-logged one."""
+        return lines(self.rows)
+
 
 @dataclass(frozen=True)
 class StudyPart:
@@ -78,7 +85,12 @@ class AssumptionPart:
     studies: list[StudyPart]
 
 
-def book(evidence: Evidence, claims: Sequence[ClaimResult], findings: Sequence[Finding]) -> Page:
+def book(
+    evidence: Evidence,
+    claims: Sequence[ClaimResult],
+    findings: Sequence[Finding],
+    networks: Sequence[NetworkPage] = (),
+) -> Page:
     """The whole file. Raises CorruptFileError where results of one data set were not tested on the same images."""
     numbers = number_pages(evidence)
     comparisons = compare_studies(evidence)
@@ -110,6 +122,8 @@ def book(evidence: Evidence, claims: Sequence[ClaimResult], findings: Sequence[F
             ],
             claims=claims,
             evidence=evidence,
+            networks=networks,
+            network_of={cell: page.network for page in networks for cell in page.network.cells},
             reason=reason,
             statistic=statistic,
             paired_column=paired_column,
@@ -189,6 +203,7 @@ def _environment(pages: Mapping[str, str]) -> Environment:
         undefined=StrictUndefined,
     )
     environment.filters |= {"inline": inline, "short": lambda hash_: hash_[:10], "p": p_value, "n": _number}
+    environment.filters["duration"] = duration
     environment.globals["about"] = about
     environment.filters |= {"address": page_of, "remark": lambda row: remark(row.results).strip(" ()")}
     return environment

@@ -109,7 +109,7 @@ def launch(params: Params, chosen: list[Training], jobs: int | None, scheduler: 
     from stages.launch.pipeline import Pipeline  # DVC takes a second to import
 
     budget = params.budget
-    dvc("repro", "--single-item", f"resolve@{budget}")
+    dvc("repro", "--single-item", f"resolve@{budget}", f"architectures@{budget}")  # the tables' own inputs
     datasets = sorted({training.key.dataset for training in chosen})
     pipeline = Pipeline()
     if changed := changed_data(pipeline, budget, datasets):

@@ -16,6 +16,7 @@ from stages.core.errors import StageError
 from stages.paper.reading import read_paper
 from stages.records.evaluation import Evaluation
 from stages.report.evidence import CellResults, Evidence
+from stages.report.formats import exact
 from stages.report.results import changed_settings, read_result
 from stages.report.rows import TableRow, all_rows
 from stages.track.describe import finite, milliseconds, parameters, placement
@@ -80,7 +81,7 @@ def _described(
     config = parameters(results[0].run.config)
     return {
         "experiment": experiment,
-        "run_name": f"{name}, mean over seeds",
+        "run_name": f"{name}, mean",
         "start_time": min(milliseconds(one.run.times.started) for one in results),
         "end_time": max(milliseconds(one.times.ended) for one in results),
         "parameters": {setting: value for setting, value in config.items() if setting != "seed"},
@@ -101,7 +102,7 @@ def _described(
 def statistics(row: TableRow) -> dict[str, float | None]:
     """A row's numbers as metrics. `test_accuracy_percent` is the mean, so that a list of runs sorts rows by it too."""
     low, high = row.interval or (None, None)
-    return {
+    found = {
         "test_accuracy_percent": row.mean,
         "row.mean_percent": row.mean,
         "row.std_points": row.std,
@@ -111,3 +112,4 @@ def statistics(row: TableRow) -> dict[str, float | None]:
         "row.paper_percent": None if row.paper is None else float(row.paper),
         "row.difference_points": row.difference,
     }
+    return {name: exact(value) for name, value in found.items()}

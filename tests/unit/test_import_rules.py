@@ -66,6 +66,7 @@ NOTHING = "docstrings alone"
 SAYS = "says what happens on the terminal, and returns nothing"
 WRITES = "writes and reads files whole; the content is the caller's"
 CHECKS = "checks params.yaml; what it lets through is a parameter of the stage, and hashed as such"
+BUILT = "what of it makes a network is in the specs, as settings and as the fingerprint of the code"
 COMMON = {
     "stages/__init__.py": NOTHING,
     "stages/core": WRITES,
@@ -89,6 +90,13 @@ ALLOWED: dict[str, dict[str, str]] = {
         "stages/core": WRITES,
         "stages/engine/__init__.py": NOTHING,
         "stages/engine/networks": COMMON["stages/engine/networks"],
+    },
+    "stages/architectures/__main__.py": {
+        "stages/__init__.py": NOTHING,
+        "stages/core": WRITES,
+        "stages/config": BUILT,
+        "stages/engine": BUILT,
+        "stages/records": "the form of what is written; a field that is read twice fails its test",
     },
     "stages/audit_paper/__main__.py": COMMON,
 }

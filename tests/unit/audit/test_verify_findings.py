@@ -37,6 +37,7 @@ from stages.config.reading import read_yaml
 from stages.core.files import digest, file_hash, json_text, write_bytes
 from stages.evaluate.metrics import score
 from stages.evaluate.mistakes import most_confused
+from stages.records.architecture import Networks
 from stages.records.attempts import Journal, attempts_path, begin
 from stages.records.data import DatasetDescription
 from stages.records.evaluation import Evaluation, logits_path
@@ -104,6 +105,7 @@ class Project:
             begin(attempts_path("quick"), params, git("rev-parse", "HEAD"))
         for dataset in ("mnist", "cifar10"):
             write_bytes(f"reports/quick/samples/{dataset}/none.png", b"")
+        Networks(budget="quick", networks=[]).write("reports/quick/architectures/networks.json")
         self.pages()
         return self
 
@@ -154,7 +156,7 @@ class Project:
             known |= {path: found.md5 for path, found in inputs.items()}
             known[f"data/raw/{result.dataset}"] = folder_md5(result.run.data.made_from.raw_md5)
         keys = [params.find(cell)[0] for cell in CELLS]
-        listed = [stages.resolve(), stages.tables(), stages.paper()]
+        listed = [stages.resolve(), stages.architectures(), stages.tables(), stages.paper()]
         listed += [
             getattr(stages, kind)(dataset) for kind in ("download", "preprocess") for dataset in ("mnist", "cifar10")
         ]

@@ -98,7 +98,7 @@ def test_a_row_has_the_tables_statistics_and_its_seeds_below_it(clone: Path) -> 
             "row.difference_points": fmean(percent) - expected["paper"],
         }
     )
-    assert (row.info.run_name, row.info.status) == ("ResNet18, mean over seeds", "FINISHED")
+    assert (row.info.run_name, row.info.status) == ("ResNet18, mean", "FINISHED")
     assert "seed" not in row.data.params
     assert row.data.params["cell.lr"] == "0.001"
     assert parents() == [row.info.run_id, None, row.info.run_id, row.info.run_id]
