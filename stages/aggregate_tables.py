@@ -1,12 +1,14 @@
 """Stage 5: the evaluated cells -> Tables I-VI beside the paper's numbers, appendix, figures, studies, ledger, the book.
 
-    python -m stages.aggregate_tables --budget quick --cells reports/quick/cells --tables-out reports/quick/tables \\
+    python -m stages.aggregate_tables --budget quick --cells reports/quick/cells \\
+        --architectures reports/quick/architectures --tables-out reports/quick/tables \\
         --figures-out reports/quick/figures --studies-out reports/quick/studies --views-out reports/quick/views \\
         --cards-out reports/quick/cards \\
         --ledger-out reports/quick/ledger.csv --ledger-json-out reports/quick/ledger.json \\
         --book-out reports/quick/index.html
 
-In:  one JSON file for each planned cell and seed that has run (stage `evaluate`), data/paper/*.csv, params.yaml.
+In:  one JSON file for each planned cell and seed that has run (stage `evaluate`), data/paper/*.csv, params.yaml;
+     the networks as they are built (stage `architectures`).
 Out: <tables-out>/ table_1..6.csv, .md and .tex, and table_s1a and so on of shown tables that the paper does not have;
      numbers.tex (a macro for each number), tables.md (all tables, the assumption ledger, the studies), claims.md (what
      the paper says in words, tested), appendix.md (reports and logs in the form of its Figs. 6-17); <figures-out>/
@@ -38,6 +40,7 @@ from stages.report.folders import check_folders, rebuild
 @click.option("--budget", help="one of params.yaml's budgets; by default the one chosen there")
 @click.option("--cells", type=click.Path(path_type=Path), required=True, help="folder of the evaluated cells")
 @click.option("--attempts", type=click.Path(path_type=Path), help="the trainings that were started, by line")
+@click.option("--architectures", type=click.Path(path_type=Path), help="the networks as built, by default none")
 @click.option("--tables-out", type=click.Path(path_type=Path), required=True)
 @click.option("--figures-out", type=click.Path(path_type=Path), required=True)
 @click.option("--studies-out", type=click.Path(path_type=Path), required=True)
@@ -50,6 +53,7 @@ def main(
     budget: str | None,
     cells: Path,
     attempts: Path | None,
+    architectures: Path | None,
     tables_out: Path,
     figures_out: Path,
     studies_out: Path,
@@ -65,6 +69,7 @@ def main(
     check_folders(cards_out=cards_out)
     with without_collection():  # the drawings too: looking for garbage in them is a tenth of this stage
         from stages.audit_paper.rules import findings
+        from stages.book.networks import read_networks
         from stages.book.page import book
         from stages.paper.reading import read_paper
         from stages.report.claims import judge_claims
@@ -76,12 +81,13 @@ def main(
         evidence = gather(
             params, budget or params.budget, cells, read_paper(), Attempts.read(attempts) if attempts else None
         )
+        networks = read_networks(architectures, evidence.budget_name)
         if not evidence.has_results:
             budget = evidence.budget_name
             raise StageError(f"{cells} has no result of budget {budget} yet, so there are no tables; run dvc repro")
         folders = all_files(evidence, tables_out, figures_out, studies_out, views_out, cards_out)
         files = {ledger_out: ledger_csv(evidence), ledger_json_out: ledger_json(evidence)}
-        files[book_out] = book(evidence, judge_claims(evidence), findings(evidence.paper, params))
+        files[book_out] = book(evidence, judge_claims(evidence), findings(evidence.paper, params), networks)
     with exclusive(tables_out):
         rebuild(folders, files)
     for number in params.shown_tables:

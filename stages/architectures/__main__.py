@@ -1,10 +1,10 @@
-"""Write each network of a budget as it is built: layers, output shapes, parameters, multiply-adds, and a drawing.
+"""Stage `architectures`: each network of a budget as it is built, with layers, shapes, sizes, and a drawing.
 
     python -m stages.architectures --budget paper [--out reports/paper/architectures]
 
 In:  params.yaml and the engine. No data, no weights; seconds, since nothing is computed (PyTorch's meta device).
-Out: <out>/<data set>-<cell>.md and .svg for every distinct network, named by the first cell that has it, and index.md.
-     No stage of dvc.yaml makes them; a test holds the committed ones to today's networks.
+Out: <out>/<data set>-<cell>.md and .svg for every distinct network, named by the first cell that has it, index.md, and
+     networks.json, the same for the book. They depend on the budget, which may set a network's input and layers.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ from stages.core.files import write_text
 from stages.core.progress import say
 from stages.records.planned import params_of
 
-_OURS = (".md", ".svg")
+_OURS = (".md", ".svg", ".json")
 
 
 @click.command()

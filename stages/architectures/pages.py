@@ -14,7 +14,9 @@ from stages.architectures.trace import trace
 from stages.config.params import Params
 from stages.config.settings import Cell, family_settings
 from stages.engine.network import multiply_adds, network_of, parameter_count
+from stages.records.architecture import Network, Networks
 
+NETWORKS = "networks.json"
 _INIT = "init"  # how the first weights are drawn: no part of the architecture
 _WIDTH, _GAP, _MARGIN, _TOP = 214, 26, 16, 56  # pixels
 _IN_A_LINE = 5  # boxes
@@ -34,7 +36,7 @@ class Placed:
 
 
 def architecture_files(params: Params, budget: str) -> dict[str, str]:
-    """Every file, by its name: `<data set>-<cell>.md` and `.svg` of each network, and `index.md`."""
+    """Every file, by its name: `<data set>-<cell>.md` and `.svg` of each network, `index.md`, networks.json."""
     files: dict[str, str] = {}
     networks = []
     for cells in _groups(params, budget):
@@ -42,7 +44,14 @@ def architecture_files(params: Params, budget: str) -> dict[str, str]:
         networks.append(content)
         files[f"{content['name']}.md"] = _render("architecture.md.j2", **content)
         files[f"{content['name']}.svg"] = _render("architecture.svg.j2", **content)
-    return files | {"index.md": _render("index.md.j2", budget=budget, networks=networks)}
+    files["index.md"] = _render("index.md.j2", budget=budget, networks=networks)
+    files[NETWORKS] = Networks(budget=budget, networks=[_recorded(one) for one in networks]).text()
+    return files
+
+
+def _recorded(content: dict[str, Any]) -> Network:
+    """A network as the book reads it."""
+    return Network(**{name: content[name] for name in Network.model_fields})
 
 
 def _groups(params: Params, budget: str) -> list[list[str]]:
@@ -70,7 +79,7 @@ def _network(params: Params, budget: str, cells: list[str]) -> dict[str, Any]:
     return {
         "name": cells[0].replace("/", "-"),
         "title": f"{cells[0]}: {settings.family} on {data.title}",
-        "subtitle": f"input {given}, {parameters:,} parameters, {counted:,} multiply-adds an image, budget {budget}",
+        "sizes": f"input {given}, {parameters:,} parameters, {counted:,} multiply-adds an image",
         "input": given,
         "budget": budget,
         "cells": cells,

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from stages.audit.difference import changes
 from stages.audit.history import History
 from stages.audit.pipeline import Stages
 from stages.audit.questions import with_results
@@ -225,7 +226,9 @@ def _code(made: Provenance, history: History) -> dict[str, Any]:
         "commit": made.git.commit,
         "dirty": made.git.dirty,
         "changed": made.git.changed,
+        "changes": changes(made),
         "difference_is_recorded": made.git.difference is not None,
+        "difference": made.git.difference,
         "fingerprint": made.code.sha256,
         "run_by": made.run_by,
         "sources": len(made.sources),
@@ -262,12 +265,22 @@ def _reproduce(params: Params, number: TableRow, result: Evaluation, lock: Lock)
     if result.seed not in params.seeds_of(number.key):
         needed.append(f"seeds: [{result.seed}]")
     return {
+        **_uncommitted(number, result),
         "checkout": f"git checkout {result.run.provenance.git.commit}",
         "params": needed,
         "dvc": f"dvc repro {result.stage}",
         "tables": f"dvc repro --single-item aggregate-tables@{result.budget}",
         "plain": [" ".join(entry.cmd.split()) for entry in entries if entry],
     }
+
+
+def _uncommitted(number: TableRow, result: Evaluation) -> dict[str, str | None]:
+    """The commands that keep and apply what was not committed when the training ran; the spec is made anew anyway."""
+    made = result.run.provenance
+    if made.git.difference is None or not set(made.git.changed) - {made.spec.path}:
+        return {"difference": None, "apply": None}
+    asked = f"python -m stages.audit explain {number.key} --budget {result.budget} --seed {result.seed}"
+    return {"difference": f"{asked} --difference training > uncommitted.patch", "apply": "git apply uncommitted.patch"}
 
 
 def _notes(

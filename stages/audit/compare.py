@@ -62,7 +62,7 @@ def compare(page: Page, found: str, printed: PageFindings) -> None:
     if rest:
         command = f"dvc repro --single-item {page.made_by}, then git diff {page.path}"
         more = f" ({len(rest) - 1} more lines differ; all are shown by: {command})" if len(rest) > 1 else ""
-        printed.add([], rest[0]._replace(expected=rest[0].expected + more))
+        printed.add([], rest[0]._replace(held_against=rest[0].held_against + more))
 
 
 def compare_rows(page: Page, found: str, printed: PageFindings, skip: Sequence[Number] = ()) -> bool:

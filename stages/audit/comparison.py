@@ -10,7 +10,6 @@ Out: text, or with --json the same as JSON: both accuracies, the second less the
      paired test (the one that the book's page Compare shows), and what differs in parameters, code, data and machine.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +20,8 @@ import click
 from stages.audit.history import History
 from stages.audit.pipeline import Stages
 from stages.audit.questions import asked, with_results
-from stages.core.errors import CorruptFileError, MissingFileError, ParamError, StageError
-from stages.core.files import json_text
+from stages.core.errors import MissingFileError, ParamError, StageError
+from stages.core.files import json_text, parse_json
 from stages.paper.reading import read_paper
 from stages.records.evaluation import Evaluation
 from stages.records.planned import params_of_pages
@@ -138,11 +137,7 @@ def _is_of(path: str, cell: str) -> bool:
 
 def _read(history: History, commit: str, path: str) -> Evaluation:
     where = f"{path} at {commit[:12]}"
-    try:
-        content = json.loads(history.content(commit, path) or b"")
-    except ValueError as error:
-        raise CorruptFileError(where, f"not JSON ({error})", "the result that evaluate writes") from None
-    return Evaluation.parse(content, where, "evaluate")
+    return Evaluation.parse(parse_json(history.content(commit, path) or b"", where, "evaluate"), where, "evaluate")
 
 
 def _content(first: Side, second: Side, pair: Pair) -> dict[str, Any]:

@@ -20,9 +20,10 @@ from stages.config.reading import read_yaml
 from stages.core.errors import CorruptFileError, MissingFileError
 from stages.core.filenames import WEIGHTS
 from stages.core.files import file_hash, json_text
-from stages.core.regular import is_inside, is_regular
+from stages.core.regular import is_inside, is_regular, is_there, refusal
 from stages.paper.reading import PAPER_FOLDER
 from stages.records.evaluation import Evaluation, logits_path, result_path
+from stages.records.test_split import LABELS, true_labels
 from stages.report.evidence import Evidence
 from stages.report.tables import table_index
 
@@ -89,6 +90,7 @@ def results_crate(evidence: Evidence, reports: Path, verification: Any, weights:
     sources = _table_sources(evidence, reports)
     for path in (*files, *enclosed):
         crate.add_file(path, path.as_posix(), properties=_properties(path) | _based_on(sources.get(path)))
+    _add_labels(crate, evidence, runs)
     _add_made(crate, VERIFICATION, json_text(verification).encode(), "What `verify` found of each number")
     for commit in sorted(
         {made.git.commit for one in runs for made in (one.result.provenance, one.result.run.provenance)}
@@ -142,6 +144,22 @@ def _add_made(crate: ROCrate, name: str, content: bytes, about: str) -> None:
     )
 
 
+def _add_labels(crate: ROCrate, evidence: Evidence, runs: Sequence[Run]) -> None:
+    """The true labels of the test splits: with the logits that are here, each accuracy is counted from the crate alone.
+
+    Raises CorruptFileError for other labels than the data set's, whose sha256 the code has.
+    """
+    for dataset in sorted({one.result.dataset for one in runs}):
+        path, total = LABELS / f"{dataset}.npy", evidence.dataset(dataset).test_images
+        true_labels(dataset, total)  # refuses any others
+        about = (
+            f"The true labels of all {total} test images of {evidence.dataset(dataset).title}: uint8, in the order of "
+            f"the canonical raw files. Of n tested images the i-th, counted from 0, is image floor(i * {total} / n). "
+            "An accuracy is the share of the rows of a result's logits (.npy, beside it) whose largest is their label's"
+        )
+        crate.add_file(path, path.as_posix(), properties={**_properties(path), "description": about})
+
+
 def _weights(evidence: Evidence) -> list[Path]:
     """The files of the weights of all results, each with the hash that its run recorded."""
     found = []
@@ -171,23 +189,30 @@ def _runs(evidence: Evidence, cells: Path, agents: Sequence[Entity], enclosed: C
     for cell in evidence.cells.values():
         for result in cell.results:
             path = result_path(cells, cell.key, result.seed)
-            if not logits_path(path).is_file():
+            if not is_there(logits_path(path)):
                 raise MissingFileError(logits_path(path), f"git checkout, or dvc repro {result.stage}")
             yield Run(path, result, actions(result, path, agents, enclosed))
 
 
 def _files(reports: Path, results: Sequence[Path]) -> list[Path]:
-    """The pipeline's own files, the paper's numbers, the results that the tables are made of, and all other reports."""
+    """The pipeline's own files, the paper's numbers, the results that the tables are made of, and all other reports.
+
+    Raises MissingFileError, and CorruptFileError for a FIFO, a device, or a link that leads out of the repository.
+    """
     pipeline = [Path(name) for name in _PIPELINE]
     for path in pipeline:
-        if not path.is_file():
+        if not is_there(path):
             raise MissingFileError(path, "git (git checkout)")
     cells = reports / "cells"
-    others = [path for path in sorted(reports.rglob("*")) if path.is_file() and not path.is_relative_to(cells)]
+    others = [path for path in sorted(reports.rglob("*")) if not path.is_dir() and not path.is_relative_to(cells)]
     shown = [path for path in others if not any(part.startswith(".") for part in path.parts)]
     licenses = [path for path in map(Path, _LICENSES) if path.is_file()]
     whole = [path for path in (_CITATION, _PAPER_AUDIT) if path.is_file()]
-    return [*licenses, *whole, *pipeline, *sorted(PAPER_FOLDER.glob("*.csv")), *results, *shown]
+    found = [*licenses, *whole, *pipeline, *sorted(PAPER_FOLDER.glob("*.csv")), *results, *shown]
+    for path in found:
+        if wrong := refusal(path):
+            raise CorruptFileError(path, wrong, "a regular file in the repository, to be enclosed")
+    return found
 
 
 def _table_sources(evidence: Evidence, reports: Path) -> dict[Path, list[Entity]]:

@@ -50,7 +50,7 @@ def derive(number: Number, workspace: Workspace) -> Iterator[Finding]:
     if {finding.where for finding in wrong} == {f"{where}{_AUGMENTED}"}:
         processor = result.run.provenance.environment.processor
         how = f"other bits are to be expected on another processor than {processor}"
-        yield missing(f"{where}{_AUGMENTED}, as recorded", f"{wrong[0].expected}; {how}", "derived")
+        yield missing(f"{where}{_AUGMENTED}, as recorded", f"{wrong[0].held_against}; {how}", "derived")
         return
     yield from wrong
     if not wrong:

@@ -3,6 +3,7 @@
     python -m stages.audit explain IV "VGG16 with ADAM"      by table and row (a study's name and cell too)
     python -m stages.audit explain cifar10/vgg16-adam        by cell
     python -m stages.audit explain 82.3                      by a value as printed, the paper's or ours
+    python -m stages.audit explain cifar10/vgg16-adam --difference training     what was not committed, as a patch
 
 In:  params.yaml, dvc.yaml, dvc.lock, data/paper, the reports of the budget, git: what a fresh clone holds. No data, no
      weights, no network.
@@ -15,7 +16,7 @@ from typing import Any
 import click
 
 from stages.audit.options import budget_option
-from stages.core.errors import printable
+from stages.core.errors import StageError, printable
 from stages.core.files import json_text
 from stages.core.imports import without_collection
 from stages.records.dvc_lock import Lock
@@ -27,7 +28,12 @@ from stages.records.planned import params_of_pages
 @budget_option
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="which training to show; by default the first seed's")
 @click.option("--json", "as_json", is_flag=True, help="the same as JSON")
-def main(words: tuple[str, ...], budget: str | None, seed: int | None, as_json: bool) -> None:
+@click.option(
+    "--difference",
+    type=click.Choice(["training", "evaluation"]),
+    help="print nothing but what was not committed when it ran, new files too, as a patch to its commit",
+)
+def main(words: tuple[str, ...], budget: str | None, seed: int | None, as_json: bool, difference: str | None) -> None:
     """Explain a number: which configuration, assumptions, data, code and machine made it, and how to make it again."""
     lock = Lock()
     params = params_of_pages(budget, lock)
@@ -49,7 +55,16 @@ def main(words: tuple[str, ...], budget: str | None, seed: int | None, as_json: 
         return
     number = next(iter(found), None) or asked(evidence, words)
     explained = answer(evidence, number, seed, stages, lock)
+    if difference:
+        click.echo(_patch(explained["code"][difference], difference), nl=False)
+        return
     click.echo(_json(explained) if as_json else explanation(on_one_line(explained)))
+
+
+def _patch(code: dict[str, Any], step: str) -> str:
+    if code["difference"] is None:
+        raise StageError(f"nothing to print: all sources were committed when the {step} ran ({code['commit'][:12]})")
+    return code["difference"]
 
 
 def on_one_line(tree: Any) -> Any:

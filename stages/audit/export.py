@@ -2,12 +2,14 @@
 
     python -m stages.audit export --budget quick --out /some/folder        or --out results.zip
 
-In:  params.yaml, dvc.yaml, dvc.lock, requirements.lock, data/paper, reports/<budget>; a fresh clone has them all.
+In:  params.yaml, dvc.yaml, dvc.lock, requirements.lock, data/paper, data/labels, reports/<budget>; a fresh clone has
+     them all.
 Out: a folder or a zip with these files and ro-crate-metadata.json, which says of each number by which training and
      which evaluation it was made: code at its commit, settings, data and weights by their hashes, times, machine,
      versions (Process Run Crate 0.5). Beside them: verification.json, what `verify` finds of each number in this clone
-     (a broken one is exported with that, and said); the sources of each commit; a page that leads into the book. Data
-     stay where they are; weights come with --weights. The same results in the same clone give the same bytes.
+     (a broken one is exported with that, and said); the true labels of the test splits, by which each accuracy is
+     counted again from the crate alone; the sources of each commit; a page that leads into the book. Other data stay
+     where they are; weights come with --weights. The same results in the same clone give the same bytes.
 """
 
 import shutil

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
-from stages.core.errors import CorruptFileError, StageError, printable
+from stages.core.errors import ContradictionError, CorruptFileError, StageError, printable
 from stages.report.levels import LEVELS, Level
 
 Status = Literal["holds", "agrees", "incomplete", "broken"]  # each outweighs those before it
@@ -17,17 +17,19 @@ BROKEN: Status = "broken"
 class Finding(NamedTuple):
     """One thing that does not speak for a number.
 
-    `where` is the file, and the key in it. Of what is broken, `found` and `expected` differ, and which of the two is
-    false is not known (nothing is `expected` where `found` says all of it); `outdated` says that what was recorded
-    holds together, and that the file in the working tree has become another since; `of_page` that `found` is what a
-    page prints and `expected` what its results give. Of what is incomplete, `expected` says how to get it, and `level`
-    is the first level that needs it. A note with a `level` says that the check of that level is passed.
+    `where` is the file, and the key in it. Of what is broken, `found` is what stands there and `held_against` what
+    another place says, with its name; which of the two is false is not known (`held_against` is empty where `found`
+    says all of it). `outdated` says that what was recorded holds together, and that the file in the working tree has
+    become another since; `of_page` that `found` is what a page prints and `held_against` what its results give. Of what
+    is incomplete, `how` says how to get it, and `level` is the first level that needs it. A note with a `level` says
+    that the check of that level is passed.
     """
 
     kind: Literal["agrees", "incomplete", "broken", "note"]
     where: str
     found: str = ""
-    expected: str = ""
+    held_against: str = ""
+    how: str = ""
     outdated: bool = False
     of_page: bool = False
     level: Level | None = None
@@ -36,31 +38,31 @@ class Finding(NamedTuple):
         if self.kind == BROKEN:
             since = " (changed since; dvc repro runs again)" if self.outdated else ""
             if self.of_page:
-                return f"{self.where}: the page has {self.found}; its results give {self.expected}{since}"
-            if not self.expected:
+                return f"{self.where}: the page has {self.found}; its results give {self.held_against}{since}"
+            if not self.held_against:
                 return f"{self.where}: {self.found}{since}"
-            return f"{self.where}: found {self.found}, not {self.expected}{since}"
-        return f"{self.where} is not here: {self.expected}" if self.kind == INCOMPLETE else self.where
+            return f"{self.where}: found {self.found}; held against {self.held_against}{since}"
+        return f"{self.where} is not here: {self.how}" if self.kind == INCOMPLETE else self.where
 
 
-def broken(where: object, found: object, expected: object, outdated: bool = False) -> Finding:
-    """Two things that must be the same differ."""
-    return Finding("broken", printable(where), _short(found), _short(expected), outdated)
+def broken(where: object, found: object, held_against: object, outdated: bool = False) -> Finding:
+    """Two things that must be the same differ: what stands at `where`, and what another place or rule says."""
+    return Finding("broken", printable(where), _short(found), _short(held_against), outdated=outdated)
 
 
 def told(where: object, what: object) -> Finding:
     """Something is wrong that one sentence says, `what`: no single other place contradicts it."""
-    return Finding("broken", str(where), _short(what))
+    return Finding("broken", printable(where), _short(what))
 
 
-def page_differs(where: object, found: object, expected: object) -> Finding:
+def page_differs(where: object, found: object, given: object) -> Finding:
     """A page prints something else than its results give."""
-    return broken(where, found, expected)._replace(of_page=True)
+    return broken(where, found, given)._replace(of_page=True)
 
 
 def missing(where: object, how: str, level: Level = "consistent") -> Finding:
     """Something that `level` needs is not on this clone; `how` says how to get it."""
-    return Finding("incomplete", printable(where), expected=printable(how), level=level)
+    return Finding("incomplete", printable(where), how=printable(how), level=level)
 
 
 def agrees(text: str) -> Finding:
@@ -81,12 +83,14 @@ def judged(where: object, findings: Iterator[Finding]) -> Iterator[Finding]:
     """
     try:
         yield from findings
+    except ContradictionError as error:
+        yield told(error.path, f"{error.found}, {error.expected}")
     except CorruptFileError as error:
         yield broken(error.path, error.found, error.expected)
     except StageError as error:
-        yield broken(where, error.message, "what can be judged")
+        yield told(where, error.message)
     except Exception as error:
-        yield broken(where, f"{type(error).__name__} ({error})", "what can be judged")
+        yield told(where, f"it cannot be judged: {type(error).__name__} ({error})")
 
 
 def passed(level: Level, text: str) -> Finding:
@@ -122,23 +126,23 @@ def status(findings: Iterable[Finding], asked: Collection[Level] = LEVELS[:2]) -
 
 
 def differences(
-    where: str, found: Any, expected: Any, said_by: str, outdated: bool = False, exact: bool = True
+    where: str, found: Any, other: Any, said_by: str, outdated: bool = False, exact: bool = True
 ) -> list[Finding]:
     """A finding for each key of two JSON values that differ; not `exact` allows floats a last place, see `same`."""
     return [
         broken(f"{where}{key}", ours, f"{theirs} ({said_by})", outdated)
-        for key, ours, theirs in _differing(found, expected, exact)
+        for key, ours, theirs in _differing(found, other, exact)
     ]
 
 
-def page_differences(where: str, found: Any, expected: Any) -> list[Finding]:
+def page_differences(where: str, found: Any, given: Any) -> list[Finding]:
     """A finding for each key in which what a page prints differs from what its results give."""
-    return [page_differs(f"{where}{key}", ours, theirs) for key, ours, theirs in _differing(found, expected)]
+    return [page_differs(f"{where}{key}", ours, theirs) for key, ours, theirs in _differing(found, given)]
 
 
-def _differing(found: Any, expected: Any, exact: bool = True) -> Iterator[tuple[str, str, str]]:
+def _differing(found: Any, other: Any, exact: bool = True) -> Iterator[tuple[str, str, str]]:
     """Each key of two JSON values that differ, with both values as text."""
-    ours, theirs = _leaves(found), _leaves(expected)
+    ours, theirs = _leaves(found), _leaves(other)
     absent = object()
     for name in [*theirs, *(name for name in ours if name not in theirs)]:
         if not same(ours.get(name, absent), theirs.get(name, absent), exact):

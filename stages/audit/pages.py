@@ -16,6 +16,7 @@ from stages.audit.started import check_attempts
 from stages.audit.workspace import Workspace
 from stages.audit_paper.page import paper_audit_page
 from stages.audit_paper.rules import findings
+from stages.book.networks import read_networks
 from stages.book.page import book
 from stages.core.errors import StageError
 from stages.core.regular import LARGEST_PAGE, is_there, read_regular
@@ -88,7 +89,7 @@ def _absent_labels(numbers: Iterable[Number]) -> list[Path]:
 def _recorded(workspace: Workspace) -> Iterator[Finding]:
     """dvc.lock of the specs, the tables, what they were made from and what they were, and the sheets of samples."""
     yield from check_specs(workspace)
-    for stage in (workspace.stages.tables(), workspace.stages.paper()):
+    for stage in (workspace.stages.architectures(), workspace.stages.tables(), workspace.stages.paper()):
         yield from check_entry(stage, workspace)
     for dataset in {table.dataset for table in workspace.params.tables.values()}:
         preprocess = workspace.stages.preprocess(dataset)
@@ -141,7 +142,8 @@ def _all_pages(workspace: Workspace, results: dict[Number, Evaluation], stage: S
     yield Page(stage.option("ledger-out"), ledger_csv(evidence), None, stage.name)
     yield Page(stage.option("ledger-json-out"), ledger_json(evidence), None, stage.name)
     of_paper = findings(evidence.paper, workspace.params)
-    yield Page(stage.option("book-out"), book(evidence, judge_claims(evidence), of_paper), None, stage.name)
+    networks = read_networks(stage.option("architectures"), workspace.budget)
+    yield Page(stage.option("book-out"), book(evidence, judge_claims(evidence), of_paper, networks), None, stage.name)
     of_audit = workspace.stages.paper()
     yield Page(of_audit.option("out"), paper_audit_page(of_paper), None, of_audit.name)
 

@@ -111,6 +111,10 @@ class Stages:
         """The stage that makes the tables."""
         return self._stage("aggregate-tables", budget=self.budget)
 
+    def architectures(self) -> Stage:
+        """The stage that writes each network as it is built."""
+        return self._stage("architectures", budget=self.budget)
+
     def paper(self) -> Stage:
         """The stage that holds the paper's own numbers against each other."""
         return self._stage("audit-paper")

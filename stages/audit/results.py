@@ -56,4 +56,7 @@ def read_loosely(path: Path, stage: str) -> tuple[LooseResult | None, list[Findi
         if record.binding != record.expected_binding():
             expected = f"{record.expected_binding()}, the one hash over {parts}: one of these was changed afterwards"
             findings.append(broken(where, record.binding, expected))
+    if (checksum := result.run.checksum) not in (None, result.run.expected_checksum()):
+        expected = f"{result.run.expected_checksum()}, that of all other fields of run: one was changed afterwards"
+        findings.append(broken(f"{path}, run.checksum", checksum, expected))
     return result.model_copy(update={"file": File(path=path.as_posix(), md5=md5_of(found))}), findings

@@ -5,7 +5,8 @@
 
 The seal is an in-toto statement (https://in-toto.io/Statement/v1) in a DSSE envelope, signed with Ed25519. Its subjects
 are dvc.lock, the attempts, results, logits, tables, ledgers and the weights, each by its sha256. What it proves is that
-the owner of the key signed these bytes; when, only a copy of the seal in somebody else's hands tells. The keys are made
+the owner of the key signed these bytes; when, only a copy of the seal in somebody else's hands tells, or the token of a
+timestamp authority over it (`check-seal --timestamp-certificate`, `stages.audit.timestamp`). The keys are made
 by: openssl genpkey -algorithm ed25519 -out key.pem; openssl pkey -in key.pem -pubout -out key.pub
 """
 
@@ -30,6 +31,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from stages.audit.findings import Finding, broken, missing
 from stages.audit.history import History
 from stages.audit.options import budget_option
+from stages.audit.timestamp import stamped
 from stages.core.errors import CorruptFileError, ParamError, printable
 from stages.core.filenames import WEIGHTS
 from stages.core.files import file_hash, json_text, parse_json, write_text
@@ -100,7 +102,13 @@ def seal(budget: str | None, key: Path, out: Path | None) -> None:
 @budget_option
 @click.option("--identity", type=click.Path(path_type=Path), required=True, help="the signer's public key, PEM")
 @click.option("--seal", "file", type=click.Path(path_type=Path), help="by default reports/<budget>/seal.json")
-def check_seal(budget: str | None, identity: Path, file: Path | None) -> None:
+@click.option(
+    "--timestamp-certificate",
+    "certificate",
+    type=click.Path(path_type=Path),
+    help="certificates of a timestamp authority, PEM: asks for its token, <seal>.tsr",
+)
+def check_seal(budget: str | None, identity: Path, file: Path | None, certificate: Path | None) -> None:
     """Whether what was signed is what is here. Exit status: 0 it is, 3 not all is here, 1 something differs."""
     public = _public_key(identity)
     evidence = _evidence(budget)
@@ -110,7 +118,8 @@ def check_seal(budget: str | None, identity: Path, file: Path | None) -> None:
         click.echo(f"{finding.kind}: {finding}")
     kinds = {finding.kind for finding in found}
     state = "broken" if "broken" in kinds else "incomplete" if kinds else "whole"
-    click.echo(f"{file}: signed by key {_key_id(public)[:16]}; {state}")
+    seen = f", seen by the timestamp authority at {stamped(file, certificate)}" if certificate else ""
+    click.echo(f"{file}: signed by key {_key_id(public)[:16]}{seen}; {state}")
     raise SystemExit({"broken": 1, "incomplete": 3, "whole": 0}[state])
 
 

@@ -133,6 +133,7 @@ def _code(answer: dict[str, Any]) -> Iterator[str]:
     for step, code in answer["code"].items():
         machine, times = answer["machine"][step], answer["times"][step]
         yield f"  {step}: commit {code['commit'][:_SHORT]}, {_held(code)}"
+        yield from _changes(code["changes"])
         took = duration(times["seconds"])
         yield f"    {times['started']}, {took}; {machine['device']}, {machine['precision']}, {_threads(machine)}"
         yield f"    {machine['processor']}; {machine['platform']}"
@@ -150,6 +151,14 @@ def _code(answer: dict[str, Any]) -> Iterator[str]:
         yield f"  MLflow: run {mlflow['run_id']}, {where} (make ui)"
     else:
         yield "  MLflow: not mirrored; the mirror is no part of the proof"
+
+
+def _changes(found: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """The files that were not committed, which `--difference` prints."""
+    for one in found:
+        lines = "" if one["added"] is None else f", +{one['added']} -{one['removed']} lines"
+        md5 = f", md5 {one['md5'][:_SHORT]}" if one["md5"] else ""
+        yield f"    not committed: {one['path']}, {one['what']}{lines}{md5}"
 
 
 def _held(code: dict[str, Any]) -> str:
@@ -178,7 +187,11 @@ def _reproduce(found: dict[str, Any], machine: dict[str, Any]) -> Iterator[str]:
     torch = f"torch {machine['packages'].get('torch')}, whichever requirements.lock has"
     threads = f"{machine['threads']} thread{'s' if machine['threads'] > 1 else ''}"
     yield f"To make this number again (the same bits on {device}, with {threads} and {torch})"
+    if found["difference"]:
+        yield f"  {found['difference']}  # what was not committed; before the checkout"
     yield f"  {found['checkout']}"
+    if found["apply"]:
+        yield f"  {found['apply']}"
     if found["params"]:
         yield f"  # in params.yaml: {'; '.join(found['params'])}"
     yield f"  {found['dvc']}"

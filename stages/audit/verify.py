@@ -332,14 +332,14 @@ def _next_levels(verdicts: Sequence[Verdict]) -> Iterator[str]:
 def _lacks(one: Verdict, level: Level) -> tuple[list[str], str]:
     """The files that a number's next level needs and that are not here, and how to get them."""
     lacking = [finding for finding in one.findings if finding.kind == INCOMPLETE and finding.level == level]
-    return [finding.where for finding in lacking], lacking[0].expected if lacking else ""
+    return [finding.where for finding in lacking], lacking[0].how if lacking else ""
 
 
 def _gathered(shared: dict[Finding, list[str]]) -> Iterator[tuple[str, list[str]]]:
     """What is not here, one line for each folder below `data` or `reports` and each way to get it."""
     folders: dict[tuple[str, str], list[Finding]] = defaultdict(list)
     for finding in shared:
-        folders["/".join(finding.where.split("/")[:2]), finding.expected].append(finding)
+        folders["/".join(finding.where.split("/")[:2]), finding.how].append(finding)
     for (folder, how), findings in folders.items():
         owners = list(dict.fromkeys(owner for finding in findings for owner in shared[finding]))
         first, others = findings[0].where, len(findings) - 1

@@ -13,6 +13,7 @@ from stages.report.conditions import conditions, own_epochs
 from stages.report.evidence import Evidence
 from stages.report.formats import NOTHING
 from stages.report.rows import TableRow, all_rows, table_rows
+from stages.report.started import of_cell
 
 _STRONG = 0.55  # share of a row's images from which on the number is set in the colour of the page
 
@@ -53,6 +54,17 @@ class Setting:
 
 
 @dataclass(frozen=True)
+class Attempted:
+    """A training of the number's cell that was started, and whether its result stands in the table."""
+
+    seed: int
+    started: str
+    commit: str
+    outcome: str
+    stands: bool
+
+
+@dataclass(frozen=True)
 class Number:
     """Everything on a number's page. Accuracies are in percent.
 
@@ -73,6 +85,7 @@ class Number:
     settings: list[Setting]
     assumptions: list[Assumption]
     origins: list[Origin]
+    attempts: list[Attempted]
     log: str | None
     report: str | None
 
@@ -133,9 +146,32 @@ def _page(evidence: Evidence, row: TableRow) -> Number:
         settings=_settings(evidence, row),
         assumptions=_assumptions(evidence, row),
         origins=[origin(result, f"{shlex.join(words)} --budget {result.budget}") for result in row.results.results],
+        attempts=_attempts(evidence, row),
         log=figure.log if figure else None,
         report=report,
     )
+
+
+def _attempts(evidence: Evidence, row: TableRow) -> list[Attempted]:
+    """All trainings of a row's cell; none where attempts are not kept."""
+    attempts = evidence.attempts
+    if attempts is None or attempts.begin is None:
+        return []
+    results = {result.run.binding: result.run for result in row.results.results}
+    found, known = [], set[str]()
+    for one in of_cell(attempts, str(row.key)):
+        run = one.end.run if one.end and one.end.run else ""
+        known.add(run)
+        again = f", resumed {len(one.resumes)} times" if len(one.resumes) > 1 else ", resumed" if one.resumes else ""
+        start = one.start
+        found.append(Attempted(start.seed or 0, start.time, start.commit, one.outcome + again, run in results))
+    for run, record in results.items():
+        if run not in known:
+            is_older = record.times.started <= attempts.begin.time
+            why = "before attempts were kept" if is_older else "nowhere written down as started"
+            outcome, commit = f"{record.outcome} ({why})", record.provenance.git.commit
+            found.append(Attempted(record.seed, record.times.started, commit, outcome, stands=True))
+    return sorted(found, key=lambda one: one.started)
 
 
 def _logged_for(evidence: Evidence, row: TableRow) -> list[tuple[str, str, str]]:

@@ -15,9 +15,11 @@ from markupsafe import Markup, escape
 from stages.audit_paper.finding import Confidence, Finding
 from stages.book.assets import TEMPLATES, assets
 from stages.book.dot_plot import Scale
+from stages.book.networks import NetworkPage
 from stages.book.numbers import address, number_pages
 from stages.book.payload import payload
 from stages.config.schema import PAPER_TABLES, Assumption, Table
+from stages.core.progress import duration
 from stages.report.captions import (
     done_sentence,
     interval_sentence,
@@ -35,6 +37,7 @@ from stages.report.formats import MINUS, NOTHING
 from stages.report.outcomes import legend, remark
 from stages.report.render import Page, about
 from stages.report.rows import TableRow, lines, table_rows
+from stages.report.started import attempts_sentence
 from stages.report.studies import Comparison, compare_studies
 from stages.report.study_pages import held_against, run_sentences
 from stages.report.tables import cost_texts
@@ -55,6 +58,11 @@ class TablePart:
     rows: list[TableRow]
     scale: Scale
     note: str
+
+    @property
+    def lines(self) -> list[TableRow]:
+        """Every row, and behind it its as-logged one."""
+        return lines(self.rows)
 
 
 @dataclass(frozen=True)
@@ -77,7 +85,12 @@ class AssumptionPart:
     studies: list[StudyPart]
 
 
-def book(evidence: Evidence, claims: Sequence[ClaimResult], findings: Sequence[Finding]) -> Page:
+def book(
+    evidence: Evidence,
+    claims: Sequence[ClaimResult],
+    findings: Sequence[Finding],
+    networks: Sequence[NetworkPage] = (),
+) -> Page:
     """The whole file. Raises CorruptFileError where results of one data set were not tested on the same images."""
     numbers = number_pages(evidence)
     comparisons = compare_studies(evidence)
@@ -98,6 +111,7 @@ def book(evidence: Evidence, claims: Sequence[ClaimResult], findings: Sequence[F
             as_paper=under_paper_conditions(evidence),
             tables=tables,
             marks=legend(cells),
+            attempts_sentence=attempts_sentence(evidence),
             numbers=numbers,
             by_key={str(number.row.key): number for number in numbers},
             studies=studies,
@@ -108,6 +122,8 @@ def book(evidence: Evidence, claims: Sequence[ClaimResult], findings: Sequence[F
             ],
             claims=claims,
             evidence=evidence,
+            networks=networks,
+            network_of={cell: page.network for page in networks for cell in page.network.cells},
             reason=reason,
             statistic=statistic,
             paired_column=paired_column,
@@ -187,6 +203,7 @@ def _environment(pages: Mapping[str, str]) -> Environment:
         undefined=StrictUndefined,
     )
     environment.filters |= {"inline": inline, "short": lambda hash_: hash_[:10], "p": p_value, "n": _number}
+    environment.filters["duration"] = duration
     environment.globals["about"] = about
     environment.filters |= {"address": page_of, "remark": lambda row: remark(row.results).strip(" ()")}
     return environment

@@ -49,7 +49,7 @@ class ParamError(StageError):
 
     def __init__(self, key: str, value: object, allowed: str) -> None:
         self.key, self.value, self.allowed = key, value, allowed
-        super().__init__(f"{key}: {shown(value)} is not allowed; allowed: {allowed}")
+        super().__init__(printable(f"{key}: {shown(value)} is not allowed; allowed: {allowed}"))
 
 
 class CorruptFileError(StageError):
@@ -64,7 +64,8 @@ class ContradictionError(CorruptFileError):
     """A file in which two places contradict each other: neither is known to be the false one."""
 
     def __init__(self, path: object, one: str, other: str) -> None:
-        super(CorruptFileError, self).__init__(f"{path}: {one}, {other}")
+        self.path, self.found, self.expected = path, one, other
+        super(CorruptFileError, self).__init__(printable(f"{path}: {one}, {other}"))
 
 
 class MissingFileError(StageError):

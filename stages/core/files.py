@@ -25,9 +25,11 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     """Give a temporary path in the folder of `path`, and rename it to `path` when the block ends without an exception.
 
     The folder is made if it is missing. After an exception the temporary file is removed and `path` is unchanged. The
-    file has the umask's mode, whatever mode the library that writes it sets.
+    file has the umask's mode, whatever mode the library that writes it sets. StageError for a device, which root would
+    replace by a file.
     """
     path = Path(path)
+    _refuse_device(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{path.suffix}")
     mode = _touched(temporary)
@@ -48,6 +50,7 @@ def folder_path(path: Path) -> Iterator[Path]:
 
     No fsync: after a loss of power the file may be torn, so its reader must check a checksum.
     """
+    _refuse_device(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         temporary = Path(folder) / path.name
@@ -55,6 +58,15 @@ def folder_path(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.chmod(mode)
         temporary.replace(path)
+
+
+def _refuse_device(path: Path) -> None:
+    try:
+        mode = path.lstat().st_mode
+    except (OSError, ValueError):
+        return  # nothing is there, or writing says why it cannot be
+    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode)):
+        raise StageError(f"{path} is a device, a FIFO or a socket, and is not replaced by a file; name another path")
 
 
 def _touched(path: Path) -> int:

@@ -26,7 +26,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.config.params import load_params
+from stages.config.params import Params, load_params
 from stages.core.filenames import HISTORY, WEIGHTS
 from stages.core.files import atomic_path, file_hash, read_json, write_text
 from stages.core.imports import without_collection
@@ -124,7 +124,7 @@ def main(
         )
         result.write(metrics_out)
         drawn = [predictions_out / "report.txt", predictions_out / "confusion.png"]
-        mirror_metrics(mirror, result, [metrics_out, logits_out, *drawn])
+        mirror_metrics(mirror, result, [metrics_out, logits_out, *drawn], params)
     chance = ", at chance" if result.at_chance else ""
     say(f"{stage}: {result.accuracy:.2%} of {result.test_images} test images{chance}")
 
@@ -162,14 +162,19 @@ def save_array(path: Path, array: NDArray[Any]) -> None:
         np.save(temporary, array, allow_pickle=False)
 
 
-def mirror_metrics(mirror: Mirror, result: Evaluation, artifacts: list[Path]) -> None:
-    """Add the test metrics to the run of the training, if there is one."""
+def mirror_metrics(mirror: Mirror, result: Evaluation, artifacts: list[Path], params: Params) -> None:
+    """Add the test metrics to the run of the training, if there is one; `artifacts` begin with the result's file."""
     if not result.run.mlflow:
         say("warning: the training has no MLflow run, so its test metrics are in files only")
         return
+    row = None
+    if mirror.process and len(params.seeds_of(params.find(result.cell)[0])) > 1:
+        from stages.track.rows import row_of  # what makes the tables, which one seed's run does without
+
+        row = row_of(params, result, artifacts[0].parent.parent)
     ended = datetime.fromisoformat(result.times.ended).timestamp()
     mirror.metrics(tested_metrics(result), step=0, at=ended)  # at a later step MLflow draws a lone dot, not a bar
-    mirror.close(artifacts, tested_tags(result), None)
+    mirror.close(artifacts, tested_tags(result), None, row=row)
 
 
 def times(started: float) -> dict[str, Any]:

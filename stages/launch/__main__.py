@@ -32,6 +32,7 @@ from stages.core.progress import say
 from stages.launch.machine import cores, memory_free, this_machine
 from stages.launch.sizes import at_once, memory_needed, recorded_sizes
 from stages.launch.work import Result, Unit
+from stages.records.attempts import attempts_path, merge
 from stages.records.dvc_lock import LOCK_FILE
 from stages.records.eta import Eta, finished_runs
 from stages.records.evaluation import results_folder
@@ -108,7 +109,7 @@ def launch(params: Params, chosen: list[Training], jobs: int | None, scheduler: 
     from stages.launch.pipeline import Pipeline  # DVC takes a second to import
 
     budget = params.budget
-    dvc("repro", "--single-item", f"resolve@{budget}")
+    dvc("repro", "--single-item", f"resolve@{budget}", f"architectures@{budget}")  # the tables' own inputs
     datasets = sorted({training.key.dataset for training in chosen})
     pipeline = Pipeline()
     if changed := changed_data(pipeline, budget, datasets):
@@ -216,6 +217,7 @@ def run_units(
                 view.slots = slots(client, context.token)
                 if not results:
                     continue
+                keep_attempts(results, params.budget)
                 recorded = record(pipeline, results)
                 learn(eta, recorded)
                 view.expected = {unit.name: eta.weight(training) for training, unit in units.items()}
@@ -253,6 +255,17 @@ def record(pipeline: "Pipeline", results: Sequence[Result]) -> list[Result]:
             received.append(Result(result.unit, (), f"{result.unit}: {error}"))
     refused = pipeline.record([one for result in received for one in result.done])
     return [result.refused(refused) for result in received]
+
+
+def keep_attempts(results: Sequence[Result], budget: str) -> None:
+    """Add the trainings that workers with files of their own have started to those of this checkout."""
+    for result in results:
+        if result.attempts:
+            try:
+                merge(attempts_path(budget), result.attempts, f"attempts of {result.unit}")
+            except (StageError, OSError) as error:
+                why = getattr(error, "message", error)
+                say(f"warning: {attempts_path(budget)} does not have the training of {result.unit}: {why}")
 
 
 def learn(eta: Eta, results: Sequence[Result]) -> None:

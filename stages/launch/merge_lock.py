@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import click
-from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from stages.config.reading import load_yaml
 from stages.core.checkout import git_environment
 from stages.core.errors import CorruptFileError, StageError
 from stages.core.filenames import RECORD
 from stages.core.files import write_text
 from stages.core.progress import say
 from stages.launch.recorded import Locked, dependencies, locked_of, tested_images, trained_with
-from stages.records.dvc_lock import LOCK_FILE
+from stages.records.dvc_lock import LOCK_FILE, entry_of
 from stages.records.evaluation import Evaluation
 from stages.records.provenance import hash_dependency
 from stages.records.run import TrainingRun
@@ -83,7 +83,7 @@ def why_unproved(name: str, entry: str, contested: bool) -> str | None:
     Other stages have no record: their entries are taken as they are, unless both sides have one of their own.
     """
     try:
-        locked = locked_of(_parsed(name, entry))
+        locked = locked_of(entry_of(name, _parsed(name, entry)))
         if name.startswith("train"):
             return None if _trained(locked) else "its run record says another thing"
         if name.startswith("evaluate"):
@@ -140,8 +140,8 @@ def entries(text: str) -> dict[str, str]:
 
 def _parsed(name: str, entry: str) -> dict[str, Any]:
     try:
-        content = YAML(typ="safe").load(entry)
-    except YAMLError as error:
+        content = load_yaml(entry)
+    except (YAMLError, RecursionError) as error:
         raise ValueError(str(error)) from error
     return dict(content[name])
 

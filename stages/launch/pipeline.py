@@ -26,7 +26,7 @@ from dvc.stage.loader import StageLoader
 from stages.core.errors import StageError
 from stages.core.filenames import RECORD
 from stages.core.files import atomic_path, write_bytes
-from stages.launch.recorded import Locked, dependencies, tested_images, trained_with
+from stages.launch.recorded import Locked, dependencies, locked_of, tested_images, trained_with
 from stages.launch.work import Command, Done, RemoteOutputs
 from stages.records.dvc_lock import LOCK_FILE, Lock
 from stages.records.evaluation import Evaluation
@@ -268,10 +268,7 @@ class LockFile:
 
     def locked(self, name: str) -> Locked:
         """What dvc.lock has of a stage."""
-        entry = self._lock.entry(name)
-        if entry is None:
-            return Locked({}, {}, {})
-        return Locked({key: value for of in entry.params.values() for key, value in of.items()}, entry.deps, entry.outs)
+        return locked_of(self._lock.entry(name))
 
     def changed(self, _: str) -> list[str]:
         """Nothing is known to have changed."""

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from stages.config.params import Training, resolve_count
 from stages.core.errors import MissingFileError, StageError
+from stages.records.dvc_lock import Entry
 from stages.records.evaluation import Evaluation
 from stages.records.provenance import Provenance
 from stages.records.run import TrainingRun
@@ -33,11 +34,11 @@ class Entries(NamedTuple):
     data: Mapping[str, str]
 
 
-def locked_of(entry: Mapping[str, Any]) -> Locked:
-    """An entry of dvc.lock as it stands there; an empty one of a stage that it does not have."""
-    params = {key: value for file in entry.get("params", {}).values() for key, value in file.items()}
-    deps, outs = ({one["path"]: one["md5"] for one in entry.get(kind, [])} for kind in ("deps", "outs"))
-    return Locked(params, deps, outs)
+def locked_of(entry: Entry | None) -> Locked:
+    """An entry of dvc.lock; an empty one of a stage that it does not have."""
+    if entry is None:
+        return Locked({}, {}, {})
+    return Locked({key: value for of in entry.params.values() for key, value in of.items()}, entry.deps, entry.outs)
 
 
 def why_left(training: Training, spec: Spec, entries: Entries, path: Path) -> str | None:

@@ -1,17 +1,21 @@
 """A worker that shares no files with the launch: data and results go through DVC's remote, checkpoints too.
 
 It works in a clone of its own, at the commit of the launch. A checkpoint is copied to the remote after each epoch, so
-that a worker that takes the place of a lost one finds it; the copy is removed when the unit is done.
+that a worker that takes the place of a lost one finds it; the copy is removed when the unit is done. So is the file of
+started trainings, which goes back to the launch with the result, whatever came of it.
 """
 
 from pathlib import Path
 from typing import Any
 
+from stages.config.params import load_params
+from stages.core.errors import StageError
 from stages.core.filenames import CHECKPOINT
 from stages.core.progress import say
 from stages.launch import work
 from stages.launch.pipeline import Pipeline
 from stages.launch.work import Report, Result, Running, Unit
+from stages.records.attempts import attempts_path, merge
 
 FOLDER = "checkpoints"  # in the remote, beside DVC's files
 
@@ -23,14 +27,22 @@ def perform(
     pipeline = Pipeline()
     pipeline.supply(supplies)
     checkpoint = Copy(pipeline.remote(), _checkpoint(unit))
+    attempts = AttemptsCopy(checkpoint, attempts_path(load_params().budget))
     checkpoint.fetch()
-    result = work.perform(unit, variables, report, running, checkpoint.store)
+    attempts.fetch()
+
+    def store() -> None:
+        attempts.store()
+        checkpoint.store()
+
+    result = work.perform(unit, variables, report, running, store)._replace(attempts=attempts.content())
     refused = pipeline.record(result.done)
     result = result.refused(refused)
     names = [one.stage for one in result.done if one.stage not in refused]
     outputs = pipeline.remote_outputs(names) if names else None
     if not result.failure:
         checkpoint.remove()
+        attempts.remove()
     return result._replace(outputs=outputs)
 
 
@@ -39,7 +51,7 @@ class Copy:
 
     def __init__(self, remote: tuple[Any, str], path: Path | None) -> None:
         (self.fs, root), self.path = remote, path
-        self.place = self.fs.join(root, FOLDER, *path.parts) if path else ""
+        self.place: str = self.fs.join(root, FOLDER, *path.parts) if path else ""
         self._stored = self._stamp()
 
     def fetch(self) -> None:
@@ -77,6 +89,28 @@ class Copy:
         except FileNotFoundError:
             return None
         return (found.st_mtime_ns, found.st_ino) if found else None
+
+
+class AttemptsCopy(Copy):
+    """The copy of this clone's file of started trainings, one for each unit, beside that of its checkpoint."""
+
+    def __init__(self, checkpoint: Copy, path: Path) -> None:
+        self.fs, self.path = checkpoint.fs, path if checkpoint.path else None
+        self.place = f"{checkpoint.place}.attempts" if checkpoint.path else ""
+        self._stored = self._stamp()
+
+    def fetch(self) -> None:
+        """Add the lines of a worker that was lost: the training then goes on as the same attempt."""
+        try:
+            if self.path and self.fs.exists(self.place):
+                merge(self.path, self.fs.cat_file(self.place), self.place)
+        except (StageError, OSError) as error:
+            say(f"warning: {self.path} has no attempts of the remote: {getattr(error, 'message', error)}")
+        self._stored = self._stamp()
+
+    def content(self) -> bytes:
+        """The whole file: a line names others by their hash, of other units too. Empty where nothing was trained."""
+        return self.path.read_bytes() if self.path and self.path.is_file() else b""
 
 
 def _checkpoint(unit: Unit) -> Path | None:

@@ -70,12 +70,16 @@ class RemoteOutputs(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What became of a unit: the commands that ended well, and why the next one did not."""
+    """What became of a unit: the commands that ended well, and why the next one did not.
+
+    `attempts` is the file of started trainings of a worker that shares no files.
+    """
 
     unit: str
     done: tuple[Done, ...]
     failure: str | None
     outputs: RemoteOutputs | None = None
+    attempts: bytes = b""
 
     def refused(self, why: dict[str, str]) -> "Result":
         """The same, failed if one of its commands is among those that were not recorded."""

@@ -199,6 +199,19 @@ def append(path: Path, common: dict[str, Any], entry: Fields) -> Entry:
     return added
 
 
+def merge(path: Path, content: bytes, where: object) -> int:
+    """Add the lines of another copy of the file, at `where`, that are not here; returns how many.
+
+    Raises CorruptFileError for what is no such file, and StageError where another process keeps writing.
+    """
+    with waiting(path, _PATIENCE):
+        known = {entry.sha256 for entry in Attempts.read(path).entries}
+        added = [entry for entry in Attempts.parse(content, f"{where}").entries if entry.sha256 not in known]
+        if added:
+            _write(path, added)
+    return len(added)
+
+
 def begin(path: Path, params: Params, commit: str) -> None:
     """Begin to keep attempts, where no training has done so yet."""
     _write(path, [_made(Attempts([]), {"kind": BEGIN, "commit": commit, "judging": judging(params)})])

@@ -98,16 +98,18 @@ class Lock:
 
     def _entry(self, name: str) -> Entry | None:
         """A stage's entry, or None when DVC has not recorded it. Raises CorruptFileError."""
-        if name not in self._stages:
-            return None
-        found = self._stages[name]
-        try:
-            params = {_text(file): dict(names) for file, names in found.get("params", {}).items()}
-            deps, outs = (_hashes(found.get(kind, [])) for kind in ("deps", "outs"))
-            return Entry(_text(found["cmd"]), deps, params, outs)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            found_there = f"stage {name} has another form ({shown(error)})"
-            raise CorruptFileError(self.path, found_there, "what DVC writes") from None
+        return entry_of(name, self._stages[name], self.path) if name in self._stages else None
+
+
+def entry_of(name: str, found: Any, path: Path = LOCK_FILE) -> Entry:
+    """A stage's entry from what the dvc.lock at `path` has under its name. Raises CorruptFileError."""
+    try:
+        params = {_text(file): dict(names) for file, names in found.get("params", {}).items()}
+        deps, outs = (_hashes(found.get(kind, [])) for kind in ("deps", "outs"))
+        return Entry(_text(found["cmd"]), deps, params, outs)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        found_there = f"stage {name} has another form ({shown(error)})"
+        raise CorruptFileError(path, found_there, "what DVC writes") from None
 
 
 def _stages(path: Path, found: bytes) -> dict[str, Any]:

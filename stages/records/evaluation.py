@@ -15,7 +15,7 @@ from stages.core.filenames import DESCRIPTION, HISTORY, RECORD, WEIGHTS
 from stages.core.files import digest, file_hash
 from stages.records.digits import Digits, digits_array
 from stages.records.provenance import Dependency, Provenance
-from stages.records.record import BoundRecord, Count, Md5, Natural, NonEmptyStr, Ratio, Section, Sha256
+from stages.records.record import BoundRecord, Count, Md5, Natural, NonEmptyStr, Ratio, Section, Sha256, Word
 from stages.records.run import DIVERGED, FINISHED, Epoch, NumericsRecord, Span, TrainingRun
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Evaluation(BoundRecord):
     """One trained network on the test split. `file` is where it was read from, and is not part of it."""
 
     version: Literal[2] = Field(default=2, alias="schema")
-    stage: NonEmptyStr
+    stage: Word
     provenance: Provenance
     testing: Testing
     numerics: NumericsRecord

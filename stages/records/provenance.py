@@ -29,6 +29,7 @@ from stages.records.spec import Spec
 
 _IGNORED = ("__pycache__", "*.pyc", ".mypy_cache", ".venv", ".*.json", ".*.npy")  # as in .dvcignore
 _TRACKED = ("stages", "dvc.yaml", "requirements.lock")  # and a run's spec: what a commit says of a number
+_IGNORED_SOURCES = ["stages/*.py"]  # at any depth: what `source_hashes` has
 OF_BITS = (  # variables that choose instructions, algorithms or number formats
     *("MKL_", "ONEDNN_", "DNNL_", "ATEN_", "TORCH_", "PYTORCH_", "OPENBLAS_", "KMP_", "LD_PRELOAD"),
     *("CUBLAS_", "CUDA_", "CUDNN_", "NVIDIA_"),
@@ -226,6 +227,7 @@ def _ignored(file: Path) -> bool:
 def git_state(*specs: Path) -> GitState:
     """The commit, and how sources, dvc.yaml, the lock file and these specs differ from it, new files among them.
 
+    A module that git ignores runs like any other, so it counts as a new file.
     params.yaml has no part in it: a spec holds all of it that decides a number, and its switches decide none.
     """
     tracked = [*_TRACKED, *(path.as_posix() for path in specs)]
@@ -234,8 +236,11 @@ def git_state(*specs: Path) -> GitState:
     entries = [(entry[:2], entry[3:]) for entry in status.split("\0") if entry]
     changed = sorted({path for _, path in entries})  # one that is removed in the index and there anew stands twice
     new = [path for code, path in entries if code == "??"]
-    difference = "".join(_difference(tracked, new)) if entries else None
-    return GitState(commit=commit, dirty=bool(entries), changed=changed, difference=_short(difference))
+    ignored = _git("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--", *_IGNORED_SOURCES)
+    new += [path for path in ignored.split("\0") if path]
+    changed = sorted({*changed, *new})
+    difference = "".join(_difference(tracked, new)) if changed else None
+    return GitState(commit=commit, dirty=bool(changed), changed=changed, difference=_short(difference))
 
 
 def _difference(tracked: Iterable[str], new_files: Iterable[str]) -> Iterable[str]:

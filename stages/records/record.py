@@ -14,6 +14,7 @@ from stages.core.files import json_hash, json_text, parse_json, write_text
 from stages.core.regular import read_regular
 from stages.core.validation import refusals
 
+Word = Annotated[str, Field(pattern=r"^\S+$")]  # no space, no line break
 NonEmptyStr = Annotated[str, Field(min_length=1)]
 Md5 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

@@ -10,7 +10,7 @@ from stages.core.files import digest
 from stages.records.data import DatasetDescription
 from stages.records.digits import Digits
 from stages.records.provenance import Dependency, Environment, Provenance
-from stages.records.record import BoundRecord, Count, Natural, NonEmptyStr, Ratio, Seconds, Section, Sha256, Time
+from stages.records.record import BoundRecord, Count, Natural, NonEmptyStr, Ratio, Seconds, Section, Sha256, Time, Word
 
 FINISHED, DIVERGED = "finished", "diverged"
 BOUND = "cell, budget, seed, code, settings, data, numerics, outcome, weights, history, epochs and validation"
@@ -156,13 +156,17 @@ class RecordedSettings(BaseModel):
 
 
 class TrainingRun(BoundRecord):
-    """One training: cell, seed and budget, what it was made from, and what came out."""
+    """One training: cell, seed and budget, what it was made from, and what came out.
+
+    `checksum` is the sha256 of all other fields, those included that are not bound, as times and machine: a bit that
+    has flipped on the disk is noticed. Records from before have none. Whoever forges a record can forge it too.
+    """
 
     version: Literal[2] = Field(default=2, alias="schema")
     cell: Annotated[str, Field(pattern=r"^[^/]+/[^/]+$")]
     budget: NonEmptyStr
     seed: Natural
-    stage: NonEmptyStr
+    stage: Word
     provenance: Provenance
     config: RecordedSettings
     data: DatasetDescription
@@ -179,6 +183,7 @@ class TrainingRun(BoundRecord):
     sha256: RunHashes
     mlflow: MlflowRun | None
     binding: Sha256
+    checksum: Sha256 | None = None
 
     @field_validator("config", mode="before")
     @classmethod
@@ -199,6 +204,14 @@ class TrainingRun(BoundRecord):
     def training_arrays(self) -> tuple[str, Dependency]:
         """Path and hashes of the folder of training arrays. KeyError without."""
         return self.provenance.input("train_images.npy", "train_labels.npy")
+
+    def with_checksum(self) -> Self:
+        """The same record with the checksum of its other fields."""
+        return self.model_copy(update={"checksum": self.expected_checksum()})
+
+    def expected_checksum(self) -> str:
+        """One sha256 over all fields but the checksum."""
+        return digest({name: value for name, value in self.content().items() if name != "checksum"})
 
     def expected_binding(self) -> str:
         """One sha256 over cell, budget, seed, code, settings, data, numerics, outcome and all that came out."""
@@ -236,4 +249,6 @@ class TrainingRun(BoundRecord):
                 "cell, budget, seed, code, settings, data, numerics, outcome, weights, history, epochs and validation"
             )
             raise ValueError(f"binding is not that of {parts}")
+        if not info.context and self.checksum not in (None, self.expected_checksum()):
+            raise ValueError("checksum is not that of the other fields: one of them was changed")
         return self

@@ -38,6 +38,11 @@ def started(attempts: Attempts, results: list[Evaluation]) -> Started:
     return Started(standing, others, len(without) - len(unknown), unknown)
 
 
+def of_cell(attempts: Attempts, cell: str) -> list[Attempt]:
+    """The trainings of a cell, in the order of their starts."""
+    return [one for one in attempts.trainings if one.start.cell == cell]
+
+
 def attempts_sentence(evidence: Evidence) -> str:
     """What the overview says of the trainings that were started; empty where attempts are not kept."""
     attempts = evidence.attempts

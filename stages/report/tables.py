@@ -4,7 +4,6 @@ Tables I-VI have the paper's number beside ours. In the markdown, an as-logged n
 its row; in the CSV, in further columns. A table that the paper does not have says instead what each network costs.
 """
 
-from statistics import fmean
 from typing import Any
 
 from stages.config.schema import PAPER_TABLES, Table
@@ -18,12 +17,12 @@ from stages.report.outcomes import legend, remark
 from stages.report.render import Page, markdown
 from stages.report.rows import TableRow, lines, table_rows
 
-_COST = ["parameters", "multiply_adds", "seconds_per_epoch", "images_per_second"]
+_COST = ["parameters", "multiply_adds", "seconds_per_epoch", "images_per_second", "training_seconds"]
 _OURS = ["mean", "std", "n", "difference", "stages", "runs", "outcome", "low", "high", "verdict", *_COST]
 _AS_LOGGED = ["as_logged", "as_logged_differs", *(f"as_logged_{name}" for name in _OURS)]
 COLUMNS = ["row", "paper", *_OURS, *_AS_LOGGED]
 _OF_PAPER = {"difference", "verdict"}
-OTHER_COLUMNS = ["row", *(name for name in _OURS if name not in _OF_PAPER), "seconds"]
+OTHER_COLUMNS = ["row", *(name for name in _OURS if name not in _OF_PAPER)]
 
 
 def table_index(number: Table) -> str:
@@ -46,7 +45,7 @@ def table_csv(evidence: Evidence, number: Table) -> str:
 
     What follows from results is empty for a row without any, but for n, which is 0, and the outcome, `not run`. The
     columns `as_logged...` are empty for a row whose setting is the logs' too. A table that the paper does not have has
-    no column of the paper's; its `multiply_adds` are of one image's forward pass, its `seconds` of the training.
+    no column of the paper's. What the cost columns count, `stages.report.cost.Cost` says.
     """
     rows = table_rows(evidence, number)
     if number not in PAPER_TABLES:
@@ -56,21 +55,14 @@ def table_csv(evidence: Evidence, number: Table) -> str:
 
 def _other_line(row: TableRow) -> dict[str, object]:
     ours = {name: value for name, value in _ours(row).items() if name not in _OF_PAPER}
-    return {"row": row.row, **ours, "seconds": _seconds(row)}
-
-
-def _seconds(row: TableRow) -> float | None:
-    """The mean seconds of a training, its evaluations after each epoch among them; None for a row without any."""
-    runs = [result.run for result in row.results.results]
-    return round(fmean(sum(epoch.seconds for epoch in run.times.epochs) for run in runs), 1) if runs else None
+    return {"row": row.row, **ours}
 
 
 def cost_texts(row: TableRow) -> list[str]:
-    """A row's costs as they are printed; dashes for a row without a result."""
-    seconds = _seconds(row)
-    if row.cost is None or seconds is None:
+    """Parameters, multiply-adds and time of training, as they are printed; dashes for a row without a result."""
+    if row.cost is None:
         return [NOTHING] * 3
-    return [f"{row.cost.parameters:,}", f"{row.cost.multiply_adds:,}", duration(seconds)]
+    return [f"{row.cost.parameters:,}", f"{row.cost.multiply_adds:,}", duration(row.cost.training_seconds)]
 
 
 def _csv_line(row: TableRow) -> dict[str, object]:

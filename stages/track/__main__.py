@@ -1,11 +1,13 @@
 """The MLflow mirror's own commands.
 
-python -m stages.track sync      rebuild MLflow's runs from the run records
-python -m stages.track ui        open the MLflow UI on them
+python -m stages.track sync                                 rebuild MLflow's runs from the run records
+python -m stages.track ui                                   open the MLflow UI on them
+python -m stages.track log-model CELL --budget paper        log a trained network as a model of its run
 """
 
 import click
 
+from stages.track.model import log_model
 from stages.track.sync import sync
 from stages.track.ui import ui
 
@@ -17,6 +19,7 @@ def main() -> None:
 
 main.add_command(sync)
 main.add_command(ui)
+main.add_command(log_model)
 
 if __name__ == "__main__":
     main()

@@ -54,16 +54,21 @@ class Mirror:
         return {key: self.answers[key] for key in ("run_id", "experiment") if key in self.answers}
 
     def close(
-        self, artifacts: Sequence[Path], tags: dict[str, str], status: str | None, at: float | None = None
+        self,
+        artifacts: Sequence[Path],
+        tags: dict[str, str],
+        status: str | None,
+        at: float | None = None,
+        row: dict[str, Any] | None = None,
     ) -> None:
         """Add tags and files to the run, end it with `status` if it was opened here, and wait until that is done.
 
-        It ended now, or `at` a time in seconds since the epoch.
+        It ended now, or `at` a time in seconds since the epoch. `row` is that of the run (`stages.track.rows`).
         """
         if self.process is None or "closed" in self.answers:
             return
         event = {"event": "close", "artifacts": [str(file.absolute()) for file in artifacts]}
-        self._send(event | {"tags": tags, "status": status, "time": _milliseconds(at)})
+        self._send(event | {"tags": tags, "status": status, "time": _milliseconds(at), "row": row})
         self._listen("closed")
 
     def __enter__(self) -> Self:

@@ -18,6 +18,8 @@ from stages.records.run import Epoch, RecordedSettings, TrainingRun
 # Petroff's eight colours (arXiv:2107.02270), distinct to colour-blind readers too; MLflow's own may be given twice.
 _COLOURS = ("#1845fb", "#ff5e02", "#c91f16", "#c849a9", "#adad7d", "#86c8dd", "#578dff", "#656364")
 
+ADDED, COMPLETED, THERE = "added", "completed", "there already"  # what can be done with a run
+
 
 class TrainingStart(NamedTuple):
     """What is known of a training when it starts; `folder` is that of the training arrays, `started` ISO 8601."""

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class MirroredRun:
         self.answers = answers
         self.run_id = ""
         self.opened = False  # here, and so to be ended here
+        self.stop_system_metrics: Callable[[], None] | None = None
 
     def serve(self, events: TextIO) -> dict[str, Any]:
         """Handle events in order. When the input ends without `close`, the stage was killed, and so says its run."""
@@ -82,10 +84,13 @@ class MirroredRun:
         return {"closed": self.run_id}
 
     def open(self, event: dict[str, Any]) -> None:
-        """Create the run and answer with its id."""
+        """Create the run, answer with its id, and sample this machine, which is the stage's too, where asked for."""
+        asked_for = self.store.wants_system_metrics()
         self.run_id = self.store.open(event["description"])
         self.opened = True
         reply({"run_id": self.run_id, "experiment": event["description"]["experiment"]}, self.answers)
+        if asked_for:
+            self.stop_system_metrics = self.store.sample_system_metrics(self.run_id)
 
     def resume(self, event: dict[str, Any]) -> None:
         """Add to a run that there is already."""
@@ -97,13 +102,18 @@ class MirroredRun:
         self.store.metrics(self.run_id, [(event["metrics"], event["time"], event["step"])])
 
     def close(self, event: dict[str, Any]) -> None:
-        """Add artifacts, then the tags that say that all is there, and end the run unless the event has no status."""
+        """Add artifacts, then the tags that say that all is there; end the run if a status is given; renew its row."""
         self.store.artifacts(self.run_id, event["artifacts"])
         self.store.tags(self.run_id, event["tags"])
         self.end(event["status"], event["time"])
+        if event.get("row"):
+            self.store.row(event["row"], whole=False)
 
     def end(self, status: str | None, time: int) -> None:
         """End the run, if it was opened here, with `status` unless that is None."""
+        if self.stop_system_metrics:
+            self.stop_system_metrics()
+            self.stop_system_metrics = None
         if self.opened and status:
             self.store.close(self.run_id, status, time)
 

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from stages.core.errors import CorruptFileError, MissingFileError, StageError
 from stages.core.filenames import HISTORY, RECORD
 from stages.core.files import file_hash, json_hash, json_text, read_json
+from stages.core.regular import LARGEST_PAGE, is_there, refusal
 from stages.evaluate.confusion import confusion_png
 from stages.evaluate.report import report_text
 from stages.records.evaluation import Evaluation, logits_path
@@ -132,8 +133,10 @@ def _from_result(file: Path) -> RecordedTraining:
     _expect(file, f"md5 of its {RECORD}", result.run.md5(), files.get(RECORD))
     _expect(file, f"md5 of its {HISTORY}", json_hash(_json(result.history)), files.get(HISTORY))
     logits = logits_path(file)
-    if not logits.is_file():
+    if not is_there(logits):
         raise MissingFileError(logits, f"dvc repro {result.stage}")
+    if wrong := refusal(logits, LARGEST_PAGE):
+        raise CorruptFileError(logits, wrong, f"the logits of {result.stage}")
     _expect(logits, "sha256", file_hash(logits, "sha256"), result.sha256.logits)
     return _checked(RecordedTraining(file, result.run, result.history, result))
 

@@ -3,23 +3,40 @@
 import os
 import re
 import sqlite3
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from filelock import FileLock
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag, ViewType
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    InputTag,
+    LoggedModelOutput,
+    LoggedModelStatus,
+    Metric,
+    Param,
+    RunTag,
+    ViewType,
+)
+from mlflow.environment_variables import MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from stages.core.errors import StageError
 from stages.core.files import atomic_path
+from stages.track.describe import ADDED, COMPLETED, THERE
 from stages.track.uri import DEFAULT_URI, check_uri, tracking_uri, upgrade_command
 
 ARTIFACTS = Path("mlartifacts")
 _SQLITE = "sqlite:///"
+_PLACES = (("experiments", "artifact_location"), ("runs", "artifact_uri"), ("logged_models", "artifact_location"))
+_ROWS_LOCK = "mlflow.db.rows.lock"
+_PARENT = "mlflow.parentRunId"
 _LOCKED, _QUICK = 5.0, 1.0  # seconds that another process may have the database: for a run, for a look
 _PARAM_LENGTH = 6000  # characters MLflow keeps of a parameter
 _BATCH = 1000  # metric values that MLflow takes in one call
@@ -36,7 +53,7 @@ class StoredRun(NamedTuple):
     status: str
     deleted: bool
     tags: dict[str, str]
-    metrics: set[str]  # their names
+    metrics: dict[str, float]  # the last values
 
 
 class Store:
@@ -94,10 +111,78 @@ class Store:
         """End a run as FINISHED, FAILED or KILLED, at `end_time` (milliseconds)."""
         self.client.set_terminated(run_id, status, end_time)
 
+    def wants_system_metrics(self) -> bool:
+        """Whether MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING asks for them. Raises ValueError for neither true nor false."""
+        return bool(MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING.get())
+
+    def sample_system_metrics(self, run_id: str) -> Callable[[], None]:
+        """Begin to log this machine's load as `system/...`, every MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL seconds (10).
+
+        Returns what ends it.
+        """
+        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+        monitor = SystemMetricsMonitor(run_id, tracking_uri=self.uri)
+        monitor.start()
+        return monitor.finish
+
+    def models(self, run: StoredRun, name: str) -> list[tuple[str, dict[str, str]]]:
+        """Id and tags of the models of this name that were logged for a run."""
+        wanted = f"source_run_id = '{run.run_id}' AND name = '{name}'"
+        found = self.client.search_logged_models(experiment_ids=[run.experiment_id], filter_string=wanted)
+        return [(one.model_id, one.tags) for one in found if one.status == LoggedModelStatus.READY]
+
+    def log_model(
+        self, run: StoredRun, name: str, network: Any, example: Any, logits: Any, tags: dict[str, str]
+    ) -> str:
+        """Log a torch module as an output of a run, which stays as it is otherwise, and return the model's id.
+
+        The format is PyTorch's exported program, in which nothing is pickled; `example` (n, channels, side, side) and
+        `logits` (n, classes) are numpy arrays, of which the signature is made.
+        """
+        import mlflow.pytorch
+        from mlflow.models import infer_signature
+
+        mlflow.set_tracking_uri(self.uri)
+        parameters = self.client.get_run(run.run_id).data.params
+        made = self.client.create_logged_model(
+            run.experiment_id, name, source_run_id=run.run_id, tags=tags, params=parameters, model_type="classifier"
+        )
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="No complete tensor found in the group")  # views of masters
+                mlflow.pytorch.log_model(
+                    network,
+                    model_id=made.model_id,
+                    serialization_format="pt2",
+                    signature=infer_signature(example, logits),
+                    input_example=example,
+                    pip_requirements=[f"torch=={version('torch').partition('+')[0]}", f"mlflow=={version('mlflow')}"],
+                )
+        except BaseException:
+            self.client.delete_logged_model(made.model_id)
+            raise
+        self.client.log_outputs(run.run_id, [LoggedModelOutput(made.model_id, step=0)])
+        return made.model_id
+
+    def load_model(self, model_id: str) -> Any:
+        """A logged model as MLflow gives it back: a torch module."""
+        import mlflow.pytorch
+
+        mlflow.set_tracking_uri(self.uri)
+        return mlflow.pytorch.load_model(f"models:/{model_id}")
+
+    def remove_model(self, model_id: str) -> None:
+        """Delete a logged model."""
+        self.client.delete_logged_model(model_id)
+
     def trainings(self, budget: str) -> list[StoredRun]:
         """The runs of a budget's trainings in every experiment, deleted ones too."""
+        return self._found(f"tags.budget = '{budget}' AND tags.dvc_stage LIKE 'train-%'")
+
+    def _found(self, wanted: str) -> list[StoredRun]:
+        """The runs of every experiment that a filter lets through, deleted ones too."""
         some = [one.experiment_id for one in _paged(self.client.search_experiments, view_type=ViewType.ALL)]
-        wanted = f"tags.budget = '{budget}' AND tags.dvc_stage LIKE 'train-%'"
         runs = _paged(self.client.search_runs, experiment_ids=some, filter_string=wanted, run_view_type=ViewType.ALL)
         return [
             StoredRun(
@@ -107,10 +192,77 @@ class Store:
                 run.info.status,
                 run.info.lifecycle_stage == "deleted",
                 run.data.tags,
-                set(run.data.metrics),
+                run.data.metrics,
             )
             for run in runs
         ]
+
+    def row(self, row: dict[str, Any], whole: bool) -> str:
+        """Bring a row's run (`stages.track.rows`) to hold what it should, and its seeds' runs to be its children.
+
+        Returns ADDED, COMPLETED or THERE. Of several runs of a row, as two machines may have made, one stays.
+        MLflow takes no metric back: a run that then has other values than the row, as after a seed was taken out, is
+        made anew if all results were looked at (`whole`); a stage sees those alone that are there as it ends.
+        """
+        tags = row["tags"]
+        place = f"tags.budget = '{tags['budget']}' AND tags.cell = '{tags['cell']}'"
+        with FileLock(_ROWS_LOCK, timeout=_LOCKED):
+            found = sorted(
+                self._found(f"{place} AND tags.kind = 'row'"), key=lambda run: (run.deleted, run.start_time, run.run_id)
+            )
+            done = THERE if found and self._holds(found[0], row) else COMPLETED if found else ADDED
+            run_id = found[0].run_id if found else ""
+            if done is not THERE:
+                run_id = self._write_row(found[0] if found else None, row, whole)
+            for other in found:
+                if other.run_id != run_id and not other.deleted:
+                    self.client.delete_run(other.run_id)
+            trainings = self._found(f"{place} AND tags.dvc_stage LIKE 'train-%'")
+            nested = self._nest(run_id, row, {run_id, *(run.run_id for run in found)}, trainings)
+        return COMPLETED if nested and done is THERE else done
+
+    def _holds(self, run: StoredRun, row: dict[str, Any]) -> bool:
+        return (
+            not run.deleted
+            and run.status == "FINISHED"
+            and row["tags"].items() <= run.tags.items()
+            and run.metrics == row["metrics"]
+        )
+
+    def _write_row(self, run: StoredRun | None, row: dict[str, Any], whole: bool) -> str:
+        """Write a row into its run, or into a new one, and return its id."""
+        if run is None:
+            experiment = self._experiment(row["experiment"])
+            run_id = self.client.create_run(experiment, row["start_time"], row["tags"], row["run_name"]).info.run_id
+        else:
+            run_id = run.run_id
+            if run.deleted:
+                self.restore(run)
+        self.metrics(run_id, [(row["metrics"], row["end_time"], 0)])
+        if run and whole and self.client.get_run(run_id).data.metrics != row["metrics"]:
+            self.client.delete_run(run_id)
+            return self._write_row(None, row, whole)
+        parameters = [] if run else [Param(key, value[:_PARAM_LENGTH]) for key, value in row["parameters"].items()]
+        self.client.log_batch(run_id, params=parameters)
+        self.tags(run_id, row["tags"])
+        self.close(run_id, "FINISHED", row["end_time"])
+        return run_id
+
+    def _nest(self, run_id: str, row: dict[str, Any], rows: set[str], runs: Sequence[StoredRun]) -> bool:
+        """Make the runs of a row's results its children, and others no longer those of its `rows`; if any changed."""
+        children, changed = {tuple(identity) for identity in row["children"]}, False
+        for run in runs:
+            parent = run.tags.get(_PARENT)
+            if run.deleted:
+                continue
+            if (run.tags["dvc_stage"], run.start_time) in children:
+                if parent != run_id:
+                    self.client.set_tag(run.run_id, _PARENT, run_id)
+                    changed = True
+            elif parent in rows:
+                self.client.delete_tag(run.run_id, _PARENT)
+                changed = True
+        return changed
 
     def files(self, run_id: str) -> set[str]:
         """The names of a run's artifacts."""
@@ -198,7 +350,7 @@ def relocate_artifacts(file: Path) -> int:
     """
     here, changed = ARTIFACTS.resolve().as_uri(), 0
     with closing(sqlite3.connect(file, timeout=_LOCKED)) as database, database:
-        for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
+        for table, column in _PLACES:
             old = f"file://%/{ARTIFACTS.name}/%"
             query = f"SELECT DISTINCT {column} FROM {table} WHERE {column} LIKE ? AND {column} NOT LIKE ?"  # noqa: S608
             for (address,) in database.execute(query, (old, f"{here}/%")).fetchall():

@@ -5,7 +5,8 @@
 In:  the results of evaluated trainings, reports/<budget>/cells/, and the run records of trainings that are not
      evaluated, data/runs/<budget>/. Where the runs belong is said by params.yaml.
 Out: in the MLflow store (MLFLOW_TRACKING_URI, or mlflow.db) the runs that the stages would have made there: the same
-     names, parameters, series with their true times, tags, data sets and artifacts. A second sync adds nothing.
+     names, parameters, series with their true times, tags, data sets and artifacts; of each row with several seeds a
+     run with its statistics, whose children those of the seeds are. A second sync adds nothing.
 
 A training's run is the one of its stage that started in the same millisecond, whoever made it. One that is whole is
 left alone. One that a dying tracking server left half done is completed, and one that was deleted comes back. A run
@@ -25,7 +26,9 @@ from stages.config.params import Params, load_params
 from stages.core.errors import ParamError, StageError
 from stages.core.locks import exclusive
 from stages.core.progress import say, track
-from stages.track.describe import TrainingStart, description
+from stages.records.evaluation import Evaluation
+from stages.records.planned import params_of_pages
+from stages.track.describe import ADDED, COMPLETED, THERE, TrainingStart, description
 from stages.track.mirror import QUIET
 from stages.track.recorded import RecordedTraining, read_trainings, recorded_budgets
 from stages.track.uri import log_line, tracking_uri
@@ -38,7 +41,6 @@ _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # by default a dead server takes minutes
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",  # seconds
 }
-ADDED, COMPLETED, THERE = "added", "completed", "there already"
 ABANDONED = "that never ended marked KILLED"
 
 
@@ -61,8 +63,9 @@ def sync(budget: str | None) -> None:
     if trainings:
         with exclusive(Path("mlflow.db"), "MLflow is being synced by another process"):
             done, differing = sync_all(trainings, params)
-        print_counts(done)
-        refused += differing
+            print_counts(done)
+            refused += differing
+            sync_rows(trainings, refused)
     if refused:
         raise StageError("left out: " + "\n  ".join(error.message for error in refused))
 
@@ -82,8 +85,7 @@ def sync_all(trainings: list[RecordedTraining], params: Params) -> tuple[Counter
     Returns how many were added, completed, and there already, and why some were not. Raises StageError when the store
     fails; a later sync goes on from there.
     """
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    quiet()
     from stages.track.store import FAILURES, Store, refuses  # MLflow takes seconds to import
 
     done: Counter[str] = Counter()
@@ -104,10 +106,54 @@ def sync_all(trainings: list[RecordedTraining], params: Params) -> tuple[Counter
             store.abandon(run.run_id)
             done[ABANDONED] += 1
     except FAILURES as error:
-        so_far = f" after {done.total()} of {len(trainings)} runs" if done else ""
-        where = f"MLflow at {log_line(tracking_uri())} failed{so_far}"
-        raise StageError(f"{where}: {type(error).__name__}: {log_line(error)}; mend that, and sync again") from error
+        raise failed(error, done.total(), len(trainings), "runs") from error
     return done, refused
+
+
+def quiet() -> None:
+    """Set how MLflow behaves here, where the user has not."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+
+
+def sync_rows(trainings: list[RecordedTraining], refused: list[StageError]) -> None:
+    """Bring the store to hold the row of every cell with several seeds, and say how many; adds to `refused`.
+
+    Raises StageError when the store fails.
+    """
+    results: dict[str, list[Evaluation]] = defaultdict(list)
+    for one in trainings:
+        if one.result:
+            results[one.result.budget].append(one.result)
+    described = []
+    for budget, some in results.items():
+        if len({one.cell for one in some}) < len(some):  # else the tables' modules are not waited for
+            from stages.track.rows import rows
+
+            try:
+                described += rows(params_of_pages(budget), budget, some)
+            except StageError as error:
+                refused.append(error)
+    if not described:
+        return
+    from stages.track.store import FAILURES, Store
+
+    done: Counter[str] = Counter()
+    try:
+        store = Store()
+        for row in described:
+            done[store.row(row, whole=True)] += 1
+    except FAILURES as error:
+        raise failed(error, done.total(), len(described), "rows") from error
+    counts = ", ".join(f"{done[how]} {how}" for how in (ADDED, COMPLETED, THERE))
+    say(f"{done.total()} rows with several seeds: {counts}")
+
+
+def failed(error: Exception, done: int, total: int, what: str) -> StageError:
+    """What is said when the store fails."""
+    so_far = f" after {done} of {total} {what}" if done else ""
+    where = f"MLflow at {log_line(tracking_uri())} failed{so_far}"
+    return StageError(f"{where}: {type(error).__name__}: {log_line(error)}; mend that, and sync again")
 
 
 class StoredRuns:
@@ -171,4 +217,4 @@ def is_complete(store: "Store", one: RecordedTraining, run: "StoredRun") -> bool
     """
     ended = not run.deleted and run.status == "FINISHED" and one.tags().items() <= run.tags.items()
     metrics = {name for some, _, _ in one.metrics() for name in some}
-    return ended and metrics <= run.metrics and one.names() <= store.files(run.run_id)
+    return ended and metrics <= run.metrics.keys() and one.names() <= store.files(run.run_id)

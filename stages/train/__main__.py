@@ -141,7 +141,7 @@ def main(
             validated={"predictions": digits(predictions), "labels": digits(labels)},
             sha256={name: file_hash(out / name, "sha256") for name in (WEIGHTS, HISTORY)},
             mlflow=mirror.run(),
-        )
+        ).with_checksum()
         record.write(out / RECORD)
         journal.ended(outcome, record.binding)
         mirror.metrics(run_metrics(record), 0, ended)

@@ -5,14 +5,15 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from filelock import FileLock
 from ruamel.yaml import YAML
 
+from tests.forks import forks, programs
+from tests.shared import shared_folder
 from tests.shipped import ROOT, without_additions
 
 KEPT = {
@@ -72,9 +73,16 @@ class Repository:
             YAML().dump(params, file)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """`python` and `dvc` of `environment` are those that fork, where there are any."""
+    with forks(tmp_path_factory, "stages", "mirrors"):
+        yield
+
+
 def environment(**variables: str) -> dict[str, str]:
     """That of this process with its own programs first, no tracking server of the user's, and some `variables`."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = os.pathsep.join([*programs(), str(Path(sys.executable).parent), os.environ["PATH"]])
     kept = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
     if folder := kept.get("DATASETS_FOLDER"):
         kept["DATASETS_FOLDER"] = str(Path(folder).expanduser().absolute())  # relative to where the tests were started
@@ -131,24 +139,10 @@ def make(folder: Path) -> None:
     assert {"resolve@quick", "aggregate-tables@quick", "audit-paper"} <= set(ran)
 
 
-def finish(folder: Path) -> None:
-    """Make the project unless it is there; whoever comes meanwhile waits for it."""
-    folder.parent.mkdir(exist_ok=True)
-    done = folder.with_name("finished")
-    with FileLock(folder.with_name("finished.lock")):
-        if not done.exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            make(folder)
-            done.touch()
-
-
 @pytest.fixture(scope="session")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """The shrunk project after its run, the same for all workers. Read it, change nothing."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared" / "project"
-    finish(folder)
-    return Repository(folder)
+    return Repository(shared_folder(tmp_path_factory, "project", make))
 
 
 def copy_project(repository: Repository, folder: Path, *left_out: str) -> None:

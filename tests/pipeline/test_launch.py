@@ -5,7 +5,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +17,7 @@ from click.testing import CliRunner
 from ruamel.yaml import YAML
 
 from stages.launch.__main__ import main
+from stages.records.attempts import Attempts, attempts_path
 from tests.pipeline.conftest import Repository, copy_project, environment
 
 MADE = [
@@ -40,7 +40,7 @@ class Launched:
         self.log.parent.mkdir(exist_ok=True)
         self._file: IO[bytes] = self.log.open("wb")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "stages.launch", *options],
+            ["python", "-m", "stages.launch", *options],
             cwd=repository.folder,
             env=environment(**variables),
             stdout=self._file,
@@ -149,7 +149,7 @@ def test_a_launch_makes_what_dvc_repro_makes_whatever_happens_to_it(repository: 
     """Interrupted once, one of its workers killed; beside it a second launch and a dvc repro, that must not start."""
     first = Launched(fresh, "--jobs", "2")
     first.until_said("epoch 1/2")
-    second = fresh.attempt(sys.executable, "-m", "stages.launch")
+    second = fresh.attempt("python", "-m", "stages.launch")
     assert (second.returncode, "Error: another launch runs in this checkout; wait" in second.stderr) == (1, True)
     beside = fresh.attempt("dvc", "repro", "--single-item", "train-mnist@quick-vgg11-0")
     assert beside.returncode != 0
@@ -176,13 +176,13 @@ def test_a_launch_makes_what_dvc_repro_makes_whatever_happens_to_it(repository: 
     assert fresh.repro() == []
     tested = (json.loads(path.read_text()) for path in (fresh.folder / "reports/quick").rglob("*-s0.json"))
     assert len({found["run"]["mlflow"]["run_id"] for found in tested}) == 6
-    once_more = fresh.run(sys.executable, "-m", "stages.launch", "--weights")
+    once_more = fresh.run("python", "-m", "stages.launch", "--weights")
     assert "6 of 6 trainings are done" in once_more
     assert "Running stage" not in once_more
     shutil.rmtree(fresh.folder / "data/runs/quick/mnist/vgg11")
-    assert "1 of 1 trainings are done" in fresh.run(sys.executable, "-m", "stages.launch", "--cells", "mnist/vgg11")
+    assert "1 of 1 trainings are done" in fresh.run("python", "-m", "stages.launch", "--cells", "mnist/vgg11")
     assert not (fresh.folder / "data/runs/quick/mnist/vgg11").exists()
-    weights = fresh.run(sys.executable, "-m", "stages.launch", "--cells", "mnist/vgg11", "--weights")
+    weights = fresh.run("python", "-m", "stages.launch", "--cells", "mnist/vgg11", "--weights")
     assert "0 of 1 trainings are done" in weights
     assert results(fresh) == results(repository)  # out of DVC's run-cache
 
@@ -192,7 +192,7 @@ def test_a_failing_cell_is_named_and_the_others_are_recorded(fresh: Repository) 
     blocked = fresh.folder / "data/runs/quick/mnist/vgg11"
     blocked.parent.mkdir(parents=True)
     blocked.write_bytes(b"")
-    done = fresh.attempt(sys.executable, "-m", "stages.launch", "--cells", "mnist/vgg11,mnist/resnet18")
+    done = fresh.attempt("python", "-m", "stages.launch", "--cells", "mnist/vgg11,mnist/resnet18")
     assert done.returncode == 1
     assert "Error: 1 of 2 failed, the others are done:\n" in done.stderr
     assert "mnist/vgg11" in done.stderr.splitlines()[-1]
@@ -203,7 +203,7 @@ def test_a_failing_cell_is_named_and_the_others_are_recorded(fresh: Repository) 
     assert "aggregate-tables@quick" in recorded
     assert "**1 of 6 planned trainings are done.**" in overview(fresh)
     blocked.unlink()
-    fresh.run(sys.executable, "-m", "stages.launch", "--cells", "mnist/vgg11")
+    fresh.run("python", "-m", "stages.launch", "--cells", "mnist/vgg11")
     assert "**2 of 6 planned trainings are done.**" in overview(fresh)
     assert {"train-mnist@quick-vgg11-0", "evaluate-mnist@quick-vgg11-0"} <= set(lock_entries(fresh))
 
@@ -240,7 +240,7 @@ def test_a_wrong_option_is_one_line(
 
 
 def test_a_scheduler_that_does_not_answer_is_one_line(fresh: Repository) -> None:
-    done = fresh.attempt(sys.executable, "-m", "stages.launch", "--scheduler", "tcp://127.0.0.1:9")
+    done = fresh.attempt("python", "-m", "stages.launch", "--scheduler", "tcp://127.0.0.1:9")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(
         "Error: --scheduler tcp://127.0.0.1:9: no Dask scheduler answers there"
@@ -262,7 +262,7 @@ def serving(folder: Path, *command: str, **variables: str) -> Iterator[subproces
     """A server that runs in a folder meanwhile; its output is in `<folder>.log`."""
     with folder.with_name(f"{folder.name}.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, *command], cwd=folder, env=environment(**variables), stdout=log, stderr=log
+            ["python", *command], cwd=folder, env=environment(**variables), stdout=log, stderr=log
         )
         try:
             yield process
@@ -334,6 +334,18 @@ def test_workers_in_clones_of_their_own_make_the_same(repository: Repository, fr
     expected = {name: content for name, content in results(repository).items() if any(cell in name for cell in cells)}
     assert results(fresh) == expected
     assert len(expected) == 2 * 4
-    assert list(remote.glob("checkpoints/**/*.checkpoint")) == []
+    assert [*remote.glob("checkpoints/**/*.checkpoint"), *remote.glob("checkpoints/**/*.attempts")] == []
+    before, started = (Attempts.read(one.folder / attempts_path("quick")) for one in (repository, fresh))
+    known = {one.start.sha256 for one in before.trainings}
+    new = [one for one in started.trainings if one.start.sha256 not in known]
+    assert sorted((str(one.start.cell), one.outcome) for one in new) == [
+        ("mnist/resnet18", "finished"),
+        ("mnist/vgg11", "finished"),
+    ]
+    assert sum(len(one.resumes) for one in new) <= 1  # by the worker that took the lost one's place
+    assert started.removed == []
+    runs = [fresh.folder / f"data/runs/quick/mnist/{cell}/s0/run.json" for cell in ("resnet18", "vgg11")]
+    records = [json.loads(run.read_text()) for run in runs]
+    assert {one.end.run for one in new if one.end} == {record["binding"] for record in records}
     stale = fresh.stale()
     assert not stale & {stage for stage in lock_entries(fresh) if stage.startswith(("train-mnist", "evaluate-mnist"))}

@@ -4,6 +4,7 @@ import csv
 import json
 import resource
 import shutil
+import sys
 from typing import Any
 
 import pytest
@@ -60,7 +61,7 @@ def test_where_the_data_is_every_hash_is_that_of_the_bytes(
 
 def test_an_answer_takes_less_than_two_seconds(clone: Repository) -> None:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    clone.run("python", "-m", "stages.audit", "explain", "II", "ResNet18 with SGD")
+    clone.run(sys.executable, "-m", "stages.audit", "explain", "II", "ResNet18 with SGD")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2
 

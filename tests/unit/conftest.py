@@ -1,11 +1,13 @@
 """The state of PyTorch and of malloc that tests must leave as it was."""
 
 import ctypes
+import sys
 from collections.abc import Iterator
 
 import pytest
 
 from stages.engine.memory import MMAP_MAX, TOP_PAD, TRIM_THRESHOLD
+from tests.forks import forks
 
 USUAL = {MMAP_MAX: 65536, TRIM_THRESHOLD: 128 << 10, TOP_PAD: 128 << 10}  # glibc's own values
 
@@ -19,6 +21,13 @@ def _pages() -> Iterator[None]:
         for option, value in USUAL.items():
             libc.mallopt(option, value)
         libc.malloc_trim(0)
+
+
+@pytest.fixture(scope="session")
+def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The interpreter for programs that import PyTorch and nothing of the tests: forked where that can be."""
+    with forks(tmp_path_factory, "stages") as found:
+        yield str(found.programs / "forked") if found else sys.executable
 
 
 @pytest.fixture

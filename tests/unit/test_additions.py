@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -58,23 +57,23 @@ def test_tests_do_without_additions(added: dict[str, Any]) -> None:
 
 
 @pytest.fixture
-def clone(tmp_path: Path) -> Path:
+def clone(tmp_path: Path, forked: str) -> Path:
     """The sources without LeNet-5, the shipped params.yaml, which has none either, and its specs."""
     ignored = shutil.ignore_patterns("__pycache__", "lenet.py")
     shutil.copytree(ROOT / "stages", tmp_path / "stages", ignore=ignored)
     (tmp_path / "params.yaml").write_text(json.dumps(shipped()))
-    resolved(tmp_path)
+    resolved(tmp_path, forked)
     return tmp_path
 
 
 def in_clone(clone: Path, *command: str) -> str:
-    done = subprocess.run([sys.executable, *command], cwd=clone, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=clone, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
 
 
-def resolved(clone: Path) -> str:
-    return in_clone(clone, "-m", "stages.resolve", "--out", "specs").strip()
+def resolved(clone: Path, forked: str) -> str:
+    return in_clone(clone, forked, "-m", "stages.resolve", "--out", "specs").strip()
 
 
 def add_as_documented(clone: Path) -> None:
@@ -121,16 +120,18 @@ print(training.stage("train", "quick"), outcome, len(epochs), params.shown_table
 """
 
 
-def test_a_family_is_a_module_and_an_entry_and_stales_no_other_cell(clone: Path) -> None:
+def test_a_family_is_a_module_and_an_entry_and_stales_no_other_cell(clone: Path, forked: str) -> None:
     every = {path: path.read_bytes() for path in (clone / "specs").rglob("*.json")}
     add_as_documented(clone)
-    assert resolved(clone) == f"resolve@quick: {len(every) + 1} specs (rows and alternatives), 1 of them changed"
+    assert (
+        resolved(clone, forked) == f"resolve@quick: {len(every) + 1} specs (rows and alternatives), 1 of them changed"
+    )
     assert {path: path.read_bytes() for path in every} == every
     (added,) = set((clone / "specs").rglob("*.json")) - every.keys()
     spec = json.loads(added.read_text())
     assert (spec["cell"], spec["settings"]["cell"]["family"]) == ("mnist/lenet5-adam", "lenet")
     assert "stages/engine/networks/lenet.py" in spec["modules"]["train"]
-    said = in_clone(clone, "-c", TRAINED).splitlines()[-1]
+    said = in_clone(clone, forked, "-c", TRAINED).splitlines()[-1]
     assert said == "train-mnist@quick-lenet5-adam-0 finished 1 S2"
 
 

@@ -314,6 +314,43 @@ def test_what_does_not_hold_together_is_noted(audited: Any, changes: dict[str, A
     assert "  ! " in audited.explain(*IV).output
 
 
+PATCH = """diff --git a/stages/engine/loop.py b/stages/engine/loop.py
+index 1111111..2222222 100644
+--- a/stages/engine/loop.py
++++ b/stages/engine/loop.py
+@@ -1 +1,2 @@
+-a
++b
++c
+diff --git a/stages/engine/new one.py b/stages/engine/new one.py
+new file mode 100644
+index 0000000..3333333
+--- /dev/null
++++ b/stages/engine/new one.py
+@@ -0,0 +1 @@
++whole
+"""
+
+
+def test_what_was_not_committed_is_listed_and_printed_as_a_patch(audited: Any) -> None:
+    files = ["stages/engine/loop.py", "stages/engine/new one.py"]
+    state = {"commit": "a" * 40, "dirty": True, "changed": files, "difference": PATCH}
+    audited.change("cifar10/vgg16-adam", run__provenance__git=state)
+    found = audited.answer(*IV)
+    told = [
+        [one[name] for name in ("path", "what", "added", "removed")] for one in found["code"]["training"]["changes"]
+    ]
+    assert told == [[files[0], "edited", 2, 1], [files[1], "new", 1, 0]]
+    printed = audited.explain(*IV).output
+    assert f"    not committed: {files[1]}, new, +1 -0 lines" in printed
+    assert found["reproduce"]["difference"] in printed
+    assert "  git apply uncommitted.patch\n" in printed
+    assert audited.explain(*IV, "--difference", "training").output == PATCH
+    refused = audited.explain(*IV, "--difference", "evaluation")
+    assert (refused.exit_code, refused.output.count("\n")) == (1, 1)
+    assert "all sources were committed when the evaluation ran" in refused.output
+
+
 def test_what_dvc_never_recorded_is_noted_and_not_guessed(audited: Any) -> None:
     lock = audited.folder / "dvc.lock"
     text = lock.read_text()

@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from rocrate.rocrate import ROCrate
@@ -121,6 +122,27 @@ def test_files_are_there_whole_and_nothing_else(exported: dict[str, dict[str, An
         content = (folder / name).read_bytes()
         assert name == "verification.json" or content == (clone.folder / name).read_bytes()
         assert (entity["sha256"], entity["contentSize"]) == (sha256(content).hexdigest(), str(len(content)))
+
+
+def test_every_accuracy_is_counted_again_from_the_crate_alone(exported: dict[str, dict[str, Any]]) -> None:
+    """As docs/verification.md says, with numpy and nothing of ours."""
+    results = [name for name in exported if re.fullmatch(r"reports/quick/cells/.*-s0\.json", name)]
+    assert len(results) == 35
+    for name in results:
+        dataset = name.split("/")[3]
+        logits = np.load(Path("crate", name).with_suffix(".npy"))
+        labels = np.load(f"crate/data/labels/{dataset}.npy")[np.arange(len(logits)) * 10000 // len(logits)]
+        assert (logits.argmax(1) == labels).mean() == json.loads(Path("crate", name).read_text())["accuracy"]
+        assert "The true labels of all 10000 test images" in exported[f"data/labels/{dataset}.npy"]["description"]
+
+
+def test_other_labels_are_not_enclosed(clone: Clone) -> None:
+    labels = np.load("data/labels/mnist.npy")
+    np.save("data/labels/mnist.npy", labels[::-1])
+    done = clone.export("--out", "crate")
+    assert done.exit_code == 1
+    assert done.output.startswith("Error: data/labels/mnist.npy: sha256 ")
+    assert not Path("crate").exists()
 
 
 def test_a_number_is_followed_from_its_table_to_code_data_and_weights(

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,20 @@ import pytest
 from stages.audit import rerun
 from stages.audit.compare import Page, PageFindings, compare, owners
 from stages.audit.disk import Disk
-from stages.audit.findings import Finding, agrees, broken, differences, levels, missing, note, passed, status, told
+from stages.audit.findings import (
+    Finding,
+    agrees,
+    broken,
+    differences,
+    judged,
+    levels,
+    missing,
+    note,
+    page_differs,
+    passed,
+    status,
+    told,
+)
 from stages.audit.numbers import Number, planned
 from stages.audit.recount import chosen_indices, first_difference
 from stages.audit.rerun import differing
@@ -23,6 +37,7 @@ from stages.audit.verify import Verdict, exit_status, print_verdicts
 from stages.audit.witnesses import check_artifact
 from stages.config.cells import CellKey
 from stages.config.params import Params
+from stages.core.errors import ContradictionError, CorruptFileError, ParamError
 from stages.core.files import json_text
 from stages.engine.images import evenly_spread
 from stages.evaluate.prediction import LabelledPredictions
@@ -99,13 +114,42 @@ def test_a_number_is_said_by_its_level_and_by_what_it_passed_out_of_turn() -> No
 def test_a_contradiction_is_one_sentence_and_nothing_in_it_is_expected() -> None:
     said = told("result.json", "correct says 410, the confusion matrix counts 100")
     assert str(said) == "result.json: correct says 410, the confusion matrix counts 100"
-    assert (said.kind, said.expected) == ("broken", "")
+    assert (said.kind, said.held_against) == ("broken", "")
 
 
-def test_differences_name_key_found_and_expected() -> None:
+def test_what_a_place_says_is_held_against_what_another_says_and_neither_is_expected() -> None:
+    """Either may be the forged one: `verify --json` and its lines must not call it what is expected."""
+    found = [
+        broken("result.json, run.sha256", FALSE, f"{FALSE[::-1]} (dvc.lock, train)"),
+        page_differs("table_2.md, line 7", "99.9", "12.5"),
+        told("result.json", "correct says 410, the confusion matrix counts 100"),
+        missing("data/raw/mnist", "dvc pull"),
+        *judged("result.json", refusing(CorruptFileError("a.npy", "a FIFO", "a regular file"))),
+        *judged("result.json", refusing(ContradictionError("b.json", "accuracy says 1.0", "12 correct make 0.1"))),
+        *judged("result.json", refusing(OverflowError("too large"))),
+    ]
+    assert [str(one) for one in found] == [
+        f"result.json, run.sha256: found {FALSE}; held against {FALSE[::-1]} (dvc.lock, train)",
+        "table_2.md, line 7: the page has 99.9; its results give 12.5",
+        "result.json: correct says 410, the confusion matrix counts 100",
+        "data/raw/mnist is not here: dvc pull",
+        "a.npy: found a FIFO; held against a regular file",
+        "b.json: accuracy says 1.0, 12 correct make 0.1",
+        "result.json: it cannot be judged: OverflowError (too large)",
+    ]
+    assert "expected" not in json.dumps([one._asdict() for one in found])
+
+
+def refusing(error: Exception) -> Iterator[Finding]:
+    """A check that ends with an error."""
+    yield from ()
+    raise error
+
+
+def test_differences_name_key_and_what_both_places_say() -> None:
     found = {"a": {"b": 1, "c": [1, 2], "d": {}}, "new": None, "same": 0.5}
     expected = {"a": {"b": 2, "c": [1, 2], "d": {"e": 1}}, "old": True, "same": 0.5}
-    assert [(one.where, one.found, one.expected) for one in differences("f", found, expected, "said")] == [
+    assert [(one.where, one.found, one.held_against) for one in differences("f", found, expected, "said")] == [
         ("f, a.b", "1", "2 (said)"),
         ("f, a.d.e", "nothing", "1 (said)"),
         ("f, old", "nothing", "True (said)"),
@@ -148,7 +192,7 @@ FALSE = "f" * 32
 def test_the_false_witness_is_accused_and_not_the_true_ones(tmp_path: Path) -> None:
     true = hashlib.md5(b"bytes", usedforsecurity=False).hexdigest()
     (said,) = found_of(tmp_path, FALSE, true, content=b"bytes")
-    assert (said.where, said.found, said.expected) == ("place0, key", FALSE, f"{true} (place1, key)")
+    assert (said.where, said.found, said.held_against) == ("place0, key", FALSE, f"{true} (place1, key)")
     (said,) = found_of(tmp_path, FALSE, true, true)
     assert (said.where, said.found) == ("place0, key", FALSE)
     accused = found_of(tmp_path, true, true, content=b"other bytes")
@@ -157,9 +201,9 @@ def test_the_false_witness_is_accused_and_not_the_true_ones(tmp_path: Path) -> N
 
 def test_where_there_is_no_majority_that_is_said(tmp_path: Path) -> None:
     (said,) = found_of(tmp_path, FALSE, "e" * 32)
-    assert said.expected == f"{FALSE} (place0, key); no majority tells which"
+    assert said.held_against == f"{FALSE} (place0, key); no majority tells which"
     (said,) = found_of(tmp_path, FALSE, content=b"bytes")
-    assert said.expected.endswith("no majority tells which")
+    assert said.held_against.endswith("no majority tells which")
 
 
 # Pages
@@ -300,7 +344,7 @@ def test_of_two_long_lines_the_difference_is_shown(params: Params) -> None:
     )
     (finding,) = printed.of_pages
     assert finding.found.startswith(f"... '{'x' * 40}wrong")
-    assert finding.expected.startswith(f"... '{'x' * 40}right")
+    assert finding.held_against.startswith(f"... '{'x' * 40}right")
 
 
 # Files
@@ -371,7 +415,7 @@ def test_parts_that_do_not_belong_together_are_said_in_words_and_the_rest_is_rea
     result, said = read_loosely(Path("result.json"), "evaluate-mnist@quick-vgg16-0")
     assert result is not None
     assert [finding.where for finding in said] == where
-    assert all("the one hash over " in finding.expected for finding in said)
+    assert all("the one hash over " in finding.held_against for finding in said)
 
 
 def test_a_key_that_stands_twice_is_seen(params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -422,6 +466,7 @@ def test_what_bits_depend_on_is_named_where_it_differs() -> None:
         (lambda logits: logits, ["note"]),
         (lambda logits: logits * np.float32(1.00001), ["agrees"]),
         (lambda logits: flipped(logits, 15), ["broken", "agrees"]),  # 1.5 % of the images, within --changed
+        (lambda logits: named(logits, 15, np.nan), ["broken", "agrees"]),  # as `argmax` takes it
         (lambda logits: logits[:-1], ["broken", "broken"]),
     ],
 )
@@ -457,6 +502,52 @@ def flipped(logits: Any, count: int) -> Any:
         order = np.argsort(logits[image])
         changed[image, order[0]] = logits[image, order[-1]] + 0.01
     return changed
+
+
+def named(logits: Any, count: int, by: float) -> Any:
+    """The logits with this value at the least likely class of so many images."""
+    changed = logits.copy()
+    changed[np.arange(count), logits[:count].argmin(1)] = by
+    return changed
+
+
+@pytest.mark.parametrize(("forged", "kinds"), [(0, ["agrees"]), (15, ["broken", "agrees"]), (300, ["broken"] * 2)])
+def test_a_record_that_names_a_device_that_is_not_here_is_predicted_again_on_the_processor(
+    params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forged: int, kinds: list[str]
+) -> None:
+    key = CellKey("cells", "mnist", "vgg16")
+    honest = scored(*_tested(params, "quick", key, 0))
+    stored = flipped(honest.logits * np.float32(1.0001), forged)
+    result, file = synthetic(params, "quick", key, 0), tmp_path / "result.json"
+    logits_path(file).write_bytes(npy(stored))
+    result = result.model_copy(
+        update={
+            "sha256": PredictionHashes.model_validate({"logits": sha256_of(stored), "labels": honest.labels_sha256}),
+            "predictions": digits(stored.argmax(1)),
+            "numerics": result.numerics.model_copy(update={"device": "cuda: NVIDIA H200"}),
+            "file": File(path=str(file), md5="0" * 32),
+        }
+    )
+    recorded = numerics().model_dump(mode="json")
+    places = np.arange(len(honest.labels))
+    images = np.zeros((len(places), 1, 1, 1), np.uint8)
+
+    def predict(_: Any, __: Any, trained_with: Any, *___: Any) -> LabelledPredictions:
+        if trained_with["device"] != "cpu":
+            raise ParamError("device", "cuda", "auto, cpu")
+        return LabelledPredictions(honest.logits, honest.labels, honest.loss, recorded, images, places)
+
+    monkeypatch.setattr(rerun, "predict_test", predict)
+    found = list(rerun._compare_predictions("number", result.run, tmp_path, result, tmp_path, 3.0))
+    assert [one.kind for one in found] == kinds
+    assert all("device cpu, was cuda: NVIDIA H200" in str(one) for one in found)
+
+
+def test_a_record_of_a_million_threads_starts_none(params: Params, tmp_path: Path) -> None:
+    result = synthetic(params, "quick", CellKey("cells", "mnist", "vgg16"), 0)
+    result = result.model_copy(update={"numerics": result.numerics.model_copy(update={"threads": 10**6})})
+    (said,) = rerun._compare_predictions("number", result.run, tmp_path, result, tmp_path, 3.0)
+    assert str(said) == "number, numerics.threads: 1000000, more than any machine has"
 
 
 def sha256_of(array: Any) -> str:

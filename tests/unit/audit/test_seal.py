@@ -2,6 +2,8 @@
 
 import base64
 import json
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,60 @@ def sealed(audited: Audited) -> Audited:
 
 def check(*words: str) -> tuple[int, str]:
     return run(seal.check_seal, "--identity", "key.pub", *words)
+
+
+AUTHORITY = """
+[tsa]
+serial = serial
+default_policy = 1.2.3.4
+digests = sha256
+signer_digest = sha256
+accuracy = secs:1
+[req]
+distinguished_name = name
+x509_extensions = authority
+[name]
+[authority]
+extendedKeyUsage = critical, timeStamping
+"""
+
+
+def openssl(*words: str) -> None:
+    subprocess.run(["openssl", *words], check=True, capture_output=True)
+
+
+def authority(name: str) -> None:
+    """A timestamp authority: its key, and the certificate that it signed itself."""
+    Path("authority.cnf").write_text(AUTHORITY)
+    new = ("-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.crt", "-subj", f"/CN={name}")
+    openssl("req", "-x509", "-config", "authority.cnf", *new)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl verifies timestamps, and is not here")
+def test_a_timestamp_is_verified_against_the_authority_and_these_bytes(sealed: Audited) -> None:
+    token = Path("reports/quick/seal.json.tsr")
+    authority("one")
+    authority("two")
+    status, said = check("--timestamp-certificate", "one.crt")
+    assert (status, said.splitlines()[-1].partition(";")[0]) == (1, f"Error: {token} is missing")
+    openssl("ts", "-query", "-data", str(SEAL), "-sha256", "-cert", "-out", "q.tsq")
+    signer = ("-signer", "one.crt", "-inkey", "one.key")
+    reply = ("-config", "authority.cnf", "-section", "tsa", "-queryfile", "q.tsq", *signer)
+    openssl("ts", "-reply", *reply, "-out", str(token))
+    status, said = check("--timestamp-certificate", "one.crt")
+    assert status == 3  # the weights are not here
+    assert ", seen by the timestamp authority at " in said.splitlines()[-1]
+    assert said.rstrip().endswith(" GMT; incomplete")
+    for certificate, content in (("two.crt", token.read_bytes()), ("one.crt", b"no token"), ("one.crt", b"")):
+        token.write_bytes(content)
+        status, said = check("--timestamp-certificate", certificate)
+        assert status == 1
+        assert said.splitlines()[-1].startswith(f"Error: {token}: no timestamp of these bytes (")
+    openssl("ts", "-reply", *reply, "-out", str(token))
+    assert run(seal.seal, "--key", "key.pem")[0] == 0
+    SEAL.write_text(SEAL.read_text() + "\n")  # other bytes of the same content
+    status, said = check("--timestamp-certificate", "one.crt")
+    assert (status, "no timestamp of these bytes" in said) == (1, True)
 
 
 def test_a_seal_is_an_in_toto_statement_over_results_tables_weights_and_dvc_lock(sealed: Audited) -> None:

@@ -37,6 +37,7 @@ from stages.config.reading import read_yaml
 from stages.core.files import digest, file_hash, json_text, write_bytes
 from stages.evaluate.metrics import score
 from stages.evaluate.mistakes import most_confused
+from stages.records.architecture import Networks
 from stages.records.attempts import Journal, attempts_path, begin
 from stages.records.data import DatasetDescription
 from stages.records.evaluation import Evaluation, logits_path
@@ -104,6 +105,7 @@ class Project:
             begin(attempts_path("quick"), params, git("rev-parse", "HEAD"))
         for dataset in ("mnist", "cifar10"):
             write_bytes(f"reports/quick/samples/{dataset}/none.png", b"")
+        Networks(budget="quick", networks=[]).write("reports/quick/architectures/networks.json")
         self.pages()
         return self
 
@@ -154,7 +156,7 @@ class Project:
             known |= {path: found.md5 for path, found in inputs.items()}
             known[f"data/raw/{result.dataset}"] = folder_md5(result.run.data.made_from.raw_md5)
         keys = [params.find(cell)[0] for cell in CELLS]
-        listed = [stages.resolve(), stages.tables(), stages.paper()]
+        listed = [stages.resolve(), stages.architectures(), stages.tables(), stages.paper()]
         listed += [
             getattr(stages, kind)(dataset) for kind in ("download", "preprocess") for dataset in ("mnist", "cifar10")
         ]
@@ -220,9 +222,9 @@ class Broken:
         self.findings = findings
         self.places = {finding.where for finding in findings}
 
-    def at(self, where: str, expected: str = "") -> Finding:
-        """The one finding about a place that expects something with this piece in it."""
-        found = {one for one in self.findings if one.where == where and expected in one.expected}
+    def at(self, where: str, other: str = "") -> Finding:
+        """The one finding about a place that is held against something with this piece in it."""
+        found = {one for one in self.findings if one.where == where and other in one.held_against}
         assert len(found) == 1, self.places
         return found.pop()
 
@@ -305,7 +307,7 @@ def test_a_planned_number_without_a_result_has_not_run_and_the_command_that_make
     assert (status, number["status"], number["percent"]) == (3, "not run", None)
     (finding,) = number["findings"]
     assert finding["where"] == "reports/quick/cells/mnist/vgg11-s0.json"
-    assert finding["expected"] == "dvc repro evaluate-mnist@quick-vgg11-0"
+    assert finding["how"] == "dvc repro evaluate-mnist@quick-vgg11-0"
 
 
 def test_specs_that_were_not_committed_follow_from_the_commit(project: Project) -> None:
@@ -362,7 +364,7 @@ def test_a_difference_that_does_not_apply_makes_nothing_false_and_says_so(projec
     assert project.broken().findings == []
     assert any(f"{ENGINE} was not committed when it ran; the working tree has it" in note for note in project.notes())
     missing = [finding for finding in project.findings() if finding.kind == "incomplete"]
-    assert any("the recorded difference does not apply" in finding.expected for finding in missing)
+    assert any("the recorded difference does not apply" in finding.how for finding in missing)
 
 
 # What is outdated
@@ -391,7 +393,7 @@ def test_a_parameter_after_the_fact_is_outdated_and_names_the_setting(project: P
     project.edit_params(lambda raw: raw["cells"]["mnist"]["resnet18-sgd"].update(lr=0.002))
     broken = project.broken()
     said = broken.at(f"today's spec of {CELL}, settings, cell.lr")
-    assert (said.found, said.expected, said.outdated) == ("0.002", f"0.001 (as {RESULT}, run was run)", True)
+    assert (said.found, said.held_against, said.outdated) == ("0.002", f"0.001 (as {RESULT}, run was run)", True)
     assert broken.places == {said.where}
     project.edit_params(lambda raw: raw["cells"]["mnist"]["resnet18-sgd"].update(lr=0.001, momentum=0.0))
     assert project.broken().findings == []  # the same settings, otherwise written
@@ -510,7 +512,7 @@ def test_a_record_of_other_code_forged_throughout(project: Project) -> None:
     found = md5(Path(ENGINE).read_bytes(), usedforsecurity=False).hexdigest()
     said = broken.at(f"{RESULT}, run.provenance.sources, {ENGINE}")
     assert said.found == found
-    assert said.expected.endswith(f"(commit {named['commit'][:12]})")
+    assert said.held_against.endswith(f"(commit {named['commit'][:12]})")
     assert broken.at(f"{RESULT}, run.provenance.code.modules, {ENGINE}", "computed from the sources of commit")
 
 
@@ -555,7 +557,7 @@ def test_logits(project: Project) -> None:
 def test_logits_that_are_gone_are_missing(project: Project) -> None:
     Path(LOGITS).unlink()
     assert project.broken().findings == []
-    missing = {finding.where: finding.expected for finding in project.findings() if finding.kind == "incomplete"}
+    missing = {finding.where: finding.how for finding in project.findings() if finding.kind == "incomplete"}
     assert EVALUATE in missing[LOGITS]
 
 
@@ -616,14 +618,14 @@ def test_settings_and_code_in_dvc_lock(project: Project) -> None:
     broken = project.broken()
     assert broken.at(f"dvc.lock, {TRAIN}, cmd").found.endswith("--no-mlflow")
     said = broken.at(f"dvc.lock, {TRAIN}, params, settings, cell.lr")
-    assert (said.found, said.expected.split()[0]) == ("0.5", "0.001")
+    assert (said.found, said.held_against.split()[0]) == ("0.5", "0.001")
     assert broken.at(f"dvc.lock, {TRAIN}.params.{SPEC}.code.train").found == "0" * 64
     assert broken.at(f"dvc.lock, {EVALUATE}, params, testing, images")
 
 
 def test_parameters_that_dvc_lock_does_not_have(project: Project) -> None:
     edit_lock(lambda lock: lock[TRAIN]["params"][SPEC].pop("code.train"))
-    assert f"{SPEC}: code.train" in project.broken().at(f"dvc.lock, {TRAIN}, params").expected
+    assert f"{SPEC}: code.train" in project.broken().at(f"dvc.lock, {TRAIN}, params").held_against
 
 
 def test_an_entry_that_is_gone_from_dvc_lock(project: Project) -> None:
@@ -657,8 +659,8 @@ def test_a_hash_in_dvc_lock(project: Project, stage: str, kind: str, path: str) 
         next(item for item in lock[stage][kind] if item["path"] == path)["md5"] = false
 
     edit_lock(change)
-    named = [said for said in project.broken().findings if false in said.found + said.expected]
-    assert any(stage in said.where + said.expected and path in said.where for said in named)
+    named = [said for said in project.broken().findings if false in said.found + said.held_against]
+    assert any(stage in said.where + said.held_against and path in said.where for said in named)
 
 
 def test_a_source_of_a_data_stage_that_changed_since_is_noted(project: Project) -> None:
@@ -673,7 +675,7 @@ def test_a_spec_that_lies_there(project: Project) -> None:
     honest, found = file_hash(SPEC), forged_spec()
     said = project.broken().at(SPEC)
     assert said.found == found
-    assert said.expected.startswith(f"{honest} ({RESULT}, run.provenance.spe")
+    assert said.held_against.startswith(f"{honest} ({RESULT}, run.provenance.spe")
     _, everything = project.verify(*ROW)
     assert "reports/quick/specs" in [one["where"] for one in everything["pages"]["findings"] if one["kind"] == "broken"]
 
@@ -790,7 +792,7 @@ def test_results_that_were_exchanged_contradict_themselves(project: Project) -> 
         two.write_bytes(content)
     project.forge_lock()
     said = project.broken().at(f"{RESULT}, run, cell")
-    assert (said.found, said.expected) == ("'mnist/resnet18'", f"'{CELL}' (of this number)")
+    assert (said.found, said.held_against) == ("'mnist/resnet18'", f"'{CELL}' (of this number)")
     Path(RESULT).write_text(Path(RESULT).read_text().replace('"cell": "mnist/resnet18"', f'"cell": "{CELL}"'))
     assert f"{RESULT}, run.binding" in project.broken().places
 
@@ -840,7 +842,7 @@ def test_a_commit_that_is_in_no_history_of_head(project: Project) -> None:
     project.edit(forge)
     project.forge_lock()
     said = project.broken().at(f"{RESULT}.provenance.git.commit")
-    assert (said.found, said.expected) == (other, "a commit that HEAD follows from")
+    assert (said.found, said.held_against) == (other, "a commit that HEAD follows from")
 
 
 def test_the_verifier_says_by_which_code_it_looked(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -941,7 +943,7 @@ def test_an_attempt_that_was_cut_off_and_one_that_was_dropped_are_named(project:
     assert "no end of reports/quick/attempts.jsonl" in {one["found"] for one in said["pages"]["findings"]}
     path.write_text("".join([lines[0], lines[2]]))
     _, said = project.verify(*ROW)
-    found = {one["expected"] for one in said["pages"]["findings"]}
+    found = {one["held_against"] for one in said["pages"]["findings"]}
     assert "the entry that a later one names: it was removed" in found
 
 

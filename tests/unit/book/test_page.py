@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from dataclasses import replace
 from html import unescape
 from typing import Any
 
@@ -11,13 +12,15 @@ import pytest
 from stages.book.page import inline, p_value
 from stages.config.schema import Row, Table
 from stages.core.errors import CorruptFileError
-from stages.core.files import flatten
+from stages.core.files import digest, flatten
+from stages.records.attempts import Attempts, Entry, judging
 from stages.records.evaluation import Evaluation
 from stages.report.claims import judge_claims
 from stages.report.claims_page import paired_column
 from stages.report.formats import decimals
 from stages.report.overview import overview_page
 from stages.report.studies import compare_studies
+from tests.shipped import shipped_params
 from tests.unit.book.conftest import Book, Element, Tree, bind
 from tests.unit.report.conftest import Project
 
@@ -276,3 +279,37 @@ def test_what_each_claim_needs_is_said_in_words(made: Book) -> None:
     text = made.page("#/claims").text
     assert "every comparison must bear it out." in text
     assert "one comparison that bears it out is enough." in text
+
+
+def entry(kind: str, moment: str, **fields: Any) -> Entry:
+    """A line of the attempts, at a minute of the day on which the synthetic trainings started."""
+    time = f"2026-11-24T{moment}:00.000+00:00"
+    made = {"kind": kind, "time": time, "after": [], "commit": "c" * 40, "judging": judging(shipped_params()), **fields}
+    return Entry.model_validate({**made, "sha256": digest(made)})
+
+
+def test_every_attempt_of_a_number_is_on_its_page_and_the_counts_stand_on_the_first(made: Book) -> None:
+    cell = "mnist/vgg16"
+    binding = made.evidence.cells[cell].results[0].run.binding
+    begun, of_cell = entry("begin", "03:00"), {"cell": cell, "spec": "a" * 32, "device": "cpu"}
+    first, second = entry("start", "04:00", seed=0, **of_cell), entry("start", "05:00", seed=7, **of_cell)
+    lines = [begun, first, second, entry("resume", "04:30", attempt=first.sha256)]
+    lines += [entry("end", "04:40", attempt=first.sha256, outcome="finished", run=binding)]
+    lines += [entry("end", "05:40", attempt=second.sha256, outcome="diverged", run="b" * 64)]
+    html = bind(replace(made.evidence, attempts=Attempts(lines)))
+    root = Tree(html).root
+    (page,) = root.all("section", id="/I/vgg16")
+    shown = [[cell.text for cell in line.all("td")] for line in page.all("table", class_="attempts")[0].all("tr")][1:]
+    assert shown == [
+        ["2026-11-24 04:00", "0", "c" * 10, "finished, resumed", "yes"],
+        ["2026-11-24 05:00", "7", "c" * 10, "diverged", "no"],
+    ]
+    (other,) = root.all("section", id="/I/vgg11")
+    ((_, seed, _, outcome, stands),) = (
+        [cell.text for cell in line.all("td")] for line in other.all("table", class_="attempts")[0].all("tr")[1:]
+    )
+    assert (seed, outcome, stands) == ("0", "finished (nowhere written down as started)", "yes")
+    (home,) = root.all("section", id="/")
+    assert "2 started, 1 of them in these tables" in home.text
+    assert "Started, and not in these tables: mnist/vgg16 seed 7 (diverged, 2026-11-24T05:00)." in home.text
+    assert made.root.all("table", class_="attempts") == []

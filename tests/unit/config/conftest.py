@@ -1,6 +1,7 @@
 """The shipped params.yaml as plain data that a test edits, and the message with which it is then refused."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,21 @@ class Edited:
                 parent[key] = before
 
         return undo
+
+    @contextmanager
+    def alone(self, section: str, dataset: str, name: str) -> Iterator[None]:
+        """The file with one cell and its bases: if it is refused, then before anything is asked of the others."""
+        named = self.data["cells"][dataset] | self.data["alternatives"][dataset]
+        wanted = [name]
+        while base := named[wanted[-1]].get("base"):
+            wanted.append(base)
+        kept = {part: self.data[part] for part in ("cells", "alternatives")}
+        assert name in kept[section][dataset]
+        for part, cells in kept.items():
+            few = {cell: settings for cell, settings in cells[dataset].items() if cell in wanted}
+            self.data[part] = {other: few if other == dataset else {} for other in cells}
+        yield
+        self.data |= kept
 
     def load(self) -> Params:
         return load_params()

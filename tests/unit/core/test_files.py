@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages.core.errors import CorruptFileError, MissingFileError, StageError, dotted, shown
+from stages.core.errors import CorruptFileError, MissingFileError, ParamError, StageError, dotted, shown
 from stages.core.files import (
     atomic_path,
     digest,
@@ -105,6 +105,17 @@ def test_a_temporary_file_of_a_killed_writer_is_what_is_swept(tmp_path: Path) ->
             temporary.touch()
         assert [file.name for file in tmp_path.iterdir()] == ["run.json"]
         (tmp_path / "run.json").unlink()
+
+
+def test_a_device_or_fifo_is_not_replaced(tmp_path: Path) -> None:
+    """As root a rename onto /dev/null would put a file in its place; a FIFO stands for it here."""
+    path = tmp_path / "device"
+    os.mkfifo(path)
+    for write in (lambda: write_bytes(path, b"x"), lambda: folder_path(path).__enter__()):
+        with pytest.raises(StageError, match="device is a device, a FIFO or a socket, and is not replaced"):
+            write()
+    assert path.is_fifo()
+    assert [file.name for file in tmp_path.iterdir()] == ["device"]
 
 
 def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
@@ -279,6 +290,12 @@ def test_every_value_can_be_shown_on_a_line() -> None:
     assert shown(deep) == "(list too large to print)"
     assert shown("x" * 300) == "'" + "x" * 196 + "..."
     assert shown("x" * 300, 10) == "'xxxxxx..."
+
+
+def test_a_refusal_is_on_one_line_whatever_the_allowed_values_hold() -> None:
+    assert ParamError("studies.x", 1, "the row of y: a\nb").message == (
+        "studies.x: 1 is not allowed; allowed: the row of y: a\\nb"
+    )
 
 
 def test_places_are_on_a_line() -> None:

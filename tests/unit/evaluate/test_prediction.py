@@ -3,7 +3,6 @@
 import ast
 import hashlib
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -125,10 +124,10 @@ def test_testing_is_in_float32_whatever_the_training_was(
     assert found.logits.tobytes() == exact.logits.tobytes()
 
 
-def test_no_part_of_training_is_imported() -> None:
+def test_no_part_of_training_is_imported(forked: str) -> None:
     """A change in the training loop, its layers or its optimizers must not make a test of a network stale."""
     program = "import sys, stages.evaluate.prediction; print(sorted(m for m in sys.modules if m.startswith('stages.')))"
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run([forked, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     engine = {name for name in ast.literal_eval(done.stdout) if name.startswith("stages.engine.")}
     assert engine == {
         f"stages.engine.{name}" for name in ("images", "memory", "network", "networks", "numerics", "prediction")

@@ -8,8 +8,11 @@ import pytest
 from dvc.fs import LocalFileSystem
 
 from stages.core.filenames import CHECKPOINT
-from stages.launch.remote_worker import FOLDER, Copy, _checkpoint
-from stages.launch.work import Command, Unit
+from stages.launch.__main__ import keep_attempts
+from stages.launch.remote_worker import FOLDER, AttemptsCopy, Copy, _checkpoint
+from stages.launch.work import Command, Result, Unit
+from stages.records.attempts import Attempts, Journal, attempts_path
+from tests.shipped import shipped_params
 
 PATH = Path("data/runs/quick/mnist/vgg11/s0.checkpoint")
 
@@ -105,3 +108,56 @@ def test_a_unit_without_a_training_has_no_checkpoint(remote: tuple[Any, str]) ->
     copy.store()
     copy.remove()
     assert list(Path().iterdir()) == []
+
+
+ATTEMPTS = attempts_path("quick")
+
+
+def train(outcome: str = "") -> None:
+    """Write down a training as it starts; without an outcome its worker is lost then."""
+    with Journal(shipped_params(), "quick", PATH) as journal:
+        journal.started("mnist/vgg11", 0, "a" * 32, "c" * 40, "cpu")
+        if outcome:
+            journal.ended(outcome, "b" * 64)
+
+
+def test_a_training_that_a_lost_worker_started_goes_on_as_the_same_attempt_and_is_known_to_the_launch(
+    remote: tuple[Any, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Three folders that share nothing but the remote: a worker that is lost, the next one, and the launch."""
+    stored = Path(remote[1], FOLDER, f"{PATH}.attempts")
+    lost = AttemptsCopy(Copy(remote, PATH), ATTEMPTS)
+    lost.fetch()
+    train()
+    lost.store()
+    assert stored.read_bytes() == ATTEMPTS.read_bytes() == lost.content()
+    for name in ("next", "launch"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "next")
+    copy = AttemptsCopy(Copy(remote, PATH), ATTEMPTS)
+    copy.fetch()
+    train("finished")
+    copy.store()
+    content = copy.content()
+    copy.remove()
+    assert not stored.exists()
+    monkeypatch.chdir(tmp_path / "launch")
+    keep_attempts([Result("a", (), "failed", attempts=content), Result("b", (), None)], "quick")
+    keep_attempts([Result("a", (), None, attempts=content)], "quick")
+    found = Attempts.read(ATTEMPTS)
+    assert [entry.kind for entry in found.entries] == ["begin", "start", "resume", "end"]
+    (one,) = found.trainings
+    assert (one.outcome, len(one.resumes), found.removed) == ("finished", 1, [])
+    keep_attempts([Result("unit a", (), None, attempts=content[:-9])], "quick")
+    assert "attempts.jsonl does not have the training of unit a: attempts of unit a, line 4" in capsys.readouterr().err
+    assert Attempts.read(ATTEMPTS).entries == found.entries
+
+
+def test_a_unit_without_a_training_has_no_attempts(remote: tuple[Any, str]) -> None:
+    copy = AttemptsCopy(Copy(remote, None), ATTEMPTS)
+    train("finished")
+    copy.fetch()
+    copy.store()
+    copy.remove()
+    assert copy.content() == b""
+    assert not Path(remote[1]).exists()

@@ -9,7 +9,7 @@ import pytest
 from stages.config.params import Params, load_params
 from stages.core.errors import CorruptFileError
 from stages.records import attempts
-from stages.records.attempts import FAILED, Attempts, Journal, attempts_path, begin
+from stages.records.attempts import FAILED, Attempts, Journal, attempts_path, begin, merge
 
 ROOT = Path(__file__).resolve().parents[3]
 OUT = Path("data/runs/quick/mnist/vgg16/s0")
@@ -150,3 +150,20 @@ def test_a_file_can_be_begun_before_any_training(params: Params) -> None:
     assert [entry.kind for entry in Attempts.read(FILE).entries] == ["begin"]
     run(params, 0)
     assert [entry.kind for entry in Attempts.read(FILE).entries] == ["begin", "start", "end"]
+
+
+def test_the_lines_of_another_clone_are_added_once_and_what_is_no_line_adds_nothing(params: Params) -> None:
+    run(params, 0)
+    here = FILE.read_bytes()
+    run(params, 1)
+    there = FILE.read_bytes()
+    FILE.write_bytes(here)
+    assert merge(FILE, there, "a worker") == 2
+    assert merge(FILE, there, "a worker") == 0
+    assert FILE.read_bytes() == there
+    with pytest.raises(CorruptFileError, match="a worker, line 1: not JSON"):
+        merge(FILE, b"torn", "a worker")
+    assert FILE.read_bytes() == there
+    FILE.unlink()
+    assert merge(FILE, there, "a worker") == 5
+    assert Attempts.read(FILE).removed == []

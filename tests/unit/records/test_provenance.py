@@ -418,6 +418,18 @@ def test_a_new_source_makes_a_clone_dirty_and_is_in_the_difference(clone: Path, 
     assert (clone / "stages/new/a b.py").is_file()
 
 
+def test_a_module_that_git_ignores_runs_like_any_other_and_is_in_the_difference(clone: Path) -> None:
+    (clone / ".gitignore").write_text("local.py\nprivate/\n")
+    for name in ("local.py", "private/deep/net.py", "private/notes.txt"):
+        (clone / "stages" / name).parent.mkdir(parents=True, exist_ok=True)
+        (clone / "stages" / name).write_text(f"# {name}\n")
+    found = provenance.git_state(SPEC)
+    assert (found.dirty, found.changed) == (True, ["stages/local.py", "stages/private/deep/net.py"])
+    assert set(found.changed) <= provenance.source_hashes().keys()
+    assert found.difference is not None
+    assert "+# private/deep/net.py\n" in found.difference
+
+
 def test_a_file_that_is_removed_and_made_anew_stands_once(clone: Path) -> None:
     git("rm", "--quiet", "--cached", "dvc.yaml")
     assert provenance.git_state().changed == ["dvc.yaml"]

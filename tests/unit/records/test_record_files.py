@@ -2,6 +2,7 @@
 
 import copy
 import json
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -254,6 +255,24 @@ def test_a_bound_field_of_a_run_cannot_be_changed_alone(
     whole = changed(run.content(), place, lambda parent, key: parent.__setitem__(key, value))
     write_json(tmp_path / "run.json", whole)
     assert "the file: binding is not that of cell, budget, seed, " in refusal(TrainingRun, tmp_path / "run.json")
+
+
+def test_a_flipped_bit_anywhere_in_a_run_record_is_noticed(run: TrainingRun, tmp_path: Path) -> None:
+    """Times, machine and speed are not bound: their checksum tells."""
+    path, draw = tmp_path / "run.json", random.Random(0)  # noqa: S311 - no secret
+    run.with_checksum().write(path)
+    content = path.read_bytes()
+    assert TrainingRun.read(path, "train").content() == run.with_checksum().content()
+    for _ in range(300):
+        flipped = bytearray(content)
+        flipped[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+        path.write_bytes(flipped)
+        assert refusal(TrainingRun, path)
+    edited = {**json.loads(content), "peak_memory": 1}
+    write_json(path, edited)
+    assert "the file: checksum is not that of the other fields" in refusal(TrainingRun, path)
+    write_json(path, {name: value for name, value in edited.items() if name != "checksum"})  # as a record from before
+    assert TrainingRun.read(path, "train").checksum is None
 
 
 def test_a_run_with_settings_that_are_none_today_is_read_as_it_was_written(

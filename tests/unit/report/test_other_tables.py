@@ -61,11 +61,12 @@ def test_a_row_has_its_number_and_costs_and_nothing_of_the_paper(evidence: Evide
     assert all(list(line) == OTHER_COLUMNS for line in lines)
     assert not {"paper", "difference", "verdict"} & set(OTHER_COLUMNS)
     assert float(lines[0]["mean"]) == pytest.approx(lenet.mean)
-    assert (lines[0]["parameters"], lines[0]["multiply_adds"], lines[0]["seconds"]) == ("11181642", "37000000", "12.0")
+    costs = [lines[0][name] for name in ("parameters", "multiply_adds", "training_seconds")]
+    assert costs == ["11181642", "37000000", "12.0"]
     assert lines[0]["stages"].startswith("evaluate-supplement-cifar10@quick-lenet5-0;train-supplement-cifar10@quick-")
     assert lines[1]["stages"].startswith("evaluate-study-cifar10@quick-")
     assert lines[2]["stages"].startswith("evaluate-cifar10@quick-mine-0;")
-    assert (lines[3]["n"], lines[3]["outcome"], lines[3]["seconds"]) == ("0", "not run", "")
+    assert (lines[3]["n"], lines[3]["outcome"], lines[3]["training_seconds"]) == ("0", "not run", "")
 
 
 def test_every_page_has_it(evidence: Evidence) -> None:

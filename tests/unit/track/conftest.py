@@ -15,6 +15,8 @@ import pytest
 from stages.config.params import Params
 from stages.records.provenance import GitState
 from stages.track.describe import TrainingStart
+from tests.forks import forks
+from tests.shared import shared_folder
 from tests.shipped import shipped_params
 from tests.unit.report.conftest import trained
 
@@ -24,16 +26,26 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty store. Making one takes seconds, a copy of it none."""
-    folder = tmp_path_factory.mktemp("template")
-    command = [sys.executable, "-c", "from stages.track.store import Store; Store()"]
-    subprocess.run(command, cwd=folder, env={"PYTHONPATH": str(ROOT)}, check=True)
-    return folder / "mlflow.db"
+
+    def make(folder: Path) -> None:
+        command = [sys.executable, "-c", "from stages.track.store import Store; Store()"]
+        subprocess.run(command, cwd=folder, env={"PYTHONPATH": str(ROOT)}, check=True)
+
+    return shared_folder(tmp_path_factory, "store", make) / "mlflow.db"
+
+
+@pytest.fixture(scope="session")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The interpreter; mirrors that it starts are forked, but for the first."""
+    with forks(tmp_path_factory, "mirrors") as found:
+        yield found.python if found else sys.executable
 
 
 @pytest.fixture
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workplace(tmp_path: Path, python: str, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working folder, in which `stages` can be imported and no tracking server is named."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "executable", python)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return tmp_path

@@ -20,6 +20,7 @@ from stages.track.client import Mirror
 from stages.track.describe import TrainingStart, end_tags, epoch_metrics, run_metrics
 from stages.track.mirror import MirroredRun
 from stages.track.sync import _ENVIRONMENT, sync
+from tests.shipped import shipped_params
 from tests.unit.track.evaluated import put_result, put_run, sealed, typed
 
 
@@ -100,8 +101,8 @@ def train(
         mirror.close([out / "run.json", out / "history.json"], end_tags(run), "FINISHED", ended)
 
 
-def evaluate(made: dict[str, Any], folder: Path) -> None:
-    """Stage `evaluate`, less the evaluation."""
+def evaluate(made: dict[str, Any], folder: Path, params: Params | None = None) -> None:
+    """Stage `evaluate`, less the evaluation; `params` are those of `folder`, by default the shipped ones."""
     from stages.evaluate.confusion import save_confusion
     from stages.evaluate.report import report_text
 
@@ -113,7 +114,8 @@ def evaluate(made: dict[str, Any], folder: Path) -> None:
     with Mirror() as mirror:
         if result.run.mlflow:
             mirror.resume(result.run.mlflow.run_id)
-        mirror_metrics(mirror, result, [file, logits_path(file), out / "report.txt", out / "confusion.png"])
+        artifacts = [file, logits_path(file), out / "report.txt", out / "confusion.png"]
+        mirror_metrics(mirror, result, artifacts, params or shipped_params())
 
 
 def sync_here(*options: str) -> Result:

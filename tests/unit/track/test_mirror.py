@@ -91,6 +91,40 @@ def test_round_trip(store: Path, start: Start, params: Params, capfd: pytest.Cap
     assert len(list((store.parent / "mlartifacts" / "Table I VGG on MNIST").rglob("run.json"))) == 1
 
 
+def test_system_metrics_are_logged_where_asked_for(
+    store: Path, start: Start, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the machine that trains: the mirror process runs there. A resumed run, as of an evaluation, gets none."""
+    monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true")
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.05")
+    client = MlflowClient(f"sqlite:///{store}")
+    with Mirror() as mirror:
+        mirror.start(start(), params)
+        opened = mirror.run()
+        assert opened
+        deadline = time.monotonic() + 60
+        while "system/cpu_utilization_percentage" not in client.get_run(opened["run_id"]).data.metrics:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        mirror.close([], {}, "FINISHED")
+    found = client.get_run(opened["run_id"])
+    assert found.info.status == "FINISHED"
+    assert found.data.metrics["system/system_memory_usage_megabytes"] > 0
+
+
+def test_system_metrics_asked_for_in_another_word_are_refused_in_one_line(
+    store: Path, start: Start, params: Params, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "perhaps")
+    with Mirror() as mirror:
+        mirror.start(start(), params)
+        assert mirror.run() is None
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING" in line
+    assert "perhaps" in line
+    assert runs(f"sqlite:///{store}") == {}
+
+
 def test_resume_adds_and_leaves_status_and_end(store: Path, start: Start, params: Params) -> None:
     """Even when the evaluation fails: the training has not."""
     run_id = mirrored(start(), params)

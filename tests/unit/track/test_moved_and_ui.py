@@ -39,6 +39,30 @@ def test_a_moved_clone_writes_nothing_at_its_old_place(store: Path, workplace: P
         assert found == dict(rows) | {1: f"{(workplace / 'mlartifacts').as_uri()}/Table%20I"}
 
 
+def test_a_moved_clone_finds_its_artifacts(store: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of runs and of models, once any of our commands has opened the store there."""
+    from mlflow.tracking import MlflowClient
+
+    from stages.track.store import Store, relocate_artifacts
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store}")  # in one process MLflow opens a relative one once
+    (workplace / "run.json").write_text("{}")
+    made = Store()
+    experiment = made._experiment("Table I: VGG on MNIST")
+    run_id = made.client.create_run(experiment).info.run_id
+    made.artifacts(run_id, ["run.json"])
+    model_id = made.client.create_logged_model(experiment, "network", run_id).model_id
+    moved = workplace.rename(workplace.with_name("moved"))
+    monkeypatch.chdir(moved)
+    assert relocate_artifacts(moved / "mlflow.db") == 3  # the experiment, the run, the model
+    client = MlflowClient(f"sqlite:///{moved}/mlflow.db")
+    monkeypatch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    assert Path(client.download_artifacts(run_id, "run.json")).read_text() == "{}"
+    model = client.get_logged_model(model_id)
+    assert model.artifact_location.startswith(f"{(moved / 'mlartifacts').as_uri()}/")
+    assert relocate_artifacts(moved / "mlflow.db") == 0
+
+
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The commands that would take this process's place."""

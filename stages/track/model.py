@@ -1,0 +1,94 @@
+"""Logs a trained network as a model of its MLflow run, which `mlflow.pytorch.load_model` gives back.
+
+    python -m stages.track log-model cifar10/vgg16-adam --budget paper [--seed 0]
+
+In:  what `stages.pretrained` takes: the cell's result, and its weights, which must have the recorded sha256. The run
+     must be in MLflow (`python -m stages.track sync` brings it).
+Out: a logged model `network` (torch's exported program, without a pickle) with signature and input example: images
+     that the network got wrong, as its result has them. It is loaded again before it is left there, and must name these
+     images as the stored predictions do. A second time adds nothing.
+"""
+
+import base64
+import io
+from typing import TYPE_CHECKING
+
+import click
+
+from stages.config.params import load_params
+from stages.core.errors import StageError
+from stages.core.imports import without_collection
+from stages.core.progress import say
+from stages.records.evaluation import Evaluation
+from stages.track.describe import milliseconds
+from stages.track.sync import StoredRuns, failed, quiet
+
+if TYPE_CHECKING:
+    import torch
+
+    from stages.pretrained import Pretrained
+    from stages.track.store import Store, StoredRun
+
+NAME = "network"
+_TAG = "weights_sha256"
+_FEWEST = 2  # images: of one alone the exported program would take one at a time
+
+
+@click.command("log-model")
+@click.argument("cell")
+@click.option("--budget", help="one of params.yaml's budgets; by default the one chosen there")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="by default the lowest that has a result")
+def log_model(cell: str, budget: str | None, seed: int | None) -> None:
+    """Log the trained network of CELL, as `cifar10/vgg16-adam`, as a model of its MLflow run."""
+    load_params().find(cell)  # a wrong name is refused without waiting for PyTorch
+    quiet()
+    with without_collection():
+        from stages.pretrained import load
+    network = load(cell, budget, seed)
+    with without_collection():
+        from stages.track.store import FAILURES, Store
+    try:
+        store = Store()
+        run = _run_of(network.result, store)
+        sha256 = network.result.run.sha256.weights
+        there = [model for model, tags in store.models(run, NAME) if tags.get(_TAG) == sha256]
+        model = there[0] if there else _logged(network, store, run)
+    except FAILURES as error:
+        raise failed(error, 0, 1, "models") from error
+    say(f"{'there already' if there else 'logged'}: mlflow.pytorch.load_model('models:/{model}')")
+
+
+def _run_of(result: Evaluation, store: "Store") -> "StoredRun":
+    identity = result.run.stage, milliseconds(result.run.times.started)
+    found = [run for run in StoredRuns(store.trainings(result.budget)).runs[identity] if not run.deleted]
+    if not found:
+        raise StageError(f"{result.run.stage} has no run in MLflow; python -m stages.track sync brings it")
+    return found[0]
+
+
+def _logged(network: "Pretrained", store: "Store", run: "StoredRun") -> str:
+    """Log, load again and compare; the model's id. Raises StageError, and removes it, where it predicts otherwise."""
+    import torch
+
+    images = example(network)
+    with torch.inference_mode():
+        logits = network.model(images)
+    tags = {_TAG: network.result.run.sha256.weights, "cell": network.result.cell, "budget": network.result.budget}
+    model = store.log_model(run, NAME, network.model, images.numpy(), logits.numpy(), tags)
+    with torch.inference_mode():
+        again = store.load_model(model)(images).argmax(1)
+    stored = [mistake.predicted for mistake in network.result.most_confused]
+    if not torch.equal(again, logits.argmax(1)) or again.tolist()[: len(stored)] != stored:
+        store.remove_model(model)
+        raise StageError(f"the model names {again.tolist()} what {network.result.stage} named {stored}: not logged")
+    return model
+
+
+def example(network: "Pretrained") -> "torch.Tensor":
+    """The images of the result's most confident errors as inputs (n, channels, side, side); black ones are added."""
+    import torch
+    from PIL import Image
+
+    kept = [Image.open(io.BytesIO(base64.b64decode(one.png))) for one in network.result.most_confused]
+    black = [Image.new("RGB", (network.result.run.data.size,) * 2)] * (_FEWEST - len(kept))
+    return torch.stack([network.transform(image) for image in kept + black]).contiguous()

@@ -1,0 +1,97 @@
+"""`log-model`: MLflow gives back the trained network, without a pickle, and the run stays as it was."""
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from PIL import Image
+from torch import nn
+
+import stages.pretrained
+from stages.pretrained import Pretrained
+from stages.track.model import log_model
+from stages.track.uri import tracking_uri
+from tests.held import MlflowClient
+from tests.shipped import shipped_text
+from tests.unit.track import live
+from tests.unit.track.evaluated import put_result, result, sealed, typed
+
+CELL = "mnist/vgg16"
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+
+
+def transform(image: Image.Image) -> torch.Tensor:
+    return torch.from_numpy(np.array(image.convert("L"), np.float32))[None] / 255
+
+
+def trained(predicted: int | None = None) -> tuple[dict[str, Any], Pretrained]:
+    """A small network, and a result whose confident errors it made, or of which it says it `predicted` another."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.AvgPool2d(7), nn.Flatten(), nn.Linear(16, 10)).eval()
+    picture, text = Image.fromarray(np.arange(784, dtype=np.uint8).reshape(28, 28)), io.BytesIO()
+    picture.save(text, "png")
+    found = int(model(transform(picture)[None]).argmax()) if predicted is None else predicted
+    made = result(CELL)
+    surest = made["most_confused"][0] | {"png": base64.b64encode(text.getvalue()).decode(), "predicted": found}
+    made["most_confused"] = [surest | {"label": (found + 1) % 10}] * 8
+    return made, Pretrained(model, list("0123456789"), transform, typed(sealed(made)))
+
+
+@pytest.fixture
+def clone(store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store}")  # in one process MLflow opens a relative one once
+    (store.parent / "params.yaml").write_text(shipped_text(), encoding="utf-8")
+    return store.parent
+
+
+def logged(network: Pretrained) -> Result:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages.pretrained, "load", lambda *asked: network)
+        return CliRunner().invoke(log_model, [CELL, "--budget", "quick"])
+
+
+def test_the_network_comes_back_and_its_run_is_as_it_was(clone: Path) -> None:
+    made, network = trained()
+    missing = logged(network)
+    assert (missing.exit_code, "has no run in MLflow; python -m stages.track sync brings it" in missing.stderr) == (
+        1,
+        True,
+    )
+    put_result(sealed(made), clone)
+    assert live.sync_here().exit_code == 0
+    client = MlflowClient(tracking_uri())
+    (run,) = client.search_runs([one.experiment_id for one in client.search_experiments()])
+    done = logged(network)
+    assert done.exit_code == 0, done.output
+    model_id = done.stderr.split("'")[1].removeprefix("models:/")
+    after = client.get_run(run.info.run_id)
+    assert (after.info.status, after.info.end_time) == ("FINISHED", run.info.end_time)
+    assert after.outputs
+    assert [one.model_id for one in after.outputs.model_outputs] == [model_id]
+
+    import mlflow.pytorch
+
+    again = mlflow.pytorch.load_model(f"models:/{model_id}")
+    for images in (torch.rand(2, 1, 28, 28), torch.rand(5, 1, 28, 28)):
+        assert torch.equal(again(images), network.model(images))
+    signature = mlflow.models.get_model_info(f"models:/{model_id}").signature
+    assert [list(spec.shape) for spec in (*signature.inputs, *signature.outputs)] == [[-1, 1, 28, 28], [-1, 10]]
+    files = [path.name for path in (clone / "mlartifacts").rglob("data/*")]
+    assert files == ["model.pt2"]
+    assert logged(network).stderr == done.stderr.replace("logged: ", "there already: ")
+
+
+def test_a_model_that_names_images_otherwise_is_not_left_there(clone: Path) -> None:
+    _, right = trained()
+    made, wrong = trained(predicted=(right.result.most_confused[0].predicted + 1) % 10)
+    put_result(sealed(made), clone)
+    assert live.sync_here().exit_code == 0
+    done = logged(wrong)
+    assert (done.exit_code, "not logged" in done.stderr) == (1, True)
+    client = MlflowClient(tracking_uri())
+    assert client.search_logged_models([one.experiment_id for one in client.search_experiments()]) == []
