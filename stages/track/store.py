@@ -54,6 +54,7 @@ class StoredRun(NamedTuple):
     deleted: bool
     tags: dict[str, str]
     metrics: dict[str, float]  # the last values
+    params: dict[str, str]
 
 
 class Store:
@@ -84,10 +85,13 @@ class Store:
 
     def describe(self, run_id: str, description: dict[str, Any]) -> None:
         """Add a run's parameters and data set; those that are there are left alone, other values refused."""
-        parameters = [Param(key, value[:_PARAM_LENGTH]) for key, value in description["parameters"].items()]
-        self.client.log_batch(run_id, params=parameters)
+        self._parameters(run_id, description["parameters"])
         context = InputTag("mlflow.data.context", "training")
         self.client.log_inputs(run_id, [DatasetInput(Dataset(**description["dataset"]), [context])])
+
+    def _parameters(self, run_id: str, parameters: dict[str, str]) -> None:
+        """Add parameters to a run, as long as MLflow keeps them."""
+        self.client.log_batch(run_id, params=[Param(*one) for one in _cut(parameters).items()])
 
     def metrics(self, run_id: str, metrics: Sequence[tuple[dict[str, float], int, int]]) -> None:
         """Add to the metrics' series: some values by their names, their time in milliseconds, and their step.
@@ -193,6 +197,7 @@ class Store:
                 run.info.lifecycle_stage == "deleted",
                 run.data.tags,
                 run.data.metrics,
+                run.data.params,
             )
             for run in runs
         ]
@@ -201,8 +206,9 @@ class Store:
         """Bring a row's run (`stages.track.rows`) to hold what it should, and its seeds' runs to be its children.
 
         Returns ADDED, COMPLETED or THERE. Of several runs of a row, as two machines may have made, one stays.
-        MLflow takes no metric back: a run that then has other values than the row, as after a seed was taken out, is
-        made anew if all results were looked at (`whole`); a stage sees those alone that are there as it ends.
+        MLflow changes no parameter: where the settings are others, the run is made anew. It takes no metric back
+        either: a run with a metric that the row no longer has, as after a seed was taken out, is made anew if all
+        results were looked at (`whole`); a stage sees those alone that are there as it ends.
         """
         tags = row["tags"]
         place = f"tags.budget = '{tags['budget']}' AND tags.cell = '{tags['cell']}'"
@@ -227,10 +233,13 @@ class Store:
             and run.status == "FINISHED"
             and row["tags"].items() <= run.tags.items()
             and run.metrics == row["metrics"]
+            and run.params == _cut(row["parameters"])
         )
 
     def _write_row(self, run: StoredRun | None, row: dict[str, Any], whole: bool) -> str:
         """Write a row into its run, or into a new one, and return its id."""
+        if run and not run.params.items() <= _cut(row["parameters"]).items():
+            return self._write_row(None, row, whole)
         if run is None:
             experiment = self._experiment(row["experiment"])
             run_id = self.client.create_run(experiment, row["start_time"], row["tags"], row["run_name"]).info.run_id
@@ -242,8 +251,7 @@ class Store:
         if run and whole and self.client.get_run(run_id).data.metrics != row["metrics"]:
             self.client.delete_run(run_id)
             return self._write_row(None, row, whole)
-        parameters = [] if run else [Param(key, value[:_PARAM_LENGTH]) for key, value in row["parameters"].items()]
-        self.client.log_batch(run_id, params=parameters)
+        self._parameters(run_id, row["parameters"])
         self.tags(run_id, row["tags"])
         self.close(run_id, "FINISHED", row["end_time"])
         return run_id
@@ -302,6 +310,11 @@ class Store:
         if self.uri.startswith("http"):
             return None
         return (ARTIFACTS / re.sub(r"[^\w.-]+", " ", experiment).strip()).resolve().as_uri()
+
+
+def _cut(parameters: dict[str, str]) -> dict[str, str]:
+    """Parameters as MLflow keeps them: of a long value the start."""
+    return {name: value[:_PARAM_LENGTH] for name, value in parameters.items()}
 
 
 def create_database(file: Path) -> None:

@@ -28,9 +28,12 @@ ROWS = "{} rows with several seeds: {} added, {} completed, {} there already"
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
-def plan(folder: Path, seeds: list[int]) -> Params:
-    """params.yaml of a working folder, with these seeds."""
-    (folder / "params.yaml").write_text(json.dumps(shipped() | {"seeds": seeds}), encoding="utf-8")
+def plan(folder: Path, seeds: list[int], batch_size: int | None = None) -> Params:
+    """params.yaml of a working folder, with these seeds; with another batch size of budget quick on MNIST."""
+    content = shipped() | {"seeds": seeds}
+    if batch_size:
+        content["budgets"]["quick"]["train"]["mnist"]["default"]["overrides"]["batch_size"] = batch_size
+    (folder / "params.yaml").write_text(json.dumps(content), encoding="utf-8")
     return load_params(folder / "params.yaml")
 
 
@@ -135,6 +138,26 @@ def test_a_training_that_no_longer_counts_leaves_the_row(clone: Path) -> None:
     assert row.info.run_id != old.info.run_id
     assert "row.interval_low_percent" not in row.data.metrics
     assert parents() == [row.info.run_id, row.info.run_id, None]
+
+
+def test_a_row_of_other_settings_is_made_anew(clone: Path) -> None:
+    """MLflow changes no parameter of a run; the numbers of today must not stand beside the settings of before."""
+    for seed in range(2):
+        put_result(result(CELL, seed=seed), clone)
+    synced()
+    [old] = runs("row")
+    assert old.data.params["cell.batch_size"] == "32"
+    plan(clone, [0, 1], batch_size=64)
+    for seed in range(2):
+        again = result(CELL, seed=seed, later=100)
+        again["run"]["config"]["cell"]["batch_size"] = 64
+        put_result(sealed(again), clone)
+    assert synced()[1] == ROWS.format(1, 0, 1, 0)
+    [row] = runs("row")
+    assert row.info.run_id != old.info.run_id
+    assert row.data.params["cell.batch_size"] == "64"
+    assert parents() == [None, row.info.run_id, None, row.info.run_id]
+    assert synced()[1] == ROWS.format(1, 0, 0, 1)
 
 
 def a_row_that_another_machine_made(store: Any, row: dict[str, Any]) -> None:
