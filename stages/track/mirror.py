@@ -107,7 +107,7 @@ class MirroredRun:
         self.store.tags(self.run_id, event["tags"])
         self.end(event["status"], event["time"])
         if event.get("row"):
-            self.store.row(event["row"], whole=False)
+            self.store.sync_row(event["row"], whole=False)
 
     def end(self, status: str | None, time: int) -> None:
         """End the run, if it was opened here, with `status` unless that is None."""

@@ -202,7 +202,7 @@ class Store:
             for run in runs
         ]
 
-    def row(self, row: dict[str, Any], whole: bool) -> str:
+    def sync_row(self, row: dict[str, Any], whole: bool) -> str:
         """Bring a row's run (`stages.track.rows`) to hold what it should, and its seeds' runs to be its children.
 
         Returns ADDED, COMPLETED or THERE. Of several runs of a row, as two machines may have made, one stays.
@@ -257,7 +257,11 @@ class Store:
         return run_id
 
     def _nest(self, run_id: str, row: dict[str, Any], rows: set[str], runs: Sequence[StoredRun]) -> bool:
-        """Make the runs of a row's results its children, and others no longer those of its `rows`; if any changed."""
+        """Set the parents of a row's trainings, and return whether any has changed.
+
+        The trainings of the row's results become children of its run `run_id`. A training that is not one of them and
+        is a child of one of `rows`, the runs that this row has or had, loses its parent.
+        """
         children, changed = {tuple(identity) for identity in row["children"]}, False
         for run in runs:
             parent = run.tags.get(_PARENT)
@@ -271,6 +275,20 @@ class Store:
                 self.client.delete_tag(run.run_id, _PARENT)
                 changed = True
         return changed
+
+    def remove_rows(self, budget: str, cells: set[str]) -> int:
+        """Delete the rows' runs of some cells, whose trainings then have no parent; returns how many."""
+        with FileLock(_ROWS_LOCK, timeout=_LOCKED):
+            found = self._found(f"tags.budget = '{budget}' AND tags.kind = 'row'")
+            rows = [run for run in found if run.tags.get("cell") in cells]
+            removed = {run.run_id for run in rows}
+            for run in self.trainings(budget) if rows else []:
+                if not run.deleted and run.tags.get(_PARENT) in removed:
+                    self.client.delete_tag(run.run_id, _PARENT)
+            there = [run for run in rows if not run.deleted]
+            for run in there:
+                self.client.delete_run(run.run_id)
+        return len(there)
 
     def files(self, run_id: str) -> set[str]:
         """The names of a run's artifacts."""

@@ -6,7 +6,8 @@ In:  the results of evaluated trainings, reports/<budget>/cells/, and the run re
      evaluated, data/runs/<budget>/. Where the runs belong is said by params.yaml.
 Out: in the MLflow store (MLFLOW_TRACKING_URI, or mlflow.db) the runs that the stages would have made there: the same
      names, parameters, series with their true times, tags, data sets and artifacts; of each row with several seeds a
-     run with its statistics, whose children those of the seeds are. A second sync adds nothing.
+     run with its statistics, whose children those of the seeds are. A row that no longer has several seeds loses that
+     run. A second sync adds nothing.
 
 A training's run is the one of its stage that started in the same millisecond, whoever made it. One that is whole is
 left alone. One that a dying tracking server left half done is completed, and one that was deleted comes back. A run
@@ -119,7 +120,8 @@ def quiet() -> None:
 def sync_rows(trainings: list[RecordedTraining], refused: list[StageError]) -> None:
     """Bring the store to hold the row of every cell with several seeds, and say how many; adds to `refused`.
 
-    Raises StageError when the store fails.
+    A row whose cell has results here, but no longer several that count, is removed. No row is removed when something
+    was left out: that may be one of its seeds. Raises StageError when the store fails.
     """
     results: dict[str, list[Evaluation]] = defaultdict(list)
     for one in trainings:
@@ -134,19 +136,22 @@ def sync_rows(trainings: list[RecordedTraining], refused: list[StageError]) -> N
                 described += rows(params_of_pages(budget), budget, some)
             except StageError as error:
                 refused.append(error)
-    if not described:
-        return
     from stages.track.store import FAILURES, Store
 
     done: Counter[str] = Counter()
+    removed = 0
     try:
         store = Store()
         for row in described:
-            done[store.row(row, whole=True)] += 1
+            done[store.sync_row(row, whole=True)] += 1
+        for budget, some in results.items() if not refused else ():
+            several = {row["tags"]["cell"] for row in described if row["tags"]["budget"] == budget}
+            removed += store.remove_rows(budget, {one.cell for one in some} - several)
     except FAILURES as error:
         raise failed(error, done.total(), len(described), "rows") from error
-    counts = ", ".join(f"{done[how]} {how}" for how in (ADDED, COMPLETED, THERE))
-    say(f"{done.total()} rows with several seeds: {counts}")
+    if done or removed:
+        counts = ", ".join(f"{done[how]} {how}" for how in (ADDED, COMPLETED, THERE))
+        say(f"{done.total()} rows with several seeds: {counts}" + (f"; {removed} removed" if removed else ""))
 
 
 def failed(error: Exception, done: int, total: int, what: str) -> StageError:

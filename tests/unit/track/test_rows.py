@@ -1,7 +1,9 @@
 """A row with several seeds has a run of its own: their statistics, and their runs as its children."""
 
 import json
+import shutil
 import sqlite3
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -158,6 +160,42 @@ def test_a_row_of_other_settings_is_made_anew(clone: Path) -> None:
     assert row.data.params["cell.batch_size"] == "64"
     assert parents() == [None, row.info.run_id, None, row.info.run_id]
     assert synced()[1] == ROWS.format(1, 0, 0, 1)
+
+
+def test_a_row_that_falls_below_two_seeds_is_removed(clone: Path) -> None:
+    """Unless a file was left out, which may be its other seed; with both seeds planned again, the row comes back."""
+    for seed in range(2):
+        put_result(result(CELL, seed=seed), clone)
+    synced()
+    [row] = runs("row")
+    other = clone / f"reports/quick/cells/{CELL}-s1.json"
+    text = other.read_text(encoding="utf-8")
+    other.write_text(text[1:], encoding="utf-8")
+    assert live.sync_here().exit_code == 1
+    assert parents() == [row.info.run_id] * 2
+    other.write_text(text, encoding="utf-8")
+    plan(clone, [0])
+    assert synced()[1] == ROWS.format(0, 0, 0, 0) + "; 1 removed"
+    assert (runs("row"), parents()) == ([], [None, None])
+    before = dump()
+    assert synced() == ["2 runs: 0 added, 0 completed, 2 there already"]
+    assert dump() == before
+    plan(clone, [0, 1])
+    assert synced()[1] == ROWS.format(1, 0, 1, 0)
+    assert parents() == [row.info.run_id] * 2
+
+
+def test_a_row_of_a_cell_without_results_here_stays(clone: Path) -> None:
+    """On a tracking server it may be another clone's. The tables' modules, which take long, are not imported for it."""
+    for seed in range(2):
+        put_result(result(CELL, seed=seed), clone)
+    synced()
+    shutil.rmtree(clone / "reports")
+    put_result(result("mnist/vgg16", later=1), clone)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "stages.track.rows", None)
+        assert synced() == ["1 runs: 1 added, 0 completed, 0 there already"]
+    assert len(runs("row")) == 1
 
 
 def a_row_that_another_machine_made(store: Any, row: dict[str, Any]) -> None:
