@@ -11,6 +11,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from stages.config.params import Params, load_params
 from stages.paper.reading import read_paper
@@ -126,6 +127,25 @@ def test_stages_make_and_renew_it_as_a_sync_does(clone: Path) -> None:
     before = dump()
     assert synced()[1] == ROWS.format(1, 0, 0, 1)
     assert dump() == before
+
+
+def test_a_row_that_fails_leaves_its_run_whole(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The warning is of the row alone, and a sync has nothing else to add."""
+    from stages.track import store
+
+    params = load_params(clone / "params.yaml")
+    monkeypatch.setattr(store, "_LOCKED", 0.05)
+    with live.mirrored_here(), FileLock(store._ROWS_LOCK):
+        for seed in range(2):
+            one = result(CELL, seed=seed)
+            live.train(one, params, clone)
+            live.evaluate(one, clone, params)
+    (warning,) = capfd.readouterr().err.splitlines()
+    assert warning.startswith(f"warning: MLflow at {tracking_uri()}: Timeout: ")
+    assert warning.endswith(": the row's mean is not renewed; python -m stages.track sync does it")
+    assert synced() == ["2 runs: 0 added, 0 completed, 2 there already", ROWS.format(1, 1, 0, 0)]
 
 
 def test_a_training_that_no_longer_counts_leaves_the_row(clone: Path) -> None:
