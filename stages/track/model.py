@@ -67,20 +67,27 @@ def _run_of(result: Evaluation, store: "Store") -> "StoredRun":
 
 
 def _logged(network: "Pretrained", store: "Store", run: "StoredRun") -> str:
-    """Log, load again and compare; the model's id. Raises StageError, and removes it, where it predicts otherwise."""
+    """Log, load again and compare; the model's id. Its tag `weights_sha256`, set last, says that it was compared.
+
+    The model is removed where it predicts otherwise (StageError), and after any other exception.
+    """
     import torch
 
     images = example(network)
     with torch.inference_mode():
         logits = network.model(images)
-    tags = {_TAG: network.result.run.sha256.weights, "cell": network.result.cell, "budget": network.result.budget}
+    tags = {"cell": network.result.cell, "budget": network.result.budget}
     model = store.log_model(run, NAME, network.model, images.numpy(), logits.numpy(), tags)
-    with torch.inference_mode():
-        again = store.load_model(model)(images).argmax(1)
-    stored = [mistake.predicted for mistake in network.result.most_confused]
-    if not torch.equal(again, logits.argmax(1)) or again.tolist()[: len(stored)] != stored:
+    try:
+        with torch.inference_mode():
+            again = store.load_model(model)(images).argmax(1)
+        stored = [mistake.predicted for mistake in network.result.most_confused]
+        if not torch.equal(again, logits.argmax(1)) or again.tolist()[: len(stored)] != stored:
+            raise StageError(f"the model names {again.tolist()} what {network.result.stage} named {stored}: not logged")
+        store.accept_model(run, model, {_TAG: network.result.run.sha256.weights})
+    except BaseException:
         store.remove_model(model)
-        raise StageError(f"the model names {again.tolist()} what {network.result.stage} named {stored}: not logged")
+        raise
     return model
 
 

@@ -139,7 +139,7 @@ class Store:
     def log_model(
         self, run: StoredRun, name: str, network: Any, example: Any, logits: Any, tags: dict[str, str]
     ) -> str:
-        """Log a torch module as an output of a run, which stays as it is otherwise, and return the model's id.
+        """Log a torch module as a model of a run, which does not list it before `accept_model`; return the model's id.
 
         The format is PyTorch's exported program, in which nothing is pickled; `example` (n, channels, side, side) and
         `logits` (n, classes) are numpy arrays, of which the signature is made.
@@ -166,8 +166,12 @@ class Store:
         except BaseException:
             self.client.delete_logged_model(made.model_id)
             raise
-        self.client.log_outputs(run.run_id, [LoggedModelOutput(made.model_id, step=0)])
         return made.model_id
+
+    def accept_model(self, run: StoredRun, model_id: str, tags: dict[str, str]) -> None:
+        """Make a logged model an output of its run, which stays as it is otherwise; then set tags of the model."""
+        self.client.log_outputs(run.run_id, [LoggedModelOutput(model_id, step=0)])
+        self.client.set_logged_model_tags(model_id, tags)
 
     def load_model(self, model_id: str) -> Any:
         """A logged model as MLflow gives it back: a torch module."""

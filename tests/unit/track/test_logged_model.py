@@ -55,6 +55,12 @@ def logged(network: Pretrained) -> Result:
         return CliRunner().invoke(log_model, [CELL, "--budget", "quick"])
 
 
+def models() -> list[Any]:
+    """All logged models that are not removed."""
+    client = MlflowClient(tracking_uri())
+    return list(client.search_logged_models([one.experiment_id for one in client.search_experiments()]))
+
+
 def test_the_network_comes_back_and_its_run_is_as_it_was(clone: Path) -> None:
     made, network = trained()
     missing = logged(network)
@@ -93,5 +99,28 @@ def test_a_model_that_names_images_otherwise_is_not_left_there(clone: Path) -> N
     assert live.sync_here().exit_code == 0
     done = logged(wrong)
     assert (done.exit_code, "not logged" in done.stderr) == (1, True)
-    client = MlflowClient(tracking_uri())
-    assert client.search_logged_models([one.experiment_id for one in client.search_experiments()]) == []
+    assert models() == []
+
+
+@pytest.mark.parametrize("removable", [True, False])
+def test_a_model_that_was_not_compared_does_not_count(
+    clone: Path, removable: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After Ctrl-C it is removed; where that fails too, as after a kill, the next time logs it anew."""
+    from stages.track.store import Store
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    made, network = trained()
+    put_result(sealed(made), clone)
+    assert live.sync_here().exit_code == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "load_model", interrupted)
+        if not removable:
+            patch.setattr(Store, "remove_model", interrupted)
+        assert logged(network).output == "\nAborted!\n"
+    assert len(models()) == int(not removable)
+    again = logged(network)
+    assert again.stderr.startswith("logged: "), again.output
+    assert [one.model_id for one in models() if "weights_sha256" in one.tags] == [again.stderr.split("'")[1][8:]]
