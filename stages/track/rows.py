@@ -19,7 +19,7 @@ from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import exact
 from stages.report.results import changed_settings, read_result
 from stages.report.rows import TableRow, all_rows
-from stages.track.describe import finite, milliseconds, parameters, placement
+from stages.track.describe import finite, identity, milliseconds, parameters, placement
 
 FEWEST = 2  # seeds
 
@@ -95,7 +95,7 @@ def _described(
             "mlflow.source.type": "LOCAL",
         },
         "metrics": finite(statistics(found)),
-        "children": [[one.run.stage, milliseconds(one.run.times.started)] for one in results],
+        "children": [list(identity(one.run)) for one in results],
     }
 
 

@@ -29,7 +29,8 @@ from stages.core.locks import exclusive
 from stages.core.progress import say, track
 from stages.records.evaluation import Evaluation
 from stages.records.planned import params_of_pages
-from stages.track.describe import ADDED, COMPLETED, THERE, TrainingStart, description
+from stages.records.run import TrainingRun
+from stages.track.describe import ADDED, COMPLETED, THERE, TrainingStart, description, identity
 from stages.track.mirror import QUIET
 from stages.track.recorded import RecordedTraining, read_trainings, recorded_budgets
 from stages.track.uri import log_line, tracking_uri
@@ -96,7 +97,7 @@ def sync_all(trainings: list[RecordedTraining], params: Params) -> tuple[Counter
         found = [run for budget in {one.run.budget for one in trainings} for run in store.trainings(budget)]
         there = StoredRuns(found)
         for one in track(trainings, len(trainings), "sync"):
-            run = there.run_of(one)
+            run = there.run_of(one.run)
             try:
                 done[sync_run(store, one, run, params)] += 1
             except FAILURES as error:
@@ -154,11 +155,11 @@ def sync_rows(trainings: list[RecordedTraining], refused: list[StageError]) -> N
         say(f"{done.total()} rows with several seeds: {counts}" + (f"; {removed} removed" if removed else ""))
 
 
-def failed(error: Exception, done: int, total: int, what: str) -> StageError:
-    """What is said when the store fails."""
+def failed(error: Exception, done: int, total: int, what: str, then: str = "sync again") -> StageError:
+    """What is said when the store fails, and what to do `then`, once that is mended."""
     so_far = f" after {done} of {total} {what}" if done else ""
     where = f"MLflow at {log_line(tracking_uri())} failed{so_far}"
-    return StageError(f"{where}: {type(error).__name__}: {log_line(error)}; mend that, and sync again")
+    return StageError(f"{where}: {type(error).__name__}: {log_line(error)}; mend that, and {then}")
 
 
 class StoredRuns:
@@ -169,10 +170,10 @@ class StoredRuns:
         for run in found:
             self.runs[run.tags["dvc_stage"], run.start_time].append(run)
 
-    def run_of(self, one: RecordedTraining) -> "StoredRun | None":
+    def run_of(self, training: TrainingRun) -> "StoredRun | None":
         """The run of a training: of several that which its record names, else one that is not deleted."""
-        recorded_id = one.run.mlflow.run_id if one.run.mlflow else None
-        runs = sorted(self.runs[one.identity], key=lambda run: (run.run_id != recorded_id, run.deleted))
+        recorded_id = training.mlflow.run_id if training.mlflow else None
+        runs = sorted(self.runs[identity(training)], key=lambda run: (run.run_id != recorded_id, run.deleted))
         return runs[0] if runs else None
 
     def abandoned(self, trainings: list[RecordedTraining]) -> "list[StoredRun]":
