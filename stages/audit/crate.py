@@ -17,7 +17,7 @@ from rocrate.rocrate import ROCrate
 from stages.audit.actions import Actions, Entity, actions, reference, single
 from stages.audit.history import History
 from stages.config.reading import read_yaml
-from stages.core.errors import CorruptFileError, MissingFileError
+from stages.core.errors import CorruptFileError, MissingFileError, shown
 from stages.core.filenames import WEIGHTS
 from stages.core.files import file_hash, json_text
 from stages.core.regular import is_inside, is_regular, is_there, refusal
@@ -60,6 +60,8 @@ _FORMATS = {
     ".jsonl": "application/jsonl",
     ".safetensors": "application/octet-stream",
     ".tar": "application/x-tar",
+    ".tex": "application/x-tex",
+    ".tsr": "application/timestamp-reply",
 }
 
 
@@ -175,13 +177,19 @@ def _weights(evidence: Evidence) -> list[Path]:
 
 
 def _authors() -> list[Entity]:
-    """Who is named in CITATION.cff, else the authors of this repository, whoever they are."""
-    named = read_yaml(_CITATION).get("authors", []) if _CITATION.is_file() else []
+    """Who is named in CITATION.cff, else the authors of this repository, whoever they are. Raises CorruptFileError."""
+    citation = read_yaml(_CITATION) if _CITATION.is_file() else {}
+    if not isinstance(citation, dict):
+        raise CorruptFileError(_CITATION, shown(citation), "a mapping, with authors")
+    named = citation.get("authors", [])
+    if not isinstance(named, list) or not all(isinstance(one, dict) for one in named):
+        allowed = "a list of mappings, with given-names and family-names, or name"
+        raise CorruptFileError(_CITATION, f"authors {shown(named)}", allowed)
     found = []
     for number, one in enumerate(named, 1):
         person = " ".join(str(one[part]) for part in ("given-names", "family-names") if part in one)
         kind, name = ("Person", person) if person else ("Organization", str(one.get("name", "")))
-        found.append({"@id": one.get("orcid", f"#author-{number}"), "@type": kind, "name": name})
+        found.append({"@id": str(one.get("orcid", f"#author-{number}")), "@type": kind, "name": name})
     return found or [{"@id": "#author-1", "@type": "Organization", "name": "The authors of this repository"}]
 
 
@@ -205,10 +213,10 @@ def _files(reports: Path, results: Sequence[Path]) -> list[Path]:
             raise MissingFileError(path, "git (git checkout)")
     cells = reports / "cells"
     others = [path for path in sorted(reports.rglob("*")) if not path.is_dir() and not path.is_relative_to(cells)]
-    shown = [path for path in others if not any(part.startswith(".") for part in path.parts)]
+    visible = [path for path in others if not any(part.startswith(".") for part in path.parts)]
     licenses = [path for path in map(Path, _LICENSES) if path.is_file()]
     whole = [path for path in (_CITATION, _PAPER_AUDIT) if path.is_file()]
-    found = [*licenses, *whole, *pipeline, *sorted(PAPER_FOLDER.glob("*.csv")), *results, *shown]
+    found = [*licenses, *whole, *pipeline, *sorted(PAPER_FOLDER.glob("*.csv")), *results, *visible]
     for path in found:
         if wrong := refusal(path):
             raise CorruptFileError(path, wrong, "a regular file in the repository, to be enclosed")
