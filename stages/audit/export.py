@@ -6,10 +6,13 @@ In:  params.yaml, dvc.yaml, dvc.lock, requirements.lock, data/paper, data/labels
      them all.
 Out: a folder or a zip with these files and ro-crate-metadata.json, which says of each number by which training and
      which evaluation it was made: code at its commit, settings, data and weights by their hashes, times, machine,
-     versions (Process Run Crate 0.5). Beside them: verification.json, what `verify` finds of each number in this clone
-     (a broken one is exported with that, and said); the true labels of the test splits, by which each accuracy is
-     counted again from the crate alone; the sources of each commit; a page that leads into the book. Other data stay
-     where they are; weights come with --weights. The same results in the same clone give the same bytes.
+     versions (Process Run Crate 0.5). Beside them: verification.json, what `verify` finds of each number in this clone;
+     the true labels of the test splits, by which each accuracy is counted again from the crate alone; the sources of
+     each commit; a page that leads into the book. Other data stay where they are; weights come with --weights. The
+     same results in the same clone give the same bytes.
+
+A result whose binding, counts or settings are wrong is refused. A number that is broken in another way (a page,
+dvc.lock, logits) is exported with what `verify` found of it.
 """
 
 import shutil
