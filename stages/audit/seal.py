@@ -138,7 +138,7 @@ def subjects(budget: str) -> dict[str, str]:
 
 def _files(budget: str) -> list[Path]:
     """What a seal of a budget names, whether it is here or not: the weights apart."""
-    reports = Path("reports") / budget
+    reports = results_folder(budget).parent
     tables = sorted(path for path in (reports / "tables").glob("*") if not path.name.startswith("."))
     results = [file for path in _results(budget) for file in (path, logits_path(path))]
     return [LOCK_FILE, attempts_path(budget), reports / "ledger.csv", reports / "ledger.json", *tables, *results]
@@ -215,7 +215,7 @@ def differences(statement: _Statement, budget: str) -> Iterator[Finding]:
 
 
 def _place(budget: str) -> Path:
-    return Path("reports") / budget / "seal.json"
+    return results_folder(budget).with_name("seal.json")
 
 
 def _authenticated(payload: bytes) -> bytes:
