@@ -27,12 +27,12 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[1]
 ABSENT = {"stages": (), "mirrors": ("numpy", "pandas")}  # a mirror makes MLflow do without them
-# A command may have others of these than the server: they are read late. The number of threads is set by each stage;
-# what follows from PYTHONHASHSEED, which Dask sets for its workers, is left to chance for all others.
+# A command may have others of these than the server: most are read late. Each stage sets the number of threads itself;
+# PYTHONHASHSEED and malloc's threshold are what Dask sets for its workers, and decide nothing that a test looks at.
 LATE = (
     *("COLUMNS", "DATASETS_FOLDER", "HOME", "LINES", "OLDPWD", "PATH", "PWD", "SHLVL", "TMPDIR", "TRAINING_PROGRESS"),
     *("CUBLAS_WORKSPACE_CONFIG", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PYTHONHASHSEED"),
-    *("_", "__DASK_PARENT_PID"),
+    *("MALLOC_TRIM_THRESHOLD_", "_", "__DASK_PARENT_PID"),
 )
 LATE_START = ("DVC_", "GIT_", "MLFLOW_", "PYTEST_")
 OWN = {"mirrors": {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_LOGGING_LEVEL": "ERROR"}}  # while it imports

@@ -1,9 +1,9 @@
 """Processes of the pipeline's commands, forked from one that has imported their libraries: importing is most of a test.
 
 `python` and `dvc` in `Forks.programs` stand in for the real ones. A command that they know runs in a child of a server:
-`python -m stages.train`, `dvc`, a worker that multiprocessing starts, and `forked -c PROGRAM`. The child gets the
-working directory, environment, arguments and open files of the command, and its signals; the command ends with the exit
-status of the child. The server has imported nothing of `stages`, so what runs is what lies in the working directory.
+`python -m stages.train`, `dvc`, Dask's, a worker that multiprocessing starts, and `forked -c PROGRAM`. The child gets
+the working directory, environment, arguments and open files of the command, and its signals; the command ends with the
+exit status of the child. The server has imported nothing of `stages`: what runs is what lies in the working directory.
 
 Everything else runs as ever, and so do
 
@@ -103,7 +103,7 @@ if program.endswith("/dvc"):
     posix.execve({executable!r}, [{python_shim!r}, {dvc!r}, *arguments], posix.environ)
 if arguments[:1] == ["-m"] and arguments[1:2] == [{mirror!r}]:
     forked(arguments, "mirrors")
-elif arguments[:1] == ["-m"] and arguments[1:2] and arguments[1].partition(".")[0] in ("stages", "dvc"):
+elif arguments[:1] == ["-m"] and arguments[1:2] and arguments[1].partition(".")[0] in ("stages", "dvc", "distributed"):
     forked(arguments, "stages")
 elif arguments[:1] == ["-c"] and (program.endswith("/forked") or arguments[-1] == "--multiprocessing-fork"):
     forked(arguments, "stages", program.endswith("/forked"))

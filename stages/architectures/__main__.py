@@ -7,15 +7,17 @@ Out: <out>/<data set>-<cell>.md and .svg for every distinct network, named by th
      networks.json, the same for the book. They depend on the budget, which may set a network's input and layers.
 """
 
+import re
 from pathlib import Path
 
 import click
 
+from stages.config.schema import DATASETS
 from stages.core.files import write_text
 from stages.core.progress import say
 from stages.records.planned import params_of
 
-_OURS = (".md", ".svg", ".json")
+_OURS = re.compile(rf"({'|'.join(DATASETS)})-.+\.(md|svg)")
 
 
 @click.command()
@@ -34,7 +36,7 @@ def main(budget: str | None, out: Path | None) -> None:
     for file, content in files.items():
         write_text(folder / file, content)
     for old in folder.iterdir():
-        if old.is_file() and old.suffix in _OURS and old.name not in files:
+        if old.is_file() and _OURS.fullmatch(old.name) and old.name not in files:
             old.unlink()
     say(f"{sum(file.endswith('.svg') for file in files)} networks of budget {name}: {folder / 'index.md'}")
 

@@ -78,7 +78,7 @@ def inputs(number: Number, workspace: Workspace) -> list[Path]:
 def check_entry(stage: Stage, workspace: Workspace, but: Path | None = None) -> Iterator[Finding]:
     """What of a stage's entry in dvc.lock is not what dvc.yaml, params.yaml and the files say now.
 
-    The output `but` is not looked at.
+    The input or output `but` is not looked at.
     """
     yield from _entry_today(stage, workspace)
     entry = workspace.lock.entry(stage.name)

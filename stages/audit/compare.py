@@ -17,6 +17,7 @@ from stages.audit.findings import Finding, page_differences, page_differs
 from stages.audit.numbers import Number
 from stages.report.render import Page as Rendered
 
+RowKey = tuple[Any, Any, Any]  # table, label and seed, as far as a CSV file has such columns
 _LONG, _SHOWN, _BEFORE = 160, 120, 40  # characters: of a line that is cut; what is shown of it, and how much alike
 
 
@@ -49,7 +50,7 @@ def compare(page: Page, found: str, printed: PageFindings) -> None:
     """Compare the whole of a page."""
     if found == page.expected:
         return
-    if page.path.suffix == ".csv" and compare_rows(page, found, printed):
+    if page.path.suffix == ".csv" and compare_rows(page, found, printed, whole=True):
         return  # else it is the order of rows or columns, or the quotes
     if page.path.suffix == ".json" and _compare_numbers(page, found, printed):
         return  # else it is no JSON any more, or of another form
@@ -65,32 +66,46 @@ def compare(page: Page, found: str, printed: PageFindings) -> None:
         printed.add([], rest[0]._replace(held_against=rest[0].held_against + more))
 
 
-def compare_rows(page: Page, found: str, printed: PageFindings, skip: Sequence[Number] = ()) -> bool:
-    """Compare the rows of a CSV file that the results give; it may have others beside them. Whether any differs.
+def compare_rows(
+    page: Page, found: str, printed: PageFindings, skip: Sequence[Number] = (), whole: bool = False
+) -> bool:
+    """Compare the rows of a CSV file that the results give. Whether any differs.
 
-    Rows of the numbers to `skip` are left out.
+    It may have other rows beside them. Of a `whole` page these are named too, once another row differs. Rows of the
+    numbers to `skip` are left out. Where table, label and seed do not tell rows apart, none is compared.
     """
-    rows = list(csv.DictReader(found.splitlines()))
-    theirs, ours = (_by_key(some) for some in (csv.DictReader(page.expected.splitlines()), rows))
+    rows, expected = (list(csv.DictReader(text.splitlines())) for text in (found, page.expected))
+    theirs, ours = _by_key(expected), _by_key(rows)
+    if len(theirs) < len(expected):
+        return False
     counts = Counter(map(_row_key, rows))
     differs = False
     for key, row in theirs.items():
-        table, label, seed = key
-        owners = numbers_of(printed.numbers, table or page.table, label, seed)
+        where, owners = _of_row(page, key, printed.numbers)
         if set(owners) & set(skip):
             continue
-        where = ", ".join(filter(None, [str(page.path), table, label, f"seed {seed}" if seed else None]))
         gone = [page_differs(where, "no such row", "one")]
         findings = page_differences(where, ours[key], row) if key in ours else gone
         if counts[key] > 1:
             findings = [*findings, page_differs(where, f"the row {counts[key]} times", "it once")]
         printed.add(owners, *findings)
         differs |= bool(findings)
+    for key, row in ours.items() if differs and whole else ():
+        if key not in theirs:
+            where, owners = _of_row(page, key, printed.numbers)
+            printed.add(owners, page_differs(where, repr(",".join(map(str, row.values()))), "no such row"))
     return differs
 
 
+def _of_row(page: Page, key: RowKey, numbers: Sequence[Number]) -> tuple[str, list[Number]]:
+    """Where a finding says that a row stands, and the numbers that it is about."""
+    table, label, seed = key
+    where = ", ".join(filter(None, [str(page.path), table, label, f"seed {seed}" if seed else None]))
+    return where, numbers_of(numbers, table or page.table, label, seed)
+
+
 def _compare_numbers(page: Page, found: str, printed: PageFindings) -> bool:
-    """Compare the entries of the ledger's numbers. Whether any differs."""
+    """Compare the entries of the ledger's numbers. Whether any differs; if so, entries too many are named too."""
     try:
         ledger = json.loads(found)
         ours, theirs = _entries(ledger), _entries(json.loads(page.expected))
@@ -106,6 +121,9 @@ def _compare_numbers(page: Page, found: str, printed: PageFindings) -> bool:
             findings.append(page_differs(where, f"the entry {counts[table, row]} times", "it once"))
         printed.add(owners, *findings)
         differs |= bool(findings)
+    for table, row in [key for key in ours if key not in theirs] if differs else ():
+        owners = numbers_of(printed.numbers, table, row, None)
+        printed.add(owners, page_differs(f"{page.path}, {table}, {row}", "an entry", "no such entry"))
     return differs
 
 
@@ -195,10 +213,10 @@ def _apart(one: str | None, other: str | None) -> tuple[str, str]:
     return ours, theirs
 
 
-def _by_key(rows: Iterable[Mapping[Any, Any]]) -> dict[tuple[Any, Any, Any], dict[Any, Any]]:
+def _by_key(rows: Iterable[Mapping[Any, Any]]) -> dict[RowKey, dict[Any, Any]]:
     """The rows of a CSV file by table, label and seed, as far as it has such columns."""
     return {_row_key(row): {**row} for row in rows}
 
 
-def _row_key(row: Mapping[Any, Any]) -> tuple[Any, Any, Any]:
+def _row_key(row: Mapping[Any, Any]) -> RowKey:
     return row.get("table"), row.get("row"), row.get("seed")

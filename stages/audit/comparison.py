@@ -20,10 +20,11 @@ import click
 from stages.audit.history import History
 from stages.audit.pipeline import Stages
 from stages.audit.questions import asked, with_results
+from stages.config.cells import CellKey
 from stages.core.errors import MissingFileError, ParamError, StageError
 from stages.core.files import json_text, parse_json
 from stages.paper.reading import read_paper
-from stages.records.evaluation import Evaluation
+from stages.records.evaluation import Evaluation, result_path, results_folder
 from stages.records.planned import params_of_pages
 from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import decimals, exact, fixed, signed
@@ -120,9 +121,9 @@ def _then(now: Side, name: str, history: History) -> Side:
     commit = history.resolved(name)
     if commit is None:
         raise ParamError("--commit", name, "a commit of this clone (git log; in a shallow one, git fetch --unshallow)")
-    key = now.row.key
-    folder = f"reports/{now.budget}/cells/{key.dataset}"
-    paths = [path for path in history.names(commit, folder) or () if _is_of(path, key.name)]
+    key, cells = now.row.key, results_folder(now.budget)
+    folder = (cells / key.dataset).as_posix()
+    paths = [path for path in history.names(commit, folder) or () if _is_of(path, cells, key)]
     results = tuple(sorted((_read(history, commit, path) for path in paths), key=lambda result: result.seed))
     if not results:
         raise StageError(f"commit {commit} has no result of {key} in {folder}")
@@ -130,9 +131,9 @@ def _then(now: Side, name: str, history: History) -> Side:
     return Side(now.row, cell, now.budget, commit)
 
 
-def _is_of(path: str, cell: str) -> bool:
-    stem, _, seed = Path(path).stem.rpartition("-s")
-    return path.endswith(".json") and stem == cell and seed.isdigit()
+def _is_of(path: str, cells: Path, key: CellKey) -> bool:
+    seed = Path(path).stem.rpartition("-s")[2]
+    return seed.isdecimal() and Path(path) == result_path(cells, key, int(seed))
 
 
 def _read(history: History, commit: str, path: str) -> Evaluation:
@@ -142,10 +143,7 @@ def _read(history: History, commit: str, path: str) -> Evaluation:
 
 def _content(first: Side, second: Side, pair: Pair) -> dict[str, Any]:
     """The comparison as plain data; accuracies in percent, differences in points."""
-    shared = [
-        [one for one in side.results.results if one.seed in pair.seeds] or [side.first] for side in (first, second)
-    ]
-    one, other = (results[0] for results in shared)
+    one, other = (side.of_seeds(pair.seeds) for side in (first, second))
     test: dict[str, Any] | None = None
     if isinstance(pair.test, McNemar):
         test = {"name": "McNemar's exact test", **pair.test._asdict(), "images": one.test_images}

@@ -17,12 +17,12 @@ from rocrate.rocrate import ROCrate
 from stages.audit.actions import Actions, Entity, actions, reference, single
 from stages.audit.history import History
 from stages.config.reading import read_yaml
-from stages.core.errors import CorruptFileError, MissingFileError
+from stages.core.errors import CorruptFileError, MissingFileError, shown
 from stages.core.filenames import WEIGHTS
 from stages.core.files import file_hash, json_text
 from stages.core.regular import is_inside, is_regular, is_there, refusal
 from stages.paper.reading import PAPER_FOLDER
-from stages.records.evaluation import Evaluation, logits_path, result_path
+from stages.records.evaluation import Evaluation, logits_path, result_path, results_folder
 from stages.records.test_split import LABELS, true_labels
 from stages.report.evidence import Evidence
 from stages.report.tables import table_index
@@ -60,6 +60,8 @@ _FORMATS = {
     ".jsonl": "application/jsonl",
     ".safetensors": "application/octet-stream",
     ".tar": "application/x-tar",
+    ".tex": "application/x-tex",
+    ".tsr": "application/timestamp-reply",
 }
 
 
@@ -71,8 +73,8 @@ class Run(NamedTuple):
     actions: Actions
 
 
-def results_crate(evidence: Evidence, reports: Path, verification: Any, weights: bool = False) -> ROCrate:
-    """The crate of a budget's results; `reports` is its folder of reports, relative to the working directory.
+def results_crate(evidence: Evidence, verification: Any, weights: bool = False) -> ROCrate:
+    """The crate of a budget's results and reports, at their paths in the working directory.
 
     `verification` is what `verify` found, as JSON data; `weights` asks for the weights too. Raises MissingFileError
     where a file that explains the results, or one of the weights, is missing; CorruptFileError for a result that does
@@ -81,13 +83,14 @@ def results_crate(evidence: Evidence, reports: Path, verification: Any, weights:
     authors = _authors()
     agents = [reference(author) for author in authors]
     enclosed = _weights(evidence) if weights else []
-    runs = list(_runs(evidence, reports / "cells", agents, set(map(str, enclosed))))
+    cells = results_folder(evidence.budget_name)
+    runs = list(_runs(evidence, cells, agents, set(map(str, enclosed))))
     if not runs:
-        raise MissingFileError(reports / "cells", f"dvc repro, with budget {evidence.budget_name}")
+        raise MissingFileError(cells, f"dvc repro, with budget {evidence.budget_name}")
     crate = ROCrate(version=_VERSION)
     crate.metadata.extra_contexts.append(_TERMS)
-    files = _files(reports, [file for one in runs for file in (one.file, logits_path(one.file))])
-    sources = _table_sources(evidence, reports)
+    files = _files(cells, [file for one in runs for file in (one.file, logits_path(one.file))])
+    sources = _table_sources(evidence, cells)
     for path in (*files, *enclosed):
         crate.add_file(path, path.as_posix(), properties=_properties(path) | _based_on(sources.get(path)))
     _add_labels(crate, evidence, runs)
@@ -103,7 +106,7 @@ def results_crate(evidence: Evidence, reports: Path, verification: Any, weights:
     _describe(crate, evidence, runs, mentioned)
     crate.root_dataset["author"] = single(agents)
     crate.root_dataset["publisher"] = agents[0]
-    crate.add(_BookPreview(crate, reports / "index.html"))
+    crate.add(_BookPreview(crate, cells.with_name("index.html")))
     return crate
 
 
@@ -175,13 +178,19 @@ def _weights(evidence: Evidence) -> list[Path]:
 
 
 def _authors() -> list[Entity]:
-    """Who is named in CITATION.cff, else the authors of this repository, whoever they are."""
-    named = read_yaml(_CITATION).get("authors", []) if _CITATION.is_file() else []
+    """Who is named in CITATION.cff, else the authors of this repository, whoever they are. Raises CorruptFileError."""
+    citation = read_yaml(_CITATION) if _CITATION.is_file() else {}
+    if not isinstance(citation, dict):
+        raise CorruptFileError(_CITATION, shown(citation), "a mapping, with authors")
+    named = citation.get("authors", [])
+    if not isinstance(named, list) or not all(isinstance(one, dict) for one in named):
+        allowed = "a list of mappings, with given-names and family-names, or name"
+        raise CorruptFileError(_CITATION, f"authors {shown(named)}", allowed)
     found = []
     for number, one in enumerate(named, 1):
         person = " ".join(str(one[part]) for part in ("given-names", "family-names") if part in one)
         kind, name = ("Person", person) if person else ("Organization", str(one.get("name", "")))
-        found.append({"@id": one.get("orcid", f"#author-{number}"), "@type": kind, "name": name})
+        found.append({"@id": str(one.get("orcid", f"#author-{number}")), "@type": kind, "name": name})
     return found or [{"@id": "#author-1", "@type": "Organization", "name": "The authors of this repository"}]
 
 
@@ -194,7 +203,7 @@ def _runs(evidence: Evidence, cells: Path, agents: Sequence[Entity], enclosed: C
             yield Run(path, result, actions(result, path, agents, enclosed))
 
 
-def _files(reports: Path, results: Sequence[Path]) -> list[Path]:
+def _files(cells: Path, results: Sequence[Path]) -> list[Path]:
     """The pipeline's own files, the paper's numbers, the results that the tables are made of, and all other reports.
 
     Raises MissingFileError, and CorruptFileError for a FIFO, a device, or a link that leads out of the repository.
@@ -203,30 +212,29 @@ def _files(reports: Path, results: Sequence[Path]) -> list[Path]:
     for path in pipeline:
         if not is_there(path):
             raise MissingFileError(path, "git (git checkout)")
-    cells = reports / "cells"
-    others = [path for path in sorted(reports.rglob("*")) if not path.is_dir() and not path.is_relative_to(cells)]
-    shown = [path for path in others if not any(part.startswith(".") for part in path.parts)]
+    others = [path for path in sorted(cells.parent.rglob("*")) if not path.is_dir() and not path.is_relative_to(cells)]
+    visible = [path for path in others if not any(part.startswith(".") for part in path.parts)]
     licenses = [path for path in map(Path, _LICENSES) if path.is_file()]
     whole = [path for path in (_CITATION, _PAPER_AUDIT) if path.is_file()]
-    found = [*licenses, *whole, *pipeline, *sorted(PAPER_FOLDER.glob("*.csv")), *results, *shown]
+    found = [*licenses, *whole, *pipeline, *sorted(PAPER_FOLDER.glob("*.csv")), *results, *visible]
     for path in found:
         if wrong := refusal(path):
             raise CorruptFileError(path, wrong, "a regular file in the repository, to be enclosed")
     return found
 
 
-def _table_sources(evidence: Evidence, reports: Path) -> dict[Path, list[Entity]]:
+def _table_sources(evidence: Evidence, cells: Path) -> dict[Path, list[Entity]]:
     """For each file of a table, the results that it is made of."""
     found = {}
     for number in evidence.params.shown_tables:
         table = evidence.params.tables[number]
         made_of = [
-            {"@id": result_path(reports / "cells", cell.key, result.seed).as_posix()}
+            {"@id": result_path(cells, cell.key, result.seed).as_posix()}
             for cell in (evidence.cell(table.dataset, row.cell) for row in table.rows)
             for result in cell.results
         ]
         for suffix in (".csv", ".md"):
-            found[reports / "tables" / f"table_{table_index(number)}{suffix}"] = made_of
+            found[cells.with_name("tables") / f"table_{table_index(number)}{suffix}"] = made_of
     return found
 
 

@@ -76,6 +76,8 @@ def _made(dataset: str, workspace: Workspace) -> DatasetDescription:
     words = shlex.split(stage.cmd)
     if words[:3] != ["python", "-m", "stages.preprocess"]:
         raise StageError(f"dvc.yaml, {stage.name}: another command than python -m stages.preprocess: {stage.cmd}")
+    for name in _OUTPUTS:
+        stage.option(name)  # refuses a command without it
     with tempfile.TemporaryDirectory() as scratch:
         for name in _OUTPUTS:
             words[words.index(f"--{name}") + 1] = f"{scratch}/{name}"

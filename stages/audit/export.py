@@ -6,10 +6,13 @@ In:  params.yaml, dvc.yaml, dvc.lock, requirements.lock, data/paper, data/labels
      them all.
 Out: a folder or a zip with these files and ro-crate-metadata.json, which says of each number by which training and
      which evaluation it was made: code at its commit, settings, data and weights by their hashes, times, machine,
-     versions (Process Run Crate 0.5). Beside them: verification.json, what `verify` finds of each number in this clone
-     (a broken one is exported with that, and said); the true labels of the test splits, by which each accuracy is
-     counted again from the crate alone; the sources of each commit; a page that leads into the book. Other data stay
-     where they are; weights come with --weights. The same results in the same clone give the same bytes.
+     versions (Process Run Crate 0.5). Beside them: verification.json, what `verify` finds of each number in this clone;
+     the true labels of the test splits, by which each accuracy is counted again from the crate alone; the sources of
+     each commit; a page that leads into the book. Other data stay where they are; weights come with --weights. The
+     same results in the same clone give the same bytes.
+
+A result whose binding, counts or settings are wrong is refused. A number that is broken in another way (a page,
+dvc.lock, logits) is exported with what `verify` found of it.
 """
 
 import shutil
@@ -30,7 +33,6 @@ from stages.core.errors import ParamError, StageError
 from stages.core.files import atomic_path
 from stages.core.imports import without_collection
 from stages.core.progress import say
-from stages.records.planned import params_of_pages
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first time that a zip can hold
 _MODE = 0o100644 << 16
@@ -42,17 +44,14 @@ _MODE = 0o100644 << 16
 @click.option("--weights", is_flag=True, help="enclose the weights")
 def main(budget: str | None, out: Path, weights: bool) -> None:
     """Write a budget's results as an RO-Crate."""
-    params = params_of_pages(budget)
-    budget = budget or params.budget
     refuse_taken(out)
-    from stages.audit.crate import VERIFICATION, results_crate  # here: a wrong option is refused without the wait
-    from stages.paper.reading import read_paper
-    from stages.report.evidence import gather
+    from stages.report.evidence import evidence_of  # here: a wrong option is refused without the wait
 
-    reports = Path("reports") / budget
-    evidence = gather(params, budget, reports / "cells", read_paper())
-    found = verification(budget, params)
-    crate = results_crate(evidence, reports, found, weights)
+    evidence = evidence_of(budget)
+    from stages.audit.crate import VERIFICATION, results_crate
+
+    found = verification(evidence.budget_name, evidence.params)
+    crate = results_crate(evidence, found, weights)
     with _folder_for(out) as folder:
         crate.write(folder)
     say(f"{len(crate.root_dataset['mentions'])} runs, {len(crate.data_entities)} files: {out}")

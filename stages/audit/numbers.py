@@ -9,7 +9,7 @@ from stages.config.cells import CellKey
 from stages.config.params import Params
 from stages.config.schema import PAPER_TABLES
 from stages.core.errors import ParamError
-from stages.report.rows import TableRow, planned_rows
+from stages.report.rows import TableRow, first_rows, planned_rows
 
 
 class Number(NamedTuple):
@@ -29,14 +29,8 @@ Printed = TypeVar("Printed", TableRow, Number)
 
 def planned(params: Params) -> list[Number]:
     """Every number that params.yaml asks for, by place and seed; each cell where it stands first."""
-    rows = planned_rows(params)
-    first = {row.key: row for row in reversed(rows)}
-    return [
-        Number(row.table, row.row, row.key, seed)
-        for row in rows
-        if first[row.key] is row
-        for seed in row.results.planned
-    ]
+    first = first_rows(planned_rows(params))
+    return [Number(row.table, row.row, key, seed) for key, row in first.items() for seed in row.results.planned]
 
 
 def in_table(numbers: Sequence[Printed], word: str) -> list[Printed]:

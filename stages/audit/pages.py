@@ -89,7 +89,9 @@ def _absent_labels(numbers: Iterable[Number]) -> list[Path]:
 def _recorded(workspace: Workspace) -> Iterator[Finding]:
     """dvc.lock of the specs, the tables, what they were made from and what they were, and the sheets of samples."""
     yield from check_specs(workspace)
-    for stage in (workspace.stages.architectures(), workspace.stages.tables(), workspace.stages.paper()):
+    specs = workspace.stages.resolve().option("out")  # checked already
+    yield from check_entry(workspace.stages.architectures(), workspace, but=specs)
+    for stage in (workspace.stages.tables(), workspace.stages.paper()):
         yield from check_entry(stage, workspace)
     for dataset in {table.dataset for table in workspace.params.tables.values()}:
         preprocess = workspace.stages.preprocess(dataset)

@@ -59,15 +59,26 @@ def predict_again(number: Number, workspace: Workspace, changed: float) -> Itera
         return  # said already
     weights = workspace.stages.train(number.key, number.seed).option("out") / WEIGHTS
     test = workspace.stages.evaluate(number.key, number.seed).option("test")
-    absent = [path for path in (weights, test / "images.npy", test / "labels.npy") if not path.is_file()]
-    if absent:
-        how = f"dvc pull if a remote has it, or dvc repro {result.stage}"
+    if absent := _absent(weights, *_test_arrays(test)):
+        how = _how(result)
         yield missing(absent[0], how, "derived" if absent[0] != weights else "predicted")
         if absent[0] != weights:
             yield missing(absent[0], how, "predicted")
         return
     say(f"predicts again: {number}")
     yield from _compare_predictions(f"{number}, predicted again", result.run, weights, result, test, changed)
+
+
+def _how(result: Evaluation) -> str:
+    return f"dvc pull if a remote has it, or dvc repro {result.stage}"
+
+
+def _test_arrays(folder: Path) -> tuple[Path, Path]:
+    return folder / "images.npy", folder / "labels.npy"
+
+
+def _absent(*paths: Path) -> list[Path]:
+    return [path for path in paths if not path.is_file()]
 
 
 def _compare_predictions(
@@ -103,14 +114,14 @@ def _compare_predictions(
 
 def _predict(run: TrainingRun, weights: Path, result: Evaluation, test: Path) -> LabelledPredictions:
     """Predict on the recorded device; on the processor where that is not here."""
-    trained_with = result.numerics.model_dump(mode="json")
+    tested_with = result.numerics.model_dump(mode="json")
     cell = Cell.of(run.config.cell.model_dump())
     try:
-        return predict_test(cell, weights, trained_with, run.data.content(), test, len(result.labels))
+        return predict_test(cell, weights, tested_with, run.data.content(), test, len(result.labels))
     except ParamError as error:
         if error.key != "device":
             raise
-    on_processor = {**trained_with, "device": "cpu"}
+    on_processor = {**tested_with, "device": "cpu"}
     return predict_test(cell, weights, on_processor, run.data.content(), test, len(result.labels))
 
 
@@ -125,6 +136,10 @@ def train_again(number: Number, workspace: Workspace, changed: float, points: fl
         return
     stage = workspace.stages.train(number.key, number.seed)
     _refuse_another(result, workspace)
+    test = workspace.stages.evaluate(number.key, number.seed).option("test")
+    if absent := _absent(*_test_arrays(test)):  # said before hours of training, which would end without an answer
+        yield missing(absent[0], _how(result), "retrained")
+        return
     say(f"trains again: {number}")
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch, number.key.dataset, number.key.name, f"s{number.seed}")  # the layout of data/runs
@@ -135,7 +150,6 @@ def train_again(number: Number, workspace: Workspace, changed: float, points: fl
         if done.returncode:
             how = f"ended with exit status {done.returncode}; its output is above"
             raise StageError(f"training {number.key} again {how}")
-        test = workspace.stages.evaluate(number.key, number.seed).option("test")
         yield from _compare_training(f"{number}, trained again", out, result, test, changed, points)
 
 

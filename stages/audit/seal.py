@@ -14,6 +14,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,19 +32,19 @@ from pydantic import ConfigDict, Field, ValidationError
 from stages.audit.findings import Finding, broken, missing
 from stages.audit.history import History
 from stages.audit.options import budget_option
+from stages.audit.results import read_loosely
 from stages.audit.timestamp import stamped
+from stages.config.params import load_params
 from stages.core.errors import CorruptFileError, ParamError, printable
 from stages.core.filenames import WEIGHTS
 from stages.core.files import file_hash, json_text, parse_json, write_text
 from stages.core.progress import say
 from stages.core.regular import is_inside, is_regular, is_there, read_regular, refusal
-from stages.paper.reading import read_paper
 from stages.records.attempts import attempts_path
 from stages.records.dvc_lock import LOCK_FILE
-from stages.records.evaluation import logits_path, result_path, results_folder
-from stages.records.planned import params_of_pages
+from stages.records.evaluation import logits_path, results_folder
 from stages.records.record import Section, Sha256, invalid
-from stages.report.evidence import Evidence, gather
+from stages.report.evidence import evidence_of
 
 PAYLOAD, STATEMENT = "application/vnd.in-toto+json", "https://in-toto.io/Statement/v1"
 PREDICATE = "urn:very-deep-reproduced:results:v1"  # budget and commit
@@ -86,14 +87,14 @@ class _Statement(Section):
 def seal(budget: str | None, key: Path, out: Path | None) -> None:
     """Sign the results, tables, ledgers, weights' hashes and dvc.lock of a budget."""
     private = _private_key(key)
-    evidence = _evidence(budget)
+    budget = evidence_of(budget).budget_name  # refuses results that do not hold together
     statement = {
         "_type": STATEMENT,
-        "subject": [{"name": name, "digest": {"sha256": sha256}} for name, sha256 in subjects(evidence).items()],
+        "subject": [{"name": name, "digest": {"sha256": sha256}} for name, sha256 in subjects(budget).items()],
         "predicateType": PREDICATE,
-        "predicate": {"budget": evidence.budget_name, "commit": History().head()},
+        "predicate": {"budget": budget, "commit": History().head()},
     }
-    out = out or _place(evidence)
+    out = out or _place(budget)
     write_text(out, json_text(envelope(statement, private)))
     say(f"{len(statement['subject'])} files are signed by key {_key_id(private.public_key())[:16]}: {out}")
 
@@ -111,9 +112,9 @@ def seal(budget: str | None, key: Path, out: Path | None) -> None:
 def check_seal(budget: str | None, identity: Path, file: Path | None, certificate: Path | None) -> None:
     """Whether what was signed is what is here. Exit status: 0 it is, 3 not all is here, 1 something differs."""
     public = _public_key(identity)
-    evidence = _evidence(budget)
-    file = file or _place(evidence)
-    found = list(differences(opened(file, public), evidence))
+    budget = budget or load_params().budget
+    file = file or _place(budget)
+    found = list(differences(opened(file, public), budget))
     for finding in found:
         click.echo(f"{finding.kind}: {finding}")
     kinds = {finding.kind for finding in found}
@@ -123,28 +124,38 @@ def check_seal(budget: str | None, identity: Path, file: Path | None, certificat
     raise SystemExit({"broken": 1, "incomplete": 3, "whole": 0}[state])
 
 
-def subjects(evidence: Evidence) -> dict[str, str]:
-    """What is signed: the sha256 of each file by its path; of weights the recorded one, since they need not be here."""
-    found = {path.as_posix(): file_hash(path, "sha256") for path in _files(evidence)}
-    return found | _weights(evidence)
+def subjects(budget: str) -> dict[str, str]:
+    """What is signed: the sha256 of each file by its path; of weights the recorded one, since they need not be here.
 
-
-def _weights(evidence: Evidence) -> dict[str, str]:
-    results = [result for cell in evidence.cells.values() for result in cell.results]
-    return {f"{result.run_folder[0]}/{WEIGHTS}": result.run.sha256.weights for result in results}
-
-
-def _files(evidence: Evidence) -> list[Path]:
-    reports = Path("reports") / evidence.budget_name
-    found = [LOCK_FILE, attempts_path(evidence.budget_name), reports / "ledger.csv", reports / "ledger.json"]
-    found += sorted(path for path in (reports / "tables").glob("*") if not path.name.startswith("."))
-    for cell in evidence.cells.values():
-        for result in cell.results:
-            path = result_path(reports / "cells", cell.key, result.seed)
-            found += [path, logits_path(path)]
-    for path in found:
+    Raises CorruptFileError for a file that is not here, or is no regular one.
+    """
+    files = _files(budget)
+    for path in files:
         if wrong := refusal(path):
             raise CorruptFileError(path, wrong, "a file to sign (dvc repro)")
+    return {path.as_posix(): file_hash(path, "sha256") for path in files} | _weights(budget)
+
+
+def _files(budget: str) -> list[Path]:
+    """What a seal of a budget names, whether it is here or not: the weights apart."""
+    reports = results_folder(budget).parent
+    tables = sorted(path for path in (reports / "tables").glob("*") if not path.name.startswith("."))
+    results = [file for path in _results(budget) for file in (path, logits_path(path))]
+    return [LOCK_FILE, attempts_path(budget), reports / "ledger.csv", reports / "ledger.json", *tables, *results]
+
+
+def _results(budget: str) -> list[Path]:
+    return sorted(path for path in results_folder(budget).glob("*/*.json") if not path.name.startswith("."))
+
+
+def _weights(budget: str) -> dict[str, str]:
+    """The weights' sha256 by their path, as the results here record them; of a result that is none, nothing."""
+    found = {}
+    for path in _results(budget):
+        result, _ = read_loosely(path, "evaluate")
+        with suppress(KeyError):  # a record that names no run folder
+            if result is not None:
+                found[f"{result.run_folder[0]}/{WEIGHTS}"] = result.run.sha256.weights
     return found
 
 
@@ -178,14 +189,17 @@ def opened(path: Path, key: Ed25519PublicKey) -> _Statement:
         raise invalid(error, statement, path, _MADE_BY) from None
 
 
-def differences(statement: _Statement, evidence: Evidence) -> Iterator[Finding]:
-    """What of a signed statement is not what is here, and what is here that it does not name."""
-    budget, signed = statement.predicate.get("budget"), {one.name: one.digest.sha256 for one in statement.subject}
-    if budget != evidence.budget_name:
-        yield broken("the seal", f"of budget {budget}", evidence.budget_name)
+def differences(statement: _Statement, budget: str) -> Iterator[Finding]:
+    """What of a signed statement is not what is here, and what is here that it does not name.
+
+    What params.yaml says today does not matter: only the statement and the files do.
+    """
+    sealed, signed = statement.predicate.get("budget"), {one.name: one.digest.sha256 for one in statement.subject}
+    if sealed != budget:
+        yield broken("the seal", f"of budget {sealed}", budget)
         return
-    weights = _weights(evidence)
-    here = {path.as_posix() for path in _files(evidence)} | weights.keys()
+    weights = _weights(budget)
+    here = {path.as_posix() for path in _files(budget) if is_there(path)} | weights.keys()
     for name, sha256 in signed.items():
         recorded = weights.get(name)
         if recorded is not None and recorded != sha256:
@@ -200,14 +214,8 @@ def differences(statement: _Statement, evidence: Evidence) -> Iterator[Finding]:
         yield broken(name, "a file that was not signed", "those of the seal alone")
 
 
-def _evidence(budget: str | None) -> Evidence:
-    params = params_of_pages(budget)
-    budget = budget or params.budget
-    return gather(params, budget, results_folder(budget), read_paper())
-
-
-def _place(evidence: Evidence) -> Path:
-    return Path("reports") / evidence.budget_name / "seal.json"
+def _place(budget: str) -> Path:
+    return results_folder(budget).with_name("seal.json")
 
 
 def _authenticated(payload: bytes) -> bytes:

@@ -28,7 +28,8 @@ def stamped(seal: Path, certificate: Path) -> str:
     openssl, token = shutil.which("openssl"), token_path(seal)
     if openssl is None:
         raise StageError("openssl is not here, which verifies timestamps; install it")
-    for path, made_by in ((token, "a timestamp authority (docs/verification.md)"), (certificate, "that authority")):
+    authority = "the timestamp authority, which publishes it"
+    for path, made_by in ((token, "a timestamp authority (docs/verification.md)"), (certificate, authority)):
         read_regular(path, made_by, _LARGEST)
     _run(openssl, token, "-verify", "-data", str(seal), "-in", str(token), "-CAfile", str(certificate))
     found = _TIME.search(_run(openssl, token, "-reply", "-in", str(token), "-text"))
@@ -38,7 +39,7 @@ def stamped(seal: Path, certificate: Path) -> str:
 
 
 def _run(openssl: str, token: Path, *arguments: str) -> str:
-    """What `openssl ts` says. Raises CorruptFileError, naming the token, with its last line."""
+    """What `openssl ts` says. Raises CorruptFileError, naming the token, with the reason of its first error."""
     done = subprocess.run(  # noqa: S603
         [openssl, "ts", *arguments], capture_output=True, encoding="utf-8", errors="replace", check=False
     )

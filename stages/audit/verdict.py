@@ -19,11 +19,8 @@ from stages.audit.options import budget_option
 from stages.core.errors import ParamError
 from stages.core.files import json_text
 from stages.core.imports import without_collection
-from stages.paper.reading import read_paper
-from stages.records.evaluation import results_folder
-from stages.records.planned import params_of_pages
 from stages.report.claims import judge_claims
-from stages.report.evidence import Evidence, gather
+from stages.report.evidence import Evidence, evidence_of
 from stages.report.rows import TableRow, table_rows
 from stages.stats.claims import HOLDS
 from stages.stats.verdicts import CLOSE, NEAR
@@ -49,11 +46,10 @@ class Asked(NamedTuple):
 @click.option("--json", "as_json", is_flag=True, help="everything that was asked, as JSON")
 def main(words: tuple[str, ...], budget: str | None, rows: str, as_logged: bool, claims: str, as_json: bool) -> None:
     """Hold a budget's rows and claims to the paper's; exit with 0 when all is met, else with 1."""
-    params = params_of_pages(budget)
-    name = budget or params.budget
     with without_collection():
-        evidence = gather(params, name, results_folder(name), read_paper())
-    every = [row for number in params.tables for row in table_rows(evidence, number)]
+        evidence = evidence_of(budget)
+    name = evidence.budget_name
+    every = [row for number in evidence.params.tables for row in table_rows(evidence, number)]
     asked = [_row(row, _ENOUGH[rows], as_logged) for row in _chosen(every, words)]
     asked += _claims(evidence, [claim.strip() for claim in claims.split(",") if claim.strip()])
     missed = [one for one in asked if not one.met]

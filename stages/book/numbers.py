@@ -12,7 +12,7 @@ from stages.records.evaluation import Evaluation, Mistake
 from stages.report.conditions import conditions, own_epochs
 from stages.report.evidence import Evidence
 from stages.report.formats import NOTHING
-from stages.report.rows import TableRow, all_rows, table_rows
+from stages.report.rows import TableRow, all_rows, first_rows, table_rows
 from stages.report.started import of_cell
 
 _STRONG = 0.55  # share of a row's images from which on the number is set in the colour of the page
@@ -121,8 +121,7 @@ def number_pages(evidence: Evidence) -> list[Number]:
     Last are the cells that stand in no table of the paper and in no study.
     """
     rows = sorted(all_rows(evidence), key=lambda row: (row.is_beyond_paper, row.is_alternative, row.is_as_logged))
-    first = {row.key: row for row in reversed(rows)}
-    return [_page(evidence, row) for row in rows if row.has_run and first[row.key] is row]
+    return [_page(evidence, row) for row in first_rows(rows).values() if row.has_run]
 
 
 def _page(evidence: Evidence, row: TableRow) -> Number:

@@ -79,10 +79,10 @@ class Params(Strict):
     figures: list[Figures]
     studies: dict[Name, Study]
     assumptions: list[Assumption]
-    _recorded: Mapping[CellKey, str] = PrivateAttr(default_factory=dict)
+    _recorded: Mapping[CellKey, Mapping[int, str]] = PrivateAttr(default_factory=dict)
 
-    def with_recorded(self, groups: Mapping[CellKey, str]) -> "Params":
-        """The same, with further alternatives planned, each in a group (`study` or `supplement`)."""
+    def with_recorded(self, groups: Mapping[CellKey, Mapping[int, str]]) -> "Params":
+        """The same, with alternatives planned that no switch names: by seed, each in `study` or `supplement`."""
         found = self.model_copy()
         found._recorded = groups
         return found
@@ -109,7 +109,7 @@ class Params(Strict):
 
     def cell_keys(self, planned: bool = True) -> list[CellKey]:
         """Every cell of `cells`, then the alternatives: those that run (`planned`), or all there are."""
-        return [found.key for found in self.resolved.values() if not planned or self._group(found.key)]
+        return [found.key for found in self.resolved.values() if not planned or self._groups(found.key)]
 
     def _group(self, key: CellKey) -> str | None:
         """The block of dvc.yaml that has a cell with each of `seeds`; None for an alternative that does not run."""
@@ -117,7 +117,12 @@ class Params(Strict):
             return "tables"
         if key.name in self.study_cells.of(key.dataset):
             return "study"
-        return "supplement" if key.name in self.more_cells.of(key.dataset) else self._recorded.get(key)
+        return "supplement" if key.name in self.more_cells.of(key.dataset) else None
+
+    def _groups(self, key: CellKey) -> Mapping[int, str]:
+        """The group of each seed of a cell but those of `more_seeds`: all of `seeds`, or those that are recorded."""
+        group = self._group(key)
+        return dict.fromkeys(self.seeds, group) if group else self._recorded.get(key, {})
 
     @property
     def supplement(self) -> list[CellKey]:
@@ -133,7 +138,9 @@ class Params(Strict):
     @property
     def shown_tables(self) -> list[Table]:
         """The tables that pages have: the paper's, then the others of which a row is in `cells` or `more_cells`."""
-        own = {str(key) for key in self.cell_keys() if self._group(key) in ("tables", "supplement")}
+        own = {
+            str(key) for key in self.cell_keys() if {"tables", "supplement"}.intersection(self._groups(key).values())
+        }
         others = [
             number
             for number, table in self._other_tables.items()
@@ -147,9 +154,7 @@ class Params(Strict):
 
     def trainings(self) -> list[Training]:
         """Every planned training: each planned cell with each of `seeds`, then those of `more_seeds`."""
-        planned = [
-            Training(key, seed, group) for key in self.cell_keys() if (group := self._group(key)) for seed in self.seeds
-        ]
+        planned = [Training(key, seed, group) for key in self.cell_keys() for seed, group in self._groups(key).items()]
         for dataset in DATASETS:
             more = self.more_seeds.of(dataset)
             planned += [
@@ -166,7 +171,7 @@ class Params(Strict):
         more = self.more_seeds.of(key.dataset)
         if seed not in self.seeds and key.name in more.cells and seed in more.seeds:
             return stage_name(kind, key, budget, seed, "more")
-        return stage_name(kind, key, budget, seed, self._group(key) or "study")
+        return stage_name(kind, key, budget, seed, self._group(key) or self._groups(key).get(seed, "study"))
 
     def chosen_budget(self, name: str | None = None) -> Budget:
         """A budget by its name, or the one chosen at the top of the file."""

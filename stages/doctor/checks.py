@@ -4,6 +4,7 @@ import os
 import platform
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ RAW = Path("data/raw")
 _SMALL = 2 << 30  # bytes: less memory than the smaller of the paper's trainings take
 _SPACE = 5 << 30  # bytes that data, weights and DVC's cache of `quick` take
 _QUICK = Patience(connect=3.0, answer=5.0, read=3.0, failures=1)
+_GIT_PLACES = ("DIR", "WORK_TREE", "INDEX_FILE", "OBJECT_DIRECTORY", "COMMON_DIR", "NAMESPACE")
 _OF_MLFLOW = ("MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID", "MLFLOW_REGISTRY_URI")
 
 
@@ -41,14 +43,14 @@ def all_checks(offline: bool = False) -> Iterator[Found]:
     """Every check, the quick ones first; one that fails itself is a warning and ends no other."""
     checks: list[Callable[[], Iterator[Found]]] = [
         *(python, git, links, parameters, disk, memory, processor, variables, port),
-        lambda: data(offline),
+        partial(data, offline),
         tracking,
     ]
     for check in checks:
         try:
             yield from check()
         except (StageError, OSError, ValueError) as error:
-            yield Found(WARNING, getattr(check, "__name__", "data").strip("<>"), " ".join(str(error).split()))
+            yield Found(WARNING, getattr(check, "__name__", "data"), " ".join(str(error).split()))
 
 
 def python() -> Iterator[Found]:
@@ -67,9 +69,6 @@ def git() -> Iterator[Found]:
     yield Found(OK, "git", f"commit {state.commit[:12]}{changed}")
     if named := sorted(name for name in os.environ if name.startswith("GIT_") and name[4:] in _GIT_PLACES):
         yield Found(NOTE, "git", f"{', '.join(named)} is set, and ignored here")
-
-
-_GIT_PLACES = ("DIR", "WORK_TREE", "INDEX_FILE", "OBJECT_DIRECTORY", "COMMON_DIR", "NAMESPACE")
 
 
 def links() -> Iterator[Found]:

@@ -66,10 +66,10 @@ def merge(
             chosen = [entry for entry in (one, other) if entry is not None]
         if chosen == [None]:
             continue  # the side that changed it has removed it
-        reasons = [why_unproved(name, entry or "", contested=len(chosen) > 1) for entry in chosen]
-        known = [
-            entry for entry, why in zip(chosen, reasons, strict=True) if entry and (why is None or entry == before)
+        reasons = [
+            None if entry == before else why_unproved(name, entry or "", contested=len(chosen) > 1) for entry in chosen
         ]
+        known = [entry for entry, why in zip(chosen, reasons, strict=True) if entry and why is None]
         if known:
             merged[name] = known[0]
         else:

@@ -5,6 +5,7 @@ that a worker that takes the place of a lost one finds it; the copy is removed w
 started trainings, which goes back to the launch with the result, whatever came of it.
 """
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from stages.launch.work import Report, Result, Running, Unit
 from stages.records.attempts import attempts_path, merge
 
 FOLDER = "checkpoints"  # in the remote, beside DVC's files
+_RETRY = 60.0  # seconds until a copy that failed is tried again
 
 
 def perform(
@@ -39,7 +41,10 @@ def perform(
     refused = pipeline.record(result.done)
     result = result.refused(refused)
     names = [one.stage for one in result.done if one.stage not in refused]
-    outputs = pipeline.remote_outputs(names) if names else None
+    try:
+        outputs = pipeline.remote_outputs(names) if names else None
+    except StageError as error:
+        return result._replace(done=(), failure=f"{unit.name}: {error.message}")
     if not result.failure:
         checkpoint.remove()
         attempts.remove()
@@ -48,6 +53,8 @@ def perform(
 
 class Copy:
     """A file's copy in a remote: its file system and its root."""
+
+    _retry_at = 0.0  # seconds of the monotonic clock, after a failure
 
     def __init__(self, remote: tuple[Any, str], path: Path | None) -> None:
         (self.fs, root), self.path = remote, path
@@ -66,16 +73,17 @@ class Copy:
     def store(self) -> None:
         """Copy the file if it has changed; whole, or not at all."""
         stamp = self._stamp()
-        if stamp in (None, self._stored) or self.path is None:
+        if stamp in (None, self._stored) or self.path is None or time.monotonic() < self._retry_at:
             return
-        self._stored = stamp
         try:
             self.fs.makedirs(self.fs.parent(self.place), exist_ok=True)
             self.fs.put_file(str(self.path), f"{self.place}.new")
             self.fs.move(f"{self.place}.new", self.place)
+            self._stored = stamp
         except FileNotFoundError:
             pass  # the run is done and the file gone
-        except Exception as error:  # whatever a remote raises: the next epoch tries again, and the training goes on
+        except Exception as error:  # whatever a remote raises: it is tried again, and the training goes on
+            self._retry_at = time.monotonic() + _RETRY
             say(f"warning: {self.path} is not copied to DVC's remote: {error}")
 
     def remove(self) -> None:

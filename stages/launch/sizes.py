@@ -13,7 +13,7 @@ from stages.records.spec import Spec
 _PROCESS = 512 << 20  # bytes of a process with PyTorch before it has any data
 _STATE = 16  # bytes a parameter: weight, gradient, and the optimizer's two, in float32
 _CHECKPOINT = 12  # bytes a parameter: weight, and the optimizer's two
-_ACTIVATION = 150  # multiply-adds of a forward pass for one activation that is kept, roughly, in all three families
+_ACTIVATION = 150  # multiply-adds of a forward pass for one activation that is kept, roughly: VGG, ResNet, GoogLeNet
 _RAW = {"mnist": 55_000_000, "cifar10": 185_000_000}  # bytes of data/raw
 
 

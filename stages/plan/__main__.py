@@ -30,7 +30,7 @@ def main(budget: str | None, jobs: int | None) -> None:
     machine = this_machine(params.chosen_budget(name).device)
     planned = campaign(params, name, machine, jobs or len(machine.gpus) or cores())
     if not jobs and not machine.gpus and planned.left:  # as a launch does
-        planned = replace(planned, jobs=min(planned.jobs, at_once(planned.memory() * planned.jobs, machine.memory)))
+        planned = replace(planned, jobs=min(planned.jobs, at_once(planned.memory(), machine.memory)))
     click.echo(plan_text(planned))
     refused(planned, machine)
 

@@ -17,7 +17,7 @@ from stages.records.evaluation import results_folder
 from stages.records.run import NetworkSize, TrainingRun
 from stages.records.spec import Spec
 
-RUNS, REPORTS = Path("data/runs"), Path("reports")
+RUNS = Path("data/runs")
 RAW, PROCESSED = Path("data/raw"), Path("data/processed")
 
 
@@ -60,7 +60,7 @@ class Campaign:
 
     def memory(self) -> list[int]:
         """The bytes that each training that is left takes, the largest first."""
-        cells = {str(training.key) for training in self.left}
+        cells = [str(training.key) for training in self.left]
         return sorted((memory_needed(self.sizes[cell], self.specs[cell], self.params) for cell in cells), reverse=True)
 
     def weights(self) -> int:

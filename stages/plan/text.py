@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from stages.config.params import Training
 from stages.core.checkout import gibibytes
 from stages.core.progress import duration
+from stages.launch.sizes import at_once
 from stages.plan.campaign import Campaign, formats
 from stages.track.uri import log_line, tracking_uri
 
@@ -91,15 +92,13 @@ def _memory_and_disk(planned: Campaign) -> Iterator[str]:
     """Memory and disk; needs no more than what is left needs."""
     if not planned.left:
         return
-    at_once = planned.memory()[: planned.jobs]
-    together = at_once[0] * min(planned.jobs, len(planned.left))
+    largest = planned.memory()[: planned.jobs]
     yield (
-        f"memory: roughly {gibibytes(at_once[0])} for the largest training, {gibibytes(together)} for "
-        f"{min(planned.jobs, len(planned.left))} of them at a time, of {gibibytes(planned.machine.memory)} free"
+        f"memory: roughly {gibibytes(largest[0])} for the largest training, {gibibytes(sum(largest))} for the "
+        f"{len(largest)} largest at a time, of {gibibytes(planned.machine.memory)} free"
     )
-    if together > planned.machine.memory:
-        fits = max(1, int(planned.machine.memory // at_once[0]))
-        yield f"warning: these may not fit in memory; --jobs {fits} fits"
+    if sum(largest) > planned.machine.memory:
+        yield f"warning: these may not fit in memory; --jobs {at_once(largest, planned.machine.memory)} fits"
     yield (
         f"disk: {gibibytes(planned.weights())} for weights and checkpoints, {gibibytes(planned.data())} for data, "
         f"of {gibibytes(planned.machine.disk)} free"

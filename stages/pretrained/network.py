@@ -9,6 +9,7 @@ In:  params.yaml, reports/<budget>/cells (in git), and the weights under data/ru
 The weights are used only if they have the sha256 that the result was counted with.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -27,7 +28,7 @@ from stages.core.files import file_hash
 from stages.engine.images import Standardise
 from stages.engine.numerics import Numerics
 from stages.evaluate.prediction import trained_network
-from stages.records.evaluation import Evaluation
+from stages.records.evaluation import Evaluation, result_path, results_folder
 
 PROJECT = Path(__file__).parents[2]
 
@@ -68,13 +69,15 @@ def load(
     params.chosen_budget(budget)
     name = budget or params.budget
     first = "" if name == params.budget else f"with budget: {name} in params.yaml, "
-    folder = project / "reports" / name / "cells" / key.dataset
-    found = {int(path.stem.rpartition("-s")[2]): path for path in folder.glob(f"{key.name}-s[0-9]*.json")}
+    cells = project / results_folder(name)
+    named = re.compile(rf"{re.escape(key.name)}-s(\d+)\.json")
+    matched = ((named.fullmatch(path.name), path) for path in (cells / key.dataset).glob("*.json"))
+    found = {int(match[1]): path for match, path in matched if match}
     if seed is not None and found and seed not in found:
         raise ParamError("seed", seed, "one of " + ", ".join(map(str, sorted(found))))
     chosen = min(found, default=params.seeds[0]) if seed is None else seed
     stage = params.stage("evaluate", key, name, chosen)
-    result = Evaluation.read(found.get(chosen, folder / f"{key.name}-s{chosen}.json"), f"{first}dvc repro {stage}")
+    result = Evaluation.read(found.get(chosen, result_path(cells, key, chosen)), f"{first}dvc repro {stage}")
     run, _ = result.run_folder
     weights = project / run / WEIGHTS
     if not weights.is_file():

@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from stages.config.params import Params
 from stages.core.errors import CorruptFileError, StageError
@@ -46,7 +46,7 @@ class Entry(Section):
     attempt: Sha256 | None = None
     outcome: NonEmptyStr | None = None
     run: Sha256 | None = None
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    sha256: Sha256
 
     def expected_sha256(self) -> str:
         """The hash of the other fields."""

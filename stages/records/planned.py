@@ -1,8 +1,8 @@
 """What is planned of a budget: by the switches of params.yaml where it chooses the budget, else by those of its pages.
 
 `seeds`, `study_cells`, `more_cells` and `more_seeds` say what the chosen budget runs. Another budget's pages were made
-with the switches of their time, which dvc.lock has as parameters of stage `aggregate-tables`. What a page shows beyond
-that: the rows of tables that the paper does not have, where they have a result and no switch names them (any more).
+with the switches of their time, which dvc.lock has as parameters of stage `aggregate-tables`. Pages also show rows of
+tables beyond the paper's that have a result, though no switch names them.
 """
 
 from pathlib import Path
@@ -49,11 +49,12 @@ def params_of_pages(budget: str | None, lock: Lock | None = None, cells: Path | 
     """
     params = params_of(budget, lock)
     name = budget or params.budget
+    folder = cells or results_folder(name)
     found = {}
     for key in params.supplement:
-        groups = [_group(params, name, cells or results_folder(name), key, seed) for seed in params.seeds]
-        if any(groups) and not params.seeds_of(key):
-            found[key] = next(group for group in groups if group)
+        if not params.seeds_of(key):
+            groups = {seed: _group(params, name, folder, key, seed) for seed in params.seeds}
+            found[key] = {seed: group for seed, group in groups.items() if group}
     return params.with_recorded(found)
 
 

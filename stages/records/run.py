@@ -245,10 +245,7 @@ class TrainingRun(BoundRecord):
         if len(self.validated.predictions) != len(self.validated.labels):
             raise ValueError("validated has not as many predictions as labels")
         if not info.context and self.binding != self.expected_binding():
-            parts = (
-                "cell, budget, seed, code, settings, data, numerics, outcome, weights, history, epochs and validation"
-            )
-            raise ValueError(f"binding is not that of {parts}")
+            raise ValueError(f"binding is not that of {BOUND}")
         if not info.context and self.checksum not in (None, self.expected_checksum()):
             raise ValueError("checksum is not that of the other fields: one of them was changed")
         return self

@@ -3,21 +3,18 @@
 import json
 from typing import Any
 
-from stages.config.cells import CellKey
 from stages.core.files import digest, flatten
 from stages.records.evaluation import Evaluation
 from stages.report.conditions import conditions
 from stages.report.evidence import Evidence
 from stages.report.formats import exact
 from stages.report.render import Page, markdown
-from stages.report.rows import TableRow, all_rows
+from stages.report.rows import TableRow, all_rows, first_rows
 
 
 def card_files(evidence: Evidence) -> dict[str, str]:
     """The card of each cell that has a result, by its file name: `cifar10-vgg16-adam.md`."""
-    first: dict[CellKey, TableRow] = {}
-    for row in all_rows(evidence):
-        first.setdefault(row.key, row)
+    first = first_rows(all_rows(evidence))
     return {f"{key.dataset}-{key.name}.md": _card(evidence, row) for key, row in first.items() if row.has_run}
 
 

@@ -10,9 +10,11 @@ from stages.config.cells import CellKey
 from stages.config.params import Params, resolve_count
 from stages.config.schema import Budget, DatasetSettings, Table
 from stages.core.regular import is_there
+from stages.paper.reading import read_paper
 from stages.paper.schema import Paper
 from stages.records.attempts import Attempts
-from stages.records.evaluation import Evaluation, result_path
+from stages.records.evaluation import Evaluation, result_path, results_folder
+from stages.records.planned import params_of_pages
 from stages.records.run import FINISHED
 from stages.report.results import expected_test_images, read_result
 from stages.stats.intervals import Interval, accuracy_interval
@@ -156,3 +158,10 @@ def gather(params: Params, budget: str, cells: Path, paper: Paper, attempts: Att
         results = tuple(read_result(cells, params, budget, key, seed) for seed in there)
         found[cell] = CellResults(key, tuple(seeds), results)
     return Evidence(params, budget, found, paper, attempts)
+
+
+def evidence_of(budget: str | None) -> Evidence:
+    """The results in a budget's folder of reports; None is the budget that params.yaml chooses. Raises as `gather`."""
+    params = params_of_pages(budget)
+    name = budget or params.budget
+    return gather(params, name, results_folder(name), read_paper())

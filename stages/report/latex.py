@@ -13,7 +13,6 @@ from html import unescape
 
 import pandas as pd
 
-from stages.config.cells import CellKey
 from stages.config.schema import PAPER_TABLES, Table
 from stages.core.errors import StageError
 from stages.records.evaluation import Evaluation
@@ -22,7 +21,7 @@ from stages.report.evidence import Evidence
 from stages.report.formats import NOTHING, fixed
 from stages.report.outcomes import legend, mark
 from stages.report.render import Page, about
-from stages.report.rows import TableRow, all_rows, lines, table_rows
+from stages.report.rows import TableRow, all_rows, first_rows, lines, table_rows
 
 NUMBERS = "numbers.tex"
 _DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
@@ -104,11 +103,8 @@ def numbers_tex(evidence: Evidence) -> Page:
     A cell has its mean, its n, and as far as they are: deviation, both ends of the interval; a table's own row also the
     paper's number and the difference. Raises StageError for two numbers of one name.
     """
-    first: dict[CellKey, TableRow] = {}
-    for row in all_rows(evidence):
-        first.setdefault(row.key, row)
     macros: dict[str, str] = {}
-    for row in first.values():
+    for row in first_rows(all_rows(evidence)).values():
         comment = f"% Table {row.table}, {row.row}" if not row.is_alternative else f"% {row.key}"
         comment += "".join(f"; {_origin(result)}" for result in row.results.results) or "; not run"
         for quantity, value in _quantities(row):

@@ -20,10 +20,8 @@ from stages.config.schema import DATASETS, PAPER_TABLES, Dataset, Table
 from stages.core.errors import CorruptFileError, MissingFileError, StageError
 from stages.core.files import write_text
 from stages.core.progress import say
-from stages.paper.reading import read_paper
 from stages.records.evaluation import results_folder
-from stages.records.planned import params_of_pages
-from stages.report.evidence import Evidence, gather
+from stages.report.evidence import Evidence, evidence_of
 from stages.report.formats import listed
 from stages.report.markdown import document, escape, table
 from stages.report.outcomes import NOT_RUN, remark
@@ -163,8 +161,7 @@ def main(budget: str | None, readme: Path) -> None:
         raise MissingFileError(readme, "git (run from the top folder of the repository)")
     text = readme.read_text(encoding="utf-8")
     budget = budget or written_budget(text, readme)
-    cells = results_folder(budget)
-    evidence = gather(params_of_pages(budget), budget, cells, read_paper())
+    evidence, cells = evidence_of(budget), results_folder(budget)
     if not evidence.has_results:
         raise StageError(f"{cells} has no result of budget {budget}; make launch trains and tests what is left")
     write_text(readme, with_tables(text, evidence))

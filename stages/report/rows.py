@@ -168,6 +168,14 @@ def all_rows(evidence: Evidence) -> list[TableRow]:
     return [row for row in (*tables, *_of_studies(evidence)) if row.key in planned]
 
 
+def first_rows(rows: Iterable[TableRow]) -> dict[CellKey, TableRow]:
+    """The row of each cell where it stands first."""
+    found: dict[CellKey, TableRow] = {}
+    for row in rows:
+        found.setdefault(row.key, row)
+    return found
+
+
 def planned_rows(params: Params) -> list[TableRow]:
     """`all_rows` without results and without the paper's numbers: where each number stands."""
     return all_rows(Evidence(params, params.budget, {}, Paper((), (), (), (), ())))

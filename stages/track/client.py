@@ -70,6 +70,9 @@ class Mirror:
         event = {"event": "close", "artifacts": [str(file.absolute()) for file in artifacts]}
         self._send(event | {"tags": tags, "status": status, "time": _milliseconds(at), "row": row})
         self._listen("closed")
+        if why := self.answers.get("row_error"):
+            what = f"MLflow at {log_line(tracking_uri())}: {log_line(why)}"
+            say(f"warning: {what}: the row's mean is not renewed; {SYNC} does it")
 
     def __enter__(self) -> Self:
         return self

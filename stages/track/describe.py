@@ -51,6 +51,11 @@ class TrainingStart(NamedTuple):
         )
 
 
+def identity(run: TrainingRun) -> tuple[str, int]:
+    """The stage and its start in milliseconds since the epoch, which no other run in any store has."""
+    return run.stage, milliseconds(run.times.started)
+
+
 def placement(params: Params, dataset: str, name: str) -> tuple[str, str, dict[str, str]]:
     """The experiment and the run name of a cell (its table and row, or its study), and the tags that say so."""
     others = {number: table for number, table in params.tables.items() if number not in params.paper_tables}

@@ -77,8 +77,7 @@ class MirroredRun:
         for line in events:
             event = json.loads(line)
             if event["event"] == "close":
-                self.close(event)
-                return {"closed": self.run_id}
+                return {"closed": self.run_id} | self.close(event)
             getattr(self, event["event"])(event)
         self.end("KILLED", round(time.time() * 1000))
         return {"closed": self.run_id}
@@ -101,13 +100,20 @@ class MirroredRun:
         """One value for each of some metrics."""
         self.store.metrics(self.run_id, [(event["metrics"], event["time"], event["step"])])
 
-    def close(self, event: dict[str, Any]) -> None:
-        """Add artifacts, then the tags that say that all is there; end the run if a status is given; renew its row."""
+    def close(self, event: dict[str, Any]) -> dict[str, str]:
+        """Add artifacts, then the tags that say that all is there; end the run if a status is given; renew its row.
+
+        The run is whole before the row's turn comes: a failure there is returned as `row_error`, and raises nothing.
+        """
         self.store.artifacts(self.run_id, event["artifacts"])
         self.store.tags(self.run_id, event["tags"])
         self.end(event["status"], event["time"])
         if event.get("row"):
-            self.store.row(event["row"], whole=False)
+            try:
+                self.store.sync_row(event["row"], whole=False)
+            except Exception as error:
+                return {"row_error": f"{type(error).__name__}: {error}"}
+        return {}
 
     def end(self, status: str | None, time: int) -> None:
         """End the run, if it was opened here, with `status` unless that is None."""

@@ -20,7 +20,6 @@ from stages.core.errors import StageError
 from stages.core.imports import without_collection
 from stages.core.progress import say
 from stages.records.evaluation import Evaluation
-from stages.track.describe import milliseconds
 from stages.track.sync import StoredRuns, failed, quiet
 
 if TYPE_CHECKING:
@@ -54,33 +53,39 @@ def log_model(cell: str, budget: str | None, seed: int | None) -> None:
         there = [model for model, tags in store.models(run, NAME) if tags.get(_TAG) == sha256]
         model = there[0] if there else _logged(network, store, run)
     except FAILURES as error:
-        raise failed(error, 0, 1, "models") from error
+        raise failed(error, 0, 1, "models", "run log-model again") from error
     say(f"{'there already' if there else 'logged'}: mlflow.pytorch.load_model('models:/{model}')")
 
 
 def _run_of(result: Evaluation, store: "Store") -> "StoredRun":
-    identity = result.run.stage, milliseconds(result.run.times.started)
-    found = [run for run in StoredRuns(store.trainings(result.budget)).runs[identity] if not run.deleted]
-    if not found:
+    found = StoredRuns(store.trainings(result.budget)).run_of(result.run)
+    if found is None or found.deleted:
         raise StageError(f"{result.run.stage} has no run in MLflow; python -m stages.track sync brings it")
-    return found[0]
+    return found
 
 
 def _logged(network: "Pretrained", store: "Store", run: "StoredRun") -> str:
-    """Log, load again and compare; the model's id. Raises StageError, and removes it, where it predicts otherwise."""
+    """Log, load again and compare; the model's id. Its tag `weights_sha256`, set last, says that it was compared.
+
+    The model is removed where it predicts otherwise (StageError), and after any other exception.
+    """
     import torch
 
     images = example(network)
     with torch.inference_mode():
         logits = network.model(images)
-    tags = {_TAG: network.result.run.sha256.weights, "cell": network.result.cell, "budget": network.result.budget}
+    tags = {"cell": network.result.cell, "budget": network.result.budget}
     model = store.log_model(run, NAME, network.model, images.numpy(), logits.numpy(), tags)
-    with torch.inference_mode():
-        again = store.load_model(model)(images).argmax(1)
-    stored = [mistake.predicted for mistake in network.result.most_confused]
-    if not torch.equal(again, logits.argmax(1)) or again.tolist()[: len(stored)] != stored:
+    try:
+        with torch.inference_mode():
+            again = store.load_model(model)(images).argmax(1)
+        stored = [mistake.predicted for mistake in network.result.most_confused]
+        if not torch.equal(again, logits.argmax(1)) or again.tolist()[: len(stored)] != stored:
+            raise StageError(f"the model names {again.tolist()} what {network.result.stage} named {stored}: not logged")
+        store.accept_model(run, model, {_TAG: network.result.run.sha256.weights})
+    except BaseException:
         store.remove_model(model)
-        raise StageError(f"the model names {again.tolist()} what {network.result.stage} named {stored}: not logged")
+        raise
     return model
 
 

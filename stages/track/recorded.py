@@ -26,6 +26,7 @@ from stages.track.describe import (
     end_tags,
     epoch_metrics,
     finite,
+    identity,
     milliseconds,
     run_metrics,
     run_tags,
@@ -48,8 +49,8 @@ class RecordedTraining(NamedTuple):
 
     @property
     def identity(self) -> tuple[str, int]:
-        """The stage and its start in milliseconds since the epoch, which no other run in any store has."""
-        return self.run.stage, milliseconds(self.run.times.started)
+        """The training's, as `stages.track.describe` has it."""
+        return identity(self.run)
 
     @property
     def ended(self) -> int:

@@ -1,7 +1,7 @@
-"""What the MLflow run of a row says: the statistics over a cell's seeds, whose runs are its children.
+"""The MLflow run of a table row with several seeds: their mean and spread. The seeds' runs are its children.
 
-A row gets a run of its own from two seeds with a result on. One seed's run is the row: MLflow draws a parent's
-children only where it was opened, so a parent of one child would take the curve out of every picture.
+A row has such a run when two seeds or more have a result. A row of one seed has none: MLflow's charts leave out the
+children of a run until it is expanded, so the curve of the one seed would be missing from them.
 """
 
 from collections import defaultdict
@@ -19,7 +19,7 @@ from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import exact
 from stages.report.results import changed_settings, read_result
 from stages.report.rows import TableRow, all_rows
-from stages.track.describe import finite, milliseconds, parameters, placement
+from stages.track.describe import finite, identity, milliseconds, parameters, placement
 
 FEWEST = 2  # seeds
 
@@ -95,7 +95,7 @@ def _described(
             "mlflow.source.type": "LOCAL",
         },
         "metrics": finite(statistics(found)),
-        "children": [[one.run.stage, milliseconds(one.run.times.started)] for one in results],
+        "children": [list(identity(one.run)) for one in results],
     }
 
 

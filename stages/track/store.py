@@ -54,6 +54,7 @@ class StoredRun(NamedTuple):
     deleted: bool
     tags: dict[str, str]
     metrics: dict[str, float]  # the last values
+    params: dict[str, str]
 
 
 class Store:
@@ -84,10 +85,13 @@ class Store:
 
     def describe(self, run_id: str, description: dict[str, Any]) -> None:
         """Add a run's parameters and data set; those that are there are left alone, other values refused."""
-        parameters = [Param(key, value[:_PARAM_LENGTH]) for key, value in description["parameters"].items()]
-        self.client.log_batch(run_id, params=parameters)
+        self._parameters(run_id, description["parameters"])
         context = InputTag("mlflow.data.context", "training")
         self.client.log_inputs(run_id, [DatasetInput(Dataset(**description["dataset"]), [context])])
+
+    def _parameters(self, run_id: str, parameters: dict[str, str]) -> None:
+        """Add parameters to a run, as long as MLflow keeps them."""
+        self.client.log_batch(run_id, params=[Param(*one) for one in _cut(parameters).items()])
 
     def metrics(self, run_id: str, metrics: Sequence[tuple[dict[str, float], int, int]]) -> None:
         """Add to the metrics' series: some values by their names, their time in milliseconds, and their step.
@@ -135,7 +139,7 @@ class Store:
     def log_model(
         self, run: StoredRun, name: str, network: Any, example: Any, logits: Any, tags: dict[str, str]
     ) -> str:
-        """Log a torch module as an output of a run, which stays as it is otherwise, and return the model's id.
+        """Log a torch module as a model of a run, which does not list it before `accept_model`; return the model's id.
 
         The format is PyTorch's exported program, in which nothing is pickled; `example` (n, channels, side, side) and
         `logits` (n, classes) are numpy arrays, of which the signature is made.
@@ -162,8 +166,12 @@ class Store:
         except BaseException:
             self.client.delete_logged_model(made.model_id)
             raise
-        self.client.log_outputs(run.run_id, [LoggedModelOutput(made.model_id, step=0)])
         return made.model_id
+
+    def accept_model(self, run: StoredRun, model_id: str, tags: dict[str, str]) -> None:
+        """Make a logged model an output of its run, which stays as it is otherwise; then set tags of the model."""
+        self.client.log_outputs(run.run_id, [LoggedModelOutput(model_id, step=0)])
+        self.client.set_logged_model_tags(model_id, tags)
 
     def load_model(self, model_id: str) -> Any:
         """A logged model as MLflow gives it back: a torch module."""
@@ -193,16 +201,18 @@ class Store:
                 run.info.lifecycle_stage == "deleted",
                 run.data.tags,
                 run.data.metrics,
+                run.data.params,
             )
             for run in runs
         ]
 
-    def row(self, row: dict[str, Any], whole: bool) -> str:
+    def sync_row(self, row: dict[str, Any], whole: bool) -> str:
         """Bring a row's run (`stages.track.rows`) to hold what it should, and its seeds' runs to be its children.
 
         Returns ADDED, COMPLETED or THERE. Of several runs of a row, as two machines may have made, one stays.
-        MLflow takes no metric back: a run that then has other values than the row, as after a seed was taken out, is
-        made anew if all results were looked at (`whole`); a stage sees those alone that are there as it ends.
+        MLflow changes no parameter: where the settings are others, the run is made anew. It takes no metric back
+        either: a run with a metric that the row no longer has, as after a seed was taken out, is made anew if all
+        results were looked at (`whole`); a stage sees those alone that are there as it ends.
         """
         tags = row["tags"]
         place = f"tags.budget = '{tags['budget']}' AND tags.cell = '{tags['cell']}'"
@@ -227,10 +237,13 @@ class Store:
             and run.status == "FINISHED"
             and row["tags"].items() <= run.tags.items()
             and run.metrics == row["metrics"]
+            and run.params == _cut(row["parameters"])
         )
 
     def _write_row(self, run: StoredRun | None, row: dict[str, Any], whole: bool) -> str:
         """Write a row into its run, or into a new one, and return its id."""
+        if run and not run.params.items() <= _cut(row["parameters"]).items():
+            return self._write_row(None, row, whole)
         if run is None:
             experiment = self._experiment(row["experiment"])
             run_id = self.client.create_run(experiment, row["start_time"], row["tags"], row["run_name"]).info.run_id
@@ -242,14 +255,17 @@ class Store:
         if run and whole and self.client.get_run(run_id).data.metrics != row["metrics"]:
             self.client.delete_run(run_id)
             return self._write_row(None, row, whole)
-        parameters = [] if run else [Param(key, value[:_PARAM_LENGTH]) for key, value in row["parameters"].items()]
-        self.client.log_batch(run_id, params=parameters)
+        self._parameters(run_id, row["parameters"])
         self.tags(run_id, row["tags"])
         self.close(run_id, "FINISHED", row["end_time"])
         return run_id
 
     def _nest(self, run_id: str, row: dict[str, Any], rows: set[str], runs: Sequence[StoredRun]) -> bool:
-        """Make the runs of a row's results its children, and others no longer those of its `rows`; if any changed."""
+        """Set the parents of a row's trainings, and return whether any has changed.
+
+        The trainings of the row's results become children of its run `run_id`. A training that is not one of them and
+        is a child of one of `rows`, the runs that this row has or had, loses its parent.
+        """
         children, changed = {tuple(identity) for identity in row["children"]}, False
         for run in runs:
             parent = run.tags.get(_PARENT)
@@ -263,6 +279,20 @@ class Store:
                 self.client.delete_tag(run.run_id, _PARENT)
                 changed = True
         return changed
+
+    def remove_rows(self, budget: str, cells: set[str]) -> int:
+        """Delete the rows' runs of some cells, whose trainings then have no parent; returns how many."""
+        with FileLock(_ROWS_LOCK, timeout=_LOCKED):
+            found = self._found(f"tags.budget = '{budget}' AND tags.kind = 'row'")
+            rows = [run for run in found if run.tags.get("cell") in cells]
+            removed = {run.run_id for run in rows}
+            for run in self.trainings(budget) if rows else []:
+                if not run.deleted and run.tags.get(_PARENT) in removed:
+                    self.client.delete_tag(run.run_id, _PARENT)
+            there = [run for run in rows if not run.deleted]
+            for run in there:
+                self.client.delete_run(run.run_id)
+        return len(there)
 
     def files(self, run_id: str) -> set[str]:
         """The names of a run's artifacts."""
@@ -302,6 +332,11 @@ class Store:
         if self.uri.startswith("http"):
             return None
         return (ARTIFACTS / re.sub(r"[^\w.-]+", " ", experiment).strip()).resolve().as_uri()
+
+
+def _cut(parameters: dict[str, str]) -> dict[str, str]:
+    """Parameters as MLflow keeps them: of a long value the start."""
+    return {name: value[:_PARAM_LENGTH] for name, value in parameters.items()}
 
 
 def create_database(file: Path) -> None:

@@ -6,7 +6,8 @@ In:  the results of evaluated trainings, reports/<budget>/cells/, and the run re
      evaluated, data/runs/<budget>/. Where the runs belong is said by params.yaml.
 Out: in the MLflow store (MLFLOW_TRACKING_URI, or mlflow.db) the runs that the stages would have made there: the same
      names, parameters, series with their true times, tags, data sets and artifacts; of each row with several seeds a
-     run with its statistics, whose children those of the seeds are. A second sync adds nothing.
+     run with its statistics, whose children those of the seeds are. A row that no longer has several seeds loses that
+     run. A second sync adds nothing.
 
 A training's run is the one of its stage that started in the same millisecond, whoever made it. One that is whole is
 left alone. One that a dying tracking server left half done is completed, and one that was deleted comes back. A run
@@ -28,7 +29,8 @@ from stages.core.locks import exclusive
 from stages.core.progress import say, track
 from stages.records.evaluation import Evaluation
 from stages.records.planned import params_of_pages
-from stages.track.describe import ADDED, COMPLETED, THERE, TrainingStart, description
+from stages.records.run import TrainingRun
+from stages.track.describe import ADDED, COMPLETED, THERE, TrainingStart, description, identity
 from stages.track.mirror import QUIET
 from stages.track.recorded import RecordedTraining, read_trainings, recorded_budgets
 from stages.track.uri import log_line, tracking_uri
@@ -95,7 +97,7 @@ def sync_all(trainings: list[RecordedTraining], params: Params) -> tuple[Counter
         found = [run for budget in {one.run.budget for one in trainings} for run in store.trainings(budget)]
         there = StoredRuns(found)
         for one in track(trainings, len(trainings), "sync"):
-            run = there.run_of(one)
+            run = there.run_of(one.run)
             try:
                 done[sync_run(store, one, run, params)] += 1
             except FAILURES as error:
@@ -119,7 +121,8 @@ def quiet() -> None:
 def sync_rows(trainings: list[RecordedTraining], refused: list[StageError]) -> None:
     """Bring the store to hold the row of every cell with several seeds, and say how many; adds to `refused`.
 
-    Raises StageError when the store fails.
+    A row whose cell has results here, but no longer several that count, is removed. No row is removed when something
+    was left out: that may be one of its seeds. Raises StageError when the store fails.
     """
     results: dict[str, list[Evaluation]] = defaultdict(list)
     for one in trainings:
@@ -134,26 +137,29 @@ def sync_rows(trainings: list[RecordedTraining], refused: list[StageError]) -> N
                 described += rows(params_of_pages(budget), budget, some)
             except StageError as error:
                 refused.append(error)
-    if not described:
-        return
     from stages.track.store import FAILURES, Store
 
     done: Counter[str] = Counter()
+    removed = 0
     try:
         store = Store()
         for row in described:
-            done[store.row(row, whole=True)] += 1
+            done[store.sync_row(row, whole=True)] += 1
+        for budget, some in results.items() if not refused else ():
+            several = {row["tags"]["cell"] for row in described if row["tags"]["budget"] == budget}
+            removed += store.remove_rows(budget, {one.cell for one in some} - several)
     except FAILURES as error:
         raise failed(error, done.total(), len(described), "rows") from error
-    counts = ", ".join(f"{done[how]} {how}" for how in (ADDED, COMPLETED, THERE))
-    say(f"{done.total()} rows with several seeds: {counts}")
+    if done or removed:
+        counts = ", ".join(f"{done[how]} {how}" for how in (ADDED, COMPLETED, THERE))
+        say(f"{done.total()} rows with several seeds: {counts}" + (f"; {removed} removed" if removed else ""))
 
 
-def failed(error: Exception, done: int, total: int, what: str) -> StageError:
-    """What is said when the store fails."""
+def failed(error: Exception, done: int, total: int, what: str, then: str = "sync again") -> StageError:
+    """What is said when the store fails, and what to do `then`, once that is mended."""
     so_far = f" after {done} of {total} {what}" if done else ""
     where = f"MLflow at {log_line(tracking_uri())} failed{so_far}"
-    return StageError(f"{where}: {type(error).__name__}: {log_line(error)}; mend that, and sync again")
+    return StageError(f"{where}: {type(error).__name__}: {log_line(error)}; mend that, and {then}")
 
 
 class StoredRuns:
@@ -164,10 +170,10 @@ class StoredRuns:
         for run in found:
             self.runs[run.tags["dvc_stage"], run.start_time].append(run)
 
-    def run_of(self, one: RecordedTraining) -> "StoredRun | None":
+    def run_of(self, training: TrainingRun) -> "StoredRun | None":
         """The run of a training: of several that which its record names, else one that is not deleted."""
-        recorded_id = one.run.mlflow.run_id if one.run.mlflow else None
-        runs = sorted(self.runs[one.identity], key=lambda run: (run.run_id != recorded_id, run.deleted))
+        recorded_id = training.mlflow.run_id if training.mlflow else None
+        runs = sorted(self.runs[identity(training)], key=lambda run: (run.run_id != recorded_id, run.deleted))
         return runs[0] if runs else None
 
     def abandoned(self, trainings: list[RecordedTraining]) -> "list[StoredRun]":

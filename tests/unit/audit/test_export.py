@@ -16,8 +16,9 @@ import pytest
 from click.testing import CliRunner, Result
 from rocrate.rocrate import ROCrate
 
-from stages.audit import export
+from stages.audit import crate, export
 from stages.audit.export import main
+from stages.core.errors import CorruptFileError
 from stages.core.files import json_text
 from stages.records.test_split import TEST_SPLIT
 from tests.unit.audit.conftest import lock_text
@@ -43,6 +44,7 @@ class Clone(Project):
         tables = self.folder / "reports" / "quick" / "tables"
         tables.mkdir()
         (tables / "table_4.csv").write_text("row,paper\n")
+        (tables / "table_4.tex").write_text("")
         (tables / ".table_4.csv.torn").write_text("ro")
         return self
 
@@ -117,6 +119,7 @@ def test_files_are_there_whole_and_nothing_else(exported: dict[str, dict[str, An
     assert there == files.keys() | {"ro-crate-metadata.json", "ro-crate-preview.html"}
     assert {"params.yaml", "dvc.lock", "data/paper/tables.csv", "reports/quick/tables/table_4.csv"} <= there
     assert not any("torn" in name for name in there)
+    assert exported["reports/quick/tables/table_4.tex"]["encodingFormat"] == "application/x-tex"
     assert set(pointed(exported["./"]["hasPart"])) == files.keys()
     for name, entity in files.items():
         content = (folder / name).read_bytes()
@@ -367,6 +370,25 @@ def test_authors_are_those_of_the_citation_file(exported: dict[str, dict[str, An
     assert (found[orcid]["@type"], found[orcid]["name"]) == ("Person", "Ada Doe")
     action = found["#train-mnist@quick-vgg16-0"]
     assert pointed(action["agent"]) == [orcid, "#author-2"]
+
+
+@pytest.mark.parametrize(
+    ("citation", "said"),
+    [
+        ("authors: [Jane Doe]", "authors ['Jane Doe']; expected a list of mappings"),
+        ("authors: Jane Doe", "authors 'Jane Doe'; expected a list of mappings"),
+        ("authors:", "authors None; expected a list of mappings"),
+        ("- Jane Doe", "['Jane Doe']; expected a mapping, with authors"),
+        ("", "None; expected a mapping, with authors"),
+    ],
+)
+def test_a_citation_file_without_authors_as_the_format_has_them_is_refused(
+    citation: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("CITATION.cff").write_text(citation)
+    with pytest.raises(CorruptFileError, match=re.escape(f"CITATION.cff: {said}")):
+        crate._authors()
 
 
 def test_a_known_licence_is_named_by_its_page(clone: Clone) -> None:

@@ -290,8 +290,36 @@ def test_a_csv_file_that_differs_names_row_and_column(params: Params) -> None:
     (finding,) = {finding for findings in printed.of_numbers.values() for finding in findings}
     assert str(finding) == "table_1.csv, VGG16: the page has the row 2 times; its results give it once"
     printed = PageFindings(planned(params))
+    compare(page, expected.replace("13.0", "99.9") + "VGG99,1.0,e\n", printed)  # edited, and one appended
+    assert {str(number.key) for number in printed.of_numbers} == {"mnist/vgg11"}
+    (finding,) = printed.of_pages
+    assert str(finding) == "table_1.csv, VGG99: the page has 'VGG99,1.0,e'; its results give no such row"
+    printed = PageFindings(planned(params))
     compare(page, "row,mean,stages\nVGG11,13.0,c;d\nVGG16,12.0,a;b\n", printed)  # no row differs, their order does
     assert printed.of_pages
+
+
+def test_rows_that_their_key_does_not_tell_apart_are_compared_as_lines(params: Params) -> None:
+    expected = "table,row,seed,epoch,accuracy\nI,VGG16,0,1,0.5\nI,VGG16,0,2,0.6\n"
+    page, printed = Page(Path("curves.csv"), expected, None, "aggregate-tables@quick"), PageFindings(planned(params))
+    compare(page, expected.replace("0.5", "0.9"), printed)
+    said = [*printed.of_pages, *(finding for findings in printed.of_numbers.values() for finding in findings)]
+    assert [str(one) for one in said] == [
+        "curves.csv, line 2: the page has 'I,VGG16,0,1,0.9'; its results give 'I,VGG16,0,1,0.5'"
+    ]
+
+
+def test_an_entry_that_was_appended_to_an_edited_ledger_is_named(params: Params) -> None:
+    def ledger(**means: float) -> str:
+        numbers = [{"table": "I", "row": row, "mean": mean, "seeds": []} for row, mean in means.items()]
+        return json.dumps({"numbers": numbers})
+
+    page = Page(Path("ledger.json"), ledger(VGG16=12.0), None, "aggregate-tables@quick")
+    printed = PageFindings(planned(params))
+    compare(page, ledger(VGG16=99.0, VGG99=1.0), printed)
+    assert {str(number.key) for number in printed.of_numbers} == {"mnist/vgg16"}
+    (finding,) = printed.of_pages
+    assert str(finding) == "ledger.json, I, VGG99: the page has an entry; its results give no such entry"
 
 
 BOOK = Rendered.of(

@@ -132,6 +132,26 @@ def test_what_was_changed_since_or_added_is_named(sealed: Audited) -> None:
     assert f"{TABLE} is not here" in check()[1]
 
 
+@pytest.mark.parametrize("name", ["ledger.csv", "attempts.jsonl", "cells/*/*.npy", "cells/*/*.json"])
+def test_a_signed_file_that_is_missing_is_incomplete(sealed: Audited, name: str) -> None:
+    path = next(Path("reports/quick").glob(name))
+    path.unlink()
+    status, said = check()
+    assert status == 3
+    assert f"incomplete: {path} is not here: it was signed; " in said
+    assert "broken" not in said
+    if path.suffix != ".json":
+        assert f"{path}: no such file; expected a file to sign" in run(seal.seal, "--key", "key.pem")[1]
+
+
+def test_what_params_yaml_says_today_does_not_change_what_was_signed(sealed: Audited) -> None:
+    before = check()
+    name = next(sealed.cells.glob("cifar10/*.json")).stem.removesuffix("-s0")
+    sealed.edit(lambda raw: raw["cells"]["cifar10"][name].update(lr=0.5))
+    assert check() == before
+    assert "trained with cell.lr " in run(seal.seal, "--key", "key.pem")[1]
+
+
 def test_another_key_or_a_changed_statement_is_refused(sealed: Audited) -> None:
     key_pair("other")
     status, said = run(seal.check_seal, "--identity", "other.pub")

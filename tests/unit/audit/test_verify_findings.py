@@ -23,7 +23,7 @@ import pytest
 from click.testing import CliRunner
 
 from stages.aggregate_tables import main as aggregate_tables
-from stages.audit import derive, history
+from stages.audit import derive, history, rerun
 from stages.audit.checks import check_number
 from stages.audit.findings import Finding
 from stages.audit.numbers import Number
@@ -34,6 +34,7 @@ from stages.audit.workspace import Workspace
 from stages.audit_paper.__main__ import main as audit_paper
 from stages.config.params import Params, load_params
 from stages.config.reading import read_yaml
+from stages.core.errors import StageError
 from stages.core.files import digest, file_hash, json_text, write_bytes
 from stages.evaluate.metrics import score
 from stages.evaluate.mistakes import most_confused
@@ -882,6 +883,23 @@ def test_raw_files_that_are_not_the_canonical(project: Project) -> None:
         "t10k-images-idx3-ubyte": "incomplete",
         "t10k-labels-idx1-ubyte": "broken",
     }
+
+
+def test_a_pipeline_whose_preprocess_lacks_an_option_is_refused(project: Project) -> None:
+    text = Path("dvc.yaml").read_text()
+    assert "--samples-out" in text
+    Path("dvc.yaml").write_text(text.replace("--samples-out", "--sheets"))
+    with pytest.raises(StageError, match=r"dvc\.yaml, preprocess@quick-mnist: its command has no --samples-out"):
+        derive._made("mnist", Workspace("quick", project.params))
+
+
+def test_nothing_is_trained_again_that_could_not_be_tested(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rerun, "_refuse_another", lambda result, workspace: None)  # the training's inputs are here
+    monkeypatch.setattr(subprocess, "run", None)
+    (found,) = rerun.train_again(project.number(), Workspace("quick", project.params), 3.0, 20.0)
+    assert (found.kind, found.level) == ("incomplete", "retrained")
+    assert found.where == "data/processed/quick/mnist/test/images.npy"
+    assert found.how.endswith(f"dvc repro {EVALUATE}")
 
 
 # Times

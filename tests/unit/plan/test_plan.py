@@ -156,7 +156,7 @@ def test_without_a_commit_a_campaign_is_refused(
 def test_refusals_end_with_status_1(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     machine = HERE._replace(machine=OLD_GPU)
     found = planned(params, without(params), [], machine)
-    monkeypatch.setattr("stages.records.planned.load_params", lambda: params)
+    monkeypatch.setattr(command, "params_of", lambda _: params)
     monkeypatch.setattr(command, "this_machine", lambda device: machine)
     monkeypatch.setattr(command, "campaign", lambda *_: found)
     done = CliRunner().invoke(command.main, ["--budget", BUDGET])

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,12 @@ def logged(network: Pretrained) -> Result:
         return CliRunner().invoke(log_model, [CELL, "--budget", "quick"])
 
 
+def models() -> list[Any]:
+    """All logged models that are not removed."""
+    client = MlflowClient(tracking_uri())
+    return list(client.search_logged_models([one.experiment_id for one in client.search_experiments()]))
+
+
 def test_the_network_comes_back_and_its_run_is_as_it_was(clone: Path) -> None:
     made, network = trained()
     missing = logged(network)
@@ -93,5 +100,47 @@ def test_a_model_that_names_images_otherwise_is_not_left_there(clone: Path) -> N
     assert live.sync_here().exit_code == 0
     done = logged(wrong)
     assert (done.exit_code, "not logged" in done.stderr) == (1, True)
+    assert models() == []
+
+
+def test_of_several_runs_the_recorded_one_gets_it(clone: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As a sync takes it; where another run of the training stands first, as after two clones' syncs."""
+    made, network = trained()
+    put_result(sealed(made), clone)
+    assert live.sync_here().exit_code == 0
     client = MlflowClient(tracking_uri())
-    assert client.search_logged_models([one.experiment_id for one in client.search_experiments()]) == []
+    (first,) = client.search_runs([one.experiment_id for one in client.search_experiments()])
+    tags = {name: value for name, value in first.data.tags.items() if not name.startswith("mlflow.")}
+    second = client.create_run(first.info.experiment_id, first.info.start_time, tags, first.info.run_name)
+    for recorded in (first, second):
+        made["run"]["mlflow"] = {"run_id": recorded.info.run_id, "experiment": "as it was"}
+        done = logged(replace(network, result=typed(sealed(made))))
+        assert done.exit_code == 0, done.output
+        assert [one.source_run_id for one in models() if one.model_id in done.stderr] == [recorded.info.run_id]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'broken.db'}")
+    (tmp_path / "broken.db").write_bytes(b"not a database" * 1000)
+    assert logged(network).stderr.endswith("; mend that, and run log-model again\n")
+
+
+@pytest.mark.parametrize("removable", [True, False])
+def test_a_model_that_was_not_compared_does_not_count(
+    clone: Path, removable: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After Ctrl-C it is removed; where that fails too, as after a kill, the next time logs it anew."""
+    from stages.track.store import Store
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    made, network = trained()
+    put_result(sealed(made), clone)
+    assert live.sync_here().exit_code == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "load_model", interrupted)
+        if not removable:
+            patch.setattr(Store, "remove_model", interrupted)
+        assert logged(network).output == "\nAborted!\n"
+    assert len(models()) == int(not removable)
+    again = logged(network)
+    assert again.stderr.startswith("logged: "), again.output
+    assert [one.model_id for one in models() if "weights_sha256" in one.tags] == [again.stderr.split("'")[1][8:]]

@@ -1,7 +1,9 @@
 """A row with several seeds has a run of its own: their statistics, and their runs as its children."""
 
 import json
+import shutil
 import sqlite3
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -9,6 +11,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from stages.config.params import Params, load_params
 from stages.paper.reading import read_paper
@@ -28,9 +31,12 @@ ROWS = "{} rows with several seeds: {} added, {} completed, {} there already"
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
-def plan(folder: Path, seeds: list[int]) -> Params:
-    """params.yaml of a working folder, with these seeds."""
-    (folder / "params.yaml").write_text(json.dumps(shipped() | {"seeds": seeds}), encoding="utf-8")
+def plan(folder: Path, seeds: list[int], batch_size: int | None = None) -> Params:
+    """params.yaml of a working folder, with these seeds; with another batch size of budget quick on MNIST."""
+    content = shipped() | {"seeds": seeds}
+    if batch_size:
+        content["budgets"]["quick"]["train"]["mnist"]["default"]["overrides"]["batch_size"] = batch_size
+    (folder / "params.yaml").write_text(json.dumps(content), encoding="utf-8")
     return load_params(folder / "params.yaml")
 
 
@@ -123,6 +129,25 @@ def test_stages_make_and_renew_it_as_a_sync_does(clone: Path) -> None:
     assert dump() == before
 
 
+def test_a_row_that_fails_leaves_its_run_whole(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The warning is of the row alone, and a sync has nothing else to add."""
+    from stages.track import store
+
+    params = load_params(clone / "params.yaml")
+    monkeypatch.setattr(store, "_LOCKED", 0.05)
+    with live.mirrored_here(), FileLock(store._ROWS_LOCK):
+        for seed in range(2):
+            one = result(CELL, seed=seed)
+            live.train(one, params, clone)
+            live.evaluate(one, clone, params)
+    (warning,) = capfd.readouterr().err.splitlines()
+    assert warning.startswith(f"warning: MLflow at {tracking_uri()}: Timeout: ")
+    assert warning.endswith(": the row's mean is not renewed; python -m stages.track sync does it")
+    assert synced() == ["2 runs: 0 added, 0 completed, 2 there already", ROWS.format(1, 1, 0, 0)]
+
+
 def test_a_training_that_no_longer_counts_leaves_the_row(clone: Path) -> None:
     """Two seeds have no interval, and MLflow takes no metric back: the row is made anew, and there is one."""
     for seed in range(3):
@@ -135,6 +160,62 @@ def test_a_training_that_no_longer_counts_leaves_the_row(clone: Path) -> None:
     assert row.info.run_id != old.info.run_id
     assert "row.interval_low_percent" not in row.data.metrics
     assert parents() == [row.info.run_id, row.info.run_id, None]
+
+
+def test_a_row_of_other_settings_is_made_anew(clone: Path) -> None:
+    """MLflow changes no parameter of a run; the numbers of today must not stand beside the settings of before."""
+    for seed in range(2):
+        put_result(result(CELL, seed=seed), clone)
+    synced()
+    [old] = runs("row")
+    assert old.data.params["cell.batch_size"] == "32"
+    plan(clone, [0, 1], batch_size=64)
+    for seed in range(2):
+        again = result(CELL, seed=seed, later=100)
+        again["run"]["config"]["cell"]["batch_size"] = 64
+        put_result(sealed(again), clone)
+    assert synced()[1] == ROWS.format(1, 0, 1, 0)
+    [row] = runs("row")
+    assert row.info.run_id != old.info.run_id
+    assert row.data.params["cell.batch_size"] == "64"
+    assert parents() == [None, row.info.run_id, None, row.info.run_id]
+    assert synced()[1] == ROWS.format(1, 0, 0, 1)
+
+
+def test_a_row_that_falls_below_two_seeds_is_removed(clone: Path) -> None:
+    """Unless a file was left out, which may be its other seed; with both seeds planned again, the row comes back."""
+    for seed in range(2):
+        put_result(result(CELL, seed=seed), clone)
+    synced()
+    [row] = runs("row")
+    other = clone / f"reports/quick/cells/{CELL}-s1.json"
+    text = other.read_text(encoding="utf-8")
+    other.write_text(text[1:], encoding="utf-8")
+    assert live.sync_here().exit_code == 1
+    assert parents() == [row.info.run_id] * 2
+    other.write_text(text, encoding="utf-8")
+    plan(clone, [0])
+    assert synced()[1] == ROWS.format(0, 0, 0, 0) + "; 1 removed"
+    assert (runs("row"), parents()) == ([], [None, None])
+    before = dump()
+    assert synced() == ["2 runs: 0 added, 0 completed, 2 there already"]
+    assert dump() == before
+    plan(clone, [0, 1])
+    assert synced()[1] == ROWS.format(1, 0, 1, 0)
+    assert parents() == [row.info.run_id] * 2
+
+
+def test_a_row_of_a_cell_without_results_here_stays(clone: Path) -> None:
+    """On a tracking server it may be another clone's. The tables' modules, which take long, are not imported for it."""
+    for seed in range(2):
+        put_result(result(CELL, seed=seed), clone)
+    synced()
+    shutil.rmtree(clone / "reports")
+    put_result(result("mnist/vgg16", later=1), clone)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "stages.track.rows", None)
+        assert synced() == ["1 runs: 1 added, 0 completed, 0 there already"]
+    assert len(runs("row")) == 1
 
 
 def a_row_that_another_machine_made(store: Any, row: dict[str, Any]) -> None:
