@@ -16,6 +16,7 @@ from stages.core.regular import is_there
 from stages.records.dvc_lock import Lock
 from stages.records.evaluation import Evaluation
 from stages.records.lineage import Artifact, Lineage, lineage
+from stages.records.planned import switch_of
 from stages.records.provenance import Environment, Provenance
 from stages.records.run import NumericsRecord, TrainingRun
 from stages.records.spec import Spec
@@ -264,6 +265,8 @@ def _reproduce(params: Params, number: TableRow, result: Evaluation, lock: Lock)
         needed.append(f"budget: {result.budget}")
     if result.seed not in params.seeds_of(number.key):
         needed.append(f"seeds: [{result.seed}]")
+    if switch := switch_of(number.key, result):
+        needed.append(switch)
     return {
         **_uncommitted(number, result),
         "checkout": f"git checkout {result.run.provenance.git.commit}",

@@ -77,7 +77,7 @@ def _spec(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _configuration(found: dict[str, Any]) -> Iterator[str]:
-    yield f"Configuration (* differs from {found['plain']})"
+    yield f"Configuration (* differs from {found['plain']})" if found["differs"] else "Configuration"
     settings = found["settings"] | {name: None for name in found["differs"] if name not in found["settings"]}
     width = max(map(len, settings))
     for name, value in settings.items():

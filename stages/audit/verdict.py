@@ -77,7 +77,7 @@ def _chosen(rows: list[TableRow], words: Sequence[str]) -> list[TableRow]:
         if not found:
             raise ParamError(f"row of {words[0]}", label, "one of " + "; ".join(labels))
     if not (printed := [row for row in found if row.paper]):
-        raise ParamError("row", found[0].row, "a row that the paper prints")
+        raise ParamError("TABLE or CELL", words[0], "a table or row that the paper prints, with a number to be held to")
     return printed
 
 

@@ -88,7 +88,9 @@ def witness(file: Path, budget: str | None, points: float) -> None:
     budget = budget or params_of(budget).budget
     theirs, ours = _read(file), _read(Path("reports") / budget / "ledger.json")
     if theirs.budget != budget:
-        raise CorruptFileError(file, f"the ledger of budget {theirs.budget}", f"that of {budget}")
+        raise CorruptFileError(
+            file, f"the ledger of budget {theirs.budget}", f"that of {budget}, or --budget {theirs.budget}"
+        )
     lines = list(compared(ours, theirs, points))
     for line in lines:
         click.echo(printable(f"{line.kind:<6} {line.cell}, seed {line.seed}: {line.text}"))

@@ -8,9 +8,11 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from stages.config.cells import CellKey
 from stages.core.files import digest
 from stages.records.evaluation import Evaluation
 from stages.records.lineage import Algorithm, Artifact, StepName, lineage
+from stages.records.planned import switch_of
 from stages.records.provenance import Environment
 from stages.report.levels import MEANS, Level, committed_level
 
@@ -125,9 +127,12 @@ def _processors(machines: list[Environment]) -> str:
 
 def _command(result: Evaluation) -> str:
     """What to type to make this number again; `dvc repro` makes what it depends on as well."""
+    dataset, _, name = result.cell.partition("/")
+    switch = switch_of(CellKey("alternatives", dataset, name), result)
     return "\n".join(
         (
             f"git checkout {result.run.provenance.git.commit}",
+            *([f"# in params.yaml: {switch}"] if switch else []),
             "make setup",
             f".venv/bin/dvc repro {shlex.quote(result.stage)}",
         )

@@ -58,6 +58,17 @@ def params_of_pages(budget: str | None, lock: Lock | None = None, cells: Path | 
     return params.with_recorded(found)
 
 
+def switch_of(key: CellKey, result: Evaluation) -> str | None:
+    """The entry of params.yaml without which DVC does not have the stages of a result; None for a table's own cell."""
+    block, dataset = result.stage.partition("@")[0], key.dataset
+    switches = {
+        f"evaluate-study-{dataset}": f"study_cells.{dataset}: [{key.name}]",
+        f"evaluate-supplement-{dataset}": f"more_cells.{dataset}: [{key.name}]",
+        f"evaluate-more-{dataset}": f"more_seeds.{dataset}: {{cells: [{key.name}], seeds: [{result.seed}]}}",
+    }
+    return switches.get(block)
+
+
 def _group(params: Params, budget: str, cells: Path, key: CellKey, seed: int) -> str | None:
     """The group of dvc.yaml whose stage wrote the result of a cell and seed; None without one of today's settings."""
     path = result_path(cells, key, seed)

@@ -5,6 +5,7 @@ from typing import Any
 
 from stages.core.files import digest, flatten
 from stages.records.evaluation import Evaluation
+from stages.records.planned import switch_of
 from stages.report.conditions import conditions
 from stages.report.evidence import Evidence
 from stages.report.formats import exact
@@ -29,6 +30,7 @@ def _card(evidence: Evidence, row: TableRow) -> Page:
         metadata=_metadata(evidence, row),
         conditions=conditions(evidence, row.key.dataset, [row.key.name]),
         result=result,
+        switch=switch_of(row.key, result),
         results=row.results.results,
         settings=flatten(result.run.config.model_dump(mode="json")),
         settings_sha256=digest(result.run.config.model_dump(mode="json")),
