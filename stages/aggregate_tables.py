@@ -65,8 +65,13 @@ def main(
 ) -> None:
     """Make the tables, and all that stands beside them, from the evaluated cells."""
     params = params_of_pages(budget, cells=cells)
-    folders_out = {"tables_out": tables_out, "figures_out": figures_out, "studies_out": studies_out}
-    check_folders(**folders_out, views_out=views_out, cards_out=cards_out)
+    check_folders(
+        tables_out=tables_out,
+        figures_out=figures_out,
+        studies_out=studies_out,
+        views_out=views_out,
+        cards_out=cards_out,
+    )
     with without_collection():  # the drawings too: looking for garbage in them is a tenth of this stage
         from stages.audit_paper.rules import findings
         from stages.book.networks import read_networks

@@ -14,9 +14,8 @@ from stages.architectures.trace import trace
 from stages.config.params import Params
 from stages.config.settings import Cell, family_settings
 from stages.engine.network import multiply_adds, network_of, parameter_count
-from stages.records.architecture import Network, Networks
+from stages.records.architecture import NETWORKS, Network, Networks
 
-NETWORKS = "networks.json"
 _INIT = "init"  # how the first weights are drawn: no part of the architecture
 _WIDTH, _GAP, _MARGIN, _TOP = 214, 26, 16, 56  # pixels
 _IN_A_LINE = 5  # boxes

@@ -265,7 +265,7 @@ def _reproduce(params: Params, number: TableRow, result: Evaluation, lock: Lock)
         needed.append(f"budget: {result.budget}")
     if result.seed not in params.seeds_of(number.key):
         needed.append(f"seeds: [{result.seed}]")
-    if switch := switch_of(number.key, result):
+    if switch := switch_of(result):
         needed.append(switch)
     return {
         **_uncommitted(number, result),

@@ -20,11 +20,10 @@ import click
 from stages.audit.history import History
 from stages.audit.pipeline import Stages
 from stages.audit.questions import asked, with_results
-from stages.config.cells import CellKey
 from stages.core.errors import MissingFileError, ParamError, StageError
 from stages.core.files import json_text, parse_json
 from stages.paper.reading import read_paper
-from stages.records.evaluation import Evaluation, result_path, results_folder
+from stages.records.evaluation import Evaluation, results_folder, seed_of
 from stages.records.planned import params_of_pages
 from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import decimals, exact, fixed, signed
@@ -123,17 +122,12 @@ def _then(now: Side, name: str, history: History) -> Side:
         raise ParamError("--commit", name, "a commit of this clone (git log; in a shallow one, git fetch --unshallow)")
     key, cells = now.row.key, results_folder(now.budget)
     folder = (cells / key.dataset).as_posix()
-    paths = [path for path in history.names(commit, folder) or () if _is_of(path, cells, key)]
+    paths = [path for path in history.names(commit, folder) or () if seed_of(Path(path), cells, key) is not None]
     results = tuple(sorted((_read(history, commit, path) for path in paths), key=lambda result: result.seed))
     if not results:
         raise StageError(f"commit {commit} has no result of {key} in {folder}")
     cell = CellResults(key, tuple(result.seed for result in results), results)
     return Side(now.row, cell, now.budget, commit)
-
-
-def _is_of(path: str, cells: Path, key: CellKey) -> bool:
-    seed = Path(path).stem.rpartition("-s")[2]
-    return seed.isdecimal() and Path(path) == result_path(cells, key, int(seed))
 
 
 def _read(history: History, commit: str, path: str) -> Evaluation:

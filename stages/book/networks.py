@@ -7,9 +7,8 @@ from pathlib import Path
 
 from stages.core.errors import CorruptFileError
 from stages.core.regular import LARGEST_TEXT, is_there, read_regular
-from stages.records.architecture import Network, Networks
+from stages.records.architecture import NETWORKS, Network, Networks
 
-INDEX = "networks.json"
 _COLUMNS = 5  # of a page's table: layer, type, output, parameters, multiply-adds
 _LAYER = "| `"  # how a layer's line begins
 
@@ -25,11 +24,11 @@ class NetworkPage:
 
 def read_networks(folder: Path | None, budget: str) -> list[NetworkPage]:
     """The networks of a budget; none where they were not written. Raises StageError for files that are not theirs."""
-    if folder is None or not is_there(folder / INDEX):
+    if folder is None or not is_there(folder / NETWORKS):
         return []
     made_by = f"dvc repro architectures@{budget}"
     pages = []
-    for network in Networks.read(folder / INDEX, made_by).networks:
+    for network in Networks.read(folder / NETWORKS, made_by).networks:
         drawing = read_regular(folder / f"{network.name}.svg", made_by, LARGEST_TEXT)
         layers = list(_layers(folder / f"{network.name}.md", made_by))
         pages.append(NetworkPage(network, layers, base64.b64encode(drawing).decode()))

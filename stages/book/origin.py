@@ -8,7 +8,6 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from stages.config.cells import CellKey
 from stages.core.files import digest
 from stages.records.evaluation import Evaluation
 from stages.records.lineage import Algorithm, Artifact, StepName, lineage
@@ -127,8 +126,7 @@ def _processors(machines: list[Environment]) -> str:
 
 def _command(result: Evaluation) -> str:
     """What to type to make this number again; `dvc repro` makes what it depends on as well."""
-    dataset, _, name = result.cell.partition("/")
-    switch = switch_of(CellKey("alternatives", dataset, name), result)
+    switch = switch_of(result)
     return "\n".join(
         (
             f"git checkout {result.run.provenance.git.commit}",

@@ -25,7 +25,7 @@ from stages.core.files import write_text
 from stages.core.progress import say
 from stages.launch.recorded import Locked, dependencies, locked_of, tested_images, trained_with
 from stages.records.dvc_lock import LOCK_FILE, entry_of
-from stages.records.evaluation import Evaluation
+from stages.records.evaluation import Evaluation, results_folder
 from stages.records.provenance import hash_dependency
 from stages.records.run import TrainingRun
 from stages.records.spec import Spec
@@ -99,7 +99,7 @@ def _trained(locked: Locked) -> bool:
     found = _RUN.fullmatch(out)
     if found is None:
         raise ValueError(out)
-    result = Path("reports", found["budget"], "cells", f"{found['cell']}-s{found['seed']}.json")
+    result = results_folder(found["budget"]) / f"{found['cell']}-s{found['seed']}.json"
     if Path(out, RECORD).is_file() and hash_dependency(Path(out)).md5 == md5:
         run = TrainingRun.read(Path(out, RECORD), "dvc repro")
     else:

@@ -9,7 +9,6 @@ In:  params.yaml, reports/<budget>/cells (in git), and the weights under data/ru
 The weights are used only if they have the sha256 that the result was counted with.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -28,7 +27,7 @@ from stages.core.files import file_hash
 from stages.engine.images import Standardise
 from stages.engine.numerics import Numerics
 from stages.evaluate.prediction import trained_network
-from stages.records.evaluation import Evaluation, result_path, results_folder
+from stages.records.evaluation import Evaluation, result_path, results_folder, seed_of
 
 PROJECT = Path(__file__).parents[2]
 
@@ -70,9 +69,8 @@ def load(
     name = budget or params.budget
     first = "" if name == params.budget else f"with budget: {name} in params.yaml, "
     cells = project / results_folder(name)
-    named = re.compile(rf"{re.escape(key.name)}-s(\d+)\.json")
-    matched = ((named.fullmatch(path.name), path) for path in (cells / key.dataset).glob("*.json"))
-    found = {int(match[1]): path for match, path in matched if match}
+    seeds = {path: seed_of(path, cells, key) for path in (cells / key.dataset).glob("*.json")}
+    found = {one: path for path, one in seeds.items() if one is not None}
     if seed is not None and found and seed not in found:
         raise ParamError("seed", seed, "one of " + ", ".join(map(str, sorted(found))))
     chosen = min(found, default=params.seeds[0]) if seed is None else seed

@@ -6,6 +6,8 @@ from pydantic import Field
 
 from stages.records.record import Count, NonEmptyStr, Record, Section
 
+NETWORKS = "networks.json"
+
 
 class Network(Section):
     """A network, and the cells that build it; `multiply_adds` are of one image's forward pass in evaluation.

@@ -169,6 +169,12 @@ def result_path(cells: Path, key: CellKey, seed: int) -> Path:
     return cells / key.dataset / f"{key.name}-s{seed}.json"
 
 
+def seed_of(path: Path, cells: Path, key: CellKey) -> int | None:
+    """The seed of the result at `path`, in the folder `cells`; None for what is no result of the cell."""
+    seed = path.stem.rpartition("-s")[2]
+    return int(seed) if seed.isdecimal() and path == result_path(cells, key, int(seed)) else None
+
+
 def logits_path(result: Path) -> Path:
     """Where the logits of a result lie: beside its JSON file, float32 of shape (test images, classes)."""
     return result.with_suffix(".npy")

@@ -58,15 +58,22 @@ def params_of_pages(budget: str | None, lock: Lock | None = None, cells: Path | 
     return params.with_recorded(found)
 
 
-def switch_of(key: CellKey, result: Evaluation) -> str | None:
+def switch_of(result: Evaluation) -> str | None:
     """The entry of params.yaml without which DVC does not have the stages of a result; None for a table's own cell."""
-    block, dataset = result.stage.partition("@")[0], key.dataset
+    dataset, _, name = result.cell.partition("/")
     switches = {
-        f"evaluate-study-{dataset}": f"study_cells.{dataset}: [{key.name}]",
-        f"evaluate-supplement-{dataset}": f"more_cells.{dataset}: [{key.name}]",
-        f"evaluate-more-{dataset}": f"more_seeds.{dataset}: {{cells: [{key.name}], seeds: [{result.seed}]}}",
+        "study": f"study_cells.{dataset}: [{name}]",
+        "supplement": f"more_cells.{dataset}: [{name}]",
+        "more": f"more_seeds.{dataset}: {{cells: [{name}], seeds: [{result.seed}]}}",
     }
-    return switches.get(block)
+    return next((switch for group, switch in switches.items() if _is_of(result, group)), None)
+
+
+def _is_of(result: Evaluation, group: str) -> bool:
+    """Whether the stage of a group of dvc.yaml wrote a result."""
+    dataset, _, name = result.cell.partition("/")
+    key = CellKey("alternatives", dataset, name)
+    return result.stage == stage_name("evaluate", key, result.budget, result.seed, group)
 
 
 def _group(params: Params, budget: str, cells: Path, key: CellKey, seed: int) -> str | None:
@@ -80,7 +87,7 @@ def _group(params: Params, budget: str, cells: Path, key: CellKey, seed: int) ->
             return None
     except StageError:
         return "supplement"
-    return "study" if result.stage == stage_name("evaluate", key, budget, seed, "study") else "supplement"
+    return "study" if _is_of(result, "study") else "supplement"
 
 
 def _recorded(budget: str, lock: Lock) -> dict[str, Any]:

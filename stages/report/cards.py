@@ -30,7 +30,7 @@ def _card(evidence: Evidence, row: TableRow) -> Page:
         metadata=_metadata(evidence, row),
         conditions=conditions(evidence, row.key.dataset, [row.key.name]),
         result=result,
-        switch=switch_of(row.key, result),
+        switch=switch_of(result),
         results=row.results.results,
         settings=flatten(result.run.config.model_dump(mode="json")),
         settings_sha256=digest(result.run.config.model_dump(mode="json")),

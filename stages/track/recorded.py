@@ -17,7 +17,7 @@ from stages.core.files import file_hash, json_hash, json_text, read_json
 from stages.core.regular import LARGEST_PAGE, is_there, refusal
 from stages.evaluate.confusion import confusion_png
 from stages.evaluate.report import report_text
-from stages.records.evaluation import Evaluation, logits_path
+from stages.records.evaluation import Evaluation, logits_path, results_folder
 from stages.records.record import invalid
 from stages.records.run import Epoch, TrainingRun
 from stages.track.describe import (
@@ -120,7 +120,7 @@ def read_trainings(budget: str) -> tuple[list[RecordedTraining], list[StageError
 
 
 def _files(budget: str) -> Iterator[Path]:
-    yield from sorted((REPORTS / budget / "cells").glob("*/*.json"))
+    yield from sorted(results_folder(budget).glob("*/*.json"))
     yield from sorted((RUNS / budget).glob(f"*/*/s*/{RECORD}"))
 
 

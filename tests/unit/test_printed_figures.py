@@ -209,7 +209,7 @@ FINDINGS: dict[str, Callable[[], bool]] = {
     "C6 by rows of CIFAR10 and, on MNIST, by VGG16": lambda: (
         "VGG16 (Table I)" in committed("reports/paper/tables/claims.md") and ("I", "VGG16") in fell(10)
     ),
-    "One NVIDIA H200 trained every row of the tables with PyTorch 2.11.0": lambda: (
+    "One NVIDIA H200 trained every row of the six tables with PyTorch 2.11.0": lambda: (
         {
             (line["training_device"], line["training_packages_torch"])
             for line in ledger()
