@@ -1,1 +1,3 @@
 """Every number answers for itself: where it comes from, and whether that holds."""
+
+import stages.core.environment  # noqa: F401

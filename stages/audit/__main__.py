@@ -13,6 +13,9 @@ from importlib import import_module
 
 import click
 
+from stages.core.checkout import foreign
+from stages.core.errors import StageError
+
 _COMMANDS = {  # where each stands
     "explain": "explain.main",
     "verify": "verify.main",
@@ -41,6 +44,8 @@ class _Lazy(click.Group):
 @click.command(cls=_Lazy)
 def main() -> None:
     """Ask the numbers of the tables where they come from, and whether that holds."""
+    if refused := foreign():
+        raise StageError(refused[0])
 
 
 if __name__ == "__main__":

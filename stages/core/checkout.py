@@ -5,6 +5,7 @@ Every check returns lines for the user, each with its cure; no line means that a
 
 from __future__ import annotations  # an older Python must read this file, to say that it is too old
 
+import getpass
 import os
 import shutil
 import subprocess
@@ -52,6 +53,20 @@ def commit() -> list[str]:
         return [f"git: {said}"]
     cure = "git clone the repository (a ZIP has none), or: git init && git add -A && git commit -m start"
     return [f"git: there is no commit here, and every number is recorded with one ({said}); {cure}"]
+
+
+def foreign() -> list[str]:
+    """A repository of another user, in which git says nothing of any commit."""
+    return [line for line in commit() if "dubious ownership" in line]
+
+
+def user_name() -> list[str]:
+    """A user without a name, as in a container that was started with a number; DVC asks for one."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):  # OSError from Python 3.13 on
+        return [f"user: number {os.getuid()} has no name on this machine, and DVC asks for it; export USER=somebody"]
+    return []
 
 
 def links(folder: Path | None = None) -> list[str]:

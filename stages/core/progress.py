@@ -1,5 +1,6 @@
 """Progress of a stage, on standard error: a bar on a terminal, plain lines in a log."""
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -11,10 +12,25 @@ T = TypeVar("T")
 _LOG_EVERY = 10.0  # seconds between two lines of one loop in a log
 
 
+def on_terminal() -> bool:
+    """Whether standard error is a terminal. It may be closed, which Python shows as None."""
+    return bool(sys.stderr and sys.stderr.isatty())
+
+
 def say(line: str) -> None:
-    """Print one line to standard error, without breaking a progress bar."""
-    tqdm.write(line, file=sys.stderr)
-    sys.stderr.flush()
+    """Print one line to standard error, without breaking a progress bar.
+
+    A stage outlives its standard error: a terminal that was closed, or a log on a disk that is full.
+    """
+    if sys.stderr is None:
+        return
+    try:
+        tqdm.write(line, file=sys.stderr)
+        sys.stderr.flush()
+    except OSError:
+        silent = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(silent, 2)  # what the buffer still holds goes there too, at the latest as Python ends
+        os.close(silent)
 
 
 def duration(seconds: float) -> str:
@@ -29,7 +45,7 @@ def duration(seconds: float) -> str:
 
 def track(items: Iterable[T], total: int, what: str) -> Iterator[T]:
     """Yield the `items`, and show how many of `total` are done and how long the rest takes."""
-    if sys.stderr.isatty():
+    if on_terminal():
         yield from tqdm(items, total=total, desc=what, file=sys.stderr, leave=False)
         return
     start = said = time.monotonic()

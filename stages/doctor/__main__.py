@@ -7,6 +7,8 @@ Out: lines on standard output: `ok`, `note` (works, but know it), `warning` (may
      exit status 1 if anything is refused. Nothing is written, and no check waits longer than a few seconds.
 """
 
+import stages.core.environment  # noqa: F401  # isort: skip
+
 from collections import Counter
 
 import click

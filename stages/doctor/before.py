@@ -20,6 +20,7 @@ from stages.core.checkout import (
     links,
     python_version,
     room,
+    user_name,
 )
 
 VENV = Path(".venv")
@@ -30,7 +31,7 @@ def main() -> None:
     """Refuse with status 1, or touch the stamp as needed."""
     stamp, asked = Path(sys.argv[1]), "--asked" in sys.argv
     reason = why_new(asked)
-    refused = [*commit(), *links()]
+    refused = [*commit(), *user_name(), *links()]
     warned = interpreter_variables()
     if reason:
         refused += [*python_version(), *room(0 if VENV.is_dir() else ENVIRONMENT_SIZE), *certificates()]

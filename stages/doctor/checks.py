@@ -42,7 +42,7 @@ class Found(NamedTuple):
 def all_checks(offline: bool = False) -> Iterator[Found]:
     """Every check, the quick ones first; one that fails itself is a warning and ends no other."""
     checks: list[Callable[[], Iterator[Found]]] = [
-        *(python, git, links, parameters, disk, memory, processor, variables, port),
+        *(python, git, user, links, parameters, disk, memory, processor, variables, port),
         partial(data, offline),
         tracking,
     ]
@@ -69,6 +69,11 @@ def git() -> Iterator[Found]:
     yield Found(OK, "git", f"commit {state.commit[:12]}{changed}")
     if named := sorted(name for name in os.environ if name.startswith("GIT_") and name[4:] in _GIT_PLACES):
         yield Found(NOTE, "git", f"{', '.join(named)} is set, and ignored here")
+
+
+def user() -> Iterator[Found]:
+    """A user with a name."""
+    yield from _refused("user", checkout.user_name(), "it has a name")
 
 
 def links() -> Iterator[Found]:

@@ -1,6 +1,5 @@
 """Progress of a launch: a live table on a terminal, plain lines in a log."""
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from stages.core.progress import duration, say
+from stages.core.progress import duration, on_terminal, say
 from stages.launch.work import Result
 
 
@@ -40,7 +39,7 @@ class View:
         """Show it meanwhile."""
         self.dashboard = dashboard
         say(f"{len(self.expected)} to run, {self.slots} at a time; Dask's dashboard: {dashboard}")
-        if not sys.stderr.isatty():
+        if not on_terminal():
             yield
             return
         console = Console(stderr=True)

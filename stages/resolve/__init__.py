@@ -1,1 +1,3 @@
 """Stage `resolve`: what each cell is at a budget."""
+
+import stages.core.environment  # noqa: F401

@@ -87,7 +87,13 @@ class Store:
         """Add a run's parameters and data set; those that are there are left alone, other values refused."""
         self._parameters(run_id, description["parameters"])
         context = InputTag("mlflow.data.context", "training")
-        self.client.log_inputs(run_id, [DatasetInput(Dataset(**description["dataset"]), [context])])
+        inputs = [DatasetInput(Dataset(**description["dataset"]), [context])]
+        try:
+            self.client.log_inputs(run_id, inputs)
+        except MlflowException as error:
+            if error.error_code != "BAD_REQUEST":
+                raise
+            self.client.log_inputs(run_id, inputs)  # another process added this data set first: MLflow looks, then adds
 
     def _parameters(self, run_id: str, parameters: dict[str, str]) -> None:
         """Add parameters to a run, as long as MLflow keeps them."""

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from tqdm import tqdm
 
 from stages.config.params import CellKey, Params
 from stages.config.settings import Run
-from stages.core.progress import duration, say
+from stages.core.progress import duration, on_terminal, say
 from stages.records.eta import Eta, Machine, finished_runs
 from stages.records.evaluation import results_folder
 
@@ -41,7 +40,11 @@ class TrainingProgress:
         seconds = [eta.seconds(other) for other in waiting]
         self.others = None if None in seconds else sum(value for value in seconds if value is not None)
         self.bar = tqdm(
-            total=images * run.epochs, unit=" images", desc=str(key), leave=False, disable=not sys.stderr.isatty()
+            total=images * run.epochs,
+            unit=" images",
+            desc=str(key),
+            leave=False,
+            disable=not on_terminal(),
         )
 
     def step(self, images: int) -> None:

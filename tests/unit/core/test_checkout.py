@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from stages.audit.__main__ import main as audit
 from stages.core import checkout
 from stages.records.dvc_lock import Lock
 from tests.conftest import own_settings
@@ -68,6 +70,8 @@ def test_git_s_own_cure_of_another_owner_is_shown(here: Path, monkeypatch: pytes
     [line] = checkout.commit()
     assert line.startswith("git: fatal: detected dubious ownership")
     assert line.endswith(cure)
+    done = CliRunner().invoke(audit, ["explain", "I", "VGG16"])
+    assert (done.exit_code, done.stderr) == (1, f"Error: git: {said}\n")
 
 
 @pytest.mark.parametrize("name", ["data", "data/runs", "data/raw", "reports"])
@@ -167,3 +171,22 @@ def test_a_safe_path_still_finds_the_working_folder(here: Path) -> None:
     code = "import site, sys; site.addsitedir('site'); import found_here"
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "found\n")
+
+
+def test_a_user_without_a_name_is_told_before_dvc_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container started with `--user 12345`: DVC ends with 'getpwuid(): uid not found'."""
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 2)
+    [line] = checkout.user_name()
+    assert line.startswith("user: number 2147483646 has no name")
+    monkeypatch.setenv("USER", "somebody")
+    assert checkout.user_name() == []
+
+
+@pytest.mark.parametrize("command", ["stages.audit", "stages.doctor", "stages.launch", "stages.plan", "stages.track"])
+def test_a_python_without_the_libraries_is_told_how_to_get_them(command: str) -> None:
+    done = subprocess.run([sys.executable, "-S", "-m", command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"Error: {sys.executable} has no click, pydantic, ruamel; make setup, then: . .venv/bin/act")

@@ -1,5 +1,8 @@
 """What is said while a stage works: plain lines in a log, never too many, a bar on a terminal."""
 
+import os
+import shlex
+import subprocess
 import sys
 
 import pytest
@@ -48,3 +51,23 @@ def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     assert list(track("abc", 3, "letters")) == list("abc")
     assert "letters" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("redirect", ["2>/dev/full", "2>&-"])
+def test_a_stage_outlives_its_standard_error(redirect: str) -> None:
+    """A log on a disk that is full; a standard error that was closed."""
+    code = "from stages.core.progress import say, track; [say(x) for x in track('ab', 2, 'letters')]; print('done')"
+    command = f"{shlex.quote(sys.executable)} -c {shlex.quote(code)} {redirect}"
+    done = subprocess.run(command, shell=True, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S602
+    assert (done.returncode, done.stdout) == (0, "done\n")
+
+
+def test_a_stage_outlives_its_terminal() -> None:
+    terminal, program = os.openpty()
+    code = "import sys; from stages.core.progress import say; input(); say('a'); say('b'); sys.stdout.write('done')"
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=program) as process:
+        os.close(program)
+        os.close(terminal)
+        assert process.communicate(b"\n", timeout=60)[0] == b"done"
+    assert process.returncode == 0
