@@ -26,13 +26,15 @@ def throw(kinds: list[str], seed: int, amount: float, at_once: int = 1) -> list[
     ):
         thrown = {kind: pool.submit(_throw, kind, folder, seed, amount) for kind in kinds if kind not in WITH_PROJECT}
         if needing := [kind for kind in WITH_PROJECT if kind in kinds]:
-            os.environ.setdefault(PROJECT, str(finished(Path(folder)).folder))
-            thrown |= {kind: pool.submit(_throw, kind, folder, seed, amount) for kind in needing}
+            project = str(finished(Path(folder)).folder)
+            thrown |= {kind: pool.submit(_throw, kind, folder, seed, amount, project) for kind in needing}
         return [outcome for kind in kinds for outcome in thrown[kind].result()]
 
 
-def _throw(kind: str, folder: str, seed: int, amount: float) -> list[Outcome]:
-    """The outcomes of one kind."""
+def _throw(kind: str, folder: str, seed: int, amount: float, project: str = "") -> list[Outcome]:
+    """The outcomes of one kind, thrown at copies of a project that has run."""
+    if project:
+        os.environ[PROJECT] = project
     run: Run = import_module(f"tests.faults.{kind}").run
     place = Path(folder, kind)
     place.mkdir()
