@@ -201,9 +201,13 @@ def pinned() -> str:
     return json.dumps(raw)  # YAML 1.2 includes JSON
 
 
-def synthetic(params: Params, budget: str, key: CellKey, seed: int) -> Evaluation:
-    """What `evaluate` would write: random labels and logits, and everything else counted from them."""
-    found = scored(*_tested(params, budget, key, seed))
+def synthetic(params: Params, budget: str, key: CellKey, seed: int, predicted_as: int | None = None) -> Evaluation:
+    """What `evaluate` would write: random labels and logits, and everything else counted from them.
+
+    `predicted_as` is another seed, whose logits it has.
+    """
+    tested = _tested(params, budget, key, seed if predicted_as is None else predicted_as)
+    found = scored(*tested)
     classes = params.datasets.of(key.dataset).classes
     run, history = trained(params, budget, key, seed)
     return Evaluation.bound(
@@ -213,7 +217,7 @@ def synthetic(params: Params, budget: str, key: CellKey, seed: int) -> Evaluatio
         numerics=numerics(),
         times=Span(**span(4, 13, 2)),
         classes=classes,
-        **counted(*_tested(params, budget, key, seed), tuple(classes)),
+        **counted(*tested, tuple(classes)),
         loss=found.loss,
         predictions=digits(found.predictions),
         labels=digits(found.labels),
