@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from stages.audit.findings import Finding, page_differences, page_differs
 from stages.audit.numbers import Number
-from stages.report.render import Page as Rendered
+from stages.report.render import RenderedText as Rendered
 
 RowKey = tuple[Any, Any, Any]  # table, label and seed, as far as a CSV file has such columns
 _LONG, _SHOWN, _BEFORE = 160, 120, 40  # characters: of a line that is cut; what is shown of it, and how much alike

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -10,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from stages.core.checkout import git_environment
+from stages.core.git import git
 from stages.records.provenance import Dependency, folder_md5
 
 _SOURCES = "stages/"
@@ -223,18 +222,11 @@ def _git(*arguments: str, stdin: bytes | None = None, folder: str | None = None)
     In a `folder` git works on plain files, even where a repository is around it. Objects are those of the history: what
     `git replace` and grafts put in their place is not looked at, nor another repository that a variable names.
     """
-    variables = git_environment() | {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull}
+    variables = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull}
     if folder:
         variables["GIT_CEILING_DIRECTORIES"] = str(Path(folder).parent)
     try:
-        done = subprocess.run(  # noqa: S603
-            ["git", *arguments],  # noqa: S607
-            input=stdin,
-            capture_output=True,
-            check=True,
-            cwd=folder,
-            env=variables,
-        )
-    except (OSError, ValueError, subprocess.CalledProcessError):  # a path that no command can be given, too
+        done = git(*arguments, stdin=stdin, folder=folder, variables=variables)
+    except (OSError, ValueError):  # a path that no command can be given, too
         return None
-    return done.stdout
+    return done.stdout if done.returncode == 0 else None

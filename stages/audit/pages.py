@@ -25,7 +25,7 @@ from stages.records.evaluation import Evaluation
 from stages.records.test_split import LABELS
 from stages.report.claims import judge_claims
 from stages.report.evidence import CellResults, Evidence
-from stages.report.ledger import ledger_csv, ledger_json
+from stages.report.ledger import ledger, ledger_csv, ledger_json
 from stages.report.pages import text_files
 from stages.report.results import ChangedSettingsError, read_result
 from stages.report.tables import table_csv, table_index, table_page
@@ -141,8 +141,9 @@ def _all_pages(workspace: Workspace, results: dict[Number, Evaluation], stage: S
     for folder, files in text_files(evidence, *folders).items():
         for name, text in files.items():
             yield Page(folder / name, text, tables.get(Path(name).stem), stage.name)
-    yield Page(stage.option("ledger-out"), ledger_csv(evidence), None, stage.name)
-    yield Page(stage.option("ledger-json-out"), ledger_json(evidence), None, stage.name)
+    numbers = ledger(evidence)
+    yield Page(stage.option("ledger-out"), ledger_csv(numbers), None, stage.name)
+    yield Page(stage.option("ledger-json-out"), ledger_json(evidence.budget_name, numbers), None, stage.name)
     of_paper = findings(evidence.paper, workspace.params)
     networks = read_networks(stage.option("architectures"), workspace.budget)
     yield Page(stage.option("book-out"), book(evidence, judge_claims(evidence), of_paper, networks), None, stage.name)
@@ -157,7 +158,7 @@ def _tables(workspace: Workspace, results: dict[Number, Evaluation], stage: Stag
         path = stage.option("tables-out") / f"table_{table_index(table)}"
         yield Page(path.with_suffix(".csv"), table_csv(evidence, table), table, stage.name)
         yield Page(path.with_suffix(".md"), table_page(evidence, table, ""), table, stage.name)
-    yield Page(stage.option("ledger-out"), ledger_csv(evidence), None, stage.name)
+    yield Page(stage.option("ledger-out"), ledger_csv(ledger(evidence)), None, stage.name)
 
 
 def _evidence(workspace: Workspace, results: dict[Number, Evaluation]) -> Evidence:

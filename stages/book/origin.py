@@ -38,7 +38,7 @@ class Step:
     """One step on the way to a number."""
 
     name: str
-    told: str
+    summary: str
     things: tuple[Thing, ...]
 
 

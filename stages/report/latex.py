@@ -20,7 +20,7 @@ from stages.report.captions import interval_title, table_caption
 from stages.report.evidence import Evidence
 from stages.report.formats import NOTHING, fixed
 from stages.report.outcomes import legend, mark
-from stages.report.render import Page, about
+from stages.report.render import RenderedText, about
 from stages.report.rows import TableRow, all_rows, first_rows, lines, table_rows
 
 NUMBERS = "numbers.tex"
@@ -68,7 +68,7 @@ def from_markdown(text: str) -> str:
     return "".join([*parts, escaped(plain[end:])])
 
 
-def table_tex(evidence: Evidence, number: Table) -> Page:
+def table_tex(evidence: Evidence, number: Table) -> RenderedText:
     """A table as a LaTeX table environment, an as-logged number in a line of its own below its row."""
     rows = lines(table_rows(evidence, number))
     header = ["row", "paper", "ours", interval_title(evidence), "n", "difference", "verdict"]
@@ -86,7 +86,7 @@ def table_tex(evidence: Evidence, number: Table) -> Page:
     )
     notes = "".join(f"\n\\par\\footnotesize {escaped(note)}" for note in legend([row.results for row in rows]))
     text = text.replace("\\end{tabular}", "\\end{tabular}" + notes)
-    return Page.of(f"% Budget {evidence.budget_name}. Needs \\usepackage{{booktabs}}.\n{text}")
+    return RenderedText.of(f"% Budget {evidence.budget_name}. Needs \\usepackage{{booktabs}}.\n{text}")
 
 
 def _cells(row: TableRow) -> list[str]:
@@ -97,7 +97,7 @@ def _cells(row: TableRow) -> list[str]:
     return [about(row.key) + escaped(row.row), paper, ours, *others]
 
 
-def numbers_tex(evidence: Evidence) -> Page:
+def numbers_tex(evidence: Evidence) -> RenderedText:
     """One macro for each number, with a comment that names the runs and commits behind it.
 
     A cell has its mean, its n, and as far as they are: deviation, both ends of the interval; a table's own row also the
@@ -113,7 +113,7 @@ def numbers_tex(evidence: Evidence) -> Page:
                 raise StageError(f"params.yaml: {row.key}: its macro \\{name} is another cell's too; rename the cell")
             macros[name] = f"{about(row.key)}\\newcommand{{\\{name}}}{{{escaped(value)}}}{comment}"
     head = f"% Budget {evidence.budget_name}: accuracies in percent, differences in points."
-    return Page.of("\n".join([head, *macros.values()]) + "\n")
+    return RenderedText.of("\n".join([head, *macros.values()]) + "\n")
 
 
 def macro_name(*words: str) -> str:

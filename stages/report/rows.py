@@ -143,7 +143,13 @@ class TableRow:
 
 
 def table_rows(evidence: Evidence, number: Table) -> list[TableRow]:
-    """The rows of a table, each with its as-logged row in it."""
+    """The rows of a table, each with its as-logged row in it; built once for each evidence."""
+    if number not in evidence.rows:
+        evidence.rows[number] = _table_rows(evidence, number)
+    return list(evidence.rows[number])
+
+
+def _table_rows(evidence: Evidence, number: Table) -> list[TableRow]:
     table = evidence.params.tables[number]
     if number not in PAPER_TABLES:
         own = [(row.row, evidence.cell(table.dataset, row.cell)) for row in table.rows]

@@ -14,7 +14,7 @@ from stages.report.evidence import Evidence
 from stages.report.formats import NOTHING, csv_text, exact
 from stages.report.markdown import plain
 from stages.report.outcomes import legend, remark
-from stages.report.render import Page, markdown
+from stages.report.render import RenderedText, markdown
 from stages.report.rows import TableRow, lines, table_rows
 
 _COST = ["parameters", "multiply_adds", "seconds_per_epoch", "images_per_second", "training_seconds"]
@@ -93,7 +93,7 @@ def table_body(evidence: Evidence, number: Table) -> str:
     return markdown("table_body", table=table_content(evidence, number)).rstrip()
 
 
-def table_page(evidence: Evidence, number: Table, figures: str) -> Page:
+def table_page(evidence: Evidence, number: Table, figures: str) -> RenderedText:
     """A table's own file: the table, its curves, its stages and runs. `figures` is the way to the figures' folder."""
     return markdown("table", table=table_content(evidence, number), figures=figures)
 

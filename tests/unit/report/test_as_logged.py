@@ -78,7 +78,7 @@ def test_one_that_is_planned_and_has_not_run_is_counted(logged: Any) -> None:
 
 
 def test_the_stage_prints_both_in_ledger_and_book(logged: Any) -> None:
-    assert logged.aggregate().exit_code == 0
+    assert logged.aggregate(figures="empty").exit_code == 0
     numbers = json.loads(logged.text("ledger.json"))["numbers"]
     row, own = (
         next(one for one in numbers if (one["table"], one["row"]) == ("V", label))
@@ -116,7 +116,7 @@ def test_one_without_a_study_has_a_page_below_its_table(project: Any) -> None:
         raw["studies"]["resnet18-stem"]["alternatives"] = ["resnet18-adam-64"]
 
     project.edit(change)
-    done = project.fill().aggregate()
+    done = project.fill().aggregate(figures="empty")
     assert done.exit_code == 0, done.output
     (page,) = Tree(project.text("index.html")).root.all("section", id="/cifar10/resnet18-adam-3x3-stem")
     assert page.all("p", class_="over")[0].all("a")[0].attributes["href"] == "#/V"
