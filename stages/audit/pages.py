@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from stages.audit.architectures import check_architectures
 from stages.audit.checks import check_entry, check_out, check_specs
 from stages.audit.compare import Page, PageFindings, compare, compare_lines, compare_rows
 from stages.audit.findings import Finding, judged, missing, page_differs, told
@@ -53,6 +54,7 @@ def check_pages(numbers: Sequence[Number], workspace: Workspace) -> PageFindings
     whole = pages is not None
     for page in pages or _made(_tables, workspace, results, stage, found) or ():
         found.add([], *judged(page.path, _compared(page, whole, refused, found)))
+    check_architectures(workspace, results, found)
     found.add([], *judged("the pages", _recorded(workspace)))
     found.add([], *judged("the attempts", check_attempts(workspace, list(results.values()))))
     return found

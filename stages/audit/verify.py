@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from stages.audit.findings import AGREES, BROKEN, HOLDS, INCOMPLETE, Finding, levels, note, status
+from stages.audit.findings import AGREES, BROKEN, HOLDS, INCOMPLETE, Finding, judged, levels, note, status
 from stages.audit.history import Verifier, verifier
 from stages.audit.numbers import Number, chance, chosen, drawn, planned
 from stages.audit.options import budget_option
@@ -161,7 +161,7 @@ def main(
     extra = Extra(weights or "predicted" in needs, data or "derived" in needs, lot, changed, points)
     verdicts, pages = verify(numbers, every, workspace)
     verdicts = [one._replace(asked=extra.asked(one.number, level)) for one in verdicts]
-    again(verdicts, workspace, extra)
+    again(verdicts, pages, workspace, extra)
     by = verifier()
     if not as_json:
         click.echo(headline(verdicts, pages, workspace))
@@ -216,8 +216,8 @@ def verify(
     return verdicts, [*dict.fromkeys(printed.of_pages), *_notes(workspace)]
 
 
-def again(verdicts: Sequence[Verdict], workspace: "Workspace", extra: Extra) -> None:
-    """Make arrays, predictions and weights again, as far as that is asked for; what is found is added."""
+def again(verdicts: Sequence[Verdict], pages: list[Finding], workspace: "Workspace", extra: Extra) -> None:
+    """Make arrays, networks, predictions and weights again, as far as that is asked for; what is found is added."""
     if extra.data:
         from stages.audit.derive import derive
 
@@ -225,7 +225,10 @@ def again(verdicts: Sequence[Verdict], workspace: "Workspace", extra: Extra) -> 
             verdict.findings.extend(derive(verdict.number, workspace))
     if extra.weights or extra.retrained:
         with without_collection():
+            from stages.audit.architectures import build_anew
             from stages.audit.rerun import predict_again, train_again
+        numbers = [verdict.number for verdict in verdicts]
+        pages.extend(judged("the networks", build_anew(numbers, workspace)) if extra.weights else ())
         for verdict in verdicts:
             if extra.weights:
                 verdict.findings.extend(predict_again(verdict.number, workspace, extra.changed))

@@ -56,7 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "launch": {*BASE, "engine", "train"},  # of the engine the sizes of networks
     "doctor": {*BASE, "download", "launch", "track"},
     "plan": {*BASE, "engine", "launch", "track"},
-    "audit": {*BASE, "audit_paper", "book", "engine", "evaluate", "paper", "report", "stats"},
+    "audit": {*BASE, "architectures", "audit_paper", "book", "engine", "evaluate", "paper", "report", "stats"},
 }
 FAMILIES = {"stages/engine/__init__.py", "stages/engine/networks/__init__.py"}
 

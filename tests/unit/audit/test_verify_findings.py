@@ -23,10 +23,14 @@ import pytest
 from click.testing import CliRunner
 
 from stages.aggregate_tables import main as aggregate_tables
+from stages.architectures.headings import headings
+from stages.architectures.pages import architecture_files
 from stages.audit import derive, history, rerun
+from stages.audit.architectures import build_anew, check_architectures
 from stages.audit.checks import check_number
+from stages.audit.compare import PageFindings
 from stages.audit.findings import Finding
-from stages.audit.numbers import Number
+from stages.audit.numbers import Number, planned
 from stages.audit.pipeline import Stage, Stages
 from stages.audit.recount import _same_picture, classes_of
 from stages.audit.verify import main
@@ -106,9 +110,21 @@ class Project:
             begin(attempts_path("quick"), params, git("rev-parse", "HEAD"))
         for dataset in ("mnist", "cifar10"):
             write_bytes(f"reports/quick/samples/{dataset}/none.png", b"")
-        Networks(budget="quick", networks=[]).write("reports/quick/architectures/networks.json")
+        self.networks(lambda found: None)
         self.pages()
         return self
+
+    def networks(self, change: Callable[[dict[str, Any]], None]) -> None:
+        """networks.json with the sizes that the results have, changed, and all pages that are rendered from it."""
+        sizes = {"parameters": 11_181_642, "multiply_adds": 37_000_000}
+        layer = {"layer": "fc", "type": "linear 10", "output": "10", "training_only": False, **sizes}
+        block = {"title": "fc", "lines": ["linear 10"], "shape": "10", "training_only": False, **sizes}
+        every = [one.model_dump() for one in headings(self.params, "quick")]
+        networks = [{**one, **sizes, "layers": [layer], "blocks": [block]} for one in every]
+        found: dict[str, Any] = json.loads(json.dumps({"budget": "quick", "networks": networks}))
+        change(found)
+        for name, text in architecture_files(Networks.model_validate(found)).items():
+            write_bytes(f"reports/quick/architectures/{name}", text.encode())
 
     def pages(self) -> None:
         """The pages of the results that are here, and the dvc.lock of all of it."""
@@ -275,7 +291,15 @@ def test_a_clone_without_data_lacks_that_and_nothing_is_broken(project: Project)
     assert said["pages"]["status"] == "holds"
 
 
-def test_the_level_that_is_asked_decides_the_exit_status(project: Project) -> None:
+def as_they_are_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Building the networks gives those that the project has now."""
+    found = Networks.read("reports/quick/architectures/networks.json", "test")
+    honest = found.model_copy(update={"networks": [one for one in found.networks if CELL in one.cells]})
+    monkeypatch.setattr("stages.architectures.build.built_networks", lambda params, budget, cells: honest)
+
+
+def test_the_level_that_is_asked_decides_the_exit_status(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    as_they_are_built(monkeypatch)
     for level, status in (("consistent", 0), ("recounted", 0), ("predicted", 3), ("derived", 3)):
         assert project.verify(*ROW, "--level", level)[0] == status, level
     done = CliRunner().invoke(main, [*ROW])
@@ -707,6 +731,83 @@ def test_a_page_that_says_of_a_number_that_has_not_run_that_it_has(project: Proj
     status, said = project.verify("I", "VGG11")
     assert status == 1
     assert any(finding["where"].startswith(f"{path}, VGG11") for finding in said["numbers"][0]["findings"])
+
+
+NETWORK = "reports/quick/architectures/networks.json, mnist-resnet18"
+
+
+def of_cell(found: dict[str, Any]) -> dict[str, Any]:
+    """The network of the cell, which mnist/resnet18 builds too."""
+    network: dict[str, Any] = next(one for one in found["networks"] if CELL in one["cells"])
+    return network
+
+
+def smaller(found: dict[str, Any]) -> None:
+    """One parameter less, in the sums too."""
+    network = of_cell(found)
+    for one in (network, *network["layers"], *network["blocks"]):
+        one["parameters"] -= 1
+
+
+@pytest.mark.parametrize(
+    ("change", "where", "against"),
+    [
+        (smaller, f"{NETWORK}, parameters", "-s0.json, run.network.parameters)"),
+        (lambda found: of_cell(found).update(multiply_adds=1), f"{NETWORK}, multiply_adds", "the sum over its layers"),
+        (lambda found: of_cell(found)["layers"][0].update(parameters=1), f"{NETWORK}, parameters", "over its layers"),
+        (lambda found: of_cell(found)["blocks"][0].update(parameters=1), f"{NETWORK}, parameters", "over its blocks"),
+        (lambda found: of_cell(found)["cells"].remove(CELL), f"{NETWORK}.cells", "by params.yaml"),
+    ],
+)
+def test_a_network_that_is_forged_throughout(
+    project: Project, change: Callable[[dict[str, Any]], None], where: str, against: str
+) -> None:
+    """Its pages agree with it, and whatever is made of them; params.yaml, the sums and the trainings do not."""
+    project.networks(change)
+    of_pages, of_number = of_networks(project)
+    assert of_number == []
+    assert [one.where for one in of_pages if one.where == where and against in one.held_against] == [where]
+
+
+def of_networks(project: Project) -> tuple[list[Finding], list[Finding]]:
+    """What is said of the networks' pages, and of the one number."""
+    workspace = Workspace("quick", project.params)
+    numbers = [number for number in planned(project.params) if str(number.key) in CELLS]
+    printed = PageFindings(numbers)
+    results: dict[Number, Any] = {number: workspace.read(number)[0] for number in numbers}
+    check_architectures(workspace, results, printed)
+    assert printed.of_numbers.keys() <= {project.number()}
+    return printed.of_pages, printed.of_numbers[project.number()]
+
+
+def test_pages_of_a_network_that_are_not_those_of_its_record(project: Project) -> None:
+    assert of_networks(project) == ([], [])
+    folder = Path("reports/quick/architectures")
+    for end in ("md", "svg"):
+        page = folder / f"mnist-resnet18.{end}"
+        page.write_text(page.read_text().replace("11,181,642", "11,181,641"))
+    (folder / "mnist-vgg99.md").write_text("# Another\n")
+    wrong = {Path(one.where).name: one.held_against for one in of_networks(project)[0]}
+    assert wrong.keys() == {"mnist-resnet18.md", "mnist-resnet18.svg", "mnist-vgg99.md"}
+    assert all("11,181,642" in other or "no such file" in other for other in wrong.values())
+
+
+def test_sizes_that_one_result_alone_has_are_about_its_number(project: Project) -> None:
+    project.edit(lambda result: result["run"]["network"].update(parameters=7))
+    of_pages, (said,) = of_networks(project)
+    assert (of_pages, said.where, said.found) == ([], f"{RESULT}, run.network.parameters", "7")
+
+
+def test_a_layer_whose_sizes_stay_is_found_by_building_the_networks_anew(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_they_are_built(monkeypatch)
+    (said,) = build_anew([project.number()], Workspace("quick", project.params))
+    assert (said.kind, said.where.partition(":")[2]) == ("note", " built anew, 1 networks are as they are recorded")
+    project.networks(lambda found: of_cell(found)["layers"][0].update(type="linear 11"))
+    assert of_networks(project) == ([], [])
+    (said,) = build_anew([project.number()], Workspace("quick", project.params))
+    assert (said.where, said.held_against) == (f"{NETWORK}.layers.0.type", "'linear 10' (as it is built)")
 
 
 def test_a_result_that_cannot_be_read_leaves_the_other_numbers_as_they_are(project: Project) -> None:
