@@ -204,13 +204,16 @@ def verify(
     """What was found of each of the `numbers`, and of the pages of `every` number of the budget."""
     from stages.audit.checks import check_number, inputs
     from stages.audit.pages import check_pages, value
+    from stages.audit.started import dropped
 
     workspace.disk.prefetch(path for number in numbers for path in inputs(number, workspace))
     printed = check_pages(every, workspace)
+    ended = {(one.start.cell, one.start.seed) for one in dropped(workspace)}
     verdicts = []
     for number in numbers:
         findings = list(dict.fromkeys([*check_number(number, workspace), *printed.of_numbers[number]]))
         recorded = workspace.lock.entry(workspace.stages.evaluate(number.key, number.seed).name) is not None
+        recorded = recorded or (str(number.key), number.seed) in ended
         has_run = recorded or workspace.result(number).exists() or status(findings) == BROKEN
         verdicts.append(Verdict(number, value(number, workspace), findings, has_run))
     return verdicts, [*dict.fromkeys(printed.of_pages), *_notes(workspace)]
@@ -258,6 +261,8 @@ def _notes(workspace: "Workspace") -> Iterable[Finding]:
 
 def headline(verdicts: Sequence[Verdict], pages: Sequence[Finding], workspace: "Workspace") -> str:
     """One line: how many numbers, and rows of the paper's tables, have which level, and whether anything is broken."""
+    from stages.audit.started import dropped
+
     results = [one for one in verdicts if one.has_run]
     counted = Counter(one.level for one in results if one.level)
     parts = [
@@ -271,6 +276,8 @@ def headline(verdicts: Sequence[Verdict], pages: Sequence[Finding], workspace: "
         line += f"; {len(hold)} of {len(asked)} rows of the paper's tables have the level asked"
     broken = sum(one.status == BROKEN for one in results) + (status(pages) == BROKEN)
     line += f"; {broken or 'nothing'} broken"
+    if gone := len(dropped(workspace)):
+        line += f"; {gone} training{'s' if gone > 1 else ''} came to an end without a result here"
     return line + (f"; {len(verdicts) - len(results)} planned and not run" if len(results) < len(verdicts) else "")
 
 

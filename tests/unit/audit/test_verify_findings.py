@@ -33,6 +33,7 @@ from stages.audit.findings import Finding
 from stages.audit.numbers import Number, planned
 from stages.audit.pipeline import Stage, Stages
 from stages.audit.recount import _same_picture, classes_of
+from stages.audit.started import check_attempts
 from stages.audit.verify import main
 from stages.audit.workspace import Workspace
 from stages.audit_paper.__main__ import main as audit_paper
@@ -318,9 +319,12 @@ def test_the_level_that_is_asked_decides_the_exit_status(project: Project, monke
 
 
 def test_a_result_that_dvc_lock_has_and_that_is_gone_is_missing(project: Project) -> None:
+    """Before the pages are made again, and after: its row is not compared, and the other rows are as they were."""
     Path(RESULT).unlink()
-    status, said = project.verify(*ROW)
-    assert (status, said["numbers"][0]["status"]) == (1, "broken")  # by the pages, which have it
+    status, said = project.verify("II")
+    found = {number["cell"]: number["status"] for number in said["numbers"]}
+    assert (status, found[CELL], found[CELLS[1]], said["pages"]["status"]) == (3, "incomplete", "holds", "incomplete")
+    assert [one["where"] for one in said["pages"]["findings"] if one["kind"] == "incomplete"] == [RESULT]
     project.pages()
     status, said = project.verify(*ROW)
     assert (status, said["numbers"][0]["status"]) == (3, "incomplete")
@@ -1054,16 +1058,67 @@ def test_an_attempt_that_was_cut_off_and_one_that_was_dropped_are_named(project:
     page = Path("reports/quick/tables/tables.md").read_text()
     assert "1 started, 0 of them in these tables; 3 results here are older." in page
     assert "**Started, and not in these tables**: `mnist/resnet18` seed 7 (finished, 2" in page
-    _, said = project.verify(*ROW)
-    assert said["pages"]["status"] == "holds"
+    done = CliRunner().invoke(main, [*ROW])
+    assert "; nothing broken; 1 training came to an end without a result here\n" in done.output
+    assert "the training of mnist/resnet18, seed 7, finished, begun 2" in done.output
+    assert "run.binding 111111111111, has no result here\n" in done.output
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:-1]))
     _, said = project.verify(*ROW)
-    assert "no end of reports/quick/attempts.jsonl" in {one["found"] for one in said["pages"]["findings"]}
+    assert "no end of mnist/resnet18, seed 7" in {one["found"] for one in said["pages"]["findings"]}
     path.write_text("".join([lines[0], lines[2]]))
     _, said = project.verify(*ROW)
     found = {one["held_against"] for one in said["pages"]["findings"]}
     assert "the entry that a later one names: it was removed" in found
+
+
+def of_attempts(project: Project) -> list[str]:
+    """What is said of the attempts and is no note."""
+    found = check_attempts(Workspace("quick", project.params), [])
+    return [f"{one.found}; {one.held_against}" for one in found if one.kind == "broken"]
+
+
+def test_of_a_chain_that_was_made_anew_only_the_removed_attempt_is_named(project: Project) -> None:
+    path = attempts_path("quick")
+    journal = Journal(project.params, "quick", Path("data/runs/quick/mnist/resnet18/s7"))
+    for seed in (7, 8, 9):
+        journal.started("mnist/resnet18", seed, "0" * 32, "0" * 40, "cpu")
+        journal.ended("finished", str(seed) * 64)
+    whole = commit(path.as_posix())[:12]
+    entries = [json.loads(line) for line in path.read_text().splitlines()]
+    chained(path, [one for one in entries if one.get("seed") != 8 and one.get("run") != "8" * 64])
+    (start, end) = of_attempts(project)
+    assert start.startswith("no start of mnist/resnet18, seed 8; the one of 2")
+    assert end.startswith("no end of mnist/resnet18, seed 8; the one of 2")
+    assert end.endswith(f"as commit {whole} has it")
+    chained(path, [entries[0], *entries[3:], *entries[1:3]])
+    assert of_attempts(project) == [f"lines of other hashes; those that commit {whole} has of the same content"]
+
+
+def chained(path: Path, entries: list[dict[str, Any]]) -> None:
+    """Write entries with a chain of hashes that holds."""
+    last: list[str] = []
+    hashes: dict[str, str] = {}  # new ones by those that were
+    lines = []
+    for entry in entries:
+        one = {name: value for name, value in entry.items() if name != "sha256"} | {"after": last}
+        if "attempt" in one:
+            one["attempt"] = hashes[one["attempt"]]
+        hashes[entry["sha256"]] = one["sha256"] = digest(one)
+        last = [one["sha256"]]
+        lines.append(json.dumps(one) + "\n")
+    path.write_text("".join(lines))
+
+
+def test_a_planned_number_whose_training_ended_and_whose_result_was_dropped(project: Project) -> None:
+    """Its files, its entries in dvc.lock and its lines of the pages are gone; the attempt is not."""
+    journal = Journal(project.params, "quick", Path("data/runs/quick/mnist/vgg11/s0"))
+    journal.started("mnist/vgg11", 0, "0" * 32, "0" * 40, "cpu")
+    journal.ended("diverged", "1" * 64)
+    _, said = project.verify("I", "VGG11")
+    (number,) = said["numbers"]
+    (finding,) = number["findings"]
+    assert (number["status"], finding["where"]) == ("incomplete", "reports/quick/cells/mnist/vgg11-s0.json")
 
 
 def test_a_verdict_that_is_loosened_afterwards_is_said_on_the_page_and_by_verify(project: Project) -> None:
