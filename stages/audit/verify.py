@@ -203,15 +203,19 @@ def verify(
 ) -> tuple[list[Verdict], list[Finding]]:
     """What was found of each of the `numbers`, and of the pages of `every` number of the budget."""
     from stages.audit.checks import check_number, inputs
+    from stages.audit.earlier import check_earlier
     from stages.audit.pages import check_pages, value
     from stages.audit.started import dropped
 
     workspace.disk.prefetch(path for number in numbers for path in inputs(number, workspace))
     printed = check_pages(every, workspace)
+    earlier = check_earlier(numbers, workspace)
     ended = {(one.start.cell, one.start.seed) for one in dropped(workspace)}
     verdicts = []
     for number in numbers:
-        findings = list(dict.fromkeys([*check_number(number, workspace), *printed.of_numbers[number]]))
+        findings = list(
+            dict.fromkeys([*check_number(number, workspace), *earlier[number], *printed.of_numbers[number]])
+        )
         recorded = workspace.lock.entry(workspace.stages.evaluate(number.key, number.seed).name) is not None
         recorded = recorded or (str(number.key), number.seed) in ended
         has_run = recorded or workspace.result(number).exists() or status(findings) == BROKEN
@@ -249,6 +253,8 @@ def exit_status(verdicts: Sequence[Verdict], pages: Sequence[Finding]) -> int:
 
 def _notes(workspace: "Workspace") -> Iterable[Finding]:
     """What the reader must know to weigh all of it."""
+    if workspace.history.is_shallow():
+        yield note("this clone has no whole history: results that it held before are not known (git fetch --unshallow)")
     committed = workspace.history.committed(LOCK_FILE.as_posix())
     there = read_regular(LOCK_FILE, "DVC") if is_regular(LOCK_FILE) else b""
     if committed is None:

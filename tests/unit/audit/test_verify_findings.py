@@ -29,6 +29,7 @@ from stages.audit import derive, history, rerun
 from stages.audit.architectures import build_anew, check_architectures
 from stages.audit.checks import check_number
 from stages.audit.compare import PageFindings
+from stages.audit.earlier import check_earlier
 from stages.audit.findings import Finding
 from stages.audit.numbers import Number, planned
 from stages.audit.pipeline import Stage, Stages
@@ -1005,6 +1006,75 @@ def test_nothing_is_trained_again_that_could_not_be_tested(project: Project, mon
     assert (found.kind, found.level) == ("incomplete", "retrained")
     assert found.where == "data/processed/quick/mnist/test/images.npy"
     assert found.how.endswith(f"dvc repro {EVALUATE}")
+
+
+# What git has of the same number
+
+
+def of_history(project: Project) -> list[Finding]:
+    return check_earlier([project.number()], Workspace("quick", project.params))[project.number()]
+
+
+def all_right(result: dict[str, Any]) -> None:
+    """Logits that name every image right, and all that is counted from them."""
+    labels = classes_of(result["labels"])
+    logits = np.full((len(labels), 10), -1, np.float32)
+    logits[np.arange(len(labels)), labels] = 9
+    write_bytes(LOGITS, npy(logits))
+    result["sha256"]["logits.npy"] = hashlib.sha256(npy(logits)).hexdigest()
+    result["predictions"] = result["labels"]
+    counted_again(result, result["labels"])
+
+
+def test_new_predictions_of_the_same_weights_contradict_the_commit_that_had_others(project: Project) -> None:
+    """Committed too: every record, hash and page may be made again with it."""
+    before = Evaluation.read(RESULT, "evaluate")
+    first = commit("reports/quick/cells")[:12]
+    assert of_history(project) == []
+    project.edit(all_right)
+    commit("reports/quick/cells")
+    (said,) = of_history(project)
+    other = f"{before.percent:.2f} %, by the same weights and numerics, as commit {first} has it"
+    assert (said.kind, said.where, said.found) == ("broken", f"{RESULT}, predictions", "100.00 % right")
+    assert said.held_against == other
+
+
+@pytest.mark.parametrize(
+    ("change", "how"),
+    [
+        (lambda run: run["sha256"].update({"weights.safetensors": "1" * 64}), "the same device and versions"),
+        (lambda run: run["numerics"].update(precision="bfloat16"), "another device or with other versions"),
+        (lambda run: run["config"].update(epochs=3), None),
+        (lambda run: run["provenance"]["code"].update(sha256="1" * 64), None),
+        (lambda run: run.update(seed=1), None),
+    ],
+)
+def test_a_result_that_was_trained_again_is_noted_and_one_of_other_settings_is_not(
+    project: Project, change: Callable[[Any], None], how: str | None
+) -> None:
+    before = Evaluation.read(RESULT, "evaluate")
+    first = commit("reports/quick/cells")[:12]
+
+    def train_again(result: dict[str, Any]) -> None:
+        all_right(result)
+        change(result["run"])
+        result["run"]["binding"] = "2" * 64
+
+    project.edit(train_again, rebind=False)
+    said = [str(one) for one in of_history(project)]
+    of = f"commit {first}, {before.percent:.2f} % instead of 100.00 %, trained on {how}"
+    assert len(said) == (how is not None)
+    assert all(of in one for one in said)
+
+
+def test_a_version_of_a_result_that_is_none_or_too_large_is_passed_over(project: Project) -> None:
+    code = Evaluation.read(RESULT, "evaluate").run.provenance.code.sha256
+    honest = Path(RESULT).read_text()
+    for text in ("[" * 9000 + code, f'["{code}"]', f'{{"run": ["{code}"]}}', "{", code + " " * 2**24):
+        Path(RESULT).write_text(text)
+        commit("reports/quick/cells")
+    Path(RESULT).write_text(honest)
+    assert of_history(project) == []
 
 
 # Times
