@@ -30,6 +30,7 @@ from stages.audit.architectures import build_anew, check_architectures
 from stages.audit.checks import check_number
 from stages.audit.compare import PageFindings
 from stages.audit.earlier import check_earlier
+from stages.audit.explain import main as explain
 from stages.audit.findings import Finding
 from stages.audit.numbers import Number, planned
 from stages.audit.pipeline import Stage, Stages
@@ -52,6 +53,7 @@ from stages.records.provenance import SpecReference, folder_md5, git_state, hash
 from stages.records.spec import Spec, resolve_specs, spec_path, write_specs
 from tests.unit.audit.conftest import lock_text
 from tests.unit.report.conftest import LOADED, ROOT, _tested, agreed, npy, pinned, scored, short, synthetic
+from tests.unpickling import no_unpickling
 
 CELLS = ("mnist/resnet18-sgd", "mnist/resnet18", "cifar10/resnet18-lr1e-2-sgd")
 CELL = CELLS[0]
@@ -1201,6 +1203,14 @@ def test_a_verdict_that_is_loosened_afterwards_is_said_on_the_page_and_by_verify
     _, said = project.verify(*ROW)
     notes = [one["where"] for one in said["pages"]["findings"] if one["kind"] == "note"]
     assert any(f"are not those of commit {began}" in note for note in notes)
+
+
+def test_nothing_is_unpickled_by_what_verifies_explains_and_makes_the_pages(project: Project) -> None:
+    """Trainings and tests: tests/unit/test_import_rules.py runs those of each family so."""
+    with no_unpickling():
+        assert project.verify(*ROW)[0] == 0
+        assert CliRunner().invoke(explain, [*ROW]).exit_code == 0
+        project.pages()
 
 
 # What is hostile: one finding about the number, and nothing read that dvc.yaml does not name
