@@ -1,9 +1,11 @@
 """Whether the attempts of a budget are all there: by their own chain, and by every version of the file in git."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from stages.audit.findings import Finding, broken, missing, note
+from stages.audit.recompute import Impossible
 from stages.audit.workspace import Workspace
 from stages.core.errors import CorruptFileError
 from stages.core.regular import is_there
@@ -32,6 +34,17 @@ def check_attempts(workspace: Workspace, results: list[Evaluation]) -> Iterator[
     if attempts.begin and attempts.begin.judging != judging(workspace.params):
         since = f"those of commit {attempts.begin.commit[:_SHORT]}, when attempts began to be kept"
         yield note(f"verdicts and claims of params.yaml, which judge results, are not {since}")
+    yield from _judged_otherwise(workspace, results)
+
+
+def _judged_otherwise(workspace: Workspace, results: list[Evaluation]) -> Iterator[Finding]:
+    """The commits of trainings whose params.yaml judges otherwise than today's: attempts may be younger than these."""
+    today = judging(workspace.params)
+    for commit, count in Counter(result.run.provenance.git.commit for result in results).items():
+        then = workspace.recomputation.params(commit)
+        if not isinstance(then, Impossible) and judging(then) != today:
+            of = f"those of commit {commit[:_SHORT]}, by which {count} of the results were trained"
+            yield note(f"verdicts and claims of params.yaml, which judge results, are not {of}")
 
 
 def dropped(workspace: Workspace) -> list[Attempt]:
