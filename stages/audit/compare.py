@@ -101,7 +101,7 @@ def _of_row(page: Page, key: RowKey, numbers: Sequence[Number]) -> tuple[str, li
     """Where a finding says that a row stands, and the numbers that it is about."""
     table, label, seed = key
     where = ", ".join(filter(None, [str(page.path), table, label, f"seed {seed}" if seed else None]))
-    return where, numbers_of(numbers, table or page.table, label, seed)
+    return where, numbers_of(numbers, table or page.table, label, seed or None)  # of a row that is not run, no seed
 
 
 def _compare_numbers(page: Page, found: str, printed: PageFindings) -> bool:

@@ -8,8 +8,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from stages.architectures.describe import boxes, table_lines
-from stages.architectures.pages import _groups, architecture_files
+from stages.architectures.build import built_networks
+from stages.architectures.describe import blocks, layers
+from stages.architectures.headings import headings
+from stages.architectures.pages import architecture_files
 from stages.architectures.trace import Call, trace
 from stages.records.architecture import Networks
 from tests.shipped import shipped_params
@@ -21,7 +23,7 @@ DATA = {"channels": 3, "classes": list("0123456789")}
 
 @pytest.fixture(scope="module")
 def files() -> Mapping[str, str]:
-    return architecture_files(shipped_params(), "quick")
+    return architecture_files(built_networks(shipped_params(), "quick"))
 
 
 def built(family: str) -> tuple[Any, Call]:
@@ -39,20 +41,20 @@ def test_the_layers_add_up_to_what_the_engine_counts(family: str) -> None:
     from stages.engine.network import multiply_adds, parameter_count
 
     model, root = built(family)
-    lines = table_lines(root)
-    by_layer = {line["layer"]: line["parameters"] for line in lines}
+    lines = layers(root)
+    by_layer = {line.layer: line.parameters for line in lines}
     assert sum(by_layer.values()) == parameter_count(model)
-    assert sum(line["multiply_adds"] for line in lines if not line["training_only"]) == multiply_adds(model, 3, 32)
-    assert sum(box.parameters for box in boxes(root)) == parameter_count(model)
-    assert sum(box.multiply_adds for box in boxes(root)) == multiply_adds(model, 3, 32)
-    assert lines[-1]["output"] == "10"
+    assert sum(line.multiply_adds for line in lines if not line.training_only) == multiply_adds(model, 3, 32)
+    assert sum(box.parameters for box in blocks(root)) == parameter_count(model)
+    assert sum(box.multiply_adds for box in blocks(root)) == multiply_adds(model, 3, 32)
+    assert lines[-1].output == "10"
     assert model.training
 
 
 def test_heads_that_only_training_runs_are_marked() -> None:
     _, root = built("googlenet")
-    assert {box.title for box in boxes(root) if box.training_only} == {"aux1: AuxiliaryHead", "aux2: AuxiliaryHead"}
-    inception = next(box for box in boxes(root) if box.title == "inception3a: Inception")
+    assert {box.title for box in blocks(root) if box.training_only} == {"aux1: AuxiliaryHead", "aux2: AuxiliaryHead"}
+    inception = next(box for box in blocks(root) if box.title == "inception3a: Inception")
     assert inception.lines[1] == "branch2: conv 1x1, 96 > conv 3x3, 128"
 
 
@@ -86,7 +88,7 @@ def test_the_committed_pages_are_those_of_todays_networks(files: Mapping[str, st
         folder = ROOT / "reports" / budget / "architectures"
         found = Networks.read(folder / "networks.json", "stage architectures").networks
         cells = {cell: one.cells for one in found for cell in one.cells}
-        assert all(set(group) <= set(cells[group[0]]) for group in _groups(shipped_params(), budget))
+        assert all(set(one.cells) <= set(cells[one.cells[0]]) for one in headings(shipped_params(), budget))
         index = (folder / "index.md").read_text(encoding="utf-8")
         assert re.findall(r"\]\(([^)]+)\.md\)", index) == [one.name for one in found]
         pages = {f"{one.name}{end}" for one in found for end in (".md", ".svg")}
