@@ -87,6 +87,41 @@ def test_every_page_opens_with_its_curves_on_a_phone_and_nothing_overflows(open_
         assert charts.count() == charts.locator(":scope > svg[role=img]").count(), address
 
 
+def test_a_table_wider_than_a_phone_shows_at_its_edge_that_it_scrolls(open_book: Opener) -> None:
+    """Shadows that do not move, under a ground that moves along with the table."""
+    page = open_book("#/cost", viewport={"width": 400, "height": 844})
+    for address in ("/cost", "/network/mnist-vgg16"):
+        page.evaluate("address => { location.hash = address; }", address)
+        expect_page(page, address)
+        wide = page.locator(".page.current .scroll:has(table)").last
+        assert wide.evaluate("scroll => scroll.scrollWidth > scroll.clientWidth")
+        drawn = wide.evaluate("scroll => getComputedStyle(scroll).backgroundAttachment")
+        assert drawn == "local, local, scroll, scroll"
+
+
+@pytest.mark.parametrize(
+    ("address", "part"),
+    [
+        ("/", "Tables"),
+        ("/I/vgg16", "Tables"),
+        ("/study/resnet18-lr1e-2-optimizer", "Studies"),
+        ("/networks", "Networks"),
+        ("/network/mnist-vgg16", "Networks"),
+        ("/cost", "Cost"),
+        ("/claims", "Claims"),
+    ],
+)
+def test_every_part_is_in_the_navigation_and_the_one_shown_is_marked(
+    open_book: Opener, address: str, part: str
+) -> None:
+    page = open_book(f"#{address}")
+    parts = page.get_by_role("navigation", name="Parts of the book").get_by_role("link")
+    named = ["Tables", "Studies", "Networks", "Cost", "Assumptions", "Claims", "Audit of the paper"]
+    assert parts.all_inner_texts() == named
+    marked = page.locator(".bar nav a[aria-current]")
+    assert marked.all_inner_texts() == [part]
+
+
 def test_rows_are_compared_by_ticking_them(open_book: Opener) -> None:
     page = open_book()
     page.get_by_label("Compare VGG16 with ADAM, Table IV").check()

@@ -329,9 +329,11 @@
     shown.querySelectorAll("[data-chart='number']").forEach(numberChart);
     shown.querySelectorAll("[data-chart='study']").forEach(studyChart);
     document.title = `${shown.dataset.title} · Very deep networks, re-run`;
-    const part = path.startsWith("/stud") ? "#/studies" : ["/assumptions", "/claims", "/paper-audit"].includes(shown.id) ? `#${shown.id}` : "#/";
-    document.querySelectorAll(".bar nav a").forEach((link) => {
-      if (link.getAttribute("href") === part) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
+    const part = shown.id.replace(/^\/study\/.*/, "/studies").replace(/^\/network\/.*/, "/networks");
+    const links = [...document.querySelectorAll(".bar nav a")];
+    const chosen = links.find((link) => link.hash === `#${part}`) ?? links[0]; // a number belongs to the tables
+    links.forEach((link) => {
+      if (link === chosen) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
     });
     showTicks();
     if (arrived) {
