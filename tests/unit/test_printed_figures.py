@@ -217,7 +217,7 @@ FINDINGS: dict[str, Callable[[], bool]] = {
         }
         == {("cuda: NVIDIA H200", "2.11.0")}
     ),
-    "do not hold: C4 (no overfitting) and C6 (which classes are recognised well). Rows of CIFAR10 refute both": lambda: (
+    "do not hold: C4 (no overfitting) and C6 (which classes are recognised well). Rows of CIFAR10 refute": lambda: (
         claims("does not hold") == ["C4", "C6"]
     ),
     "C7 (ResNet is the cheapest to train) holds for the text's stem": lambda: claims("holds") == ["C7"],
