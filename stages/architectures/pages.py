@@ -8,22 +8,29 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from stages.records.architecture import NETWORKS, Block, Networks
 
-_WIDTH, _GAP, _MARGIN, _TOP = 214, 26, 16, 56  # pixels
-_IN_A_LINE = 5  # boxes
+_WIDTH, _GAP, _MARGIN, _TOP, _INSET, _LINE = 262, 26, 16, 56, 8, 14  # pixels
+_IN_A_LINE = 4  # boxes
+_LETTER = 6.1  # pixels; a fixed-width typeface of 10 pixels takes at most 6.02 a character
+_ROOM = int((_WIDTH - 2 * _INSET) / _LETTER)  # characters in a line of a box
+_FIXED = "\N{NO-BREAK SPACE}"
 _FILLS = {"conv": "#dbe7ff", "linear": "#ffe3cf", "max-pool": "#e3f4e1", "average-pool": "#e3f4e1"}
 
 
 @dataclass(frozen=True)
 class Placed:
-    """A box where it stands in the drawing, in pixels."""
+    """A box where it stands in the drawing, in pixels, and its lines of text: title, layers, sizes."""
 
     box: Block
+    title: list[str]
+    layers: list[str]
+    sizes: list[str]
     x: int
     y: int
     height: int
@@ -38,6 +45,7 @@ def architecture_files(found: Networks) -> dict[str, str]:
         placed, arrows, height = _place(network.blocks)
         width = 2 * _MARGIN + _IN_A_LINE * _WIDTH + (_IN_A_LINE - 1) * _GAP
         drawing = {"placed": placed, "arrows": arrows, "width": width, "height": height}
+        drawing |= {"inset": _INSET, "line_height": _LINE}
         of_network = {"budget": found.budget, "network": network}
         files[f"{network.name}.md"] = _render("architecture.md.j2", **of_network)
         files[f"{network.name}.svg"] = _render("architecture.svg.j2", **of_network, **drawing)
@@ -51,12 +59,26 @@ def _place(found: Sequence[Block]) -> tuple[list[Placed], list[str], int]:
     placed: list[Placed] = []
     y = _TOP
     for start in range(0, len(found), _IN_A_LINE):
-        line = found[start : start + _IN_A_LINE]
-        height = 64 + 14 * max(len(box.lines) for box in line)
-        for place, box in enumerate(line):
-            placed.append(Placed(box, _MARGIN + place * (_WIDTH + _GAP), y, height, _fill(box)))
+        line = [(box, _texts(box)) for box in found[start : start + _IN_A_LINE]]
+        height = 2 * _INSET + _LINE * max(sum(map(len, texts)) for _, texts in line)
+        for place, (box, texts) in enumerate(line):
+            placed.append(Placed(box, *texts, _MARGIN + place * (_WIDTH + _GAP), y, height, _fill(box)))
         y += height + _GAP
     return placed, [_arrow(one, other) for one, other in _steps(placed)], y
+
+
+def _texts(box: Block) -> tuple[list[str], list[str], list[str]]:
+    """Title, layers and sizes of a box, in lines that fit into it."""
+    sizes = (f"{box.multiply_adds:,} multiply-adds", f"{box.parameters:,} parameters", f"out {box.shape}")
+    layers = [part for line in box.lines for part in _wrapped(line)]
+    return _wrapped(box.title), layers, [part for line in sizes for part in _wrapped(line)]
+
+
+def _wrapped(text: str) -> list[str]:
+    """A line of a box as lines that fit: broken between layers, or within a word where one layer is too long."""
+    joined = text.replace(" ", _FIXED).replace(f"{_FIXED}>{_FIXED}", f" >{_FIXED}")
+    first, *others = (line.replace(_FIXED, " ") for line in wrap(joined, _ROOM - 2, break_on_hyphens=False))
+    return [first, *(f"{2 * _FIXED}{line}" for line in others)]  # SVG drops spaces at the start
 
 
 def _steps(placed: Sequence[Placed]) -> list[tuple[Placed, Placed]]:

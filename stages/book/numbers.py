@@ -132,7 +132,8 @@ def _page(evidence: Evidence, row: TableRow) -> Number:
     figures = {(str(figure.dataset), figure.cell): figure for figure in evidence.params.figures}
     figure = figures.get((dataset, cell))
     report = figure.report if figure else None
-    words = [str(row.key)] if row.is_alternative else [row.table, row.row]
+    words = shlex.join([str(row.key)] if row.is_alternative else [row.table, row.row])
+    origins = [origin(result, f"{words} --budget {result.budget}") for result in row.results.results]
     return Number(
         row=row,
         caption=f"Table {row.table}: {tables[row.table].caption}" if row.table in tables else f"Study {row.table}",
@@ -146,7 +147,7 @@ def _page(evidence: Evidence, row: TableRow) -> Number:
         mistakes=first.most_confused,
         settings=_settings(evidence, row),
         assumptions=_assumptions(evidence, row),
-        origins=[origin(result, f"{shlex.join(words)} --budget {result.budget}") for result in row.results.results],
+        origins=[one if one is origins[0] else one.beside(origins[0]) for one in origins],
         attempts=_attempts(evidence, row),
         log=figure.log if figure else None,
         report=report,

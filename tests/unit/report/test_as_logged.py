@@ -56,14 +56,14 @@ def test_other_rows_have_no_such_columns(logged: Any) -> None:
     ]  # fmt: skip
 
 
-def test_one_that_is_not_planned_is_named_and_not_run(filled: Any) -> None:
+def test_one_that_is_not_planned_is_named_and_says_so(filled: Any) -> None:
     evidence = filled.evidence()
     lines = printed(evidence)
-    assert f"| {LABEL} | 81.8 | not run | – | – | 0 | – | – |" in lines
+    assert f"| {LABEL} | 81.8 | not planned | – | – | 0 | – | – |" in lines
     assert any(line.endswith("(not planned: `study_cells` in params.yaml does not name it).") for line in lines)
     line = line_of(evidence, "ResNet18 with Adam")
     assert (line["as_logged"], line["as_logged_mean"], line["as_logged_n"], line["as_logged_outcome"]) == (
-        "resnet18-adam-3x3-stem", "", "0", "not run",
+        "resnet18-adam-3x3-stem", "", "0", "not planned",
     )  # fmt: skip
     assert "as logged" not in summary_line(evidence, "V")
 

@@ -67,7 +67,7 @@ def test_a_row_has_its_number_and_costs_and_nothing_of_the_paper(evidence: Evide
     assert lines[0]["stages"].startswith("evaluate-supplement-cifar10@quick-lenet5-0;train-supplement-cifar10@quick-")
     assert lines[1]["stages"].startswith("evaluate-study-cifar10@quick-")
     assert lines[2]["stages"].startswith("evaluate-cifar10@quick-mine-0;")
-    assert (lines[3]["n"], lines[3]["outcome"], lines[3]["training_seconds"]) == ("0", "not run", "")
+    assert (lines[3]["n"], lines[3]["outcome"], lines[3]["training_seconds"]) == ("0", "not planned", "")
 
 
 def test_every_page_has_it(evidence: Evidence, monkeypatch: pytest.MonkeyPatch) -> None:
