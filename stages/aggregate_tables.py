@@ -32,7 +32,7 @@ from stages.core.imports import without_collection
 from stages.core.locks import exclusive
 from stages.core.progress import say
 from stages.records.attempts import Attempts
-from stages.records.planned import params_of_pages
+from stages.records.planned import ResultReader, params_of_pages
 from stages.report.folders import check_folders, rebuild
 
 
@@ -64,7 +64,8 @@ def main(
     book_out: Path,
 ) -> None:
     """Make the tables, and all that stands beside them, from the evaluated cells."""
-    params = params_of_pages(budget, cells=cells)
+    reader = ResultReader()
+    params = params_of_pages(budget, cells=cells, reader=reader)
     check_folders(
         tables_out=tables_out,
         figures_out=figures_out,
@@ -79,20 +80,23 @@ def main(
         from stages.paper.reading import read_paper
         from stages.report.claims import judge_claims
         from stages.report.evidence import gather
-        from stages.report.ledger import ledger_csv, ledger_json
+        from stages.report.ledger import ledger, ledger_csv, ledger_json
         from stages.report.pages import all_files
         from stages.report.tables import summary_line
 
-        evidence = gather(
-            params, budget or params.budget, cells, read_paper(), Attempts.read(attempts) if attempts else None
-        )
+        started = Attempts.read(attempts) if attempts else None
+        evidence = gather(params, budget or params.budget, cells, read_paper(), started, reader)
         networks = read_networks(architectures, evidence.budget_name)
         if not evidence.has_results:
             budget = evidence.budget_name
             raise StageError(f"{cells} has no result of budget {budget} yet, so there are no tables; run dvc repro")
         folders = all_files(evidence, tables_out, figures_out, studies_out, views_out, cards_out)
-        files = {ledger_out: ledger_csv(evidence), ledger_json_out: ledger_json(evidence)}
-        files[book_out] = book(evidence, judge_claims(evidence), findings(evidence.paper, params), networks)
+        numbers = ledger(evidence)
+        files = {
+            ledger_out: ledger_csv(numbers),
+            ledger_json_out: ledger_json(evidence.budget_name, numbers),
+            book_out: book(evidence, judge_claims(evidence), findings(evidence.paper, params), networks),
+        }
     with exclusive(tables_out):
         rebuild(folders, files)
     for number in params.shown_tables:

@@ -34,7 +34,7 @@ LATE = (
     *("CUBLAS_WORKSPACE_CONFIG", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PYTHONHASHSEED"),
     *("MALLOC_TRIM_THRESHOLD_", "_", "__DASK_PARENT_PID"),
 )
-LATE_START = ("DVC_", "GIT_", "MLFLOW_", "PYTEST_")
+LATE_START = ("DVC_", "GIT_", "MLFLOW_", "PYTEST_", "TORCHINDUCTOR_")  # nothing here is compiled
 OWN = {"mirrors": {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_LOGGING_LEVEL": "ERROR"}}  # while it imports
 SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 PATIENCE = 300  # seconds until somebody asks, on a machine that does much else

@@ -4,7 +4,8 @@
 
 In:  params.yaml and the engine. No data, no weights; seconds, since nothing is computed (PyTorch's meta device).
 Out: <out>/<data set>-<cell>.md and .svg for every distinct network, named by the first cell that has it, index.md, and
-     networks.json, the same for the book. They depend on the budget, which may set a network's input and layers.
+     networks.json, from which these are rendered, and the book's pages. They depend on the budget, which may set a
+     network's input and layers.
 """
 
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from stages.architectures.pages import architecture_files
 from stages.config.schema import DATASETS
 from stages.core.files import write_text
 from stages.core.progress import say
@@ -30,9 +32,9 @@ def main(budget: str | None, out: Path | None) -> None:
     params = params_of(budget)
     name = budget or params.budget
     folder = out or Path("reports", name, "architectures")
-    from stages.architectures.pages import architecture_files  # waits for PyTorch
+    from stages.architectures.build import built_networks  # waits for PyTorch
 
-    files = architecture_files(params, name)
+    files = architecture_files(built_networks(params, name))
     for file, content in files.items():
         write_text(folder / file, content)
     for old in folder.iterdir():

@@ -1,12 +1,12 @@
-"""A traced network as lines of a table and as the boxes of a drawing."""
+"""A traced network as lines of a table and as the blocks of a drawing."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
 from stages.architectures.trace import Call
+from stages.records.architecture import Block, Layer
 
 _WORDS: dict[type[nn.Module], str] = {
     nn.BatchNorm2d: "batch norm",
@@ -16,36 +16,24 @@ _WORDS: dict[type[nn.Module], str] = {
 }
 
 
-@dataclass(frozen=True)
-class Box:
-    """A block of the drawing: its title, what is in it, the shape that it puts out, and its sizes."""
-
-    title: str
-    lines: tuple[str, ...]
-    shape: str
-    parameters: int
-    multiply_adds: int
-    training_only: bool
-
-
-def table_lines(root: Call) -> list[dict[str, Any]]:
+def layers(root: Call) -> list[Layer]:
     """A line for each layer's call, in their order; sums, joins and functions without a module are not in it."""
     return [
-        {
-            "layer": leaf.name,
-            "type": layer(leaf.module),
-            "output": shape(leaf.shape),
-            "parameters": leaf.parameters,
-            "multiply_adds": leaf.multiply_adds,
-            "training_only": leaf.training_only,
-        }
+        Layer(
+            layer=leaf.name,
+            type=layer(leaf.module),
+            output=shape(leaf.shape),
+            parameters=leaf.parameters,
+            multiply_adds=leaf.multiply_adds,
+            training_only=leaf.training_only,
+        )
         for leaf in root.leaves()
     ]
 
 
-def boxes(root: Call) -> list[Box]:
+def blocks(root: Call) -> list[Block]:
     """The blocks from the input on. Containers are opened; a layer without weights joins the convolution before it."""
-    return [_box(group) for group in _groups(root)]
+    return [_block(group) for group in _groups(root)]
 
 
 def shape(sides: tuple[int, ...]) -> str:
@@ -70,7 +58,7 @@ def layer(module: nn.Module) -> str:
 
 
 def _groups(root: Call) -> Iterator[list[Call]]:
-    """Calls that share a box: a block with layers of its own, or a weighted layer and what follows without weights."""
+    """Calls that share a block: one with layers of its own, or a weighted layer and what follows without weights."""
     group: list[Call] = []
     for call in _opened(root):
         starts = bool(call.inside) or isinstance(call.module, nn.Conv2d | nn.Linear) or "pool" in layer(call.module)
@@ -91,16 +79,16 @@ def _opened(call: Call) -> Iterator[Call]:
             yield one
 
 
-def _box(group: list[Call]) -> Box:
+def _block(group: list[Call]) -> Block:
     first, last = group[0], group[-1]
     if first.inside:
-        lines = tuple(_branches(first))
+        lines = list(_branches(first))
         title = f"{first.name}: {type(first.module).__name__}"
     else:
-        title, lines = first.name, tuple(layer(call.module) for call in group if type(call.module) is not nn.Identity)
-    return Box(
+        title, lines = first.name, [layer(call.module) for call in group if type(call.module) is not nn.Identity]
+    return Block(
         title=title,
-        lines=lines or ("identity",),
+        lines=lines or ["identity"],
         shape=shape(last.shape),
         parameters=sum(call.total_parameters for call in group),
         multiply_adds=sum(call.total_multiply_adds for call in group),

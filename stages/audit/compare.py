@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from stages.audit.findings import Finding, page_differences, page_differs
 from stages.audit.numbers import Number
-from stages.report.render import Page as Rendered
+from stages.report.render import RenderedText as Rendered
 
 RowKey = tuple[Any, Any, Any]  # table, label and seed, as far as a CSV file has such columns
 _LONG, _SHOWN, _BEFORE = 160, 120, 40  # characters: of a line that is cut; what is shown of it, and how much alike
@@ -101,7 +101,7 @@ def _of_row(page: Page, key: RowKey, numbers: Sequence[Number]) -> tuple[str, li
     """Where a finding says that a row stands, and the numbers that it is about."""
     table, label, seed = key
     where = ", ".join(filter(None, [str(page.path), table, label, f"seed {seed}" if seed else None]))
-    return where, numbers_of(numbers, table or page.table, label, seed)
+    return where, numbers_of(numbers, table or page.table, label, seed or None)  # of a row that is not run, no seed
 
 
 def _compare_numbers(page: Page, found: str, printed: PageFindings) -> bool:

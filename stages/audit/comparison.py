@@ -107,7 +107,7 @@ def _side(words: tuple[str, ...], budget: str | None) -> Side:
     params = params_of_pages(budget)
     name = budget or params.budget
     evidence = Evidence(params, name, {}, read_paper())
-    row, stages = asked(evidence, words), Stages(name, params)
+    row, stages = asked(evidence, words, for_results=True), Stages(name, params)
     cell = with_results(evidence, [row.key], stages).cells[str(row.key)]
     if not cell.has_run:
         seed = cell.planned[0] if cell.planned else 0

@@ -2,20 +2,30 @@
 
 import hashlib
 import os
-import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from stages.core.checkout import git_environment
+from stages.core.git import git
 from stages.records.provenance import Dependency, folder_md5
 
 _SOURCES = "stages/"
 _ARCHIVED = ("stages", "dvc.yaml", "params.yaml", "requirements.lock")
 _NEWEST = 200  # commits of a path that are looked through
+_AT_ONCE = 64  # contents that are held in memory
+_RAW_LOG = (
+    "log",
+    "--full-history",
+    "--raw",
+    "--no-abbrev",
+    "--no-renames",
+    "--diff-filter=AM",
+    "--relative",
+    "--format=%H",
+)
 
 
 class History:
@@ -63,6 +73,26 @@ class History:
         found = (_git("log", f"-{_NEWEST}", "--full-history", "--format=%H", "--", path) or b"").decode().split()
         contents = {commit: self.content(commit, path) for commit in found}
         return {commit: content for commit, content in contents.items() if content is not None}
+
+    def every_version(self, folder: str, paths: Container[str], largest: int) -> Iterator[tuple[str, str, bytes]]:
+        """Commit, path and content of all that those files of a folder ever were, the newest commits first.
+
+        A content that several commits of a path give it comes once. Left out is what has more than `largest` bytes.
+        """
+        found = _git(*_RAW_LOG, "--", folder) or b""
+        commit, blobs = "", dict[tuple[str, str], str]()
+        for line in found.decode(errors="replace").splitlines():
+            about, _, path = line.partition("\t")
+            if not path:
+                commit = line or commit
+            elif path in paths:
+                blobs.setdefault((path, about.split()[3]), commit)
+        sizes = _sizes(list(dict.fromkeys(blob for _, blob in blobs)))
+        wanted = [key for key in blobs if sizes.get(key[1], largest + 1) <= largest]
+        for start in range(0, len(wanted), _AT_ONCE):
+            some = wanted[start : start + _AT_ONCE]
+            for key, content in zip(some, _contents([blob for _, blob in some]) or (), strict=False):
+                yield blobs[key], key[0], content
 
     def head(self) -> str:
         """The commit that is checked out; empty without one."""
@@ -200,6 +230,13 @@ def _listing(commit: str, path: str) -> dict[str, str] | None:
     return {name: about.split()[2] for about, name in entries}
 
 
+def _sizes(ids: Sequence[str]) -> dict[str, int]:
+    """The sizes in bytes of the blobs that are here."""
+    output = _git("cat-file", "--batch-check", stdin="".join(f"{one}\n" for one in ids).encode()) or b""
+    lines = (line.split() for line in output.decode().splitlines())
+    return {line[0]: int(line[2]) for line in lines if line[1] == "blob"}
+
+
 def _contents(ids: Sequence[str]) -> list[bytes] | None:
     """The contents of blobs, by one process; None when one is not here, as in a partial clone without its remote."""
     output = _git("cat-file", "--batch", stdin="".join(f"{one}\n" for one in ids).encode())
@@ -223,18 +260,11 @@ def _git(*arguments: str, stdin: bytes | None = None, folder: str | None = None)
     In a `folder` git works on plain files, even where a repository is around it. Objects are those of the history: what
     `git replace` and grafts put in their place is not looked at, nor another repository that a variable names.
     """
-    variables = git_environment() | {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull}
+    variables = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull}
     if folder:
         variables["GIT_CEILING_DIRECTORIES"] = str(Path(folder).parent)
     try:
-        done = subprocess.run(  # noqa: S603
-            ["git", *arguments],  # noqa: S607
-            input=stdin,
-            capture_output=True,
-            check=True,
-            cwd=folder,
-            env=variables,
-        )
-    except (OSError, ValueError, subprocess.CalledProcessError):  # a path that no command can be given, too
+        done = git(*arguments, stdin=stdin, folder=folder, variables=variables)
+    except (OSError, ValueError):  # a path that no command can be given, too
         return None
-    return done.stdout
+    return done.stdout if done.returncode == 0 else None

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from stages.audit.architectures import check_architectures
 from stages.audit.checks import check_entry, check_out, check_specs
 from stages.audit.compare import Page, PageFindings, compare, compare_lines, compare_rows
 from stages.audit.findings import Finding, judged, missing, page_differs, told
@@ -25,7 +26,7 @@ from stages.records.evaluation import Evaluation
 from stages.records.test_split import LABELS
 from stages.report.claims import judge_claims
 from stages.report.evidence import CellResults, Evidence
-from stages.report.ledger import ledger_csv, ledger_json
+from stages.report.ledger import ledger, ledger_csv, ledger_json
 from stages.report.pages import text_files
 from stages.report.results import ChangedSettingsError, read_result
 from stages.report.tables import table_csv, table_index, table_page
@@ -36,9 +37,9 @@ _SURPLUS = 10_000  # characters that a page may have beside twice its own before
 def check_pages(numbers: Sequence[Number], workspace: Workspace) -> PageFindings:
     """Make the pages of a budget's planned `numbers` again, from the results that there are, and compare.
 
-    A result that cannot stand in a table is its number's finding. Pages about all numbers cannot be made then, nor of
-    results that contradict each other; the rows and lines of the tables still are. A page says of a number without a
-    result that it is not run.
+    A result that cannot stand in a table is its number's finding. Pages about all numbers cannot be made then, nor
+    without a result that dvc.lock has, nor of results that contradict each other; the rows and lines of the tables
+    still are. A page says of a number without a result that it is not run.
     """
     found = PageFindings(numbers)
     results, refused = _results(numbers, workspace, found)
@@ -49,11 +50,14 @@ def check_pages(numbers: Sequence[Number], workspace: Workspace) -> PageFindings
     if absent := _absent_labels(results):
         found.add([], *(missing(file, f"git checkout {file}") for file in absent))
         return found
-    pages = None if refused else _made(_all_pages, workspace, results, stage, found)
+    gone = _gone(numbers, workspace)
+    found.add([], *(missing(workspace.result(one), _how_again(one, workspace)) for one in gone))
+    pages = None if refused or gone else _made(_all_pages, workspace, results, stage, found)
     whole = pages is not None
     for page in pages or _made(_tables, workspace, results, stage, found) or ():
-        found.add([], *judged(page.path, _compared(page, whole, refused, found)))
-    found.add([], *judged("the pages", _recorded(workspace)))
+        found.add([], *judged(page.path, _compared(page, whole, [*refused, *gone], found)))
+    check_architectures(workspace, results, found)
+    found.add([], *judged("the pages", _recorded(workspace, but=stage.option("cells") if gone else None)))
     found.add([], *judged("the attempts", check_attempts(workspace, list(results.values()))))
     return found
 
@@ -80,19 +84,37 @@ def value(number: Number, workspace: Workspace) -> float | None:
     return result.percent if result else None
 
 
+def _gone(numbers: Iterable[Number], workspace: Workspace) -> list[Number]:
+    """The numbers whose result dvc.lock has, and that is not here."""
+
+    def is_gone(number: Number) -> bool:
+        path, stage = workspace.result(number), workspace.stages.evaluate(number.key, number.seed).name
+        return not is_there(path) and workspace.lock.md5(stage, "outs", path.as_posix()) is not None
+
+    return [number for number in numbers if is_gone(number)]
+
+
+def _how_again(number: Number, workspace: Workspace) -> str:
+    stage = workspace.stages.evaluate(number.key, number.seed).name
+    return f"git checkout, or dvc repro {stage}; without it only the tables' other rows are compared"
+
+
 def _absent_labels(numbers: Iterable[Number]) -> list[Path]:
     """The files of true labels that are not here: without them no page can say which numbers are recounted."""
     files = dict.fromkeys(LABELS / f"{number.key.dataset}.npy" for number in numbers)
     return [file for file in files if not file.is_file()]
 
 
-def _recorded(workspace: Workspace) -> Iterator[Finding]:
-    """dvc.lock of the specs, the tables, what they were made from and what they were, and the sheets of samples."""
+def _recorded(workspace: Workspace, but: Path | None) -> Iterator[Finding]:
+    """dvc.lock of the specs, the tables, what they were made from and what they were, and the sheets of samples.
+
+    The tables' input `but` is not looked at.
+    """
     yield from check_specs(workspace)
     specs = workspace.stages.resolve().option("out")  # checked already
     yield from check_entry(workspace.stages.architectures(), workspace, but=specs)
     for stage in (workspace.stages.tables(), workspace.stages.paper()):
-        yield from check_entry(stage, workspace)
+        yield from check_entry(stage, workspace, but)
     for dataset in {table.dataset for table in workspace.params.tables.values()}:
         preprocess = workspace.stages.preprocess(dataset)
         yield from check_out(preprocess.option("samples-out"), preprocess, workspace)
@@ -141,8 +163,9 @@ def _all_pages(workspace: Workspace, results: dict[Number, Evaluation], stage: S
     for folder, files in text_files(evidence, *folders).items():
         for name, text in files.items():
             yield Page(folder / name, text, tables.get(Path(name).stem), stage.name)
-    yield Page(stage.option("ledger-out"), ledger_csv(evidence), None, stage.name)
-    yield Page(stage.option("ledger-json-out"), ledger_json(evidence), None, stage.name)
+    numbers = ledger(evidence)
+    yield Page(stage.option("ledger-out"), ledger_csv(numbers), None, stage.name)
+    yield Page(stage.option("ledger-json-out"), ledger_json(evidence.budget_name, numbers), None, stage.name)
     of_paper = findings(evidence.paper, workspace.params)
     networks = read_networks(stage.option("architectures"), workspace.budget)
     yield Page(stage.option("book-out"), book(evidence, judge_claims(evidence), of_paper, networks), None, stage.name)
@@ -157,7 +180,7 @@ def _tables(workspace: Workspace, results: dict[Number, Evaluation], stage: Stag
         path = stage.option("tables-out") / f"table_{table_index(table)}"
         yield Page(path.with_suffix(".csv"), table_csv(evidence, table), table, stage.name)
         yield Page(path.with_suffix(".md"), table_page(evidence, table, ""), table, stage.name)
-    yield Page(stage.option("ledger-out"), ledger_csv(evidence), None, stage.name)
+    yield Page(stage.option("ledger-out"), ledger_csv(ledger(evidence)), None, stage.name)
 
 
 def _evidence(workspace: Workspace, results: dict[Number, Evaluation]) -> Evidence:

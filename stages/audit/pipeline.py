@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from stages.config.params import CellKey, Params
 from stages.config.reading import PARAMS_FILE, read_yaml
 from stages.core.errors import CorruptFileError, StageError, shown
-from stages.core.validation import refusals
+from stages.core.validation import refused_keys
 from stages.records.lineage import Places
 
 DVC_FILE = Path("dvc.yaml")
@@ -144,7 +144,7 @@ class Stages:
         try:
             return _Template.model_validate(found).model_dump(exclude_unset=True)
         except ValidationError as error:
-            first = refusals(error, found)[0]
+            first = refused_keys(error, found)[0]
             where = f"{DVC_FILE}, {name}" + (f", {first.key}" if first.key else "")
             raise CorruptFileError(where, shown(first.value, 60), first.allowed or "a key") from None
 

@@ -15,9 +15,10 @@ from stages.report.evidence import CellResults, Evidence
 from stages.report.rows import TableRow, all_rows
 
 
-def asked(evidence: Evidence, words: tuple[str, ...]) -> TableRow:
+def asked(evidence: Evidence, words: tuple[str, ...], for_results: bool = False) -> TableRow:
     """The one number that the words name: TABLE ROW, CELL or ROW, in large or small letters.
 
+    A cell that stands in several tables has the same results in each; `for_results` takes it where it stands first.
     Raises a StageError that lists what they may mean when it is not one.
     """
     numbers = all_rows(evidence)
@@ -25,7 +26,7 @@ def asked(evidence: Evidence, words: tuple[str, ...]) -> TableRow:
         return _by_row(numbers, words[0], " ".join(words[1:]))
     (word,) = words
     found = in_table(numbers, word) or in_row(numbers, word)
-    if len(found) > 1:
+    if len(found) > 1 and not (for_results and len({number.key for number in found}) == 1):
         raise StageError(
             "\n".join([f"{word!r} names {len(found)} numbers; ask for one of them:", *listing(found, evidence)])
         )

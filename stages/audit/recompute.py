@@ -39,7 +39,7 @@ class Recomputation:
 
     def __init__(self, budget: str, history: History) -> None:
         self.budget, self.history = budget, history
-        self._read_params = cache(self._params)
+        self.params = cache(self._params)
         self._resolve = cache(self._specs)
         self._fingerprint = cache(self._fingerprint_of)
         self._same_makers = cache(self._has_same_makers)
@@ -99,7 +99,7 @@ class Recomputation:
             return Impossible(error.message)
 
     def _specs(self, sources: Sources) -> dict[str, Spec] | Impossible:
-        params = self._read_params(sources.commit)
+        params = self.params(sources.commit)
         if isinstance(params, Impossible):
             return params
         files = self._files(sources)

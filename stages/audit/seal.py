@@ -48,7 +48,7 @@ from stages.report.evidence import evidence_of
 
 PAYLOAD, STATEMENT = "application/vnd.in-toto+json", "https://in-toto.io/Statement/v1"
 PREDICATE = "urn:very-deep-reproduced:results:v1"  # budget and commit
-_MADE_BY = "python -m stages.audit seal"
+_MADE_BY = "python -m stages.audit seal --key key.pem"
 
 
 class _Signature(Section):
@@ -114,6 +114,9 @@ def check_seal(budget: str | None, identity: Path, file: Path | None, certificat
     public = _public_key(identity)
     budget = budget or load_params().budget
     file = file or _place(budget)
+    if not is_there(file):
+        click.echo(f"incomplete: {missing(file, _MADE_BY)}")
+        raise SystemExit(3)
     found = list(differences(opened(file, public), budget))
     for finding in found:
         click.echo(f"{finding.kind}: {finding}")

@@ -1,13 +1,15 @@
 """Whether the attempts of a budget are all there: by their own chain, and by every version of the file in git."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from stages.audit.findings import Finding, broken, missing, note
+from stages.audit.recompute import Impossible
 from stages.audit.workspace import Workspace
 from stages.core.errors import CorruptFileError
 from stages.core.regular import is_there
-from stages.records.attempts import Attempts, judging
+from stages.records.attempts import Attempt, Attempts, Entry, judging
 from stages.records.evaluation import Evaluation
 from stages.report.started import started
 
@@ -24,25 +26,70 @@ def check_attempts(workspace: Workspace, results: list[Evaluation]) -> Iterator[
     for sha256 in attempts.removed:
         yield broken(path, f"no entry {sha256[:_SHORT]}", "the entry that a later one names: it was removed")
     yield from _in_git(path, attempts, workspace)
+    for one in workspace.dropped:
+        yield note(_without_result(one, path, results))
     for result in started(attempts, results).unknown:
         what = f"{path}, the training of {result.cell}, seed {result.seed}, run.binding {result.run.binding[:_SHORT]}"
         yield missing(what, "commit the lines that it has added where it was trained")
     if attempts.begin and attempts.begin.judging != judging(workspace.params):
         since = f"those of commit {attempts.begin.commit[:_SHORT]}, when attempts began to be kept"
         yield note(f"verdicts and claims of params.yaml, which judge results, are not {since}")
+    yield from _judged_otherwise(workspace, results)
+
+
+def _judged_otherwise(workspace: Workspace, results: list[Evaluation]) -> Iterator[Finding]:
+    """The commits of trainings whose params.yaml judges otherwise than today's: attempts may be younger than these."""
+    today = judging(workspace.params)
+    for commit, count in Counter(result.run.provenance.git.commit for result in results).items():
+        then = workspace.recomputation.params(commit)
+        if not isinstance(then, Impossible) and judging(then) != today:
+            of = f"those of commit {commit[:_SHORT]}, by which {count} of the results were trained"
+            yield note(f"verdicts and claims of params.yaml, which judge results, are not {of}")
+
+
+def dropped(workspace: Workspace) -> list[Attempt]:
+    """The trainings that came to an end and whose result is not here; none where the file cannot be read."""
+    try:
+        return workspace.dropped
+    except CorruptFileError:
+        return []  # said of the file
+
+
+def _without_result(one: Attempt, path: Path, results: list[Evaluation]) -> str:
+    """What is said of a training that came to an end and whose result is not here."""
+    start = one.start
+    run = f", run.binding {one.end.run[:_SHORT]}" if one.end and one.end.run else ""
+    what = f"{path}: the training of {start.cell}, seed {start.seed}, {one.outcome}, begun {start.time[:16]}{run}"
+    is_other = (start.cell, start.seed) in {(result.cell, result.seed) for result in results}
+    return f"{what}, has no result here" + ("; another one's result stands in its place" if is_other else "")
 
 
 def _in_git(path: Path, attempts: Attempts, workspace: Workspace) -> Iterator[Finding]:
-    """Entries that the file had in a commit: the end of a chain can be cut off and nothing in it tells."""
-    known = {entry.sha256 for entry in attempts.entries}
+    """Entries that the file had in a commit: the end of a chain can be cut off, and the whole be chained anew.
+
+    Of a chain that was made anew, all later entries have other hashes: named are those alone whose content is gone.
+    """
+    known, hashes = {_content(entry) for entry in attempts.entries}, {entry.sha256 for entry in attempts.entries}
     said: set[str] = set()
-    for commit, content in workspace.history.versions(path.as_posix()).items():
+    chained: list[str] = []
+    for commit, text in workspace.history.versions(path.as_posix()).items():
         try:
-            then = Attempts.parse(content, f"{path} of commit {commit[:_SHORT]}")
+            then = Attempts.parse(text, f"{path} of commit {commit[:_SHORT]}")
         except CorruptFileError:
             continue  # what is wrong with it now is said where it is read
+        starts = {entry.sha256: entry for entry in then.entries}
         for entry in then.entries:
-            if entry.sha256 not in known | said:
-                said.add(entry.sha256)
-                what = f"no {entry.kind} of {entry.cell or path}" + (f", seed {entry.seed}" if entry.cell else "")
+            if (content := _content(entry)) in known:
+                chained += [commit] if entry.sha256 not in hashes else []
+            elif content not in said:
+                said.add(content)
+                of = starts.get(entry.attempt or "", entry)
+                what = f"no {entry.kind} of {of.cell or path}" + (f", seed {of.seed}" if of.cell else "")
                 yield broken(path, what, f"the one of {entry.time}, as commit {commit[:_SHORT]} has it")
+    if chained and not said:
+        yield broken(path, "lines of other hashes", f"those that commit {chained[0][:_SHORT]} has of the same content")
+
+
+def _content(entry: Entry) -> str:
+    """All of an entry but the hashes, which depend on the entries before it."""
+    return entry.model_dump_json(exclude={"after", "attempt", "sha256"})

@@ -96,7 +96,7 @@ def _is(number: TableRow, enough: tuple[str, ...] | None) -> bool:
 def _found(number: TableRow) -> str:
     logged = "as logged " if number.is_as_logged else ""
     if not number.verdict:
-        return f"{logged}not run"
+        return f"{logged}{number.mean_text}"
     return f"{logged}{number.verdict.word}, {number.mean_text} (paper {number.paper}): {number.verdict.why}"
 
 

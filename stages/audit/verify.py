@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from stages.audit.findings import AGREES, BROKEN, HOLDS, INCOMPLETE, Finding, levels, note, status
+from stages.audit.findings import AGREES, BROKEN, HOLDS, INCOMPLETE, Finding, judged, levels, note, status
 from stages.audit.history import Verifier, verifier
 from stages.audit.numbers import Number, chance, chosen, drawn, planned
 from stages.audit.options import budget_option
@@ -161,7 +161,7 @@ def main(
     extra = Extra(weights or "predicted" in needs, data or "derived" in needs, lot, changed, points)
     verdicts, pages = verify(numbers, every, workspace)
     verdicts = [one._replace(asked=extra.asked(one.number, level)) for one in verdicts]
-    again(verdicts, workspace, extra)
+    again(verdicts, pages, workspace, extra)
     by = verifier()
     if not as_json:
         click.echo(headline(verdicts, pages, workspace))
@@ -203,21 +203,28 @@ def verify(
 ) -> tuple[list[Verdict], list[Finding]]:
     """What was found of each of the `numbers`, and of the pages of `every` number of the budget."""
     from stages.audit.checks import check_number, inputs
+    from stages.audit.earlier import check_earlier
     from stages.audit.pages import check_pages, value
+    from stages.audit.started import dropped
 
     workspace.disk.prefetch(path for number in numbers for path in inputs(number, workspace))
     printed = check_pages(every, workspace)
+    earlier = check_earlier(numbers, workspace)
+    ended = {(one.start.cell, one.start.seed) for one in dropped(workspace)}
     verdicts = []
     for number in numbers:
-        findings = list(dict.fromkeys([*check_number(number, workspace), *printed.of_numbers[number]]))
+        findings = list(
+            dict.fromkeys([*check_number(number, workspace), *earlier[number], *printed.of_numbers[number]])
+        )
         recorded = workspace.lock.entry(workspace.stages.evaluate(number.key, number.seed).name) is not None
+        recorded = recorded or (str(number.key), number.seed) in ended
         has_run = recorded or workspace.result(number).exists() or status(findings) == BROKEN
         verdicts.append(Verdict(number, value(number, workspace), findings, has_run))
     return verdicts, [*dict.fromkeys(printed.of_pages), *_notes(workspace)]
 
 
-def again(verdicts: Sequence[Verdict], workspace: "Workspace", extra: Extra) -> None:
-    """Make arrays, predictions and weights again, as far as that is asked for; what is found is added."""
+def again(verdicts: Sequence[Verdict], pages: list[Finding], workspace: "Workspace", extra: Extra) -> None:
+    """Make arrays, networks, predictions and weights again, as far as that is asked for; what is found is added."""
     if extra.data:
         from stages.audit.derive import derive
 
@@ -225,7 +232,10 @@ def again(verdicts: Sequence[Verdict], workspace: "Workspace", extra: Extra) -> 
             verdict.findings.extend(derive(verdict.number, workspace))
     if extra.weights or extra.retrained:
         with without_collection():
+            from stages.audit.architectures import build_anew
             from stages.audit.rerun import predict_again, train_again
+        numbers = [verdict.number for verdict in verdicts]
+        pages.extend(judged("the networks", build_anew(numbers, workspace)) if extra.weights else ())
         for verdict in verdicts:
             if extra.weights:
                 verdict.findings.extend(predict_again(verdict.number, workspace, extra.changed))
@@ -243,6 +253,8 @@ def exit_status(verdicts: Sequence[Verdict], pages: Sequence[Finding]) -> int:
 
 def _notes(workspace: "Workspace") -> Iterable[Finding]:
     """What the reader must know to weigh all of it."""
+    if workspace.history.is_shallow():
+        yield note("this clone has no whole history: results that it held before are not known (git fetch --unshallow)")
     committed = workspace.history.committed(LOCK_FILE.as_posix())
     there = read_regular(LOCK_FILE, "DVC") if is_regular(LOCK_FILE) else b""
     if committed is None:
@@ -255,6 +267,8 @@ def _notes(workspace: "Workspace") -> Iterable[Finding]:
 
 def headline(verdicts: Sequence[Verdict], pages: Sequence[Finding], workspace: "Workspace") -> str:
     """One line: how many numbers, and rows of the paper's tables, have which level, and whether anything is broken."""
+    from stages.audit.started import dropped
+
     results = [one for one in verdicts if one.has_run]
     counted = Counter(one.level for one in results if one.level)
     parts = [
@@ -268,6 +282,8 @@ def headline(verdicts: Sequence[Verdict], pages: Sequence[Finding], workspace: "
         line += f"; {len(hold)} of {len(asked)} rows of the paper's tables have the level asked"
     broken = sum(one.status == BROKEN for one in results) + (status(pages) == BROKEN)
     line += f"; {broken or 'nothing'} broken"
+    if gone := len(dropped(workspace)):
+        line += f"; {gone} training{'s' if gone > 1 else ''} came to an end without a result here"
     return line + (f"; {len(verdicts) - len(results)} planned and not run" if len(results) < len(verdicts) else "")
 
 

@@ -14,11 +14,14 @@ from stages.audit.recompute import Recomputation
 from stages.audit.results import LooseResult, read_loosely
 from stages.config.params import Params
 from stages.config.reading import PARAMS_FILE, read_yaml
-from stages.core.regular import is_there
-from stages.records.attempts import Attempts
+from stages.core.errors import StageError
+from stages.core.files import parse_json
+from stages.core.regular import is_there, read_regular
+from stages.records.attempts import Attempt, Attempts, Entry
 from stages.records.data import DatasetDescription
 from stages.records.dvc_lock import Lock
 from stages.records.planned import SWITCHES
+from stages.records.run import DIVERGED, FINISHED
 from stages.records.spec import Spec, resolve_specs
 
 
@@ -59,6 +62,22 @@ class Workspace:
     def attempts(self) -> Attempts:
         """The trainings that were started. Raises CorruptFileError."""
         return Attempts.read(self.stages.tables().option("attempts"))
+
+    @cached_property
+    def dropped(self) -> list[Attempt]:
+        """The trainings that came to an end and whose result is not here. Raises CorruptFileError."""
+        ended = [one for one in self.attempts.trainings if one.end and one.end.outcome in (FINISHED, DIVERGED)]
+        return [one for one in ended if one.end and self._binding(one.start) != one.end.run]
+
+    def _binding(self, start: Entry) -> str | None:
+        """The binding of the run in the result of an attempt's cell and seed; None where there is none to read."""
+        path = self.stages.tables().option("cells") / f"{start.cell}-s{start.seed}.json"
+        try:
+            found = parse_json(read_regular(path, "evaluate"), path, "evaluate")
+        except StageError:
+            return None
+        run = found.get("run") if isinstance(found, dict) else None
+        return run.get("binding") if isinstance(run, dict) else None
 
     @cached_property
     def specs(self) -> dict[str, Spec]:

@@ -8,12 +8,14 @@ from typing import Any
 from stages.book.origin import Origin, origin
 from stages.config.schema import Assumption
 from stages.core.files import flatten
+from stages.records.attempts import Attempt
 from stages.records.evaluation import Evaluation, Mistake
+from stages.records.run import TrainingRun
 from stages.report.conditions import conditions, own_epochs
 from stages.report.evidence import Evidence
 from stages.report.formats import NOTHING
 from stages.report.rows import TableRow, all_rows, first_rows, table_rows
-from stages.report.started import of_cell
+from stages.report.started import started
 
 _STRONG = 0.55  # share of a row's images from which on the number is set in the colour of the page
 
@@ -130,7 +132,8 @@ def _page(evidence: Evidence, row: TableRow) -> Number:
     figures = {(str(figure.dataset), figure.cell): figure for figure in evidence.params.figures}
     figure = figures.get((dataset, cell))
     report = figure.report if figure else None
-    words = [str(row.key)] if row.is_alternative else [row.table, row.row]
+    words = shlex.join([str(row.key)] if row.is_alternative else [row.table, row.row])
+    origins = [origin(result, f"{words} --budget {result.budget}") for result in row.results.results]
     return Number(
         row=row,
         caption=f"Table {row.table}: {tables[row.table].caption}" if row.table in tables else f"Study {row.table}",
@@ -144,7 +147,7 @@ def _page(evidence: Evidence, row: TableRow) -> Number:
         mistakes=first.most_confused,
         settings=_settings(evidence, row),
         assumptions=_assumptions(evidence, row),
-        origins=[origin(result, f"{shlex.join(words)} --budget {result.budget}") for result in row.results.results],
+        origins=[one if one is origins[0] else one.beside(origins[0]) for one in origins],
         attempts=_attempts(evidence, row),
         log=figure.log if figure else None,
         report=report,
@@ -156,21 +159,25 @@ def _attempts(evidence: Evidence, row: TableRow) -> list[Attempted]:
     attempts = evidence.attempts
     if attempts is None or attempts.begin is None:
         return []
-    results = {result.run.binding: result.run for result in row.results.results}
-    found, known = [], set[str]()
-    for one in of_cell(attempts, str(row.key)):
-        run = one.end.run if one.end and one.end.run else ""
-        known.add(run)
-        again = f", resumed {len(one.resumes)} times" if len(one.resumes) > 1 else ", resumed" if one.resumes else ""
-        start = one.start
-        found.append(Attempted(start.seed or 0, start.time, start.commit, one.outcome + again, run in results))
-    for run, record in results.items():
-        if run not in known:
-            is_older = record.times.started <= attempts.begin.time
-            why = "before attempts were kept" if is_older else "nowhere written down as started"
-            outcome, commit = f"{record.outcome} ({why})", record.provenance.git.commit
-            found.append(Attempted(record.seed, record.times.started, commit, outcome, stands=True))
+    of_cell = started(attempts, row.results.results, str(row.key))
+    without = (("before attempts were kept", of_cell.older), ("nowhere written down as started", of_cell.unknown))
+    found = [_attempted(one, stands=True) for one in of_cell.standing]
+    found += [_attempted(one, stands=False) for one in of_cell.others]
+    found += [_unattempted(result.run, why) for why, results in without for result in results]
     return sorted(found, key=lambda one: one.started)
+
+
+def _attempted(attempt: Attempt, stands: bool) -> Attempted:
+    """A training that was written down as it started."""
+    start, times = attempt.start, len(attempt.resumes)
+    resumed = f", resumed {times} times" if times > 1 else ", resumed" if times else ""
+    return Attempted(start.seed or 0, start.time, start.commit, attempt.outcome + resumed, stands)
+
+
+def _unattempted(run: TrainingRun, why: str) -> Attempted:
+    """A training that was not."""
+    commit = run.provenance.git.commit
+    return Attempted(run.seed, run.times.started, commit, f"{run.outcome} ({why})", stands=True)
 
 
 def _logged_for(evidence: Evidence, row: TableRow) -> list[tuple[str, str, str]]:

@@ -6,7 +6,7 @@ is another question, and its command stands below the chain.
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stages.core.files import digest
 from stages.records.evaluation import Evaluation
@@ -38,7 +38,7 @@ class Step:
     """One step on the way to a number."""
 
     name: str
-    told: str
+    summary: str
     things: tuple[Thing, ...]
 
 
@@ -46,7 +46,8 @@ class Step:
 class Origin:
     """A result's steps, the machine and state of the sources behind them, and the commands that check and repeat it.
 
-    `level` is how far the committed files alone follow the number back, `means` what that says.
+    `level` is how far the committed files alone follow the number back, `means` what that says. `shared` names what
+    is left out of `steps` and `facts` because another seed's origin has the same.
     """
 
     seed: int
@@ -59,6 +60,22 @@ class Origin:
     changed: tuple[str, ...]
     check: str
     command: str
+    shared: tuple[str, ...] = ()
+
+    def beside(self, first: "Origin") -> "Origin":
+        """This origin without the hashes and facts that `first` has too."""
+        steps: list[Step] = []
+        shared: list[str] = []
+        for step, other in zip(self.steps, first.steps, strict=True):
+            if step == other:
+                shared.append(step.name.lower())
+                continue
+            steps.append(replace(step, things=tuple(thing for thing in step.things if thing not in other.things)))
+            same = (thing.name.partition(",")[0] for thing in step.things if thing in other.things)
+            shared += [f"{name} ({step.name.lower()})" for name in same]
+        facts = tuple(fact for fact in self.facts if fact not in first.facts)
+        shared += [fact[0].lower() for fact in self.facts if fact in first.facts]
+        return replace(self, steps=tuple(steps), facts=facts, shared=tuple(shared))
 
 
 def origin(result: Evaluation, asked: str) -> Origin:

@@ -35,7 +35,7 @@ from stages.report.conditions import conditions
 from stages.report.evidence import Evidence
 from stages.report.formats import MINUS, NOTHING
 from stages.report.outcomes import legend, remark
-from stages.report.render import Page, about
+from stages.report.render import RenderedText, about
 from stages.report.rows import TableRow, lines, table_rows
 from stages.report.started import attempts_sentence
 from stages.report.studies import Comparison, compare_studies
@@ -90,14 +90,14 @@ def book(
     claims: Sequence[ClaimResult],
     findings: Sequence[Finding],
     networks: Sequence[NetworkPage] = (),
-) -> Page:
+) -> RenderedText:
     """The whole file. Raises CorruptFileError where results of one data set were not tested on the same images."""
     numbers = number_pages(evidence)
     comparisons = compare_studies(evidence)
     studies = _studies(evidence, comparisons)
     tables = [_table(evidence, number) for number in evidence.params.shown_tables]
     cells = [row.results for table in tables for row in lines(table.rows)]
-    return Page.of(
+    return RenderedText.of(
         _environment({str(number.row.key): number.id for number in numbers})
         .get_template("book.html.j2")
         .render(

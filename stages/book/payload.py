@@ -1,11 +1,15 @@
 """What the page's script draws and compares, as JSON that is embedded once."""
 
 import json
+from base64 import b64encode
 from typing import Any
+
+import numpy as np
 
 from stages.book.numbers import Number
 from stages.core.errors import CorruptFileError
 from stages.core.files import flatten
+from stages.records.digits import digits_array
 from stages.records.evaluation import Evaluation
 from stages.report.evidence import Evidence
 from stages.report.logs import printed_log
@@ -15,13 +19,14 @@ from stages.report.studies import Comparison
 def payload(evidence: Evidence, numbers: list[Number], comparisons: list[Comparison]) -> str:
     """JSON that may stand in a script element. Raises CorruptFileError for results of different test images.
 
-    `labels` and each seed's `predictions` are strings with a digit for every test image; accuracies are fractions,
-    printed ones percent.
+    Each seed's `right` has a bit for every test image, 1 where it was named right: bytes in base64, the first image in
+    the highest bit, zeros behind the last. Accuracies are fractions, printed ones percent.
     """
+    for dataset in _datasets(numbers):
+        _check_images(dataset, numbers)
     content = {
         "classes": {name: evidence.dataset(name).classes for name in _datasets(numbers)},
         "titles": {name: evidence.dataset(name).title for name in _datasets(numbers)},
-        "labels": {name: _labels(name, numbers) for name in _datasets(numbers)},
         "numbers": {number.id: _number(evidence, number) for number in numbers},
         "studies": {comparison.name: _study(comparison, numbers) for comparison in comparisons},
     }
@@ -33,8 +38,8 @@ def _datasets(numbers: list[Number]) -> list[str]:
     return list(dict.fromkeys(number.row.key.dataset for number in numbers))
 
 
-def _labels(dataset: str, numbers: list[Number]) -> str:
-    """The labels of a data set's test images, which are the same in all of its results."""
+def _check_images(dataset: str, numbers: list[Number]) -> None:
+    """Raise CorruptFileError unless all results of a data set were tested on the same images, by their labels."""
     results = [
         result for number in numbers if number.row.key.dataset == dataset for result in number.row.results.results
     ]
@@ -43,7 +48,6 @@ def _labels(dataset: str, numbers: list[Number]) -> str:
             found = f"labels of other test images than those of {results[0].stage}"
             where = result.file.path if result.file else result.stage
             raise CorruptFileError(where, found, "results of the same test images (run dvc repro)")
-    return results[0].labels
 
 
 def _number(evidence: Evidence, number: Number) -> dict[str, Any]:
@@ -68,7 +72,7 @@ def _seed(result: Evaluation) -> dict[str, Any]:
     return {
         "seed": result.seed,
         "correct": result.correct,
-        "predictions": result.predictions,
+        "right": _right(result),
         "history": [
             list(
                 map(
@@ -79,6 +83,11 @@ def _seed(result: Evaluation) -> dict[str, Any]:
             for line in result.history
         ],
     }
+
+
+def _right(result: Evaluation) -> str:
+    right = digits_array(result.predictions) == digits_array(result.labels)
+    return b64encode(np.packbits(right).tobytes()).decode()
 
 
 def _drawn(value: float | None) -> float | None:

@@ -21,7 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from stages.config.reading import param_error
 from stages.config.settings import OPTIMIZERS, Cell, Epochs, Precision, family_settings
 from stages.core.errors import ParamError, StageError
-from stages.core.validation import refusals
+from stages.core.validation import refused_keys
 from stages.engine.networks import families
 
 NETWORK, OPTIMIZER, BASE, EPOCHS, PRECISION, DEFAULT = "network", "optimizer", "base", "epochs", "precision", "default"
@@ -182,5 +182,5 @@ def _of_an_alternative(key: CellKey, name: str, own: list[Layer]) -> Any:
 
 def _placed(error: ValidationError, settings: Mapping[str, Any], layers: list[Layer]) -> StageError:
     """pydantic's first finding at the place in params.yaml that the setting comes from."""
-    layer = _last_with(refusals(error, settings)[0].top, layers) or layers[-1]
+    layer = _last_with(refused_keys(error, settings)[0].top, layers) or layers[-1]
     return param_error(error, settings, f"params.yaml: {layer.place}.")

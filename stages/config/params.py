@@ -32,7 +32,7 @@ from stages.config.schema import (
 )
 from stages.config.settings import Cell, Images, Run, Seed, Strict, Testing, TrainingSettings
 from stages.core.errors import ParamError
-from stages.core.validation import refusals
+from stages.core.validation import refused_keys
 
 _DEFAULT, _OVERRIDES = "default", "overrides"
 
@@ -194,7 +194,7 @@ class Params(Strict):
         try:
             return BudgetShare.model_validate(whole)
         except ValidationError as error:
-            place = self.share_place(name, dataset, family, refusals(error, whole)[0].top)
+            place = self.share_place(name, dataset, family, refused_keys(error, whole)[0].top)
             raise param_error(error, whole, f"params.yaml: {place}.") from None
 
     def share_place(self, budget: str, dataset: str, family: str, key: str) -> str:

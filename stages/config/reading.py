@@ -11,7 +11,7 @@ from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 
 from stages.core.errors import ParamError, StageError, printable
 from stages.core.regular import read_regular
-from stages.core.validation import refusals
+from stages.core.validation import refused_keys
 
 PARAMS_FILE = Path("params.yaml")
 LARGEST_YAML = 1 << 23  # bytes of a YAML file; dvc.lock of two budgets has 0.4 MB
@@ -72,7 +72,7 @@ def _count(tree: Any, known: dict[int, int], open_: set[int]) -> int:
 
 def param_error(error: ValidationError, raw: Any, prefix: str) -> StageError:
     """The first key that pydantic refuses in `raw` and the names of all others, as a line that starts with `prefix`."""
-    first, *others = refusals(error, raw)
+    first, *others = refused_keys(error, raw)
     more = f" (also wrong: {', '.join(other.key for other in others)})" if others else ""
     place = f"{prefix}{first.key}" if first.key else prefix.rstrip(": ")
     if first.missing:

@@ -8,9 +8,10 @@ from __future__ import annotations  # an older Python must read this file, to sa
 import getpass
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
+
+from stages.core.git import git
 
 OLDEST, NEWEST = (3, 11), (3, 14)  # the Pythons for which all of requirements.lock has wheels
 MADE = ("data", "data/raw", "data/processed", "data/runs", "data/predictions", "reports")  # DVC writes into them
@@ -19,11 +20,6 @@ _CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_C
 # pip would install somewhere else than into .venv, or not what requirements.lock has. The Makefile takes them out.
 _OF_PIP = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_NO_DEPS", "PIP_DRY_RUN", "PIP_PYTHON")
 _OF_PYTHON = ("PYTHONPATH", "PYTHONHOME", "PYTHONOPTIMIZE", "PYTHONWARNINGS")
-
-
-def git_environment() -> dict[str, str]:
-    """This process's environment without git's variables: in a hook of git they name the hook's repository."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
 
 
 def python_version(version: tuple[int, ...] = sys.version_info[:3]) -> list[str]:
@@ -38,12 +34,7 @@ def python_version(version: tuple[int, ...] = sys.version_info[:3]) -> list[str]
 def commit() -> list[str]:
     """No git, no repository, no commit yet, or a repository of another user; git's own cure is in its words."""
     try:
-        done = subprocess.run(
-            ["git", "rev-parse", "--verify", "HEAD"],  # noqa: S607
-            capture_output=True,
-            env=git_environment(),
-            check=False,
-        )
+        done = git("rev-parse", "--verify", "HEAD")
     except FileNotFoundError:
         return ["git: it is not installed; every number is recorded with the commit it came from"]
     if done.returncode == 0:

@@ -37,7 +37,7 @@ class Refusal(NamedTuple):
         return str(self.path[0]) if self.path else ""
 
 
-def refusals(error: ValidationError, content: Any) -> list[Refusal]:
+def refused_keys(error: ValidationError, content: Any) -> list[Refusal]:
     """The keys that pydantic refuses in `content`, which is what was validated; the first found is first.
 
     A union has a finding for each of its members: they are one refusal.

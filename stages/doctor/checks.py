@@ -178,7 +178,7 @@ def tracking() -> Iterator[Found]:
         said = f"{without_passwords(reason)}; trainings go on, and python -m stages.track sync adds them later"
         yield Found(WARNING if reason else OK, "MLflow", f"{named}: {said}" if reason else f"{named} answers")
         return
-    from stages.track.store import database_problem  # MLflow takes seconds to import
+    from stages.track.store.database import database_problem  # MLflow takes seconds to import
 
     problem = database_problem(uri)
     yield Found(WARNING if problem else OK, "MLflow", f"{named}: {problem}" if problem else named)

@@ -169,7 +169,7 @@ def mirror_metrics(mirror: Mirror, result: Evaluation, artifacts: list[Path], pa
         return
     row = None
     if mirror.process and len(params.seeds_of(params.find(result.cell)[0])) > 1:
-        from stages.track.rows import row_of  # what makes the tables, which one seed's run does without
+        from stages.sync.rows import row_of  # what makes the tables, which one seed's run does without
 
         row = row_of(params, result, artifacts[0].parent.parent)
     ended = datetime.fromisoformat(result.times.ended).timestamp()

@@ -17,14 +17,14 @@ def checked_run(folder: Path, spec: Spec, seed: int) -> TrainingRun:
     """
     path = folder / RECORD
     run = TrainingRun.read(path, f"dvc repro, stage train of {spec.cell}")
-    again = f"dvc repro -f {run.stage}"
+    rerun = f"dvc repro -f {run.stage}"
     if (run.cell, run.budget, run.seed) != (spec.cell, spec.budget, seed):
         found = f"the run of {run.cell}, budget {run.budget}, seed {run.seed}"
         raise CorruptFileError(path, found, f"{spec.cell}, budget {spec.budget}, seed {seed}")
     if not run.config.are_of(spec.settings.seeded(seed)):
-        raise CorruptFileError(path, "a training with other settings", f"those of the spec ({again})")
+        raise CorruptFileError(path, "a training with other settings", f"those of the spec ({rerun})")
     if run.provenance.code.sha256 != spec.code.train:
-        raise CorruptFileError(path, "a training by other code", f"the code of the spec ({again})")
+        raise CorruptFileError(path, "a training by other code", f"the code of the spec ({rerun})")
     for name, expected in run.sha256.model_dump(by_alias=True).items():
         if not (folder / name).is_file():
             raise MissingFileError(folder / name, run.stage)
@@ -39,5 +39,5 @@ def check_trained_on(data: DatasetDescription, run: TrainingRun, path: Path) -> 
     here, then = data.content(), run.data.content()
     for name in sorted(here.keys() | then.keys()):
         if here.get(name) != then.get(name):
-            again = f"dvc repro -f {run.stage}"
-            raise CorruptFileError(path, f"{name} {here.get(name)}", f"{then.get(name)}, as its run has it ({again})")
+            rerun = f"dvc repro -f {run.stage}"
+            raise CorruptFileError(path, f"{name} {here.get(name)}", f"{then.get(name)}, as its run has it ({rerun})")

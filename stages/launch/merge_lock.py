@@ -9,7 +9,6 @@ Out: dvc.lock. An entry that one side alone has changed is that side's. Where bo
 """
 
 import re
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,10 @@ import click
 from ruamel.yaml.error import YAMLError
 
 from stages.config.reading import load_yaml
-from stages.core.checkout import git_environment
 from stages.core.errors import CorruptFileError, StageError
 from stages.core.filenames import RECORD
 from stages.core.files import write_text
+from stages.core.git import git
 from stages.core.progress import say
 from stages.launch.recorded import Locked, dependencies, locked_of, tested_images, trained_with
 from stages.records.dvc_lock import LOCK_FILE, entry_of
@@ -148,12 +147,7 @@ def _parsed(name: str, entry: str) -> dict[str, Any]:
 
 def _side(number: int) -> dict[str, str]:
     """One of the three versions in git's index; empty where there is none, as of a file that both sides have added."""
-    done = subprocess.run(  # noqa: S603
-        ["git", "show", f":{number}:{LOCK_FILE}"],  # noqa: S607
-        capture_output=True,
-        env=git_environment(),
-        check=False,
-    )
+    done = git("show", f":{number}:{LOCK_FILE}")
     return entries(done.stdout.decode(errors="replace")) if done.returncode == 0 else {}
 
 

@@ -28,7 +28,7 @@ def perform(
     """Fetch what a unit needs, run it, and push what it made. `supplies` are the entries of dvc.lock of its inputs."""
     pipeline = Pipeline()
     pipeline.supply(supplies)
-    checkpoint = Copy(pipeline.remote(), _checkpoint(unit))
+    checkpoint = CheckpointCopy(pipeline.remote(), _checkpoint(unit))
     attempts = AttemptsCopy(checkpoint, attempts_path(load_params().budget))
     checkpoint.fetch()
     attempts.fetch()
@@ -52,22 +52,12 @@ def perform(
 
 
 class Copy:
-    """A file's copy in a remote: its file system and its root."""
+    """A file's copy at a `place` of a remote's file system; none where `path` is None."""
 
     _retry_at = 0.0  # seconds of the monotonic clock, after a failure
 
-    def __init__(self, remote: tuple[Any, str], path: Path | None) -> None:
-        (self.fs, root), self.path = remote, path
-        self.place: str = self.fs.join(root, FOLDER, *path.parts) if path else ""
-        self._stored = self._stamp()
-
-    def fetch(self) -> None:
-        """Take the copy, if there is one and no file here."""
-        if self.path and not self.path.exists() and self.fs.exists(self.place):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            fetched = self.path.with_name(f".{self.path.name}.fetched")
-            self.fs.get_file(self.place, str(fetched))
-            fetched.replace(self.path)
+    def __init__(self, fs: Any, path: Path | None, place: str) -> None:
+        self.fs, self.path, self.place = fs, path, place
         self._stored = self._stamp()
 
     def store(self) -> None:
@@ -99,13 +89,28 @@ class Copy:
         return (found.st_mtime_ns, found.st_ino) if found else None
 
 
+class CheckpointCopy(Copy):
+    """The copy of a checkpoint; `remote` is its file system and its root."""
+
+    def __init__(self, remote: tuple[Any, str], path: Path | None) -> None:
+        fs, root = remote
+        super().__init__(fs, path, fs.join(root, FOLDER, *path.parts) if path else "")
+
+    def fetch(self) -> None:
+        """Take the copy, if there is one and no file here."""
+        if self.path and not self.path.exists() and self.fs.exists(self.place):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            fetched = self.path.with_name(f".{self.path.name}.fetched")
+            self.fs.get_file(self.place, str(fetched))
+            fetched.replace(self.path)
+        self._stored = self._stamp()
+
+
 class AttemptsCopy(Copy):
     """The copy of this clone's file of started trainings, one for each unit, beside that of its checkpoint."""
 
-    def __init__(self, checkpoint: Copy, path: Path) -> None:
-        self.fs, self.path = checkpoint.fs, path if checkpoint.path else None
-        self.place = f"{checkpoint.place}.attempts" if checkpoint.path else ""
-        self._stored = self._stamp()
+    def __init__(self, checkpoint: CheckpointCopy, path: Path) -> None:
+        super().__init__(checkpoint.fs, path if checkpoint.path else None, f"{checkpoint.place}.attempts")
 
     def fetch(self) -> None:
         """Add the lines of a worker that was lost: the training then goes on as the same attempt."""

@@ -15,7 +15,7 @@ from stages.core.errors import StageError
 from stages.launch.machine import ThisMachine, cores, this_machine
 from stages.launch.sizes import at_once
 from stages.plan.campaign import Campaign, campaign
-from stages.plan.refusals import refusals
+from stages.plan.preflight import preflight_problems
 from stages.plan.text import plan_text
 from stages.records.planned import params_of
 
@@ -37,7 +37,7 @@ def main(budget: str | None, jobs: int | None) -> None:
 
 def refused(planned: Campaign, machine: ThisMachine) -> None:
     """Raise StageError when something would be refused later."""
-    found = refusals(planned, machine)
+    found = preflight_problems(planned, machine)
     if found:
         raise StageError("\n  ".join(["this would be refused:", *found]))
 

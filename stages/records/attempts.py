@@ -27,6 +27,7 @@ from stages.core.regular import is_there, read_regular
 from stages.records.record import Natural, NonEmptyStr, Section, Sha256, Time, invalid
 
 BEGIN, START, RESUME, END, FAILED = "begin", "start", "resume", "end", "failed"
+UNENDED = "ended without a record: killed or still running"
 _MADE_BY = "stage train"
 _PATIENCE = 20.0  # seconds that a training waits for another that is adding its line
 
@@ -63,7 +64,7 @@ class Attempt(NamedTuple):
     @property
     def outcome(self) -> str:
         """How it ended."""
-        return (self.end.outcome or "ended") if self.end else "not ended"
+        return (self.end.outcome or "ended") if self.end else UNENDED
 
 
 class Attempts:

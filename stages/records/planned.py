@@ -40,7 +40,22 @@ def params_of(budget: str | None, lock: Lock | None = None) -> Params:
     return Params.model_validate(params.model_dump() | recorded)
 
 
-def params_of_pages(budget: str | None, lock: Lock | None = None, cells: Path | None = None) -> Params:
+class ResultReader:
+    """Reads each result once, whoever asks for it; raises as `Evaluation.read`."""
+
+    def __init__(self) -> None:
+        self._read: dict[Path, Evaluation] = {}
+
+    def read(self, path: Path, made_by: str) -> Evaluation:
+        """The result in a file."""
+        if path not in self._read:
+            self._read[path] = Evaluation.read(path, made_by)
+        return self._read[path]
+
+
+def params_of_pages(
+    budget: str | None, lock: Lock | None = None, cells: Path | None = None, reader: ResultReader | None = None
+) -> Params:
     """`params_of`, with the cells beyond it that have a result; `cells` is the folder of the results.
 
     These are alternatives of tables that the paper does not have, of one of `seeds`, with the settings of today: a
@@ -49,11 +64,11 @@ def params_of_pages(budget: str | None, lock: Lock | None = None, cells: Path | 
     """
     params = params_of(budget, lock)
     name = budget or params.budget
-    folder = cells or results_folder(name)
+    folder, reader = cells or results_folder(name), reader or ResultReader()
     found = {}
     for key in params.supplement:
         if not params.seeds_of(key):
-            groups = {seed: _group(params, name, folder, key, seed) for seed in params.seeds}
+            groups = {seed: _group(params, name, folder, key, seed, reader) for seed in params.seeds}
             found[key] = {seed: group for seed, group in groups.items() if group}
     return params.with_recorded(found)
 
@@ -76,13 +91,13 @@ def _is_of(result: Evaluation, group: str) -> bool:
     return result.stage == stage_name("evaluate", key, result.budget, result.seed, group)
 
 
-def _group(params: Params, budget: str, cells: Path, key: CellKey, seed: int) -> str | None:
+def _group(params: Params, budget: str, cells: Path, key: CellKey, seed: int, reader: ResultReader) -> str | None:
     """The group of dvc.yaml whose stage wrote the result of a cell and seed; None without one of today's settings."""
     path = result_path(cells, key, seed)
     if not is_there(path):
         return None
     try:
-        result = Evaluation.read(path, "evaluate")
+        result = reader.read(path, "evaluate")
         if not result.run.config.are_of(params.run(str(key), budget, seed)):
             return None
     except StageError:

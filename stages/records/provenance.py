@@ -9,7 +9,6 @@ import json
 import math
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,9 +19,9 @@ from typing import Annotated, Literal
 import psutil
 from pydantic import Field
 
-from stages.core.checkout import git_environment
 from stages.core.errors import CorruptFileError, MissingFileError, StageError
 from stages.core.files import file_hash
+from stages.core.git import git
 from stages.records.fingerprint import Fingerprint, Kind, fingerprint, loaded_outside
 from stages.records.record import Count, Md5, NonEmptyStr, Section
 from stages.records.spec import Spec
@@ -304,12 +303,7 @@ def _processor() -> str:
 
 def _git(*arguments: str, accepted: Sequence[int] = (0,)) -> str:
     try:
-        done = subprocess.run(  # noqa: S603
-            ["git", *arguments],  # noqa: S607
-            capture_output=True,  # as bytes: text mode would take the carriage returns out of a patch
-            env=git_environment(),
-            check=False,
-        )
+        done = git(*arguments)
     except FileNotFoundError:
         raise StageError("git is not installed; a run is recorded with the commit it came from") from None
     if done.returncode not in accepted:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from stages.core.errors import CorruptFileError, shown
 from stages.core.files import json_hash, json_text, parse_json, write_text
 from stages.core.regular import read_regular
-from stages.core.validation import refusals
+from stages.core.validation import refused_keys
 
 Word = Annotated[str, Field(pattern=r"^\S+$")]  # no space, no line break
 NonEmptyStr = Annotated[str, Field(min_length=1)]
@@ -97,7 +97,7 @@ class BoundRecord(Record):
 
 def invalid(error: ValidationError, content: Any, path: Path | str, made_by: str) -> CorruptFileError:
     """The error for the file at `path`, whose content pydantic refuses: its first wrong key."""
-    first = refusals(error, content)[0]
+    first = refused_keys(error, content)[0]
     if first.missing:
         return CorruptFileError(path, f"no {first.key}", f"the record that {made_by} writes today")
     found = first.conflict or shown(first.value, 60)

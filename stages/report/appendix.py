@@ -11,10 +11,10 @@ from stages.report.conditions import conditions
 from stages.report.evidence import Evidence
 from stages.report.gallery import confusion_name
 from stages.report.logs import Log, LogLine, log_text, printed_log
-from stages.report.render import Page, markdown
+from stages.report.render import RenderedText, markdown
 
 
-def appendix_page(evidence: Evidence, figures: str) -> Page:
+def appendix_page(evidence: Evidence, figures: str) -> RenderedText:
     """The whole appendix. `figures` is the way to the figures' folder."""
     sections = [_section(evidence, figure) for figure in evidence.params.figures]
     budget = {"name": evidence.budget_name, "caption": evidence.budget.caption}

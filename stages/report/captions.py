@@ -53,9 +53,16 @@ def done_count(cells: Iterable[CellResults]) -> str:
 
 
 def done_sentence(cells: Iterable[CellResults]) -> str:
-    """`done_count` as a sentence."""
-    done = done_count(cells)
-    return f"**{done} planned trainings are done.**" if done else ""
+    """`done_count` as a sentence, with what is counted where that is not the rows."""
+    counted = list(cells)
+    done = done_count(counted)
+    if not done:
+        return ""
+    said = f"**{done} planned trainings are done.**"
+    if unplanned := sum(not (cell.planned or cell.results) for cell in counted):
+        said += f" {unplanned} of {len(counted)} cells are not planned."
+    several = any(len(cell.planned) > 1 for cell in counted)
+    return said + (" A training is one seed of one cell." if several or unplanned else "")
 
 
 def budget_sentence(evidence: Evidence, found: Conditions) -> str:

@@ -9,7 +9,7 @@ from stages.records.planned import switch_of
 from stages.report.conditions import conditions
 from stages.report.evidence import Evidence
 from stages.report.formats import exact
-from stages.report.render import Page, markdown
+from stages.report.render import RenderedText, markdown
 from stages.report.rows import TableRow, all_rows, first_rows
 
 
@@ -19,7 +19,7 @@ def card_files(evidence: Evidence) -> dict[str, str]:
     return {f"{key.dataset}-{key.name}.md": _card(evidence, row) for key, row in first.items() if row.has_run}
 
 
-def _card(evidence: Evidence, row: TableRow) -> Page:
+def _card(evidence: Evidence, row: TableRow) -> RenderedText:
     result = row.results.results[0]
     return markdown(
         "model_card",

@@ -8,7 +8,7 @@ from stages.report.claims import table_cells, under_paper_conditions
 from stages.report.evidence import Evidence
 from stages.report.formats import MINUS, NOTHING, listed
 from stages.report.markdown import escape
-from stages.report.render import Page, markdown
+from stages.report.render import RenderedText, markdown
 from stages.stats.claims import FAILS, HOLDS, Check, ClaimResult, Part, corrected
 from stages.stats.intervals import FEWEST_SEEDS
 
@@ -16,7 +16,7 @@ _SMALLEST_SHOWN = 0.001  # p values below it are printed as such
 _FEW = 6  # names of cells that have not run, in a sentence
 
 
-def claims_page(evidence: Evidence, results: list[ClaimResult]) -> Page:
+def claims_page(evidence: Evidence, results: list[ClaimResult]) -> RenderedText:
     """The whole page."""
     cells = table_cells(evidence)
     return markdown(

@@ -5,6 +5,7 @@
     \\input{table_4.tex}              a table environment with the label tab:iv
 
 A macro's name is the budget, the cell and the quantity. TeX allows letters alone in it, so that each digit is a word.
+The mean of a cell without a result is a LaTeX error that names the cell; what goes on after it prints ?? in its place.
 """
 
 import re
@@ -20,10 +21,12 @@ from stages.report.captions import interval_title, table_caption
 from stages.report.evidence import Evidence
 from stages.report.formats import NOTHING, fixed
 from stages.report.outcomes import legend, mark
-from stages.report.render import Page, about
+from stages.report.render import RenderedText, about
 from stages.report.rows import TableRow, all_rows, first_rows, lines, table_rows
 
 NUMBERS = "numbers.tex"
+_LABEL = {False: "p{0.31\\linewidth}", True: "p{0.22\\linewidth}"}  # by deviations; a table fits article's lines
+_SET = "\\small\\setlength{\\tabcolsep}{3pt}\n"
 _DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 _SPECIAL = {character: f"\\{character}" for character in "&%$#_{}"} | {
     "\\": "\\textbackslash{}",
@@ -68,36 +71,40 @@ def from_markdown(text: str) -> str:
     return "".join([*parts, escaped(plain[end:])])
 
 
-def table_tex(evidence: Evidence, number: Table) -> Page:
+def table_tex(evidence: Evidence, number: Table) -> RenderedText:
     """A table as a LaTeX table environment, an as-logged number in a line of its own below its row."""
     rows = lines(table_rows(evidence, number))
     header = ["row", "paper", "ours", interval_title(evidence), "n", "difference", "verdict"]
     content = pd.DataFrame([_cells(row) for row in rows], columns=header)
     if number not in PAPER_TABLES:
         content = content.drop(columns=["paper", "difference", "verdict"])
+    columns = {"row": _LABEL[any(row.std is not None for row in rows)], "verdict": "l"}
     content.columns = content.columns.map(escaped)
     short = f"Table {number}: {evidence.params.tables[number].caption}"
     text = content.style.hide(axis="index").to_latex(
         hrules=True,
-        column_format="l" + "".join("l" if title == "verdict" else "r" for title in content.columns[1:]),
+        column_format="".join(columns.get(title, "r") for title in content.columns),
         position_float="centering",
         caption=(from_markdown(table_caption(evidence, number)), escaped(short)),
         label=f"tab:{number.lower()}",
     )
     notes = "".join(f"\n\\par\\footnotesize {escaped(note)}" for note in legend([row.results for row in rows]))
+    text = text.replace("\\caption", "\\setlength{\\belowcaptionskip}{4pt}\n\\caption", 1)
+    text = text.replace("\\begin{tabular}", _SET + "\\begin{tabular}")
     text = text.replace("\\end{tabular}", "\\end{tabular}" + notes)
-    return Page.of(f"% Budget {evidence.budget_name}. Needs \\usepackage{{booktabs}}.\n{text}")
+    return RenderedText.of(f"% Budget {evidence.budget_name}. Needs \\usepackage{{booktabs}}.\n{text}")
 
 
 def _cells(row: TableRow) -> list[str]:
-    word = row.verdict.word if row.verdict else NOTHING
+    word = row.verdict.word.replace("cannot be", "not") if row.verdict else NOTHING
     ours = escaped(row.mean_text + (f" ± {row.std_text}" if row.std is not None else "") + mark(row.results))
-    texts = [row.paper or NOTHING, row.interval_text, str(row.n), row.difference_text, word]
-    paper, *others = map(escaped, texts)
-    return [about(row.key) + escaped(row.row), paper, ours, *others]
+    interval = "--".join(fixed(end, row.decimals) for end in row.interval) if row.interval else NOTHING
+    label = "\\quad as logged" if row.is_as_logged else escaped(row.row)
+    paper, *others = map(escaped, [row.paper or NOTHING, interval, str(row.n), row.difference_text, word])
+    return [f"{about(row.key)}\\raggedright {label}", paper, ours, *others]
 
 
-def numbers_tex(evidence: Evidence) -> Page:
+def numbers_tex(evidence: Evidence) -> RenderedText:
     """One macro for each number, with a comment that names the runs and commits behind it.
 
     A cell has its mean, its n, and as far as they are: deviation, both ends of the interval; a table's own row also the
@@ -111,9 +118,16 @@ def numbers_tex(evidence: Evidence) -> Page:
             name = macro_name(evidence.budget_name, row.key.dataset, row.key.name, quantity)
             if name in macros:
                 raise StageError(f"params.yaml: {row.key}: its macro \\{name} is another cell's too; rename the cell")
-            macros[name] = f"{about(row.key)}\\newcommand{{\\{name}}}{{{escaped(value)}}}{comment}"
+            text = escaped(value) if row.has_run or quantity != "mean" else _missing(row, evidence.budget_name)
+            macros[name] = f"{about(row.key)}\\newcommand{{\\{name}}}{{{text}}}{comment}"
     head = f"% Budget {evidence.budget_name}: accuracies in percent, differences in points."
-    return Page.of("\n".join([head, *macros.values()]) + "\n")
+    return RenderedText.of("\n".join([head, *macros.values()]) + "\n")
+
+
+def _missing(row: TableRow, budget: str) -> str:
+    """An error of LaTeX, and the mark by which LaTeX prints a reference that leads nowhere."""
+    said = f"{row.key} has no result at budget {budget}"
+    return f"\\PackageError{{{NUMBERS}}}{{{said}}}{{Run it, or leave it out.}}\\textbf{{??}}"
 
 
 def macro_name(*words: str) -> str:

@@ -12,6 +12,7 @@ of the code that trains (tests) the cell, `settings_sha256` that of the canonica
 training's settings, `binding` is the record's; those of weights, history, logits and labels are of the files.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from stages.core.files import digest, json_text
@@ -28,15 +29,15 @@ from stages.report.rows import TableRow, all_rows
 _LAST = "as_logged"  # its columns stand last in the CSV
 
 
-def ledger_json(evidence: Evidence) -> str:
-    """The ledger as JSON: `numbers`, each with its `seeds`; accuracies in percent, differences in points."""
-    return json_text({"schema": 2, "budget": evidence.budget_name, "numbers": numbers(evidence)})
+def ledger_json(budget: str, numbers: Sequence[dict[str, Any]]) -> str:
+    """The ledger's entries as JSON: each with its `seeds`; accuracies in percent, differences in points."""
+    return json_text({"schema": 2, "budget": budget, "numbers": numbers})
 
 
-def ledger_csv(evidence: Evidence) -> str:
-    """The ledger as CSV: a line for each number and seed, with what the seeds share repeated."""
+def ledger_csv(numbers: Sequence[dict[str, Any]]) -> str:
+    """The ledger's entries as CSV: a line for each number and seed, with what the seeds share repeated."""
     lines = []
-    for number in numbers(evidence):
+    for number in numbers:
         shared = {key: value for key, value in number.items() if key not in ("seeds", _LAST)}
         last = {_LAST: number[_LAST]} if number[_LAST] else {}
         lines += [_flat({**shared, **seed, **last}) for seed in number["seeds"] or [{}]]
@@ -45,7 +46,7 @@ def ledger_csv(evidence: Evidence) -> str:
     return csv_text(columns, lines)
 
 
-def numbers(evidence: Evidence) -> list[dict[str, Any]]:
+def ledger(evidence: Evidence) -> list[dict[str, Any]]:
     """The ledger's entries: the rows of the tables in their order, then the planned alternatives of the studies.
 
     A row with an as-logged cell names it, with its number, under `as_logged`; if it is planned, it has an entry too.

@@ -1,7 +1,7 @@
 """How a cell's trainings ended: a divergence and a number at chance are results, shown with a mark.
 
 One outcome a training: `diverged` goes before `at chance`, which a diverged network mostly is too. A cell without any
-result is `not run`.
+result is `not run`, or `not planned` where params.yaml plans no seed of it.
 """
 
 from collections import Counter
@@ -12,7 +12,7 @@ from stages.records.evaluation import AT_CHANCE
 from stages.records.run import DIVERGED, FINISHED
 from stages.report.evidence import CellResults
 
-NOT_RUN = "not run"
+NOT_RUN, NOT_PLANNED = "not run", "not planned"
 _MARKS = {DIVERGED: "\N{DAGGER}", AT_CHANCE: "\N{DOUBLE DAGGER}"}
 _MEANING = {
     DIVERGED: "Diverged: the training loss was no longer finite, and the training ended there.",
@@ -22,8 +22,13 @@ _MEANING = {
 
 
 def outcome(cell: CellResults) -> str:
-    """`finished`, `at chance`, `not run`, or how many of several seeds: `1 of 3 diverged;2 of 3 at chance`."""
+    """`finished`, `at chance`, `not run`, `not planned`, or how many of several: `1 of 3 diverged;2 of 3 at chance`."""
     return ";".join(_outcomes(cell)) or FINISHED
+
+
+def absent(cell: CellResults) -> str:
+    """What stands in place of the number of a cell without a result."""
+    return NOT_RUN if cell.planned else NOT_PLANNED
 
 
 def remark(cell: CellResults) -> str:
@@ -49,7 +54,7 @@ def legend(cells: Sequence[CellResults]) -> list[str]:
 
 def _outcomes(cell: CellResults) -> list[str]:
     if not cell.has_run:
-        return [NOT_RUN]
+        return [absent(cell)]
     return [f"{share} {kind}".lstrip() for kind, share in _shares(cell).items()]
 
 

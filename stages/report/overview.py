@@ -5,13 +5,13 @@ from stages.report.captions import done_sentence
 from stages.report.evidence import Evidence
 from stages.report.gallery import cost_points
 from stages.report.printed_curves import NAME, printed_panels
-from stages.report.render import Page, markdown
+from stages.report.render import RenderedText, markdown
 from stages.report.started import attempts_sentence
 from stages.report.studies import Comparison
 from stages.report.tables import cost_name, table_content
 
 
-def overview_page(evidence: Evidence, comparisons: list[Comparison], figures: str, studies: str) -> Page:
+def overview_page(evidence: Evidence, comparisons: list[Comparison], figures: str, studies: str) -> RenderedText:
     """The whole page. `figures` and `studies` are the ways to their folders."""
     by_name = {comparison.name: comparison for comparison in comparisons}
     return markdown(

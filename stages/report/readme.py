@@ -26,10 +26,12 @@ from stages.report.formats import listed
 from stages.report.markdown import document, escape, table
 from stages.report.outcomes import NOT_RUN, remark
 from stages.report.rows import TableRow, lines, table_rows
+from stages.report.studies import rows_taken
 from stages.report.tables import table_index
 from stages.stats.verdicts import CLOSE, FAR, NEAR, UNJUDGED
 
 Rows = Mapping[Table, Sequence[TableRow]]
+_OTHER_ROW = "another row"
 _WIDTH = 118  # characters of a line of prose
 _COMMAND = "python -m stages.report.readme"
 _BEGIN = "<!-- tables of {budget}: made by " + _COMMAND + " -->"
@@ -53,25 +55,26 @@ def with_tables(readme: str, evidence: Evidence) -> str:
 def tables_block(evidence: Evidence) -> str:
     """Caption, counts, and one table of all rows: those of a label on both data sets stand on one line."""
     tables = {number: table_rows(evidence, number) for number in evidence.params.paper_tables}
+    taken = rows_taken(evidence)
     header = ["row"]
     for dataset in DATASETS:
         header += [f"{evidence.dataset(dataset).title}: paper", "ours", "difference", "as logged"]
     printed = []
     for family in dict.fromkeys(settings.family for settings in evidence.params.paper_tables.values()):
-        printed += _family_lines(evidence, family, tables)
+        printed += _family_lines(evidence, family, tables, taken)
     shown = table(header, printed, numbers=[1, 2, 5, 6])
-    return document(_caption(evidence, tables), shown, _others(evidence))
+    return document(_caption(evidence, tables, taken), shown, _others(evidence))
 
 
-def _family_lines(evidence: Evidence, family: str, tables: Rows) -> list[list[str]]:
-    """The links to a family's tables, then its rows."""
+def _family_lines(evidence: Evidence, family: str, tables: Rows, taken: Mapping[str, str]) -> list[list[str]]:
+    """The links to a family's tables, then its rows; `taken` are the rows whose as-logged setting is another row's."""
     settings = evidence.params.paper_tables.items()
     numbers = {table.dataset: number for number, table in settings if table.family == family}
     by_label = {dataset: {row.row: row for row in tables[number]} for dataset, number in numbers.items()}
     links = [_links(evidence.budget_name, numbers.get(dataset)) for dataset in DATASETS]
     printed = [["", *chain.from_iterable(links)]]
     for label in dict.fromkeys(label for dataset in DATASETS for label in by_label.get(dataset, {})):
-        cells = [_cells(by_label.get(dataset, {}).get(label)) for dataset in DATASETS]
+        cells = [_cells(by_label.get(dataset, {}).get(label), taken.get(label)) for dataset in DATASETS]
         printed.append([escape(label), *chain.from_iterable(cells)])
     return printed
 
@@ -94,26 +97,28 @@ def _links(budget: str, number: Table | None) -> list[str]:
     return [f"[Table {number}](reports/{budget}/tables/table_{table_index(number)}.md)", "", "", ""]
 
 
-def _cells(row: TableRow | None) -> list[str]:
+def _cells(row: TableRow | None, taken: str | None) -> list[str]:
     """A row's numbers on one data set."""
     if row is None:
         return [""] * 4
     judged = f"{row.difference_text} {row.verdict.word}" if row.verdict else ""
-    return [row.paper or "", _accuracy(row), judged, _as_logged(row.as_logged) if row.as_logged else ""]
+    return [row.paper or "", _accuracy(row), judged, _as_logged(row.as_logged, taken)]
 
 
-def _as_logged(row: TableRow) -> str:
+def _as_logged(row: TableRow | None, taken: str | None) -> str:
+    if row is None:
+        return _OTHER_ROW if taken else ""
     return _accuracy(row) + (f" {row.verdict.word}" if row.verdict else "")
 
 
 def _accuracy(row: TableRow) -> str:
     """The mean, with the deviation over several seeds and how the trainings ended, if not well."""
     if not row.has_run:
-        return NOT_RUN
+        return row.mean_text
     return row.mean_text + (f" ± {row.std_text}" if row.std is not None else "") + remark(row.results)
 
 
-def _caption(evidence: Evidence, tables: Rows) -> str:
+def _caption(evidence: Evidence, tables: Rows, taken: Mapping[str, str]) -> str:
     """The conditions, the seeds, what the columns are, and how many rows of each verdict there are."""
     sentences = [
         f"Test accuracy in percent, budget `{evidence.budget_name}` ({escape(evidence.budget.caption)}).",
@@ -121,6 +126,7 @@ def _caption(evidence: Evidence, tables: Rows) -> str:
         "*Difference* is ours less the paper's, in points; the verdict is by the distance to the nearest number that "
         "rounds to the printed one (98 stands for 97.5 to 98.5). *As logged* is the row trained with the setting that "
         "the printed logs or numbers suggest, which the linked table names; empty where that is the text's.",
+        *(f"*{_OTHER_ROW.capitalize()}*: of {one}, that setting is {other}." for one, other in taken.items()),
         *(_counts(evidence, dataset, tables) for dataset in DATASETS),
     ]
     return fill(" ".join(sentences), _WIDTH, break_on_hyphens=False, break_long_words=False)

@@ -25,7 +25,7 @@ class About(NamedTuple):
     seed: int | None
 
 
-class Page(str):
+class RenderedText(str):
     """The text of a page, and for each of its lines which number that is about, if any."""
 
     about: list[About | None]
@@ -71,7 +71,7 @@ def _mirrored(run: str) -> str:
 _ENVIRONMENT = _environment()
 
 
-def markdown(template: str, **content: object) -> Page:
+def markdown(template: str, **content: object) -> RenderedText:
     """A page, or a piece of one, that ends with a line's end. Plain text in it must be escaped by the template."""
     page = _ENVIRONMENT.get_template(f"{template}.md.j2").render(**content)
-    return Page.of(_BLANK_LINES.sub("\n\n", page).strip("\n") + "\n")
+    return RenderedText.of(_BLANK_LINES.sub("\n\n", page).strip("\n") + "\n")

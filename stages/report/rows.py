@@ -18,7 +18,7 @@ from stages.report.cost import Cost, cost
 from stages.report.differences import differences_text
 from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import NOTHING, decimals, exact, fixed, signed
-from stages.report.outcomes import NOT_RUN, outcome
+from stages.report.outcomes import absent, outcome
 from stages.stats.intervals import Interval
 from stages.stats.verdicts import Verdict, judge
 
@@ -101,7 +101,7 @@ class TableRow:
 
     @property
     def outcome(self) -> str:
-        """How its trainings ended: `finished`, `at chance`, `not run`, or how many of several seeds."""
+        """How its trainings ended: `finished`, `at chance`, `not run`, `not planned`, or how many of several."""
         return outcome(self.results)
 
     @property
@@ -111,8 +111,8 @@ class TableRow:
 
     @property
     def mean_text(self) -> str:
-        """The mean as it is printed, or `not run`."""
-        return fixed(self.mean, self.decimals) if self.has_run else NOT_RUN
+        """The mean as it is printed, or `not run`, or `not planned`."""
+        return fixed(self.mean, self.decimals) if self.has_run else absent(self.results)
 
     @property
     def std_text(self) -> str:
@@ -143,7 +143,13 @@ class TableRow:
 
 
 def table_rows(evidence: Evidence, number: Table) -> list[TableRow]:
-    """The rows of a table, each with its as-logged row in it."""
+    """The rows of a table, each with its as-logged row in it; built once for each evidence."""
+    if number not in evidence.rows:
+        evidence.rows[number] = _table_rows(evidence, number)
+    return list(evidence.rows[number])
+
+
+def _table_rows(evidence: Evidence, number: Table) -> list[TableRow]:
     table = evidence.params.tables[number]
     if number not in PAPER_TABLES:
         own = [(row.row, evidence.cell(table.dataset, row.cell)) for row in table.rows]

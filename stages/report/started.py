@@ -1,6 +1,6 @@
 """How many trainings were started, and how many of them stand in the tables: a seed that was dropped is named."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from stages.records.attempts import Attempt, Attempts, judging
@@ -20,27 +20,26 @@ class Started(NamedTuple):
 
     standing: list[Attempt]
     others: list[Attempt]
-    older: int
+    older: list[Evaluation]
     unknown: list[Evaluation]
 
 
-def started(attempts: Attempts, results: list[Evaluation]) -> Started:
-    """Which trainings have their result among these, by the binding of their run; results from before are `older`."""
+def started(attempts: Attempts, results: Sequence[Evaluation], cell: str | None = None) -> Started:
+    """Which trainings, of a cell or of all, have their result among these, by the binding of their run."""
     bindings = {result.run.binding for result in results}
     standing: list[Attempt] = []
     others: list[Attempt] = []
     for one in attempts.trainings:
-        (standing if one.end and one.end.run in bindings else others).append(one)
+        if cell in (None, one.start.cell):
+            (standing if one.end and one.end.run in bindings else others).append(one)
     known = {one.end.run for one in standing if one.end}
-    without = [result for result in results if result.run.binding not in known]
-    begin = attempts.begin.time if attempts.begin else ""
-    unknown = [result for result in without if attempts.begin and result.run.times.started > begin]
-    return Started(standing, others, len(without) - len(unknown), unknown)
-
-
-def of_cell(attempts: Attempts, cell: str) -> list[Attempt]:
-    """The trainings of a cell, in the order of their starts."""
-    return [one for one in attempts.trainings if one.start.cell == cell]
+    older: list[Evaluation] = []
+    unknown: list[Evaluation] = []
+    for result in results:
+        if result.run.binding not in known:
+            is_older = attempts.begin is None or result.run.times.started <= attempts.begin.time
+            (older if is_older else unknown).append(result)
+    return Started(standing, others, older, unknown)
 
 
 def attempts_sentence(evidence: Evidence) -> str:
@@ -57,7 +56,8 @@ def _counts(evidence: Evidence, attempts: Attempts) -> Iterator[str]:
     since = f"Every training that is started is written down since {begin.time[:10] if begin else ''}"
     total = len(attempts.trainings)
     counts = f"{total} started, {len(found.standing)} of them in these tables" if total else "none was started"
-    older = f"; {found.older} result{'s' if found.older != 1 else ''} here are older" if found.older else ""
+    count = len(found.older)
+    older = f"; {count} result{'s' if count != 1 else ''} here are older" if count else ""
     yield f"{since}: {counts}{older}."
     if found.others:
         yield f"**Started, and not in these tables**: {'; '.join(map(_named, found.others))}."

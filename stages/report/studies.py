@@ -77,6 +77,23 @@ def compare_studies(evidence: Evidence) -> list[Comparison]:
     return [comparison for comparison in compared if comparison]
 
 
+def rows_taken(evidence: Evidence) -> dict[str, str]:
+    """By the label of a row, that of another row of its table whose setting a study finds closer to what it prints.
+
+    Such a row has no as-logged row. The label is followed by the study's assumption. Only studies under the paper's
+    conditions count.
+    """
+    taken: dict[str, str] = {}
+    for table in evidence.params.paper_tables.values():
+        labels = {row.cell: row.row for row in table.rows}
+        for name, study in evidence.params.studies.items():
+            if study.dataset == table.dataset and {study.base, *study.alternatives} <= set(labels):
+                found = compare(evidence, name, study)
+                if found and found.conditions.as_paper and (closest := found.ranking[0].name) != study.base:
+                    taken[labels[study.base]] = f"{labels[closest]} ({study.assumption})"
+    return taken
+
+
 def compare(evidence: Evidence, name: str, study: Study) -> Comparison | None:
     """A study's comparison, or None when none of its alternatives has a result."""
     run = [cell for cell in (study.base, *study.alternatives) if evidence.cell(study.dataset, cell).has_run]

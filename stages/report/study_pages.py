@@ -6,11 +6,11 @@ from stages.report.captions import budget_sentence, numerics_sentence, replaced_
 from stages.report.evidence import Evidence
 from stages.report.formats import decimals
 from stages.report.markdown import escape
-from stages.report.render import Page, markdown
+from stages.report.render import RenderedText, markdown
 from stages.report.studies import Comparison
 
 
-def study_page(evidence: Evidence, comparison: Comparison) -> Page:
+def study_page(evidence: Evidence, comparison: Comparison) -> RenderedText:
     """The report of one study."""
     curves = [comparison.printed, *(candidate.results.curve for candidate in comparison.candidates)]
     return markdown(

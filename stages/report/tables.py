@@ -14,8 +14,9 @@ from stages.report.evidence import Evidence
 from stages.report.formats import NOTHING, csv_text, exact
 from stages.report.markdown import plain
 from stages.report.outcomes import legend, remark
-from stages.report.render import Page, markdown
+from stages.report.render import RenderedText, markdown
 from stages.report.rows import TableRow, lines, table_rows
+from stages.report.studies import rows_taken
 
 _COST = ["parameters", "multiply_adds", "seconds_per_epoch", "images_per_second", "training_seconds"]
 _OURS = ["mean", "std", "n", "difference", "stages", "runs", "outcome", "low", "high", "verdict", *_COST]
@@ -93,7 +94,7 @@ def table_body(evidence: Evidence, number: Table) -> str:
     return markdown("table_body", table=table_content(evidence, number)).rstrip()
 
 
-def table_page(evidence: Evidence, number: Table, figures: str) -> Page:
+def table_page(evidence: Evidence, number: Table, figures: str) -> RenderedText:
     """A table's own file: the table, its curves, its stages and runs. `figures` is the way to the figures' folder."""
     return markdown("table", table=table_content(evidence, number), figures=figures)
 
@@ -101,7 +102,7 @@ def table_page(evidence: Evidence, number: Table, figures: str) -> Page:
 def table_content(evidence: Evidence, number: Table) -> dict[str, Any]:
     """What templates print of a table."""
     rows = table_rows(evidence, number)
-    every = lines(rows)
+    every, taken = lines(rows), rows_taken(evidence)
     runs = [(row, result) for row in every for result in row.results.results]
     return {
         "number": number,
@@ -114,6 +115,7 @@ def table_content(evidence: Evidence, number: Table) -> dict[str, Any]:
         "lines": every,
         "legend": legend([row.results for row in every]),
         "logged": [row.as_logged for row in rows if row.as_logged],
+        "taken": {row.row: taken[row.row] for row in rows if row.row in taken},
         "added": [row.row for row in rows if row.paper is None and number in PAPER_TABLES],
         "runs": runs,
         "numerics": sorted({_numerics(result.run.numerics) for _, result in runs}),

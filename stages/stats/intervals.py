@@ -7,6 +7,7 @@ that a spread was not seen does not make it nothing.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from math import sqrt
 from statistics import fmean, stdev
 from typing import NamedTuple
@@ -22,6 +23,7 @@ class Interval(NamedTuple):
     high: float
 
 
+@cache
 def wilson(hits: int, images: int, confidence: float) -> Interval:
     """Wilson's score interval of a share, as fractions (E. B. Wilson, JASA 22, 1927, pp. 209-212)."""
     from scipy.stats import binomtest  # here: what only names a result must not wait for scipy

@@ -7,8 +7,8 @@ python -m stages.track log-model CELL --budget paper        log a trained networ
 
 import click
 
-from stages.track.model import log_model
-from stages.track.sync import sync
+from stages.sync.model import log_model
+from stages.sync.sync import sync
 from stages.track.ui import ui
 
 

@@ -63,7 +63,7 @@ class Mirror:
     ) -> None:
         """Add tags and files to the run, end it with `status` if it was opened here, and wait until that is done.
 
-        It ended now, or `at` a time in seconds since the epoch. `row` is that of the run (`stages.track.rows`).
+        It ended now, or `at` a time in seconds since the epoch. `row` is that of the run (`stages.sync.rows`).
         """
         if self.process is None or "closed" in self.answers:
             return

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
-    from stages.track.store import Store
+    from stages.track.store.runs import Store
 
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",  # only stage `download` goes to the network
@@ -54,7 +54,7 @@ def connect() -> "Store":
     """Import MLflow and open its store: nearly all that a mirror costs, 1.5 s of CPU where it would be 2.2 s."""
     sys.modules.update(dict.fromkeys(_NOT_NEEDED))  # type: ignore[arg-type]  # None: "import" finds no such module
     gc.disable()  # what an import makes stays
-    from stages.track.store import Store
+    from stages.track.store.runs import Store
 
     store = Store()
     gc.freeze()
@@ -109,8 +109,10 @@ class MirroredRun:
         self.store.tags(self.run_id, event["tags"])
         self.end(event["status"], event["time"])
         if event.get("row"):
+            from stages.track.store.rows import RowRuns
+
             try:
-                self.store.sync_row(event["row"], whole=False)
+                RowRuns(self.store).sync(event["row"], whole=False)
             except Exception as error:
                 return {"row_error": f"{type(error).__name__}: {error}"}
         return {}

@@ -25,7 +25,7 @@ def ui(port: int | None) -> None:
     if port is not None and not is_free(port):
         raise ParamError("--port", port, "a port that no other program has; leave it out to have one chosen")
     if uri == DEFAULT_URI:
-        from stages.track.store import Store  # MLflow takes seconds to import
+        from stages.track.store.runs import Store  # MLflow takes seconds to import
 
         Store()  # a clone that was moved finds its artifacts; a new one has a store to show
     port = port or free_port()

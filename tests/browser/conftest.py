@@ -13,13 +13,16 @@ import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
 
+from stages.book.networks import read_networks
 from tests.unit.book.conftest import bind
 from tests.unit.report.conftest import Project
 
+ROOT = Path(__file__).parents[2]
 PACKAGE = "@sparticuz/chromium@149.0.0"
 INTEGRITY = "sha512-2NECBVKlUA9xIUXb4fT8OoGKdAJs+I2tNYscO8FwcxCKCWA7FmpPI0fdVxGJoIJglrFZYn+4YEJqChq4rdrxQg=="
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "very-deep-reproduced" / "chromium-149.0.0"
@@ -91,11 +94,18 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The book of synthetic results of two seeds."""
+    """The book of synthetic results of two seeds, with a table of ours and two networks."""
     project = Project(tmp_path_factory.mktemp("project"))
-    project.edit(lambda raw: raw.update(seeds=[0, 1]))
+
+    def change(raw: dict[str, Any]) -> None:
+        raw.update(seeds=[0, 1])
+        rows = [{"row": "VGG16, wider", "cell": "vgg16-adam"}, {"row": "Inception at 64", "cell": "googlenet-sgd"}]
+        raw["tables"]["S1"] = {"caption": "A table that the paper does not have", "dataset": "cifar10", "rows": rows}
+
+    project.edit(change)
     path = tmp_path_factory.mktemp("book") / "index.html"
-    path.write_text(bind(project.fill().evidence()))
+    networks = read_networks(ROOT / "reports/quick/architectures", "quick")[:2]
+    path.write_text(bind(project.fill().evidence(), networks))
     return path
 
 

@@ -8,22 +8,16 @@ Out: a markdown table on standard output, what was lost below it, and exit statu
      checkout is changed. 15 minutes on two cores with --amount 1; less of it with a smaller one.
 """
 
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from importlib import import_module
-from pathlib import Path
-from random import Random
 
 import click
 
 from benchmarks.options import Names
 from stages.core.errors import StageError
 from stages.core.progress import duration, say
+from stages.launch.machine import cores
 from tests.faults.outcome import Outcome
-
-KINDS = ("downloads", "configuration", "files", "kills", "storage", "tracking", "together")
-Run = Callable[[Random, Path, float], Iterator[Outcome]]
+from tests.faults.throwing import KINDS, throw
 
 
 @click.command()
@@ -33,27 +27,11 @@ Run = Callable[[Random, Path, float], Iterator[Outcome]]
 def main(seed: int, amount: float, only: list[str]) -> None:
     """Throw faults at the pipeline and count what survives."""
     start = time.monotonic()
-    outcomes = throw(only, seed, amount)
+    outcomes = throw(only, seed, amount, cores())
     click.echo(table(outcomes))
     say(f"seed {seed}, amount {amount:g}, {duration(time.monotonic() - start)}")
     if lost := [f"{one.kind}, {one.fault}: {why}" for one in outcomes for why in one.lost]:
         raise StageError("\n  ".join(["lost:", *lost]))
-
-
-def throw(kinds: list[str], seed: int, amount: float) -> list[Outcome]:
-    """The outcomes of some kinds of faults."""
-    found = []
-    with tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as folder:
-        for kind in kinds:
-            run: Run = import_module(f"tests.faults.{kind}").run
-            place = Path(folder, kind)
-            place.mkdir()
-            for outcome in run(Random(f"{seed} {kind}"), place, amount):  # noqa: S311 - no secret
-                say(f"{kind}: {outcome.fault}: {outcome.survived} of {outcome.tried} survived")
-                for why in outcome.lost:  # now, too: a run that is broken off has said it
-                    say(f"  lost: {why}")
-                found.append(outcome)
-    return found
 
 
 def table(outcomes: list[Outcome]) -> str:

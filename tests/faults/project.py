@@ -16,6 +16,7 @@ from tests.faults.outcome import check
 from tests.pipeline.conftest import Repository, copy_project, environment, make
 from tests.shipped import ROOT
 
+PROJECT = "FAULTS_PROJECT"  # in the environment: one that is there already; making it takes minutes
 LONGEST = 600  # seconds that a command may take on a busy machine
 CELL = "mnist@quick-resnet18-0"
 RUN, RESULT = "data/runs/quick/mnist/resnet18/s0", "reports/quick/cells/mnist/resnet18-s0.json"
@@ -77,7 +78,7 @@ class Project(Repository):
 @cache
 def finished(base: Path) -> Project:
     """The project after its run, made once in a process."""
-    given = os.environ.get("FAULTS_PROJECT")  # one that is there already; making it takes minutes
+    given = os.environ.get(PROJECT)
     folder = Path(given) if given else base / "project"
     if not given:
         folder.mkdir(parents=True)

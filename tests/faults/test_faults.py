@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.__main__ import KINDS, table, throw
+from tests.faults.__main__ import table
 from tests.faults.outcome import Outcome, check, in_child
+from tests.faults.throwing import KINDS, throw
 
 
 @pytest.mark.parametrize("kind", ["downloads", "configuration", "files"])

@@ -218,7 +218,7 @@ def test_the_looks_of_tables_retrain_nothing(restored: Repository) -> None:
 
 
 def test_progress_and_mirror_retrain_nothing(restored: Repository) -> None:
-    for file in ("core/progress.py", "train/progress.py", "track/store.py", "track/client.py"):
+    for file in ("core/progress.py", "train/progress.py", "track/store/runs.py", "track/client.py"):
         append(restored, f"stages/{file}", "\nEDITED = 1\n")
     assert restored.repro() == ["resolve@quick"]
 

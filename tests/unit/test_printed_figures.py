@@ -145,10 +145,10 @@ def test_the_readme_has_the_tables_of_the_committed_results(tmp_path: Path) -> N
 
 # What the README says in words of the tables, studies and claims of `paper`: the words, and what must be so.
 FINDINGS: dict[str, Callable[[], bool]] = {
-    "On MNIST most rows come out close or near, on CIFAR10 most come out far": lambda: (
+    "On MNIST most rows come out close or near. On CIFAR10 most come out far": lambda: (
         2 * len(lines(MNIST, FAR)) < len(lines(MNIST)) and 2 * len(lines(CIFAR10, FAR)) > len(lines(CIFAR10))
     ),
-    "on MNIST most of the far rows lie above the printed number, VGG16 with SGD by most": lambda: (
+    "On MNIST most of the far rows lie above the printed number, VGG16 with SGD by most": lambda: (
         2 * sum(float(line["difference"]) > 0 for line in lines(MNIST, FAR)) > len(lines(MNIST, FAR))
         and max(lines(MNIST), key=lambda line: float(line["difference"])) == row("I", "VGG16 with SGD")
     ),
@@ -156,57 +156,57 @@ FINDINGS: dict[str, Callable[[], bool]] = {
         sorted(lines((*MNIST, *CIFAR10)), key=lambda line: -abs(float(line["difference"])))[:2]
         == [row("IV", "VGG16 with lr=0.01"), row("IV", "VGG16")]
     ),
-    "With SGD and momentum instead the same rows come out close and near": lambda: (
+    "SGD with momentum instead brings the same rows close and near": lambda: (
         row("IV", "VGG16 with SGD and momentum")["verdict"] == CLOSE
         and row("IV", "VGG16 with SGD and momentum")["paper"] == row("IV", "VGG16")["paper"]
         and row("IV", "VGG16 with lr=0.01")["as_logged_verdict"] == NEAR
     ),
-    "every row of Table V ends far below the printed number": lambda: all(
+    "Every row of Table V ends far below the printed number": lambda: all(
         line["verdict"] == FAR and float(line["difference"]) < 0 for line in printed_table("V")
     ),
-    "With a 3x3 stem without max-pool, the row with Adam follows its printed log": lambda: (
+    "The row with Adam follows its printed log with a 3x3 stem without max-pool": lambda: (
         row("V", "ResNet18 with Adam")["as_logged_verdict"] == CLOSE
         and closest("resnet18-stem")[0] == "resnet18-adam-3x3-stem"
         and closest("resnet18-stem")[1] < 2.5
     ),
-    "The log of VGG16 with Adam on CIFAR10 begins as with learning rate 0.0001": lambda: (
+    "The printed log of VGG16 with Adam on CIFAR10 begins as with learning rate 0.0001": lambda: (
         closest("vgg16-head")[0] == "vgg16-adam-lr1e-4"
     ),
-    "although both end near the printed accuracy": lambda: (
+    "The text says 0.001. Both end near the printed accuracy": lambda: (
         {row("IV", "VGG16 with ADAM")[column] for column in ("verdict", "as_logged_verdict")} <= {CLOSE, NEAR}
     ),
-    "on CIFAR10 SGD with momentum is nearer for VGG16 and RMSprop for ResNet18": lambda: (
+    "On CIFAR10 SGD with momentum is nearer for VGG16, RMSprop for ResNet18": lambda: (
         [closest(study)[0] for study in ("vgg16-plain-optimizer", "resnet18-plain-optimizer")]
         == ["vgg16-momentum", "resnet18"]
     ),
-    "No input size, learning rate or momentum that was tried gives the first epochs of the printed curve": lambda: all(
+    "are not matched by any input size, learning rate or momentum that was tried": lambda: all(
         closest(study)[1] > 2.5 for study in ("googlenet-input", "googlenet-optimizer")
     ),
-    "The 99.1 of GoogLeNet with data augmentation in Table VI is the number of the same row in Table III": lambda: (
+    "Table VI prints 99.1 for GoogLeNet with data augmentation, the number of the same row in Table III": lambda: (
         {row(number, "GoogLeNet with data augmentation")["paper"] for number in ("III", "VI")} == {"99.1"}
     ),
     "Ours is our best on CIFAR10 and far below it": lambda: (
         our_best(CIFAR10) == "GoogLeNet with data augmentation"
         and row("VI", "GoogLeNet with data augmentation")["verdict"] == FAR
     ),
-    "changes ResNet18 with Adam on CIFAR10 by less than a point (two seeds and one)": lambda: (
+    "differ by less than a point there (two seeds and one; study)": lambda: (
         abs(mean_of("cifar10/resnet18-adam-float32") - mean_of("cifar10/resnet18-adam")) < 1
         and [row_count(f"cifar10/{cell}") for cell in ("resnet18-adam-float32", "resnet18-adam")] == [2, 1]
         and row("V", "ResNet18 with Adam")["paper"] == "81.8"
     ),
-    "VGG16 with RMSprop on MNIST from 98.4 to 88.3 % of the validation images": lambda: last_two(
+    "Validation accuracy fell from 98.4 to 88.3 % for VGG16 with RMSprop on MNIST": lambda: last_two(
         "I", "VGG16", 98.4, 88.3
     ),
-    "VGG19 there from 99.1 to 80.2": lambda: last_two("I", "VGG19", 99.1, 80.2),
-    "VGG16 with RMSprop on CIFAR10 from 74.5 to 47.8": lambda: last_two("IV", "VGG16", 74.5, 47.8),
-    "GoogLeNet with SGD and data augmentation from 72.3 to 53.2": lambda: last_two(
+    "from 99.1 to 80.2 for VGG19 there": lambda: last_two("I", "VGG19", 99.1, 80.2),
+    "from 74.5 to 47.8 for VGG16 with RMSprop on CIFAR10": lambda: last_two("IV", "VGG16", 74.5, 47.8),
+    "from 72.3 to 53.2 for GoogLeNet with SGD and data augmentation": lambda: last_two(
         "VI", "GoogLeNet with SGD and data augmentation", 72.3, 53.2
     ),
     "Four far rows fell in their last epoch": lambda: (
         sorted(fell(10))
         == [("I", "VGG16"), ("I", "VGG19"), ("IV", "VGG16"), ("VI", "GoogLeNet with SGD and data augmentation")]
     ),
-    "C6 by rows of CIFAR10 and, on MNIST, by VGG16": lambda: (
+    "VGG16 on MNIST, which fell in its last epoch, refutes C6 too": lambda: (
         "VGG16 (Table I)" in committed("reports/paper/tables/claims.md") and ("I", "VGG16") in fell(10)
     ),
     "One NVIDIA H200 trained every row of the six tables with PyTorch 2.11.0": lambda: (
@@ -217,7 +217,7 @@ FINDINGS: dict[str, Callable[[], bool]] = {
         }
         == {("cuda: NVIDIA H200", "2.11.0")}
     ),
-    "C4 (no overfitting) and C6 (which classes are recognised well) do not hold: C4 by rows of CIFAR10": lambda: (
+    "do not hold: C4 (no overfitting) and C6 (which classes are recognised well). Rows of CIFAR10 refute": lambda: (
         claims("does not hold") == ["C4", "C6"]
     ),
     "C7 (ResNet is the cheapest to train) holds for the text's stem": lambda: claims("holds") == ["C7"],

@@ -185,12 +185,18 @@
     const most = d3.max(logs);
     return Math.min(1, 2 * Math.exp(most) * d3.sum(logs, (log) => Math.exp(log - most)));
   }
-  function mcnemar(labels, one, other) {
+  const bits = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)); // one for each test image
+  function ones(byte) {
+    let found = 0;
+    for (let rest = byte; rest; rest &= rest - 1) found += 1;
+    return found;
+  }
+  function mcnemar(one, other) {
     let first = 0;
     let second = 0;
-    for (let image = 0; image < labels.length; image += 1) {
-      const right = one[image] === labels[image];
-      if (right !== (other[image] === labels[image])) { if (right) first += 1; else second += 1; }
+    for (let at = 0; at < one.length; at += 1) {
+      first += ones(one[at] & ~other[at]);
+      second += ones(other[at] & ~one[at]);
     }
     return { first, second, p: first + second ? binomialHalf(first, first + second) : 1 };
   }
@@ -287,7 +293,7 @@
     const of = (number) => number.seeds.find((one) => one.seed === seed);
     const pairs = numbers.flatMap((one, place) => numbers.slice(place + 1).map((other) => ({ one, other })));
     const tested = pairs.filter(({ one, other }) => one.dataset === other.dataset)
-      .map((pair) => ({ ...pair, ...mcnemar(data.labels[pair.one.dataset], of(pair.one).predictions, of(pair.other).predictions) }));
+      .map((pair) => ({ ...pair, ...mcnemar(bits(of(pair.one).right), bits(of(pair.other).right)) }));
     const adjusted = holm(tested.map((pair) => pair.p));
     const heads = ["first", "second", "only first right", "only second right", "p", "p after Holm"];
     const head = make("tr", {}, ...heads.map((name, place) => make("th", place > 1 ? { scope: "col", class: "num" } : { scope: "col" }, name)));
@@ -329,9 +335,11 @@
     shown.querySelectorAll("[data-chart='number']").forEach(numberChart);
     shown.querySelectorAll("[data-chart='study']").forEach(studyChart);
     document.title = `${shown.dataset.title} · Very deep networks, re-run`;
-    const part = path.startsWith("/stud") ? "#/studies" : ["/assumptions", "/claims", "/paper-audit"].includes(shown.id) ? `#${shown.id}` : "#/";
-    document.querySelectorAll(".bar nav a").forEach((link) => {
-      if (link.getAttribute("href") === part) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
+    const part = shown.id.replace(/^\/study\/.*/, "/studies").replace(/^\/network\/.*/, "/networks");
+    const links = [...document.querySelectorAll(".bar nav a")];
+    const chosen = links.find((link) => link.hash === `#${part}`) ?? links[0]; // a number belongs to the tables
+    links.forEach((link) => {
+      if (link === chosen) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
     });
     showTicks();
     if (arrived) {

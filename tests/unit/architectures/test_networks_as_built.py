@@ -7,21 +7,27 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextToPath
 
-from stages.architectures.describe import boxes, table_lines
-from stages.architectures.pages import _groups, architecture_files
+from stages.architectures.build import built_networks
+from stages.architectures.describe import blocks, layers
+from stages.architectures.headings import headings
+from stages.architectures.pages import _place, architecture_files
 from stages.architectures.trace import Call, trace
-from stages.records.architecture import Networks
+from stages.config.params import load_params
+from stages.records.architecture import Block, Networks
 from tests.shipped import shipped_params
 from tests.unit.engine.settings import FAMILIES, cell_of
 
 ROOT = Path(__file__).parents[3]
+SVG = "{http://www.w3.org/2000/svg}"
 DATA = {"channels": 3, "classes": list("0123456789")}
 
 
 @pytest.fixture(scope="module")
 def files() -> Mapping[str, str]:
-    return architecture_files(shipped_params(), "quick")
+    return architecture_files(built_networks(shipped_params(), "quick"))
 
 
 def built(family: str) -> tuple[Any, Call]:
@@ -39,20 +45,20 @@ def test_the_layers_add_up_to_what_the_engine_counts(family: str) -> None:
     from stages.engine.network import multiply_adds, parameter_count
 
     model, root = built(family)
-    lines = table_lines(root)
-    by_layer = {line["layer"]: line["parameters"] for line in lines}
+    lines = layers(root)
+    by_layer = {line.layer: line.parameters for line in lines}
     assert sum(by_layer.values()) == parameter_count(model)
-    assert sum(line["multiply_adds"] for line in lines if not line["training_only"]) == multiply_adds(model, 3, 32)
-    assert sum(box.parameters for box in boxes(root)) == parameter_count(model)
-    assert sum(box.multiply_adds for box in boxes(root)) == multiply_adds(model, 3, 32)
-    assert lines[-1]["output"] == "10"
+    assert sum(line.multiply_adds for line in lines if not line.training_only) == multiply_adds(model, 3, 32)
+    assert sum(box.parameters for box in blocks(root)) == parameter_count(model)
+    assert sum(box.multiply_adds for box in blocks(root)) == multiply_adds(model, 3, 32)
+    assert lines[-1].output == "10"
     assert model.training
 
 
 def test_heads_that_only_training_runs_are_marked() -> None:
     _, root = built("googlenet")
-    assert {box.title for box in boxes(root) if box.training_only} == {"aux1: AuxiliaryHead", "aux2: AuxiliaryHead"}
-    inception = next(box for box in boxes(root) if box.title == "inception3a: Inception")
+    assert {box.title for box in blocks(root) if box.training_only} == {"aux1: AuxiliaryHead", "aux2: AuxiliaryHead"}
+    inception = next(box for box in blocks(root) if box.title == "inception3a: Inception")
     assert inception.lines[1] == "branch2: conv 1x1, 96 > conv 3x3, 128"
 
 
@@ -66,6 +72,56 @@ def test_a_drawing_has_every_box_inside_the_picture(files: Mapping[str, str]) ->
         for box in ({key: int(rect[key]) for key in ("x", "y", "width", "height")} for rect in found):
             assert box["x"] + box["width"] <= width
             assert box["y"] + box["height"] <= height
+
+
+def text_width(text: str, size: float) -> float:
+    """Pixels that a text takes in the typeface of the drawings, by its own table of widths."""
+    typeface = FontProperties(family="DejaVu Sans Mono", size=size)
+    return float(TextToPath().get_text_width_height_descent(text, typeface, ismath=False)[0])
+
+
+def check_texts(svg: str) -> None:
+    """Every text is within the drawing, and every line of a box within the box."""
+    drawing, lines = ElementTree.fromstring(svg), 0  # noqa: S314
+    size, box = float(drawing.attrib["font-size"]), dict.fromkeys(("x", "y", "width", "height"), 0.0)
+    for part in drawing:
+        if part.tag == f"{SVG}rect" and "x" in part.attrib:
+            box = {key: float(part.attrib[key]) for key in box}
+        elif part.tag == f"{SVG}text" and "x" in part.attrib:
+            width = text_width(part.text or "", float(part.attrib.get("font-size", size)))
+            assert float(part.attrib["x"]) + width < float(drawing.attrib["width"]), part.text
+        elif part.tag == f"{SVG}text":
+            y = float(part.attrib["y"])
+            for line in part:
+                x, y = float(line.attrib["x"]), y + float(line.attrib["dy"])
+                assert box["x"] < x < x + text_width(line.text or "", size) < box["x"] + box["width"], line.text
+                assert box["y"] < y - size < y < box["y"] + box["height"], line.text
+                lines += 1
+    assert lines > 20
+
+
+def test_no_text_runs_out_of_its_box(files: Mapping[str, str]) -> None:
+    """Of every network in params.yaml; those beside the paper's are drawn on CIFAR10 alone."""
+    drawings = {name: text for name, text in files.items() if name.endswith(".svg")}
+    params = load_params(ROOT / "params.yaml")
+    others = [one for one in headings(params, "quick") if one.name.startswith("cifar10")]
+    cells = [one.cells[0] for one in others if f"{one.name}.svg" not in drawings]
+    for name, text in architecture_files(built_networks(params, "quick", cells)).items():
+        if name.endswith(".svg"):
+            drawings[name] = text
+    for svg in drawings.values():
+        check_texts(svg)
+
+
+def test_a_line_too_long_for_its_box_is_broken_between_layers_or_within_a_word() -> None:
+    branch = "2: conv 1x1, 192 > conv 7x1, 192 > conv 1x7, 224"
+    block = Block(
+        title="name" * 20, lines=[branch], shape="1 x 1", parameters=10**12, multiply_adds=10**18, training_only=False
+    )
+    (placed,), _, _ = _place([block])
+    assert placed.layers == ["2: conv 1x1, 192 > conv 7x1, 192", "\N{NO-BREAK SPACE}\N{NO-BREAK SPACE}> conv 1x7, 224"]
+    assert "".join(placed.title).replace("\N{NO-BREAK SPACE}", "") == "name" * 20
+    assert max(map(len, placed.title)) <= 40
 
 
 def read(file: Path) -> list[str]:
@@ -86,7 +142,7 @@ def test_the_committed_pages_are_those_of_todays_networks(files: Mapping[str, st
         folder = ROOT / "reports" / budget / "architectures"
         found = Networks.read(folder / "networks.json", "stage architectures").networks
         cells = {cell: one.cells for one in found for cell in one.cells}
-        assert all(set(group) <= set(cells[group[0]]) for group in _groups(shipped_params(), budget))
+        assert all(set(one.cells) <= set(cells[one.cells[0]]) for one in headings(shipped_params(), budget))
         index = (folder / "index.md").read_text(encoding="utf-8")
         assert re.findall(r"\]\(([^)]+)\.md\)", index) == [one.name for one in found]
         pages = {f"{one.name}{end}" for one in found for end in (".md", ".svg")}

@@ -18,15 +18,17 @@ from stages.records.evaluation import Evaluation, logits_path
 from stages.records.provenance import Provenance, folder_md5
 from stages.records.spec import spec_path
 from tests.remembered import remembered_fingerprints
+from tests.shared import shared_folder
 from tests.unit.report.conftest import ROOT, Project, folder, short, spec
 
 
 class Audited(Project):
     """A project as a fresh clone has it: reports and dvc.lock, no data and no weights."""
 
+    CELLS = "reports/quick/cells"
+
     def __init__(self, place: Path) -> None:
         super().__init__(place)
-        self.cells = place / "reports" / "quick" / "cells"
         shutil.copy(ROOT / "dvc.yaml", place)
 
     def put(self, key: CellKey, seed: int, budget: str) -> Path:
@@ -110,13 +112,16 @@ def _remembered() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Audited:
-    """A whole project, made once. Copy it, change nothing."""
-    place = tmp_path_factory.mktemp("audited")
-    with pytest.MonkeyPatch.context() as patch, remembered_fingerprints():
-        patch.chdir(place)
-        project = Audited(place)
-        project.fill()
-        return project.settle()
+    """A whole project, made once for all workers. Copy it, change nothing."""
+
+    def make(place: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch, remembered_fingerprints():
+            patch.chdir(place)
+            project = Audited(place)
+            project.fill()
+            project.settle()
+
+    return Audited.at(shared_folder(tmp_path_factory, "audited", make))
 
 
 @pytest.fixture
@@ -124,6 +129,4 @@ def audited(template: Audited, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """A whole project of its own, which is the working folder."""
     shutil.copytree(template.folder, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    project = Audited.__new__(Audited)
-    project.folder, project.cells = tmp_path, tmp_path / "reports" / "quick" / "cells"
-    return project
+    return Audited.at(tmp_path)

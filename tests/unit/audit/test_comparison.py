@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from stages.audit.comparison import main
+from stages.config.cells import CellKey
 
 
 def compare(*words: str) -> Result:
@@ -44,6 +45,21 @@ def test_the_text_says_the_same(audited: Any) -> None:
     assert "\n  optimizer: rmsprop -> adam\n" in done.output
     assert "McNemar's exact test: only the first right " in done.output
     assert "\ndata: the same\n" in done.output
+
+
+def test_a_cell_that_stands_in_several_tables_is_compared_by_its_name(audited: Any) -> None:
+    cell = "cifar10/resnet18-lr1e-2-momentum"
+    audited.edit(lambda raw: raw["study_cells"]["cifar10"].append(cell.partition("/")[2]))
+    rows = [{"row": "Ours", "cell": "vgg16"}, {"row": "Logged", "cell": cell.partition("/")[2]}]
+    table = {"caption": "Ours", "dataset": "cifar10", "rows": rows}
+    audited.edit(lambda raw: raw["tables"].update(S1=table))
+    audited.put(CellKey("alternatives", *cell.split("/")), 0, "quick")
+    found = answer(cell, "cifar10/vgg16")
+    assert found == answer("V", "ResNet18 with lr=0.01, as logged", "IV", "VGG16")
+    assert (found["first"]["table"], found["first"]["cell"]) == ("V", cell)
+    asks = compare("vgg16", "cifar10/vgg16")
+    assert asks.exit_code == 1
+    assert "'vgg16' names 3 numbers" in asks.output
 
 
 def test_other_test_images_have_no_paired_test(audited: Any) -> None:

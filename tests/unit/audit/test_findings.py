@@ -46,7 +46,7 @@ from stages.records.evaluation import File, PredictionHashes, logits_path
 from stages.records.lineage import Artifact, Witness
 from stages.records.provenance import hash_dependency
 from stages.report.levels import LEVELS, following, highest
-from stages.report.render import Page as Rendered
+from stages.report.render import RenderedText as Rendered
 from stages.report.render import about
 from tests.shipped import shipped_params
 from tests.unit.report.conftest import _tested, environment, npy, numerics, scored, synthetic

@@ -28,7 +28,7 @@ from stages.launch.merge_lock import why_unproved
 from stages.records.attempts import Attempts, attempts_path
 from stages.records.evaluation import logits_path
 from stages.records.spec import spec_path
-from stages.track.recorded import read_trainings
+from stages.sync.recorded import read_trainings
 from tests.unit.audit.conftest import Audited
 from tests.unit.report.conftest import ROOT
 

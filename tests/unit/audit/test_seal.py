@@ -144,6 +144,12 @@ def test_a_signed_file_that_is_missing_is_incomplete(sealed: Audited, name: str)
         assert f"{path}: no such file; expected a file to sign" in run(seal.seal, "--key", "key.pem")[1]
 
 
+def test_a_seal_that_is_not_here_is_incomplete_and_has_its_command(sealed: Audited) -> None:
+    SEAL.unlink()
+    said = "incomplete: reports/quick/seal.json is not here: python -m stages.audit seal --key key.pem\n"
+    assert check() == (3, said)
+
+
 def test_what_params_yaml_says_today_does_not_change_what_was_signed(sealed: Audited) -> None:
     before = check()
     name = next(sealed.cells.glob("cifar10/*.json")).stem.removesuffix("-s0")

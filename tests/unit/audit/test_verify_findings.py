@@ -23,12 +23,19 @@ import pytest
 from click.testing import CliRunner
 
 from stages.aggregate_tables import main as aggregate_tables
+from stages.architectures.headings import headings
+from stages.architectures.pages import architecture_files
 from stages.audit import derive, history, rerun
+from stages.audit.architectures import build_anew, check_architectures
 from stages.audit.checks import check_number
+from stages.audit.compare import PageFindings
+from stages.audit.earlier import check_earlier
+from stages.audit.explain import main as explain
 from stages.audit.findings import Finding
-from stages.audit.numbers import Number
+from stages.audit.numbers import Number, planned
 from stages.audit.pipeline import Stage, Stages
 from stages.audit.recount import _same_picture, classes_of
+from stages.audit.started import check_attempts
 from stages.audit.verify import main
 from stages.audit.workspace import Workspace
 from stages.audit_paper.__main__ import main as audit_paper
@@ -46,6 +53,7 @@ from stages.records.provenance import SpecReference, folder_md5, git_state, hash
 from stages.records.spec import Spec, resolve_specs, spec_path, write_specs
 from tests.unit.audit.conftest import lock_text
 from tests.unit.report.conftest import LOADED, ROOT, _tested, agreed, npy, pinned, scored, short, synthetic
+from tests.unpickling import no_unpickling
 
 CELLS = ("mnist/resnet18-sgd", "mnist/resnet18", "cifar10/resnet18-lr1e-2-sgd")
 CELL = CELLS[0]
@@ -106,9 +114,21 @@ class Project:
             begin(attempts_path("quick"), params, git("rev-parse", "HEAD"))
         for dataset in ("mnist", "cifar10"):
             write_bytes(f"reports/quick/samples/{dataset}/none.png", b"")
-        Networks(budget="quick", networks=[]).write("reports/quick/architectures/networks.json")
+        self.networks(lambda found: None)
         self.pages()
         return self
+
+    def networks(self, change: Callable[[dict[str, Any]], None]) -> None:
+        """networks.json with the sizes that the results have, changed, and all pages that are rendered from it."""
+        sizes = {"parameters": 11_181_642, "multiply_adds": 37_000_000}
+        layer = {"layer": "fc", "type": "linear 10", "output": "10", "training_only": False, **sizes}
+        block = {"title": "fc", "lines": ["linear 10"], "shape": "10", "training_only": False, **sizes}
+        every = [one.model_dump() for one in headings(self.params, "quick")]
+        networks = [{**one, **sizes, "layers": [layer], "blocks": [block]} for one in every]
+        found: dict[str, Any] = json.loads(json.dumps({"budget": "quick", "networks": networks}))
+        change(found)
+        for name, text in architecture_files(Networks.model_validate(found)).items():
+            write_bytes(f"reports/quick/architectures/{name}", text.encode())
 
     def pages(self) -> None:
         """The pages of the results that are here, and the dvc.lock of all of it."""
@@ -275,7 +295,15 @@ def test_a_clone_without_data_lacks_that_and_nothing_is_broken(project: Project)
     assert said["pages"]["status"] == "holds"
 
 
-def test_the_level_that_is_asked_decides_the_exit_status(project: Project) -> None:
+def as_they_are_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Building the networks gives those that the project has now."""
+    found = Networks.read("reports/quick/architectures/networks.json", "test")
+    honest = found.model_copy(update={"networks": [one for one in found.networks if CELL in one.cells]})
+    monkeypatch.setattr("stages.architectures.build.built_networks", lambda params, budget, cells: honest)
+
+
+def test_the_level_that_is_asked_decides_the_exit_status(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    as_they_are_built(monkeypatch)
     for level, status in (("consistent", 0), ("recounted", 0), ("predicted", 3), ("derived", 3)):
         assert project.verify(*ROW, "--level", level)[0] == status, level
     done = CliRunner().invoke(main, [*ROW])
@@ -294,9 +322,12 @@ def test_the_level_that_is_asked_decides_the_exit_status(project: Project) -> No
 
 
 def test_a_result_that_dvc_lock_has_and_that_is_gone_is_missing(project: Project) -> None:
+    """Before the pages are made again, and after: its row is not compared, and the other rows are as they were."""
     Path(RESULT).unlink()
-    status, said = project.verify(*ROW)
-    assert (status, said["numbers"][0]["status"]) == (1, "broken")  # by the pages, which have it
+    status, said = project.verify("II")
+    found = {number["cell"]: number["status"] for number in said["numbers"]}
+    assert (status, found[CELL], found[CELLS[1]], said["pages"]["status"]) == (3, "incomplete", "holds", "incomplete")
+    assert [one["where"] for one in said["pages"]["findings"] if one["kind"] == "incomplete"] == [RESULT]
     project.pages()
     status, said = project.verify(*ROW)
     assert (status, said["numbers"][0]["status"]) == (3, "incomplete")
@@ -709,6 +740,83 @@ def test_a_page_that_says_of_a_number_that_has_not_run_that_it_has(project: Proj
     assert any(finding["where"].startswith(f"{path}, VGG11") for finding in said["numbers"][0]["findings"])
 
 
+NETWORK = "reports/quick/architectures/networks.json, mnist-resnet18"
+
+
+def of_cell(found: dict[str, Any]) -> dict[str, Any]:
+    """The network of the cell, which mnist/resnet18 builds too."""
+    network: dict[str, Any] = next(one for one in found["networks"] if CELL in one["cells"])
+    return network
+
+
+def smaller(found: dict[str, Any]) -> None:
+    """One parameter less, in the sums too."""
+    network = of_cell(found)
+    for one in (network, *network["layers"], *network["blocks"]):
+        one["parameters"] -= 1
+
+
+@pytest.mark.parametrize(
+    ("change", "where", "against"),
+    [
+        (smaller, f"{NETWORK}, parameters", "-s0.json, run.network.parameters)"),
+        (lambda found: of_cell(found).update(multiply_adds=1), f"{NETWORK}, multiply_adds", "the sum over its layers"),
+        (lambda found: of_cell(found)["layers"][0].update(parameters=1), f"{NETWORK}, parameters", "over its layers"),
+        (lambda found: of_cell(found)["blocks"][0].update(parameters=1), f"{NETWORK}, parameters", "over its blocks"),
+        (lambda found: of_cell(found)["cells"].remove(CELL), f"{NETWORK}.cells", "by params.yaml"),
+    ],
+)
+def test_a_network_that_is_forged_throughout(
+    project: Project, change: Callable[[dict[str, Any]], None], where: str, against: str
+) -> None:
+    """Its pages agree with it, and whatever is made of them; params.yaml, the sums and the trainings do not."""
+    project.networks(change)
+    of_pages, of_number = of_networks(project)
+    assert of_number == []
+    assert [one.where for one in of_pages if one.where == where and against in one.held_against] == [where]
+
+
+def of_networks(project: Project) -> tuple[list[Finding], list[Finding]]:
+    """What is said of the networks' pages, and of the one number."""
+    workspace = Workspace("quick", project.params)
+    numbers = [number for number in planned(project.params) if str(number.key) in CELLS]
+    printed = PageFindings(numbers)
+    results: dict[Number, Any] = {number: workspace.read(number)[0] for number in numbers}
+    check_architectures(workspace, results, printed)
+    assert printed.of_numbers.keys() <= {project.number()}
+    return printed.of_pages, printed.of_numbers[project.number()]
+
+
+def test_pages_of_a_network_that_are_not_those_of_its_record(project: Project) -> None:
+    assert of_networks(project) == ([], [])
+    folder = Path("reports/quick/architectures")
+    for end in ("md", "svg"):
+        page = folder / f"mnist-resnet18.{end}"
+        page.write_text(page.read_text().replace("11,181,642", "11,181,641"))
+    (folder / "mnist-vgg99.md").write_text("# Another\n")
+    wrong = {Path(one.where).name: one.held_against for one in of_networks(project)[0]}
+    assert wrong.keys() == {"mnist-resnet18.md", "mnist-resnet18.svg", "mnist-vgg99.md"}
+    assert all("11,181,642" in other or "no such file" in other for other in wrong.values())
+
+
+def test_sizes_that_one_result_alone_has_are_about_its_number(project: Project) -> None:
+    project.edit(lambda result: result["run"]["network"].update(parameters=7))
+    of_pages, (said,) = of_networks(project)
+    assert (of_pages, said.where, said.found) == ([], f"{RESULT}, run.network.parameters", "7")
+
+
+def test_a_layer_whose_sizes_stay_is_found_by_building_the_networks_anew(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_they_are_built(monkeypatch)
+    (said,) = build_anew([project.number()], Workspace("quick", project.params))
+    assert (said.kind, said.where.partition(":")[2]) == ("note", " built anew, 1 networks are as they are recorded")
+    project.networks(lambda found: of_cell(found)["layers"][0].update(type="linear 11"))
+    assert of_networks(project) == ([], [])
+    (said,) = build_anew([project.number()], Workspace("quick", project.params))
+    assert (said.where, said.held_against) == (f"{NETWORK}.layers.0.type", "'linear 10' (as it is built)")
+
+
 def test_a_result_that_cannot_be_read_leaves_the_other_numbers_as_they_are(project: Project) -> None:
     project.edit(lambda result: result.pop("loss"), rebind=False)
     _, said = project.verify("II", "ResNet18")
@@ -902,6 +1010,75 @@ def test_nothing_is_trained_again_that_could_not_be_tested(project: Project, mon
     assert found.how.endswith(f"dvc repro {EVALUATE}")
 
 
+# What git has of the same number
+
+
+def of_history(project: Project) -> list[Finding]:
+    return check_earlier([project.number()], Workspace("quick", project.params))[project.number()]
+
+
+def all_right(result: dict[str, Any]) -> None:
+    """Logits that name every image right, and all that is counted from them."""
+    labels = classes_of(result["labels"])
+    logits = np.full((len(labels), 10), -1, np.float32)
+    logits[np.arange(len(labels)), labels] = 9
+    write_bytes(LOGITS, npy(logits))
+    result["sha256"]["logits.npy"] = hashlib.sha256(npy(logits)).hexdigest()
+    result["predictions"] = result["labels"]
+    counted_again(result, result["labels"])
+
+
+def test_new_predictions_of_the_same_weights_contradict_the_commit_that_had_others(project: Project) -> None:
+    """Committed too: every record, hash and page may be made again with it."""
+    before = Evaluation.read(RESULT, "evaluate")
+    first = commit("reports/quick/cells")[:12]
+    assert of_history(project) == []
+    project.edit(all_right)
+    commit("reports/quick/cells")
+    (said,) = of_history(project)
+    other = f"{before.percent:.2f} %, by the same weights and numerics, as commit {first} has it"
+    assert (said.kind, said.where, said.found) == ("broken", f"{RESULT}, predictions", "100.00 % right")
+    assert said.held_against == other
+
+
+@pytest.mark.parametrize(
+    ("change", "how"),
+    [
+        (lambda run: run["sha256"].update({"weights.safetensors": "1" * 64}), "the same device and versions"),
+        (lambda run: run["numerics"].update(precision="bfloat16"), "another device or with other versions"),
+        (lambda run: run["config"].update(epochs=3), None),
+        (lambda run: run["provenance"]["code"].update(sha256="1" * 64), None),
+        (lambda run: run.update(seed=1), None),
+    ],
+)
+def test_a_result_that_was_trained_again_is_noted_and_one_of_other_settings_is_not(
+    project: Project, change: Callable[[Any], None], how: str | None
+) -> None:
+    before = Evaluation.read(RESULT, "evaluate")
+    first = commit("reports/quick/cells")[:12]
+
+    def train_again(result: dict[str, Any]) -> None:
+        all_right(result)
+        change(result["run"])
+        result["run"]["binding"] = "2" * 64
+
+    project.edit(train_again, rebind=False)
+    said = [str(one) for one in of_history(project)]
+    of = f"commit {first}, {before.percent:.2f} % instead of 100.00 %, trained on {how}"
+    assert len(said) == (how is not None)
+    assert all(of in one for one in said)
+
+
+def test_a_version_of_a_result_that_is_none_or_too_large_is_passed_over(project: Project) -> None:
+    code = Evaluation.read(RESULT, "evaluate").run.provenance.code.sha256
+    honest = Path(RESULT).read_text()
+    for text in ("[" * 9000 + code, f'["{code}"]', f'{{"run": ["{code}"]}}', "{", code + " " * 2**24):
+        Path(RESULT).write_text(text)
+        commit("reports/quick/cells")
+    Path(RESULT).write_text(honest)
+    assert of_history(project) == []
+
+
 # Times
 
 
@@ -953,16 +1130,67 @@ def test_an_attempt_that_was_cut_off_and_one_that_was_dropped_are_named(project:
     page = Path("reports/quick/tables/tables.md").read_text()
     assert "1 started, 0 of them in these tables; 3 results here are older." in page
     assert "**Started, and not in these tables**: `mnist/resnet18` seed 7 (finished, 2" in page
-    _, said = project.verify(*ROW)
-    assert said["pages"]["status"] == "holds"
+    done = CliRunner().invoke(main, [*ROW])
+    assert "; nothing broken; 1 training came to an end without a result here\n" in done.output
+    assert "the training of mnist/resnet18, seed 7, finished, begun 2" in done.output
+    assert "run.binding 111111111111, has no result here\n" in done.output
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:-1]))
     _, said = project.verify(*ROW)
-    assert "no end of reports/quick/attempts.jsonl" in {one["found"] for one in said["pages"]["findings"]}
+    assert "no end of mnist/resnet18, seed 7" in {one["found"] for one in said["pages"]["findings"]}
     path.write_text("".join([lines[0], lines[2]]))
     _, said = project.verify(*ROW)
     found = {one["held_against"] for one in said["pages"]["findings"]}
     assert "the entry that a later one names: it was removed" in found
+
+
+def of_attempts(project: Project) -> list[str]:
+    """What is said of the attempts and is no note."""
+    found = check_attempts(Workspace("quick", project.params), [])
+    return [f"{one.found}; {one.held_against}" for one in found if one.kind == "broken"]
+
+
+def test_of_a_chain_that_was_made_anew_only_the_removed_attempt_is_named(project: Project) -> None:
+    path = attempts_path("quick")
+    journal = Journal(project.params, "quick", Path("data/runs/quick/mnist/resnet18/s7"))
+    for seed in (7, 8, 9):
+        journal.started("mnist/resnet18", seed, "0" * 32, "0" * 40, "cpu")
+        journal.ended("finished", str(seed) * 64)
+    whole = commit(path.as_posix())[:12]
+    entries = [json.loads(line) for line in path.read_text().splitlines()]
+    chained(path, [one for one in entries if one.get("seed") != 8 and one.get("run") != "8" * 64])
+    (start, end) = of_attempts(project)
+    assert start.startswith("no start of mnist/resnet18, seed 8; the one of 2")
+    assert end.startswith("no end of mnist/resnet18, seed 8; the one of 2")
+    assert end.endswith(f"as commit {whole} has it")
+    chained(path, [entries[0], *entries[3:], *entries[1:3]])
+    assert of_attempts(project) == [f"lines of other hashes; those that commit {whole} has of the same content"]
+
+
+def chained(path: Path, entries: list[dict[str, Any]]) -> None:
+    """Write entries with a chain of hashes that holds."""
+    last: list[str] = []
+    hashes: dict[str, str] = {}  # new ones by those that were
+    lines = []
+    for entry in entries:
+        one = {name: value for name, value in entry.items() if name != "sha256"} | {"after": last}
+        if "attempt" in one:
+            one["attempt"] = hashes[one["attempt"]]
+        hashes[entry["sha256"]] = one["sha256"] = digest(one)
+        last = [one["sha256"]]
+        lines.append(json.dumps(one) + "\n")
+    path.write_text("".join(lines))
+
+
+def test_a_planned_number_whose_training_ended_and_whose_result_was_dropped(project: Project) -> None:
+    """Its files, its entries in dvc.lock and its lines of the pages are gone; the attempt is not."""
+    journal = Journal(project.params, "quick", Path("data/runs/quick/mnist/vgg11/s0"))
+    journal.started("mnist/vgg11", 0, "0" * 32, "0" * 40, "cpu")
+    journal.ended("diverged", "1" * 64)
+    _, said = project.verify("I", "VGG11")
+    (number,) = said["numbers"]
+    (finding,) = number["findings"]
+    assert (number["status"], finding["where"]) == ("incomplete", "reports/quick/cells/mnist/vgg11-s0.json")
 
 
 def test_a_verdict_that_is_loosened_afterwards_is_said_on_the_page_and_by_verify(project: Project) -> None:
@@ -974,7 +1202,17 @@ def test_a_verdict_that_is_loosened_afterwards_is_said_on_the_page_and_by_verify
     assert f"**The settings that judge results (`verdicts`, `claims`) changed after commit {began}.**" in page
     _, said = project.verify(*ROW)
     notes = [one["where"] for one in said["pages"]["findings"] if one["kind"] == "note"]
-    assert any(f"are not those of commit {began}" in note for note in notes)
+    assert any(f"are not those of commit {began}, when attempts began to be kept" in note for note in notes)
+    of_results = f"are not those of commit {began}, by which 3 of the results were trained"
+    assert any(of_results in note for note in notes)  # which may be older than the attempts
+
+
+def test_nothing_is_unpickled_by_what_verifies_explains_and_makes_the_pages(project: Project) -> None:
+    """Trainings and tests: tests/unit/test_import_rules.py runs those of each family so."""
+    with no_unpickling():
+        assert project.verify(*ROW)[0] == 0
+        assert CliRunner().invoke(explain, [*ROW]).exit_code == 0
+        project.pages()
 
 
 # What is hostile: one finding about the number, and nothing read that dvc.yaml does not name

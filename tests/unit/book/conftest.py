@@ -1,6 +1,6 @@
 """A book of synthetic results, and its HTML as a tree of sections."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from stages.audit_paper.rules import findings
+from stages.book.networks import NetworkPage
 from stages.book.page import book
 from stages.report.claims import judge_claims
 from stages.report.evidence import Evidence
@@ -92,10 +93,10 @@ class Book:
         return page
 
 
-def bind(evidence: Evidence) -> str:
+def bind(evidence: Evidence, networks: Sequence[NetworkPage] = ()) -> str:
     """The book of these results, with everything that the stage puts into it."""
     audit = findings(evidence.paper, evidence.params)
-    return book(evidence, judge_claims(evidence), audit)
+    return book(evidence, judge_claims(evidence), audit, networks)
 
 
 @pytest.fixture(scope="session")

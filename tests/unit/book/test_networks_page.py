@@ -16,6 +16,26 @@ NETWORK = {
     "cells": ["mnist/a"],
     "parameters": 6,
     "multiply_adds": 5,
+    "layers": [
+        {
+            "layer": "fc",
+            "type": "linear 1",
+            "output": "1",
+            "parameters": 6,
+            "multiply_adds": 5,
+            "training_only": False,
+        }
+    ],
+    "blocks": [
+        {
+            "title": "fc",
+            "lines": ["linear 1"],
+            "shape": "1",
+            "parameters": 6,
+            "multiply_adds": 5,
+            "training_only": False,
+        }
+    ],
 }
 
 
@@ -24,21 +44,21 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     Networks.model_validate({"budget": "quick", "networks": [NETWORK]}).write("networks.json")
     (tmp_path / "mnist-a.svg").write_text("<svg/>")
-    (tmp_path / "mnist-a.md").write_text("# t\n\n| layer | type |\n| `fc` | linear 1 | 1 | 6 | 5 |\n| **all** | |\n")
     return tmp_path
 
 
 def test_a_page_has_layers_and_drawing(folder: Path) -> None:
     (page,) = read_networks(folder, "quick")
-    assert (page.network.cells, page.layers) == (["mnist/a"], [["fc", "linear 1", "1", "6", "5"]])
+    assert (page.network.cells, [layer.layer for layer in page.network.layers]) == (["mnist/a"], ["fc"])
     assert page.drawing == "PHN2Zy8+"
     assert read_networks(folder / "none", "quick") == read_networks(None, "quick") == []
 
 
 def test_what_is_not_there_or_not_whole_is_one_line(folder: Path) -> None:
-    (folder / "mnist-a.md").write_text("| `fc` | linear 1 |\n")
-    with pytest.raises(CorruptFileError, match=r"mnist-a.md: a line of 2 columns; expected 5 \(dvc repro arch"):
+    (folder / "networks.json").write_text((folder / "networks.json").read_text().replace('"type": "linear 1",', ""))
+    with pytest.raises(CorruptFileError, match=r"networks.json: no networks.0.layers.0.type"):
         read_networks(folder, "quick")
+    Networks.model_validate({"budget": "quick", "networks": [NETWORK]}).write(folder / "networks.json")
     (folder / "mnist-a.svg").unlink()
     with pytest.raises(MissingFileError, match=r"mnist-a.svg is missing; it is made by: dvc repro architectures@quick"):
         read_networks(folder, "quick")
@@ -54,5 +74,5 @@ def test_the_committed_networks_are_read(budget: str, monkeypatch: pytest.Monkey
     cells = [cell for page in pages for cell in page.network.cells]
     assert len(cells) == len(set(cells)) > 30
     for page in pages:  # no layer is lost on the way, but those that run in training alone are in no sum
-        layers = {name: int(parameters.replace(",", "")) for name, _, _, parameters, _ in page.layers}
+        layers = {layer.layer: layer.parameters for layer in page.network.layers}
         assert sum(layers.values()) == page.network.parameters

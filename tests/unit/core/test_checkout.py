@@ -109,12 +109,12 @@ def test_too_little_disk_is_told_in_numbers() -> None:
 
 def test_it_needs_the_standard_library_alone() -> None:
     """And syntax that Python 3.8 reads, which is to say that it is too old."""
-    for file in (ROOT / "stages/core/checkout.py", ROOT / "stages/doctor/before.py"):
-        tree = ast.parse(file.read_text(encoding="utf-8"), feature_version=(3, 8))
+    for file in ("stages/core/checkout.py", "stages/core/git.py", "stages/doctor/before.py"):
+        tree = ast.parse((ROOT / file).read_text(encoding="utf-8"), feature_version=(3, 8))
         imported = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         imported |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
         assert {name.split(".")[0] for name in imported} <= {*sys.stdlib_module_names, "stages"}
-        assert {name for name in imported if name.startswith("stages")} <= {"stages.core.checkout"}
+        assert {name for name in imported if name.startswith("stages")} <= {"stages.core.checkout", "stages.core.git"}
 
 
 def test_the_tests_are_not_reached_by_the_user_s_settings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
-from stages.core.validation import Refusal, refusals
+from stages.core.validation import Refusal, refused_keys
 
 
 class Part(BaseModel):
@@ -37,7 +37,7 @@ class Whole(BaseModel):
 def refused(content: Any) -> list[Refusal]:
     with pytest.raises(ValidationError) as caught:
         Whole.model_validate(content)
-    return refusals(caught.value, content)
+    return refused_keys(caught.value, content)
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,8 @@ class Clone:
         for name in ("Makefile", "requirements.lock", "stages/__init__.py", "stages/core/__init__.py", "stages/doctor"):
             source = ROOT / name
             (shutil.copytree if source.is_dir() else shutil.copy)(source, self.folder / name)
-        shutil.copy(ROOT / "stages/core/checkout.py", self.folder / "stages/core")
+        for name in ("checkout.py", "git.py"):
+            shutil.copy(ROOT / "stages/core" / name, self.folder / "stages/core")
         identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
         for command in ("init -q", "commit -q --allow-empty -m one"):
             subprocess.run(["git", *identity, *command.split()], cwd=self.folder, check=True)

@@ -92,7 +92,7 @@ def test_a_host_that_does_not_answer_is_told_within_seconds() -> None:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_store_that_does_not_work_is_told_with_its_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from stages.track.store import database_problem
+    from stages.track.store.database import database_problem
 
     file = tmp_path / "mlflow.db"
     uri = f"sqlite:///{file}"
@@ -107,5 +107,5 @@ def test_a_store_that_does_not_work_is_told_with_its_cure(tmp_path: Path, monkey
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
         assert database_problem(uri).endswith(f"mlflow db upgrade {uri}")
         database.execute("BEGIN EXCLUSIVE")
-        monkeypatch.setattr("stages.track.store._QUICK", 0.05)
+        monkeypatch.setattr("stages.track.store.database._QUICK", 0.05)
         assert "another process has it" in database_problem(uri)

@@ -9,7 +9,7 @@ from dvc.fs import LocalFileSystem
 
 from stages.core.filenames import CHECKPOINT
 from stages.launch.__main__ import keep_attempts
-from stages.launch.remote_worker import FOLDER, AttemptsCopy, Copy, _checkpoint
+from stages.launch.remote_worker import FOLDER, AttemptsCopy, CheckpointCopy, _checkpoint
 from stages.launch.work import Command, Result, Unit
 from stages.records.attempts import Attempts, Journal, attempts_path
 from tests.shipped import shipped_params
@@ -47,7 +47,7 @@ def test_another_clone_finds_what_was_stored(
     remote: tuple[Any, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored = Path(remote[1], FOLDER, PATH)
-    copy = Copy(remote, PATH)
+    copy = CheckpointCopy(remote, PATH)
     copy.fetch()  # nothing anywhere
     copy.store()
     assert not stored.exists()
@@ -57,7 +57,7 @@ def test_another_clone_finds_what_was_stored(
         assert stored.read_bytes() == content
     (tmp_path / "other").mkdir()
     monkeypatch.chdir(tmp_path / "other")
-    other = Copy(remote, PATH)
+    other = CheckpointCopy(remote, PATH)
     other.fetch()
     assert PATH.read_bytes() == b"after epoch 2"
     assert [path.name for path in PATH.parent.iterdir()] == [PATH.name]
@@ -68,7 +68,7 @@ def test_another_clone_finds_what_was_stored(
 
 def test_an_unchanged_checkpoint_is_not_copied_again(remote: tuple[Any, str]) -> None:
     write(b"state")
-    copy = Copy(remote, PATH)
+    copy = CheckpointCopy(remote, PATH)
     copy.store()
     stored = Path(remote[1], FOLDER, PATH)
     assert not stored.exists()  # it was there before the unit began: fetched, or of an earlier start
@@ -84,14 +84,14 @@ def test_a_checkpoint_that_is_here_is_not_replaced(remote: tuple[Any, str]) -> N
     stored = Path(remote[1], FOLDER, PATH)
     stored.parent.mkdir(parents=True)
     stored.write_bytes(b"older")
-    Copy(remote, PATH).fetch()
+    CheckpointCopy(remote, PATH).fetch()
     assert PATH.read_bytes() == b"newer"
 
 
 def test_a_remote_that_fails_ends_no_training(
     remote: tuple[Any, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    copy = Copy(remote, PATH)
+    copy = CheckpointCopy(remote, PATH)
     write(b"state")
 
     def refuse(*_: object) -> None:
@@ -103,7 +103,7 @@ def test_a_remote_that_fails_ends_no_training(
 
 
 def test_a_unit_without_a_training_has_no_checkpoint(remote: tuple[Any, str]) -> None:
-    copy = Copy(remote, None)
+    copy = CheckpointCopy(remote, None)
     copy.fetch()
     copy.store()
     copy.remove()
@@ -126,7 +126,7 @@ def test_a_training_that_a_lost_worker_started_goes_on_as_the_same_attempt_and_i
 ) -> None:
     """Three folders that share nothing but the remote: a worker that is lost, the next one, and the launch."""
     stored = Path(remote[1], FOLDER, f"{PATH}.attempts")
-    lost = AttemptsCopy(Copy(remote, PATH), ATTEMPTS)
+    lost = AttemptsCopy(CheckpointCopy(remote, PATH), ATTEMPTS)
     lost.fetch()
     train()
     lost.store()
@@ -134,7 +134,7 @@ def test_a_training_that_a_lost_worker_started_goes_on_as_the_same_attempt_and_i
     for name in ("next", "launch"):
         (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path / "next")
-    copy = AttemptsCopy(Copy(remote, PATH), ATTEMPTS)
+    copy = AttemptsCopy(CheckpointCopy(remote, PATH), ATTEMPTS)
     copy.fetch()
     train("finished")
     copy.store()
@@ -154,7 +154,7 @@ def test_a_training_that_a_lost_worker_started_goes_on_as_the_same_attempt_and_i
 
 
 def test_a_unit_without_a_training_has_no_attempts(remote: tuple[Any, str]) -> None:
-    copy = AttemptsCopy(Copy(remote, None), ATTEMPTS)
+    copy = AttemptsCopy(CheckpointCopy(remote, None), ATTEMPTS)
     train("finished")
     copy.fetch()
     copy.store()

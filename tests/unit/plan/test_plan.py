@@ -13,7 +13,7 @@ from stages.launch.machine import ThisMachine
 from stages.plan import __main__ as command
 from stages.plan import campaign as module
 from stages.plan.campaign import Campaign, formats, makespan
-from stages.plan.refusals import refusals
+from stages.plan.preflight import preflight_problems
 from stages.plan.text import plan_text
 from stages.records.eta import Eta, Machine
 from stages.records.run import NetworkSize, TrainingRun
@@ -78,7 +78,7 @@ def test_nothing_is_left_and_nothing_is_refused(params: Params) -> None:
     found = planned(params, {}, runs, HERE._replace(disk=0, memory=0))
     assert "time left: none, every training has a recorded result" in plan_text(found)
     assert "rates" not in plan_text(found)
-    assert refusals(found, found.machine) == []
+    assert preflight_problems(found, found.machine) == []
 
 
 def test_without_records_the_time_is_not_known(params: Params) -> None:
@@ -127,7 +127,7 @@ Change = Callable[[ThisMachine], ThisMachine]
 )
 def test_what_would_be_refused_is_said_with_its_cure(params: Params, change: Change, said: str | None) -> None:
     found = planned(params, without(params), [], change(HERE))
-    refused = refusals(found, found.machine)
+    refused = preflight_problems(found, found.machine)
     assert len(refused) == (said is not None)
     assert all(line.startswith(str(said)) for line in refused)
     if said and "bfloat16" in said:
@@ -139,7 +139,7 @@ def test_a_pinned_gpu_that_is_not_here_is_refused(params: Params) -> None:
     budget = params.budgets[BUDGET].model_copy(update={"device": "cuda", "precision": "float32"})
     pinned = params.model_copy(update={"budgets": params.budgets | {BUDGET: budget}})
     found = planned(pinned, without(pinned), [], HERE._replace(bfloat16=True))
-    [line] = refusals(found, found.machine)
+    [line] = preflight_problems(found, found.machine)
     assert line.startswith("device: 'cuda' is not available here; allowed: auto or cpu")
 
 
@@ -149,7 +149,7 @@ def test_without_a_commit_a_campaign_is_refused(
     found = planned(params, without(params), [], HERE._replace(bfloat16=True))
     monkeypatch.chdir(tmp_path)
     subprocess.run(["git", "init", "-q"], check=True)
-    [line] = refusals(found, found.machine)
+    [line] = preflight_problems(found, found.machine)
     assert line.startswith("git: there is no commit here")
 
 

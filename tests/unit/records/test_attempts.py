@@ -9,7 +9,7 @@ import pytest
 from stages.config.params import Params, load_params
 from stages.core.errors import CorruptFileError
 from stages.records import attempts
-from stages.records.attempts import FAILED, Attempts, Journal, attempts_path, begin, merge
+from stages.records.attempts import FAILED, UNENDED, Attempts, Journal, attempts_path, begin, merge
 
 ROOT = Path(__file__).resolve().parents[3]
 OUT = Path("data/runs/quick/mnist/vgg16/s0")
@@ -57,10 +57,10 @@ def test_a_killed_training_goes_on_as_the_same_attempt(params: Params) -> None:
     run(params, 0, outcome=None)
     with pytest.raises(OSError, match="full"):
         fail(params)
-    assert [one.outcome for one in Attempts.read(FILE).trainings] == [FAILED, "not ended"]
+    assert [one.outcome for one in Attempts.read(FILE).trainings] == [FAILED, UNENDED]
     run(params, 0)
     first, second = Attempts.read(FILE).trainings
-    assert (first.outcome, len(first.resumes), second.outcome) == ("finished", 3, "not ended")
+    assert (first.outcome, len(first.resumes), second.outcome) == ("finished", 3, UNENDED)
     run(params, 0)
     assert len(Attempts.read(FILE).trainings) == 3
 

@@ -10,7 +10,7 @@ from functools import cache
 from hashlib import md5, sha256
 from io import BytesIO
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import pytest
@@ -52,6 +52,7 @@ from stages.records.test_split import TEST_SPLIT, true_labels
 from stages.report import curves
 from stages.report.evidence import Evidence, gather
 from tests.remembered import remembered_results
+from tests.shared import shared_folder
 from tests.shipped import shipped
 
 ROOT = Path(__file__).parents[3]
@@ -62,12 +63,21 @@ WRITTEN: dict[tuple[int, str, str, int], tuple[bytes, bytes]] = {}  # result and
 class Project:
     """A working folder with params.yaml, the paper's numbers and results."""
 
+    CELLS = "cells"
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.cells = folder / "cells"
+        self.cells = folder / self.CELLS
         for name in ("paper", "labels"):
             shutil.copytree(ROOT / "data" / name, folder / "data" / name, dirs_exist_ok=True)
         (folder / "params.yaml").write_text(pinned())
+
+    @classmethod
+    def at(cls, folder: Path) -> Self:
+        """The project that a folder has."""
+        project = cls.__new__(cls)
+        project.folder, project.cells = folder, folder / cls.CELLS
+        return project
 
     @property
     def params(self) -> Params:
@@ -145,16 +155,18 @@ class Project:
         params = self.params
         return gather(params, budget or params.budget, self.cells, printed_numbers())
 
-    def aggregate(self, *, vectors: bool = False) -> Result:
-        """Run the stage, as dvc.yaml does; without `vectors` figures are PNG alone, which saves most of the time."""
+    def aggregate(self, *, figures: Literal["all", "png", "empty"] = "png") -> Result:
+        """Run the stage, as dvc.yaml does. Drawing is most of its time: figures are PNG alone, or empty files."""
         words = ["--cells", str(self.cells)]
         for name in ("tables", "figures", "studies", "views", "cards"):
             words += [f"--{name}-out", str(self.out(name))]
         words += ["--ledger-out", str(self.out("ledger.csv")), "--ledger-json-out", str(self.out("ledger.json"))]
         words += ["--book-out", str(self.out("index.html"))]
         with pytest.MonkeyPatch.context() as patch:
-            if not vectors:
+            if figures != "all":
                 patch.setattr(curves, "OPTIONS", {".png": curves.OPTIONS[".png"]})
+            if figures == "empty":
+                patch.setattr(curves, "_saved", lambda figure, **options: b"")
             return CliRunner().invoke(main, words)
 
     def out(self, name: str) -> Path:
@@ -189,9 +201,13 @@ def pinned() -> str:
     return json.dumps(raw)  # YAML 1.2 includes JSON
 
 
-def synthetic(params: Params, budget: str, key: CellKey, seed: int) -> Evaluation:
-    """What `evaluate` would write: random labels and logits, and everything else counted from them."""
-    found = scored(*_tested(params, budget, key, seed))
+def synthetic(params: Params, budget: str, key: CellKey, seed: int, predicted_as: int | None = None) -> Evaluation:
+    """What `evaluate` would write: random labels and logits, and everything else counted from them.
+
+    `predicted_as` is another seed, whose logits it has.
+    """
+    tested = _tested(params, budget, key, seed if predicted_as is None else predicted_as)
+    found = scored(*tested)
     classes = params.datasets.of(key.dataset).classes
     run, history = trained(params, budget, key, seed)
     return Evaluation.bound(
@@ -201,7 +217,7 @@ def synthetic(params: Params, budget: str, key: CellKey, seed: int) -> Evaluatio
         numerics=numerics(),
         times=Span(**span(4, 13, 2)),
         classes=classes,
-        **counted(*_tested(params, budget, key, seed), tuple(classes)),
+        **counted(*tested, tuple(classes)),
         loss=found.loss,
         predictions=digits(found.predictions),
         labels=digits(found.labels),
@@ -556,11 +572,14 @@ def filled(project: Project) -> Project:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project on which the stage has run. Read it, change nothing."""
-    project = Project(tmp_path_factory.mktemp("finished")).fill()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(project.folder)
-        done = project.aggregate(vectors=True)
-    assert done.exit_code == 0, done.output
-    (project.folder / "said").write_text(done.stderr)
-    return project
+    """A project on which the stage has run, the same for all workers. Read it, change nothing."""
+
+    def make(folder: Path) -> None:
+        project = Project(folder).fill()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            done = project.aggregate(figures="all")
+        assert done.exit_code == 0, done.output
+        (folder / "said").write_text(done.stderr)
+
+    return Project.at(shared_folder(tmp_path_factory, "finished", make))

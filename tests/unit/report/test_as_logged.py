@@ -56,14 +56,14 @@ def test_other_rows_have_no_such_columns(logged: Any) -> None:
     ]  # fmt: skip
 
 
-def test_one_that_is_not_planned_is_named_and_not_run(filled: Any) -> None:
+def test_one_that_is_not_planned_is_named_and_says_so(filled: Any) -> None:
     evidence = filled.evidence()
     lines = printed(evidence)
-    assert f"| {LABEL} | 81.8 | not run | – | – | 0 | – | – |" in lines
+    assert f"| {LABEL} | 81.8 | not planned | – | – | 0 | – | – |" in lines
     assert any(line.endswith("(not planned: `study_cells` in params.yaml does not name it).") for line in lines)
     line = line_of(evidence, "ResNet18 with Adam")
     assert (line["as_logged"], line["as_logged_mean"], line["as_logged_n"], line["as_logged_outcome"]) == (
-        "resnet18-adam-3x3-stem", "", "0", "not run",
+        "resnet18-adam-3x3-stem", "", "0", "not planned",
     )  # fmt: skip
     assert "as logged" not in summary_line(evidence, "V")
 
@@ -78,7 +78,7 @@ def test_one_that_is_planned_and_has_not_run_is_counted(logged: Any) -> None:
 
 
 def test_the_stage_prints_both_in_ledger_and_book(logged: Any) -> None:
-    assert logged.aggregate().exit_code == 0
+    assert logged.aggregate(figures="empty").exit_code == 0
     numbers = json.loads(logged.text("ledger.json"))["numbers"]
     row, own = (
         next(one for one in numbers if (one["table"], one["row"]) == ("V", label))
@@ -116,7 +116,7 @@ def test_one_without_a_study_has_a_page_below_its_table(project: Any) -> None:
         raw["studies"]["resnet18-stem"]["alternatives"] = ["resnet18-adam-64"]
 
     project.edit(change)
-    done = project.fill().aggregate()
+    done = project.fill().aggregate(figures="empty")
     assert done.exit_code == 0, done.output
     (page,) = Tree(project.text("index.html")).root.all("section", id="/cifar10/resnet18-adam-3x3-stem")
     assert page.all("p", class_="over")[0].all("a")[0].attributes["href"] == "#/V"

@@ -10,7 +10,7 @@ import pytest
 
 from stages.core.errors import CorruptFileError
 from stages.core.files import digest, file_hash
-from stages.report.ledger import ledger_csv, ledger_json
+from stages.report.ledger import ledger, ledger_csv, ledger_json
 
 CELL = "cifar10/vgg16-adam"
 STUDY = "resnet18-lr1e-2-optimizer"
@@ -69,12 +69,14 @@ def test_pandas_reads_the_numbers_as_numbers(finished: Any) -> None:
 def test_seeds_are_lines_of_the_csv_and_lie_within_a_number_in_the_json(project: Any) -> None:
     project.edit(lambda raw: raw.update(seeds=[0, 3]))
     evidence = project.fill().evidence()
-    found = [line for line in csv.DictReader(io.StringIO(ledger_csv(evidence))) if line["cell"] == CELL]
+    found = [line for line in csv.DictReader(io.StringIO(ledger_csv(ledger(evidence)))) if line["cell"] == CELL]
     values = [float(line["value"]) for line in found]
     assert [line["seed"] for line in found] == ["0", "3"]
     assert values[0] != values[1]
     assert {line["mean"] for line in found} == {str(round(sum(values) / 2, 6))}
-    (number,) = [entry for entry in json.loads(ledger_json(evidence))["numbers"] if entry["cell"] == CELL]
+    (number,) = [
+        entry for entry in json.loads(ledger_json("quick", ledger(evidence)))["numbers"] if entry["cell"] == CELL
+    ]
     assert (number["n"], [one["seed"] for one in number["seeds"]]) == (2, [0, 3])
     assert number["seeds"][1]["training"]["stage"] == "train-cifar10@quick-vgg16-adam-3"
 
@@ -83,7 +85,7 @@ def test_a_dirty_commit_and_a_missing_mirror_stand_in_the_ledger(filled: Any) ->
     changed = ["dvc.yaml", "stages/engine/loop.py"]
     dirty = {"commit": "a" * 40, "dirty": True, "changed": changed, "difference": "a patch"}
     filled.change(CELL, run__provenance__git=dirty, run__mlflow=None)
-    (line,) = [one for one in csv.DictReader(io.StringIO(ledger_csv(filled.evidence()))) if one["cell"] == CELL]
+    (line,) = [one for one in csv.DictReader(io.StringIO(ledger_csv(ledger(filled.evidence())))) if one["cell"] == CELL]
     assert (line["training_dirty"], line["training_changed"]) == ("True", "dvc.yaml;stages/engine/loop.py")
     assert line["mlflow_run"] == ""
 

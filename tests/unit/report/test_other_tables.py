@@ -14,10 +14,11 @@ from stages.book.page import book
 from stages.config.schema import PAPER_TABLES
 from stages.core.errors import CorruptFileError
 from stages.records.planned import params_of_pages
+from stages.report import curves
 from stages.report.claims import table_cells
 from stages.report.evidence import Evidence, gather
 from stages.report.gallery import gallery
-from stages.report.ledger import ledger_csv
+from stages.report.ledger import ledger, ledger_csv
 from stages.report.pages import text_files
 from stages.report.readme import tables_block
 from stages.report.rows import all_rows, table_rows
@@ -66,10 +67,11 @@ def test_a_row_has_its_number_and_costs_and_nothing_of_the_paper(evidence: Evide
     assert lines[0]["stages"].startswith("evaluate-supplement-cifar10@quick-lenet5-0;train-supplement-cifar10@quick-")
     assert lines[1]["stages"].startswith("evaluate-study-cifar10@quick-")
     assert lines[2]["stages"].startswith("evaluate-cifar10@quick-mine-0;")
-    assert (lines[3]["n"], lines[3]["outcome"], lines[3]["training_seconds"]) == ("0", "not run", "")
+    assert (lines[3]["n"], lines[3]["outcome"], lines[3]["training_seconds"]) == ("0", "not planned", "")
 
 
-def test_every_page_has_it(evidence: Evidence) -> None:
+def test_every_page_has_it(evidence: Evidence, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(curves, "_saved", lambda figure, **options: b"")
     found = texts(evidence)
     page, overview = found["tables/table_s1b.md"], found["tables/tables.md"]
     assert page.startswith("# Table S1b: Networks of &lt;ours&gt;\n")
@@ -82,7 +84,7 @@ def test_every_page_has_it(evidence: Evidence) -> None:
     assert set(json.loads(found["views/metrics.json"])["Table S1b"]) == set(ROWS) - {"Not run"}
     assert "S1b,LeNet-5,ours," in found["views/accuracy.csv"]
     assert "S1b,LeNet-5,paper," not in found["views/accuracy.csv"]
-    assert "S1b,LeNet-5,cifar10/lenet5,quick," in ledger_csv(evidence)
+    assert "S1b,LeNet-5,cifar10/lenet5,quick," in ledger_csv(ledger(evidence))
     assert "Not in the paper: [Table S1b](reports/quick/tables/table_s1b.md)" in tables_block(evidence)
     assert "LeNet-5" not in tables_block(evidence)
     assert "LeNet-5" in summary_line(evidence, "S1b")
@@ -162,5 +164,5 @@ def test_it_is_not_shown_while_no_row_of_its_own_runs(project: Any, evidence: Ev
     project.edit(switch_off)
     without = project.evidence()
     assert without.params.shown_tables == ["I", "II", "III", "IV", "V", "VI"]
-    assert "S1b" not in "".join(view_files(without).values()) + ledger_csv(without)
+    assert "S1b" not in "".join(view_files(without).values()) + ledger_csv(ledger(without))
     assert "S1b" not in tables_block(without)

@@ -74,7 +74,7 @@ def test_seeds_outcomes_and_what_has_not_run_are_said(with_results: Any) -> None
     shown, (row, _, sgd, *_) = block(with_results), table_rows(with_results.evidence(), "V")
     text = "\n".join(shown)
     assert f"| 78.9 | {row.mean:.1f} ± {row.std:.1f} | {row.difference:+.1f} cannot".replace("-", "−") in text
-    assert "| 80.4 | not run |  | not run |" in text
+    assert "| 80.4 | not run |  | not planned |" in text
     assert f"{sgd.mean:.1f} ± {sgd.std:.1f} (1 of 3 diverged, 2 of 3 at chance)" in text
     assert "Mean of 3 seeds, ± their standard deviation; a number without ± is one training." in " ".join(text.split())
 

@@ -28,7 +28,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty store. Making one takes seconds, a copy of it none."""
 
     def make(folder: Path) -> None:
-        command = [sys.executable, "-c", "from stages.track.store import Store; Store()"]
+        command = [sys.executable, "-c", "from stages.track.store.runs import Store; Store()"]
         subprocess.run(command, cwd=folder, env={"PYTHONPATH": str(ROOT)}, check=True)
 
     return shared_folder(tmp_path_factory, "store", make) / "mlflow.db"

@@ -15,11 +15,11 @@ from click.testing import CliRunner, Result
 from stages.config.params import Params
 from stages.evaluate.__main__ import mirror_metrics
 from stages.records.evaluation import logits_path
+from stages.sync.sync import _ENVIRONMENT, sync
 from stages.track import client
 from stages.track.client import Mirror
 from stages.track.describe import TrainingStart, end_tags, epoch_metrics, run_metrics
 from stages.track.mirror import MirroredRun
-from stages.track.sync import _ENVIRONMENT, sync
 from tests.shipped import shipped_params
 from tests.unit.track.evaluated import put_result, put_run, sealed, typed
 
@@ -28,7 +28,7 @@ class Here:
     """A mirror process, as far as its stage sees one, in this process: importing MLflow is all that one costs."""
 
     def __init__(self) -> None:
-        from stages.track.store import Store
+        from stages.track.store.runs import Store
 
         self.said = io.StringIO()
         self.run: MirroredRun | None = MirroredRun(Store(), self.said)

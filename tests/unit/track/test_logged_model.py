@@ -15,7 +15,7 @@ from torch import nn
 
 import stages.pretrained
 from stages.pretrained import Pretrained
-from stages.track.model import log_model
+from stages.sync.model import log_model
 from stages.track.uri import tracking_uri
 from tests.held import MlflowClient
 from tests.shipped import shipped_text
@@ -127,7 +127,7 @@ def test_a_model_that_was_not_compared_does_not_count(
     clone: Path, removable: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After Ctrl-C it is removed; where that fails too, as after a kill, the next time logs it anew."""
-    from stages.track.store import Store
+    from stages.track.store.models import Models
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
@@ -136,9 +136,9 @@ def test_a_model_that_was_not_compared_does_not_count(
     put_result(sealed(made), clone)
     assert live.sync_here().exit_code == 0
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "load_model", interrupted)
+        patch.setattr(Models, "load", interrupted)
         if not removable:
-            patch.setattr(Store, "remove_model", interrupted)
+            patch.setattr(Models, "remove", interrupted)
         assert logged(network).output == "\nAborted!\n"
     assert len(models()) == int(not removable)
     again = logged(network)

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 def test_a_moved_clone_writes_nothing_at_its_old_place(store: Path, workplace: Path) -> None:
-    from stages.track.store import Store
+    from stages.track.store.runs import Store
 
     with closing(sqlite3.connect(store)) as database:
         rows = [
@@ -43,12 +43,13 @@ def test_a_moved_clone_finds_its_artifacts(store: Path, workplace: Path, monkeyp
     """Those of runs and of models, once any of our commands has opened the store there."""
     from mlflow.tracking import MlflowClient
 
-    from stages.track.store import Store, relocate_artifacts
+    from stages.track.store.database import relocate_artifacts
+    from stages.track.store.runs import Store
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store}")  # in one process MLflow opens a relative one once
     (workplace / "run.json").write_text("{}")
     made = Store()
-    experiment = made._experiment("Table I: VGG on MNIST")
+    experiment = made.experiment("Table I: VGG on MNIST")
     run_id = made.client.create_run(experiment).info.run_id
     made.artifacts(run_id, ["run.json"])
     model_id = made.client.create_logged_model(experiment, "network", run_id).model_id
@@ -98,7 +99,7 @@ def test_the_runs_of_a_server_are_there(started: list[list[str]], monkeypatch: p
 
 def test_what_is_no_file_is_left_as_it_is(tmp_path: Path) -> None:
     """As root a rename would put a database in the place of a device."""
-    from stages.track.store import create_database
+    from stages.track.store.database import create_database
 
     place = tmp_path / "pipe"
     os.mkfifo(place)

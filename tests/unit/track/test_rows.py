@@ -133,11 +133,11 @@ def test_a_row_that_fails_leaves_its_run_whole(
     clone: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """The warning is of the row alone, and a sync has nothing else to add."""
-    from stages.track import store
+    from stages.track.store import rows
 
     params = load_params(clone / "params.yaml")
-    monkeypatch.setattr(store, "_LOCKED", 0.05)
-    with live.mirrored_here(), FileLock(store._ROWS_LOCK):
+    monkeypatch.setattr(rows, "_LOCKED", 0.05)
+    with live.mirrored_here(), FileLock(rows._LOCK):
         for seed in range(2):
             one = result(CELL, seed=seed)
             live.train(one, params, clone)
@@ -213,13 +213,15 @@ def test_a_row_of_a_cell_without_results_here_stays(clone: Path) -> None:
     shutil.rmtree(clone / "reports")
     put_result(result("mnist/vgg16", later=1), clone)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "stages.track.rows", None)
+        patch.setitem(sys.modules, "stages.sync.rows", None)
         assert synced() == ["1 runs: 1 added, 0 completed, 0 there already"]
     assert len(runs("row")) == 1
 
 
 def a_row_that_another_machine_made(store: Any, row: dict[str, Any]) -> None:
-    store._write_row(None, row, whole=True)
+    from stages.track.store.rows import RowRuns
+
+    RowRuns(store)._write_row(None, row, whole=True)
 
 
 def deleted(store: Any, row: dict[str, Any]) -> None:
@@ -228,8 +230,8 @@ def deleted(store: Any, row: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("happened", [a_row_that_another_machine_made, deleted])
 def test_there_is_one_row_whatever_happened(clone: Path, happened: Callable[[Any, dict[str, Any]], None]) -> None:
-    from stages.track.rows import rows
-    from stages.track.store import Store
+    from stages.sync.rows import rows
+    from stages.track.store.runs import Store
 
     made = [result(CELL, seed=seed) for seed in range(2)]
     for one in made:

@@ -10,12 +10,12 @@ from stages.plan.campaign import Campaign
 from stages.records.provenance import git_state
 
 
-def refusals(planned: Campaign, machine: ThisMachine) -> list[str]:
+def preflight_problems(planned: Campaign, machine: ThisMachine) -> list[str]:
     """One line for each thing that stands in the way, with its cure."""
-    return list(_refusals(planned, machine)) if planned.left else []
+    return list(_problems(planned, machine)) if planned.left else []
 
 
-def _refusals(planned: Campaign, machine: ThisMachine) -> Iterator[str]:
+def _problems(planned: Campaign, machine: ThisMachine) -> Iterator[str]:
     without = commit()
     yield from [*without, *links()]
     try:

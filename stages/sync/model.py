@@ -20,13 +20,14 @@ from stages.core.errors import StageError
 from stages.core.imports import without_collection
 from stages.core.progress import say
 from stages.records.evaluation import Evaluation
-from stages.track.sync import StoredRuns, failed, quiet
+from stages.sync.sync import StoredRuns, failed, quiet
 
 if TYPE_CHECKING:
     import torch
 
     from stages.pretrained import Pretrained
-    from stages.track.store import Store, StoredRun
+    from stages.track.store.models import Models
+    from stages.track.store.runs import Store, StoredRun
 
 NAME = "network"
 _TAG = "weights_sha256"
@@ -45,13 +46,14 @@ def log_model(cell: str, budget: str | None, seed: int | None) -> None:
         from stages.pretrained import load
     network = load(cell, budget, seed)
     with without_collection():
-        from stages.track.store import FAILURES, Store
+        from stages.track.store.models import Models
+        from stages.track.store.runs import FAILURES, Store
     try:
         store = Store()
-        run = _run_of(network.result, store)
+        run, models = _run_of(network.result, store), Models(store)
         sha256 = network.result.run.sha256.weights
-        there = [model for model, tags in store.models(run, NAME) if tags.get(_TAG) == sha256]
-        model = there[0] if there else _logged(network, store, run)
+        there = [model for model, tags in models.of_run(run, NAME) if tags.get(_TAG) == sha256]
+        model = there[0] if there else _logged(network, models, run)
     except FAILURES as error:
         raise failed(error, 0, 1, "models", "run log-model again") from error
     say(f"{'there already' if there else 'logged'}: mlflow.pytorch.load_model('models:/{model}')")
@@ -64,7 +66,7 @@ def _run_of(result: Evaluation, store: "Store") -> "StoredRun":
     return found
 
 
-def _logged(network: "Pretrained", store: "Store", run: "StoredRun") -> str:
+def _logged(network: "Pretrained", models: "Models", run: "StoredRun") -> str:
     """Log, load again and compare; the model's id. Its tag `weights_sha256`, set last, says that it was compared.
 
     The model is removed where it predicts otherwise (StageError), and after any other exception.
@@ -75,16 +77,16 @@ def _logged(network: "Pretrained", store: "Store", run: "StoredRun") -> str:
     with torch.inference_mode():
         logits = network.model(images)
     tags = {"cell": network.result.cell, "budget": network.result.budget}
-    model = store.log_model(run, NAME, network.model, images.numpy(), logits.numpy(), tags)
+    model = models.log(run, NAME, network.model, images.numpy(), logits.numpy(), tags)
     try:
         with torch.inference_mode():
-            again = store.load_model(model)(images).argmax(1)
+            again = models.load(model)(images).argmax(1)
         stored = [mistake.predicted for mistake in network.result.most_confused]
         if not torch.equal(again, logits.argmax(1)) or again.tolist()[: len(stored)] != stored:
             raise StageError(f"the model names {again.tolist()} what {network.result.stage} named {stored}: not logged")
-        store.accept_model(run, model, {_TAG: network.result.run.sha256.weights})
+        models.accept(run, model, {_TAG: network.result.run.sha256.weights})
     except BaseException:
-        store.remove_model(model)
+        models.remove(model)
         raise
     return model
 

@@ -30,13 +30,13 @@ from stages.core.progress import say, track
 from stages.records.evaluation import Evaluation
 from stages.records.planned import params_of_pages
 from stages.records.run import TrainingRun
+from stages.sync.recorded import RecordedTraining, read_trainings, recorded_budgets
 from stages.track.describe import ADDED, COMPLETED, THERE, TrainingStart, description, identity
 from stages.track.mirror import QUIET
-from stages.track.recorded import RecordedTraining, read_trainings, recorded_budgets
 from stages.track.uri import log_line, tracking_uri
 
 if TYPE_CHECKING:
-    from stages.track.store import Store, StoredRun
+    from stages.track.store.runs import Store, StoredRun
 
 _ENVIRONMENT = {
     **QUIET,
@@ -64,10 +64,11 @@ def sync(budget: str | None) -> None:
         raise StageError("no run records under reports/ or data/runs/; they are made by: dvc repro")
     if trainings:
         with exclusive(Path("mlflow.db"), "MLflow is being synced by another process"):
-            done, differing = sync_all(trainings, params)
+            store = connected(len(trainings))
+            done, differing = sync_all(store, trainings, params)
             print_counts(done)
             refused += differing
-            sync_rows(trainings, refused)
+            sync_rows(store, trainings, refused)
     if refused:
         raise StageError("left out: " + "\n  ".join(error.message for error in refused))
 
@@ -81,19 +82,30 @@ def print_counts(done: Counter[str]) -> None:
         say("added runs have new ids; find a table's run in MLflow by the filter tags.recorded_run_id = '<its id>'")
 
 
-def sync_all(trainings: list[RecordedTraining], params: Params) -> tuple[Counter[str], list[StageError]]:
+def connected(trainings: int) -> "Store":
+    """The store, opened for a sync of so many trainings. Raises StageError where it cannot be."""
+    quiet()
+    from stages.track.store.runs import FAILURES, Store  # MLflow takes seconds to import
+
+    try:
+        return Store()
+    except FAILURES as error:
+        raise failed(error, 0, trainings, "runs") from error
+
+
+def sync_all(
+    store: "Store", trainings: list[RecordedTraining], params: Params
+) -> tuple[Counter[str], list[StageError]]:
     """Bring the store to hold every training.
 
     Returns how many were added, completed, and there already, and why some were not. Raises StageError when the store
     fails; a later sync goes on from there.
     """
-    quiet()
-    from stages.track.store import FAILURES, Store, refuses  # MLflow takes seconds to import
+    from stages.track.store.runs import FAILURES, refuses
 
     done: Counter[str] = Counter()
     refused = []
     try:
-        store = Store()
         found = [run for budget in {one.run.budget for one in trainings} for run in store.trainings(budget)]
         there = StoredRuns(found)
         for one in track(trainings, len(trainings), "sync"):
@@ -118,7 +130,7 @@ def quiet() -> None:
         os.environ.setdefault(name, value)
 
 
-def sync_rows(trainings: list[RecordedTraining], refused: list[StageError]) -> None:
+def sync_rows(store: "Store", trainings: list[RecordedTraining], refused: list[StageError]) -> None:
     """Bring the store to hold the row of every cell with several seeds, and say how many; adds to `refused`.
 
     A row whose cell has results here, but no longer several that count, is removed. No row is removed when something
@@ -131,23 +143,23 @@ def sync_rows(trainings: list[RecordedTraining], refused: list[StageError]) -> N
     described = []
     for budget, some in results.items():
         if len({one.cell for one in some}) < len(some):  # else the tables' modules are not waited for
-            from stages.track.rows import rows
+            from stages.sync.rows import rows
 
             try:
                 described += rows(params_of_pages(budget), budget, some)
             except StageError as error:
                 refused.append(error)
-    from stages.track.store import FAILURES, Store
+    from stages.track.store.rows import RowRuns
+    from stages.track.store.runs import FAILURES
 
     done: Counter[str] = Counter()
-    removed = 0
+    removed, runs = 0, RowRuns(store)
     try:
-        store = Store()
         for row in described:
-            done[store.sync_row(row, whole=True)] += 1
+            done[runs.sync(row, whole=True)] += 1
         for budget, some in results.items() if not refused else ():
             several = {row["tags"]["cell"] for row in described if row["tags"]["budget"] == budget}
-            removed += store.remove_rows(budget, {one.cell for one in some} - several)
+            removed += runs.remove(budget, {one.cell for one in some} - several)
     except FAILURES as error:
         raise failed(error, done.total(), len(described), "rows") from error
     if done or removed:

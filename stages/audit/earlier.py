@@ -1,0 +1,81 @@
+"""What git's history has of a number: another result of the same code, settings and data.
+
+A result that was forged, with everything that is made from it, and committed, stands in the place of the one before it,
+which its older commits still have. One that was trained again on another machine does so too: both may be honest.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from stages.audit.findings import Finding, broken, note
+from stages.audit.numbers import Number
+from stages.audit.workspace import Workspace
+from stages.core.errors import StageError
+from stages.core.files import parse_json
+from stages.core.regular import LARGEST_TEXT
+from stages.records.evaluation import Evaluation
+
+_SHORT = 12  # digits of a commit
+
+
+def check_earlier(numbers: Iterable[Number], workspace: Workspace) -> dict[Number, list[Finding]]:
+    """Results of the same code, settings and data that a commit has, and that predict otherwise than those here."""
+    read = {number: workspace.read(number)[0] for number in numbers}
+    here = {workspace.result(number).as_posix(): (number, result) for number, result in read.items() if result}
+    found: dict[Number, list[Finding]] = defaultdict(list)
+    said: set[tuple[str, str]] = set()
+    folder = workspace.stages.tables().option("cells").as_posix()
+    for commit, path, content in workspace.history.every_version(folder, here.keys(), LARGEST_TEXT):
+        number, result = here[path]
+        if not _may_differ(content, result):
+            continue
+        then = _content(content, path)
+        predicted = (path, str(then.get("predictions")))
+        if _made_from(then) == _made_from(result.content()) and predicted not in said:
+            said.add(predicted)
+            found[number] += _differs(Path(path), result, then, commit)
+    return found
+
+
+def _may_differ(content: bytes, result: Evaluation) -> bool:
+    """Whether bytes name the training code of a result, and not its predictions: most are not parsed."""
+    predictions = f'"predictions": "{result.predictions}"'.encode()
+    return result.run.provenance.code.sha256.encode() in content and predictions not in content
+
+
+def _content(content: bytes, path: str) -> dict[str, Any]:
+    """A result of a commit; empty for what is none."""
+    try:
+        found = parse_json(content, path, "evaluate")
+    except StageError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _made_from(result: dict[str, Any]) -> list[Any]:
+    """Cell, seed, code, settings and data of training and test."""
+    run, keys = _of(result, "run"), ("cell", "budget", "seed", "config", "data")
+    code = [_of(_of(one, "provenance"), "code").get("sha256") for one in (run, result)]
+    return [*code, result.get("testing"), *(run.get(key) for key in keys)]
+
+
+def _of(tree: dict[str, Any], key: str) -> dict[str, Any]:
+    found = tree.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _differs(path: Path, result: Evaluation, then: dict[str, Any], commit: str) -> Iterator[Finding]:
+    """Of the same weights and the same numerics the predictions are the same; else both results may be honest."""
+    here, run = result.content(), _of(then, "run")
+    share = then.get("accuracy")
+    value = f"{100 * share:.2f} %" if isinstance(share, int | float) else "another accuracy"
+    if (run.get("binding"), then.get("numerics")) == (result.run.binding, here["numerics"]):
+        other = f"{value}, by the same weights and numerics, as commit {commit[:_SHORT]} has it"
+        yield broken(f"{path}, predictions", f"{result.percent:.2f} % right", other)
+        return
+    alike = run.get("numerics") == here["run"]["numerics"]
+    how = "the same device and versions, which repeat a training" if alike else "another device or with other versions"
+    what = f"git holds another result of the same code, settings and data: commit {commit[:_SHORT]}, {value}"
+    yield note(f"{path}: {what} instead of {result.percent:.2f} %, trained on {how}")
