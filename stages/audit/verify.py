@@ -161,7 +161,7 @@ def main(
     extra = Extra(weights or "predicted" in needs, data or "derived" in needs, lot, changed, points)
     verdicts, pages = verify(numbers, every, workspace)
     verdicts = [one._replace(asked=extra.asked(one.number, level)) for one in verdicts]
-    again(verdicts, pages, workspace, extra)
+    recompute(verdicts, pages, workspace, extra)
     by = verifier()
     if not as_json:
         click.echo(headline(verdicts, pages, workspace))
@@ -223,7 +223,7 @@ def verify(
     return verdicts, [*dict.fromkeys(printed.of_pages), *_notes(workspace)]
 
 
-def again(verdicts: Sequence[Verdict], pages: list[Finding], workspace: "Workspace", extra: Extra) -> None:
+def recompute(verdicts: Sequence[Verdict], pages: list[Finding], workspace: "Workspace", extra: Extra) -> None:
     """Make arrays, networks, predictions and weights again, as far as that is asked for; what is found is added."""
     if extra.data:
         from stages.audit.derive import derive
