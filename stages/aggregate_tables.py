@@ -23,6 +23,8 @@ does not say where it comes from, or has other settings than params.yaml stops i
 does having no result at all: older pages then stay as they are.
 """
 
+import stages.core.environment  # noqa: F401  # isort: skip
+
 from pathlib import Path
 
 import click

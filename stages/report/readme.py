@@ -7,6 +7,8 @@ Out: README.md, with the lines between the two comments that name this command m
 The first comment names the budget; --budget writes another one there.
 """
 
+import stages.core.environment  # noqa: F401  # isort: skip
+
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
