@@ -18,6 +18,7 @@ from stages.core.regular import is_there
 from stages.records.dvc_lock import Lock
 from stages.records.evaluation import Evaluation, result_path, results_folder
 
+NOT_RUN, NOT_PLANNED = "not run", "not planned"  # of what has no result: planned, or not
 SWITCHES = ("seeds", "study_cells", "more_cells", "more_seeds")
 
 

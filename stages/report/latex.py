@@ -20,7 +20,7 @@ from stages.records.evaluation import Evaluation
 from stages.report.captions import interval_title, table_caption
 from stages.report.evidence import Evidence
 from stages.report.formats import NOTHING, fixed
-from stages.report.outcomes import legend, mark
+from stages.report.outcomes import absent, legend, mark
 from stages.report.render import RenderedText, about
 from stages.report.rows import TableRow, all_rows, first_rows, lines, table_rows
 
@@ -113,7 +113,7 @@ def numbers_tex(evidence: Evidence) -> RenderedText:
     macros: dict[str, str] = {}
     for row in first_rows(all_rows(evidence)).values():
         comment = f"% Table {row.table}, {row.row}" if not row.is_alternative else f"% {row.key}"
-        comment += "".join(f"; {_origin(result)}" for result in row.results.results) or "; not run"
+        comment += "".join(f"; {_origin(result)}" for result in row.results.results) or f"; {absent(row.results)}"
         for quantity, value in _quantities(row):
             name = macro_name(evidence.budget_name, row.key.dataset, row.key.name, quantity)
             if name in macros:

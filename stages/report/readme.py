@@ -21,10 +21,11 @@ from stages.core.errors import CorruptFileError, MissingFileError, StageError
 from stages.core.files import write_text
 from stages.core.progress import say
 from stages.records.evaluation import results_folder
+from stages.records.planned import NOT_PLANNED, NOT_RUN
 from stages.report.evidence import Evidence, evidence_of
 from stages.report.formats import listed
 from stages.report.markdown import document, escape, table
-from stages.report.outcomes import NOT_RUN, remark
+from stages.report.outcomes import absent, remark
 from stages.report.rows import TableRow, lines, table_rows
 from stages.report.studies import SuggestedRow, suggested_rows
 from stages.report.tables import table_index
@@ -171,12 +172,16 @@ def _counts(evidence: Evidence, dataset: Dataset, tables: Rows) -> str:
     """How many rows on a data set have which verdict, and how many points it stands for."""
     verdicts, title = evidence.params.verdicts, evidence.dataset(dataset).title
     rows = [row for rows in tables.values() for row in rows if row.key.dataset == dataset]
-    counts = Counter(row.verdict.word if row.verdict else NOT_RUN for row in rows)
+    counts = Counter(row.verdict.word if row.verdict else absent(row.results) for row in rows)
     meaning: dict[str, str] = {
         CLOSE: f" (within {verdicts.close.of(dataset):g} points of the printed number)",
         NEAR: f" (within {verdicts.near.of(dataset):g})",
     }
-    words = [word for word in (CLOSE, NEAR, FAR, UNJUDGED, NOT_RUN) if counts[word] or word in (CLOSE, NEAR, FAR)]
+    words = [
+        word
+        for word in (CLOSE, NEAR, FAR, UNJUDGED, NOT_RUN, NOT_PLANNED)
+        if counts[word] or word in (CLOSE, NEAR, FAR)
+    ]
     counted = listed([f"{counts[word]} {word}{meaning.get(word, '')}" for word in words])
     return f"**Of {counts.total()} rows on {title}:** {counted}."
 

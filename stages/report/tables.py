@@ -44,7 +44,8 @@ def curves_name(number: Table) -> str:
 def table_csv(evidence: Evidence, number: Table) -> str:
     """A table as CSV; accuracies in percent, differences in points.
 
-    What follows from results is empty for a row without any, but for n, which is 0, and the outcome, `not run`. The
+    What follows from results is empty for a row without any, but for n, which is 0, and the outcome, `not run` or
+    `not planned`. The
     columns `as_logged...` are empty for a row whose setting is the logs' too. A table that the paper does not have has
     no column of the paper's. What the cost columns count, `stages.report.cost.Cost` says.
     """
