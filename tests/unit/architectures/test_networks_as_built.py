@@ -16,6 +16,7 @@ from stages.architectures.groups import groups_of_cells
 from stages.architectures.pages import _place, architecture_files
 from stages.architectures.trace import Call, trace
 from stages.config.params import load_params
+from stages.core.errors import StageError
 from stages.records.architecture import Block, Networks
 from tests.shipped import shipped_params
 from tests.unit.engine.settings import FAMILIES, cell_of
@@ -53,6 +54,17 @@ def test_the_layers_add_up_to_what_the_engine_counts(family: str) -> None:
     assert sum(box.multiply_adds for box in blocks(root)) == multiply_adds(model, 3, 32)
     assert lines[-1].output_shape == "10"
     assert model.training
+
+
+def test_a_batch_norm_of_other_channels_than_its_input_is_refused_and_left_as_it_was() -> None:
+    import torch
+    from torch import nn
+
+    with torch.device("meta"):
+        model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(16))
+    with pytest.raises(StageError, match=r"^1: a batch norm of 16 channels, whose input has 8$"):
+        trace(model, 3, 32)
+    assert "forward" not in vars(model[1])
 
 
 def test_heads_that_only_training_runs_are_marked() -> None:
