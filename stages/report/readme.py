@@ -137,8 +137,8 @@ def _caption(evidence: Evidence, tables: Rows, suggested: Suggested) -> str:
 def _suggestions(evidence: Evidence, suggested: Suggested) -> Iterator[str]:
     """A sentence for each pair of rows of which one's setting is suggested for the other, on one data set or both."""
     pairs: dict[tuple[str, str, str], list[SuggestedRow]] = {}
-    for found in suggested.values():
-        pairs.setdefault((found.row, found.other, found.study.assumption), []).append(found)
+    for one in suggested.values():
+        pairs.setdefault((one.row, one.other, one.study.assumption), []).append(one)
     tables = evidence.params.paper_tables.values()
     for (label, other, assumption), found in pairs.items():
         stands_on = {table.dataset for table in tables if label in {row.row for row in table.rows}}
