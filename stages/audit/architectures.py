@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from stages.architectures.headings import headings
+from stages.architectures.groups import groups_of_cells
 from stages.architectures.pages import architecture_files
 from stages.audit.compare import PageFindings
 from stages.audit.findings import Finding, broken, differences, judged, missing, note
@@ -16,7 +16,7 @@ from stages.audit.numbers import Number
 from stages.audit.recount import first_difference
 from stages.audit.workspace import Workspace
 from stages.core.regular import LARGEST_TEXT, is_there, read_regular
-from stages.records.architecture import NETWORKS, Heading, Network, Networks
+from stages.records.architecture import NETWORKS, Network, NetworkGroup, Networks
 from stages.records.evaluation import Evaluation
 from stages.records.lineage import majority
 
@@ -69,8 +69,8 @@ def _edited(workspace: Workspace) -> bool:
 
 def _of_record(where: Path, found: Networks, workspace: Workspace, outdated: bool) -> Iterator[Finding]:
     """The record by itself: the cells that build each network, and the sums over its layers and blocks."""
-    asked = {one.name: one.model_dump() for one in headings(workspace.params, workspace.budget)}
-    listed = {one.name: {name: getattr(one, name) for name in Heading.model_fields} for one in found.networks}
+    asked = {one.name: one.model_dump() for one in groups_of_cells(workspace.params, workspace.budget)}
+    listed = {one.name: {name: getattr(one, name) for name in NetworkGroup.model_fields} for one in found.networks}
     yield from differences(str(where), listed, asked, "by params.yaml", outdated)
     for network in found.networks:
         sizes = {name: getattr(network, name) for name in ("parameters", "multiply_adds")}
@@ -81,7 +81,7 @@ def _of_record(where: Path, found: Networks, workspace: Workspace, outdated: boo
 def _sums(network: Network) -> dict[str, int]:
     """The sizes by the layers: one that is called twice has its parameters once; training alone multiplies nothing."""
     return {
-        "parameters": sum({layer.layer: layer.parameters for layer in network.layers}.values()),
+        "parameters": sum({layer.name: layer.parameters for layer in network.layers}.values()),
         "multiply_adds": sum(layer.multiply_adds for layer in network.layers if not layer.training_only),
     }
 

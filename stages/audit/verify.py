@@ -34,13 +34,12 @@ from stages.core.errors import ParamError
 from stages.core.imports import without_collection
 from stages.core.regular import is_regular, read_regular
 from stages.records.dvc_lock import LOCK_FILE, Lock
-from stages.records.planned import params_of_pages
+from stages.records.planned import NOT_RUN, params_of_pages
 from stages.report.levels import LEVELS, MEANS, Level, following, highest
 
 if TYPE_CHECKING:
     from stages.audit.workspace import Workspace
 
-NOT_RUN = "not run"
 _EXIT: dict[str, int] = {HOLDS: 0, AGREES: 3, INCOMPLETE: 3, BROKEN: 1}
 _SHOWN = 4  # numbers named beside a finding that they share
 _LOT = "--sample"  # the value of --retrain where none is given

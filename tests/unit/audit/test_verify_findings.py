@@ -23,7 +23,7 @@ import pytest
 from click.testing import CliRunner
 
 from stages.aggregate_tables import main as aggregate_tables
-from stages.architectures.headings import headings
+from stages.architectures.groups import groups_of_cells
 from stages.architectures.pages import architecture_files
 from stages.audit import derive, history, rerun
 from stages.audit.architectures import build_anew, check_architectures
@@ -121,9 +121,9 @@ class Project:
     def networks(self, change: Callable[[dict[str, Any]], None]) -> None:
         """networks.json with the sizes that the results have, changed, and all pages that are rendered from it."""
         sizes = {"parameters": 11_181_642, "multiply_adds": 37_000_000}
-        layer = {"layer": "fc", "type": "linear 10", "output": "10", "training_only": False, **sizes}
-        block = {"title": "fc", "lines": ["linear 10"], "shape": "10", "training_only": False, **sizes}
-        every = [one.model_dump() for one in headings(self.params, "quick")]
+        layer = {"name": "fc", "type": "linear 10", "output_shape": "10", "training_only": False, **sizes}
+        block = {"title": "fc", "layers": ["linear 10"], "output_shape": "10", "training_only": False, **sizes}
+        every = [one.model_dump() for one in groups_of_cells(self.params, "quick")]
         networks = [{**one, **sizes, "layers": [layer], "blocks": [block]} for one in every]
         found: dict[str, Any] = json.loads(json.dumps({"budget": "quick", "networks": networks}))
         change(found)
