@@ -12,15 +12,16 @@ from pydantic import Field
 from stages.records.record import Count, Natural, NonEmptyStr, Record, Section
 
 NETWORKS = "networks.json"
+Text = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"\S")]
 _LINE_DEPTH = 4  # the depth of a layer and of a block: networks, a network, its layers, a layer
 
 
 class Layer(Section):
     """One call of a layer. Shape and multiply-adds are of one image; a second call has the same parameters again."""
 
-    name: NonEmptyStr
-    type: NonEmptyStr
-    output_shape: NonEmptyStr
+    name: Text
+    type: Text
+    output_shape: Text
     parameters: Natural
     multiply_adds: Natural
     training_only: bool = False
@@ -29,9 +30,9 @@ class Layer(Section):
 class Block(Section):
     """A block of the drawing: its title, its layers or branches in words, its output's shape, and its sizes."""
 
-    title: NonEmptyStr
-    layers: Annotated[list[NonEmptyStr], Field(min_length=1)]
-    output_shape: NonEmptyStr
+    title: Text
+    layers: Annotated[list[Text], Field(min_length=1, max_length=1000)]
+    output_shape: Text
     parameters: Natural
     multiply_adds: Natural
     training_only: bool = False
@@ -44,9 +45,9 @@ class NetworkGroup(Section):
     """
 
     name: Annotated[str, Field(pattern=r"^[\w-]+$")]
-    title: NonEmptyStr
-    input: NonEmptyStr
-    cells: Annotated[list[NonEmptyStr], Field(min_length=1)]
+    title: Text
+    input: Text
+    cells: Annotated[list[Text], Field(min_length=1, max_length=1000)]
 
 
 class Network(NetworkGroup):
@@ -54,8 +55,8 @@ class Network(NetworkGroup):
 
     parameters: Count
     multiply_adds: Count
-    layers: Annotated[list[Layer], Field(min_length=1)]
-    blocks: Annotated[list[Block], Field(min_length=1)]
+    layers: Annotated[list[Layer], Field(min_length=1, max_length=10_000)]
+    blocks: Annotated[list[Block], Field(min_length=1, max_length=1000)]
 
     @property
     def sizes(self) -> str:
@@ -68,7 +69,7 @@ class Networks(Record):
     """Those of a budget."""
 
     budget: NonEmptyStr
-    networks: list[Network]
+    networks: Annotated[list[Network], Field(max_length=1000)]
 
     @classmethod
     def text_of(cls, content: dict[str, Any]) -> str:
