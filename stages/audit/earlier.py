@@ -32,15 +32,20 @@ def check_earlier(numbers: Iterable[Number], workspace: Workspace) -> dict[Numbe
         if not _may_differ(content, result):
             continue
         then = _content(content, path)
-        predicted = (path, str(then.get("predictions")))
-        if _made_from(then) == _made_from(result.content()) and predicted not in said:
-            said.add(predicted)
+        predictions = then.get("predictions")
+        if not isinstance(predictions, str) or predictions == result.predictions or (path, predictions) in said:
+            continue
+        if _made_from(then) == _made_from(result.content()):
+            said.add((path, predictions))
             found[number] += _differs(Path(path), result, then, commit)
     return found
 
 
 def _may_differ(content: bytes, result: Evaluation) -> bool:
-    """Whether bytes name the training code of a result, and not its predictions: most are not parsed."""
+    """Whether bytes name the training code of a result, and not its predictions as `evaluate` writes them.
+
+    This saves time only: most versions need not be parsed.
+    """
     predictions = f'"predictions": "{result.predictions}"'.encode()
     return result.run.provenance.code.sha256.encode() in content and predictions not in content
 
@@ -71,11 +76,16 @@ def _differs(path: Path, result: Evaluation, then: dict[str, Any], commit: str) 
     here, run = result.content(), _of(then, "run")
     share = then.get("accuracy")
     value = f"{100 * share:.2f} %" if isinstance(share, int | float) else "another accuracy"
-    if (run.get("binding"), then.get("numerics")) == (result.run.binding, here["numerics"]):
+    tested_alike = then.get("numerics") == here["numerics"]
+    if run.get("binding") == result.run.binding and tested_alike:
         other = f"{value}, by the same weights and numerics, as commit {commit[:_SHORT]} has it"
         yield broken(f"{path}, predictions", f"{result.percent:.2f} % right", other)
         return
-    alike = run.get("numerics") == here["run"]["numerics"]
-    how = "the same device and versions, which repeat a training" if alike else "another device or with other versions"
+    if run.get("binding") == result.run.binding:
+        how = "of the same weights, tested on another device or with other versions"
+    elif run.get("numerics") == here["run"]["numerics"]:
+        how = "trained on the same device and versions, which repeat a training"
+    else:
+        how = "trained on another device or with other versions"
     what = f"git holds another result of the same code, settings and data: commit {commit[:_SHORT]}, {value}"
-    yield note(f"{path}: {what} instead of {result.percent:.2f} %, trained on {how}")
+    yield note(f"{path}: {what} instead of {result.percent:.2f} %, {how}")

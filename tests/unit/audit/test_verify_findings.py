@@ -1041,6 +1041,30 @@ def test_new_predictions_of_the_same_weights_contradict_the_commit_that_had_othe
     assert said.held_against == other
 
 
+def test_the_same_result_in_another_layout_says_nothing(project: Project) -> None:
+    honest = Path(RESULT).read_text()
+    without = {name: value for name, value in json.loads(honest).items() if name != "predictions"}
+    for text in (json.dumps(json.loads(honest), separators=(",", ":")), json.dumps(without)):
+        Path(RESULT).write_text(text)
+        commit("reports/quick/cells")
+    Path(RESULT).write_text(honest)
+    assert of_history(project) == []
+
+
+def test_weights_that_were_tested_on_another_device_are_noted(project: Project) -> None:
+    before = Evaluation.read(RESULT, "evaluate")
+    first = commit("reports/quick/cells")[:12]
+
+    def test_again(result: dict[str, Any]) -> None:
+        all_right(result)
+        result["numerics"]["precision"] = "bfloat16"
+
+    project.edit(test_again)
+    (said,) = of_history(project)
+    assert said.kind == "note"
+    assert f"commit {first}, {before.percent:.2f} % instead of 100.00 %, of the same weights, tested on" in said.where
+
+
 @pytest.mark.parametrize(
     ("change", "how"),
     [
