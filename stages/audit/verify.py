@@ -302,7 +302,9 @@ def print_verdicts(verdicts: Sequence[Verdict], pages: Sequence[Finding], second
     shared: dict[Finding, list[str]] = defaultdict(list)
     for one in verdicts:
         lacking = {*asked} - {*levels(one.findings)}  # arrays that were made again need not be here
-        for finding in one.findings if one.has_run else ():
+        for finding in one.findings:
+            if not one.has_run and finding.kind != "note":
+                continue  # a number that has not run lacks its result and all that is made from it
             if finding.kind != INCOMPLETE or finding.level in lacking:
                 shared[finding].append(str(one.number))
     for finding in pages:

@@ -1103,6 +1103,34 @@ def test_a_version_of_a_result_that_is_none_or_too_large_is_passed_over(project:
     assert of_history(project) == []
 
 
+def test_a_result_that_was_removed_throughout_is_noted_with_the_newest_commit_that_has_it(project: Project) -> None:
+    """With its entries in dvc.lock and its lines of the pages; no attempt names a training that is older than these."""
+    commit("reports/quick/cells")
+    project.edit(all_right)
+    newest = commit("reports/quick/cells")[:12]
+    Path(RESULT).write_text("{")
+    commit("reports/quick/cells")
+    for path in (RESULT, LOGITS):
+        Path(path).unlink()
+    project.pages()
+    said = f"{RESULT}: no such result is here; commit {newest} has one, 100.00 %"
+    assert [one.where for one in of_history(project)] == [said]
+    done = CliRunner().invoke(main, [*ROW])
+    assert f"\nnote:\n- {said}\n" in done.output
+
+
+def test_a_version_that_this_clone_does_not_have_is_noted_and_hides_no_other(project: Project) -> None:
+    first = commit("reports/quick/cells")[:12]
+    Path(RESULT).write_text(Path(RESULT).read_text() + " ")
+    commit("reports/quick/cells")
+    blob = git("rev-parse", f"HEAD:{RESULT}")
+    Path(f".git/objects/{blob[:2]}/{blob[2:]}").unlink()
+    project.edit(all_right)
+    wrong, unread = of_history(project)
+    assert (wrong.kind, f"as commit {first} has it" in wrong.held_against) == ("broken", True)
+    assert (unread.kind, unread.where.endswith("names a version of it that this clone does not have")) == ("note", True)
+
+
 # Times
 
 
