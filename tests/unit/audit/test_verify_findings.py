@@ -764,6 +764,8 @@ def smaller(found: dict[str, Any]) -> None:
         (lambda found: of_cell(found)["layers"][0].update(parameters=1), f"{NETWORK}, parameters", "over its layers"),
         (lambda found: of_cell(found)["blocks"][0].update(parameters=1), f"{NETWORK}, parameters", "over its blocks"),
         (lambda found: of_cell(found)["cells"].remove(CELL), f"{NETWORK}.cells", "by params.yaml"),
+        (lambda found: found.update(budget="paper"), NETWORK.replace("mnist-resnet18", "budget"), "quick, whose"),
+        (lambda found: found["networks"].append(of_cell(found)), NETWORK.partition(",")[0], ""),
     ],
 )
 def test_a_network_that_is_forged_throughout(
@@ -776,15 +778,16 @@ def test_a_network_that_is_forged_throughout(
     assert [one.where for one in of_pages if one.where == where and against in one.held_against] == [where]
 
 
-def of_networks(project: Project) -> tuple[list[Finding], list[Finding]]:
-    """What is said of the networks' pages, and of the one number."""
+def of_networks(project: Project, also: str = CELL) -> tuple[list[Finding], list[Finding]]:
+    """What is said of the networks' pages, and of the one number and `also` that of another cell."""
     workspace = Workspace("quick", project.params)
     numbers = [number for number in planned(project.params) if str(number.key) in CELLS]
     printed = PageFindings(numbers)
     results: dict[Number, Any] = {number: workspace.read(number)[0] for number in numbers}
     check_architectures(workspace, results, printed)
-    assert printed.of_numbers.keys() <= {project.number()}
-    return printed.of_pages, printed.of_numbers[project.number()]
+    said = {number for number in numbers if str(number.key) in (CELL, also)}
+    assert printed.of_numbers.keys() <= said
+    return printed.of_pages, [one for number in said for one in printed.of_numbers[number]]
 
 
 def test_pages_of_a_network_that_are_not_those_of_its_record(project: Project) -> None:
@@ -810,11 +813,56 @@ def test_a_layer_whose_sizes_stay_is_found_by_building_the_networks_anew(
 ) -> None:
     as_they_are_built(monkeypatch)
     (said,) = build_anew([project.number()], Workspace("quick", project.params))
-    assert (said.kind, said.where.partition(":")[2]) == ("note", " built anew, 1 networks are as they are recorded")
+    every = len(headings(project.params, "quick"))
+    assert (said.kind, said.where.partition(": ")[2]) == ("note", f"1 of {every} networks built anew, as recorded")
     project.networks(lambda found: of_cell(found)["layers"][0].update(type="linear 11"))
     assert of_networks(project) == ([], [])
     (said,) = build_anew([project.number()], Workspace("quick", project.params))
     assert (said.where, said.held_against) == (f"{NETWORK}.layers.0.type", "'linear 10' (as it is built)")
+
+
+def test_a_network_that_is_really_built_is_held_against_its_record(project: Project) -> None:
+    """The record is the one that this repository has: `architectures` made it by the same code."""
+    shipped = Path("reports/quick/architectures/networks.json")
+    shutil.copy(ROOT / shipped, shipped)
+    number = Number("I", "VGG11", project.params.find("mnist/vgg11")[0], 0)
+    (said,) = build_anew([number], Workspace("quick", project.params))
+    assert (said.kind, said.where.endswith("networks built anew, as recorded")) == ("note", True)
+    record = json.loads(shipped.read_text())
+    (network,) = [one for one in record["networks"] if "mnist/vgg11" in one["cells"]]
+    network["layers"][0]["type"] += " with another padding"
+    write_bytes(shipped, json_text(record).encode())
+    (said,) = build_anew([number], Workspace("quick", project.params))
+    assert (said.kind, said.where) == ("broken", f"{shipped}, mnist-vgg11.layers.0.type")
+
+
+def test_without_a_table_or_cell_every_recorded_network_is_built_anew(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    found = Networks.read("reports/quick/architectures/networks.json", "test")
+
+    def built(params: Params, budget: str, cells: Any) -> Networks:
+        asked.append(cells)
+        return found
+
+    monkeypatch.setattr("stages.architectures.build.built_networks", built)
+    _, said = project.verify("--weights")
+    every = len(found.networks)
+    assert asked == [None]
+    assert any(f": {every} of {every} networks built anew" in one["where"] for one in said["pages"]["findings"])
+
+
+def test_results_of_other_code_have_no_say_in_what_a_network_is_now(project: Project) -> None:
+    """After an edit of the network stage `architectures` has run again: results are outdated, and no page is false."""
+    project.append("stages/engine/networks/resnet/network.py", "\nEDITED = 1\n")
+    project.networks(smaller)
+    of_pages, of_numbers = of_networks(project, also=CELLS[1])
+    assert of_pages == []
+    assert {(one.where, one.found, one.outdated) for one in of_numbers} == {
+        (f"reports/quick/cells/{cell}-s0.json, run.network.parameters", "11181642", True) for cell in CELLS[:2]
+    }
+    assert {one.held_against for one in of_numbers} == {f"11181641 ({NETWORK}, parameters)"}
 
 
 def test_a_result_that_cannot_be_read_leaves_the_other_numbers_as_they_are(project: Project) -> None:
