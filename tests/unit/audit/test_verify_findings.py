@@ -1293,6 +1293,18 @@ def test_a_planned_number_whose_training_ended_and_whose_result_was_dropped(proj
     assert (number["status"], finding["where"]) == ("incomplete", "reports/quick/cells/mnist/vgg11-s0.json")
 
 
+def test_a_cell_that_an_attempt_names_is_no_path_to_read(project: Project, tmp_path: Path) -> None:
+    """A result that lies where the cell's name leads, outside of the project, is no result of it."""
+    binding = json.loads(Path(RESULT).read_text())["run"]["binding"]
+    shutil.copy(RESULT, tmp_path / "outside-s0.json")
+    journal = Journal(project.params, "quick", Path("data/runs/quick/mnist/resnet18/s0"))
+    for cell in (str(tmp_path / "outside"), CELL):
+        journal.started(cell, 0, "0" * 32, "0" * 40, "cpu")
+        journal.ended("finished", binding)
+    (one,) = Workspace("quick", project.params).dropped
+    assert one.start.cell == str(tmp_path / "outside")
+
+
 def test_a_verdict_that_is_loosened_afterwards_is_said_on_the_page_and_by_verify(project: Project) -> None:
     began = git("rev-parse", "HEAD")[:12]
     assert "(`verdicts`, `claims`) are those of then." in Path("reports/quick/tables/tables.md").read_text()
@@ -1302,9 +1314,29 @@ def test_a_verdict_that_is_loosened_afterwards_is_said_on_the_page_and_by_verify
     assert f"**The settings that judge results (`verdicts`, `claims`) changed after commit {began}.**" in page
     _, said = project.verify(*ROW)
     notes = [one["where"] for one in said["pages"]["findings"] if one["kind"] == "note"]
-    assert any(f"are not those of commit {began}, when attempts began to be kept" in note for note in notes)
-    of_results = f"are not those of commit {began}, by which 3 of the results were trained"
-    assert any(of_results in note for note in notes)  # which may be older than the attempts
+    since = f"are not those of commit {began} (attempts are kept since {began})"
+    (said,) = [note for note in notes if "which judge results" in note]
+    assert said.endswith(f"{since}, by which 3 of the results were trained")
+
+
+def trained_at(result: Evaluation, commit: str) -> Evaluation:
+    """The result, of a training at another commit."""
+    made = result.run.provenance
+    provenance = made.model_copy(update={"git": made.git.model_copy(update={"commit": commit})})
+    return result.model_copy(update={"run": result.run.model_copy(update={"provenance": provenance})})
+
+
+def test_one_note_names_all_commits_that_judged_otherwise(project: Project) -> None:
+    """Results may be older than the attempts."""
+    result = Evaluation.read(RESULT, "evaluate")
+    commits = [git(*IDENTITY, "commit-tree", "-m", str(number), "HEAD^{tree}") for number in range(5)]
+    project.edit_params(lambda raw: raw["verdicts"]["near"].update(mnist=9.0))
+    attempts_path("quick").unlink()
+    begin(attempts_path("quick"), project.params, git("rev-parse", "HEAD"))
+    results = [trained_at(result, commit) for commit in [*commits, commits[0]]]
+    (said,) = check_attempts(Workspace("quick", project.params), results)
+    named = ", ".join(commit[:12] for commit in commits[:4])
+    assert said.where.endswith(f"are not those of commits {named} and 1 more, by which 6 of the results were trained")
 
 
 def test_nothing_is_unpickled_by_what_verifies_explains_and_makes_the_pages(project: Project) -> None:
