@@ -255,7 +255,8 @@ def _batches(keys: Sequence[tuple[str, str]], sizes: Mapping[str, int]) -> Itera
 
 def _one_content(blob: str) -> bytes | None:
     """The content of a blob; None when it is not here."""
-    return (_contents([blob]) or [None])[0]
+    found = _contents([blob])
+    return found[0] if found else None
 
 
 def _contents(ids: Sequence[str]) -> list[bytes] | None:

@@ -1,6 +1,7 @@
 """What git has of a commit."""
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,7 @@ def test_every_version_comes_once_the_newest_first_and_few_bytes_at_a_time(
     monkeypatch.chdir(tmp_path)
     identity = ["-c", "user.name=test", "-c", "user.email=test@example.org", "-c", "core.looseCompression=0"]
     subprocess.run(["git", "init", "-q"], check=True)
-    commits = []
+    commits: list[str] = []
     for text in ("first", "again", "third", "too large", "again"):
         (tmp_path / "file").write_text(text)
         for command in (["add", "-A"], ["commit", "-qm", text]):
@@ -71,8 +72,13 @@ def test_every_version_comes_once_the_newest_first_and_few_bytes_at_a_time(
         commits.insert(0, History().head())
     read: list[int] = []
     contents = history._contents
+
+    def counted(ids: Sequence[str]) -> list[bytes] | None:
+        read.append(len(ids))
+        return contents(ids)
+
     monkeypatch.setattr(history, "_AT_ONCE", 10)
-    monkeypatch.setattr(history, "_contents", lambda ids: (read.append(len(ids)), contents(ids))[1])
+    monkeypatch.setattr(history, "_contents", counted)
 
     def versions() -> list[tuple[str, bytes | None]]:
         return [(commit, content) for commit, _, content in History().every_version(".", ["file"], 5)]
