@@ -6,7 +6,7 @@ A library's reader that does without pickle is not noticed, but PyTorch's, where
 import io
 import pickle
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -46,7 +46,7 @@ def no_unpickling() -> Iterator[None]:
     try:
         with ExitStack() as patched:
             patched.enter_context(patch.multiple(pickle, load=_refuse, loads=_refuse, Unpickler=_Unpickler))
-            readers = [loads, pickle.loads]
+            readers: list[Callable[[bytes], Any]] = [loads, pickle.loads]
             if of_torch := sys.modules.get(_OF_TORCH):
                 load = of_torch.load  # as `torch.load` calls it
                 patched.enter_context(patch.object(of_torch.Unpickler, "load", _refuse))
