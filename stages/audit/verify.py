@@ -160,7 +160,9 @@ def main(
     extra = Extra(weights or "predicted" in needs, data or "derived" in needs, lot, changed, points)
     verdicts, pages = verify(numbers, every, workspace)
     verdicts = [one._replace(asked=extra.asked(one.number, level)) for one in verdicts]
-    recompute(verdicts, pages, workspace, extra)
+    recompute(verdicts, workspace, extra)
+    if extra.weights:
+        pages += rebuilt(numbers if len(numbers) < len(every) else None, workspace)
     by = verifier()
     if not as_json:
         click.echo(headline(verdicts, pages, workspace))
@@ -222,8 +224,8 @@ def verify(
     return verdicts, [*dict.fromkeys(printed.of_pages), *_notes(workspace)]
 
 
-def recompute(verdicts: Sequence[Verdict], pages: list[Finding], workspace: "Workspace", extra: Extra) -> None:
-    """Make arrays, networks, predictions and weights again, as far as that is asked for; what is found is added."""
+def recompute(verdicts: Sequence[Verdict], workspace: "Workspace", extra: Extra) -> None:
+    """Make arrays, predictions and weights again, as far as that is asked for; what is found is added to a verdict."""
     if extra.data:
         from stages.audit.derive import derive
 
@@ -231,15 +233,19 @@ def recompute(verdicts: Sequence[Verdict], pages: list[Finding], workspace: "Wor
             verdict.findings.extend(derive(verdict.number, workspace))
     if extra.weights or extra.retrained:
         with without_collection():
-            from stages.audit.architectures import build_anew
             from stages.audit.rerun import predict_again, train_again
-        numbers = [verdict.number for verdict in verdicts]
-        pages.extend(judged("the networks", build_anew(numbers, workspace)) if extra.weights else ())
         for verdict in verdicts:
             if extra.weights:
                 verdict.findings.extend(predict_again(verdict.number, workspace, extra.changed))
             if verdict.number in extra.retrained:
                 verdict.findings.extend(train_again(verdict.number, workspace, extra.changed, extra.points))
+
+
+def rebuilt(numbers: Sequence[Number] | None, workspace: "Workspace") -> list[Finding]:
+    """What is found by building the networks of some numbers anew, or (None) all that are recorded."""
+    with without_collection():
+        from stages.audit.architectures import build_anew
+    return [*judged("the networks", build_anew(numbers, workspace))]
 
 
 def exit_status(verdicts: Sequence[Verdict], pages: Sequence[Finding]) -> int:
@@ -301,7 +307,9 @@ def print_verdicts(verdicts: Sequence[Verdict], pages: Sequence[Finding], second
     shared: dict[Finding, list[str]] = defaultdict(list)
     for one in verdicts:
         lacking = {*asked} - {*levels(one.findings)}  # arrays that were made again need not be here
-        for finding in one.findings if one.has_run else ():
+        for finding in one.findings:
+            if not one.has_run and finding.kind != "note":
+                continue  # a number that has not run lacks its result and all that is made from it
             if finding.kind != INCOMPLETE or finding.level in lacking:
                 shared[finding].append(str(one.number))
     for finding in pages:

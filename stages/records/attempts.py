@@ -11,7 +11,7 @@ whether they have changed since.
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -66,6 +66,10 @@ class Attempt(NamedTuple):
     def outcome(self) -> str:
         """How it ended."""
         return (self.end.outcome or "ended") if self.end else UNENDED
+
+    def is_among(self, bindings: Container[str | None]) -> bool:
+        """Whether its run is one of those with these bindings."""
+        return self.end is not None and self.end.run is not None and self.end.run in bindings
 
 
 class Attempts:
