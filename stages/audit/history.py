@@ -19,6 +19,7 @@ _AT_ONCE = 2**25  # bytes of contents that are read together; one content may ha
 _RAW_LOG = (
     "log",
     "--full-history",
+    "-m",  # what a merge itself brought
     "--raw",
     "--no-abbrev",
     "--no-renames",

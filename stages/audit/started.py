@@ -9,8 +9,8 @@ from stages.audit.recompute import Impossible
 from stages.audit.workspace import Workspace
 from stages.core.errors import CorruptFileError
 from stages.core.regular import is_there
-from stages.records.attempts import Attempt, Attempts, Entry, judging
-from stages.records.evaluation import Evaluation
+from stages.records.attempts import Attempt, Attempts, Entry, attempts_path, judging
+from stages.records.evaluation import Evaluation, results_folder
 from stages.report.started import started
 
 _SHORT = 12
@@ -20,6 +20,13 @@ _NAMED = 4  # commits that a note names
 def check_attempts(workspace: Workspace, results: list[Evaluation]) -> Iterator[Finding]:
     """What was removed from the attempts, which results have none, and whether what judges them has changed since."""
     path = workspace.stages.tables().option("attempts")
+    places = {"attempts": (path, attempts_path(workspace.budget))}
+    places["cells"] = (workspace.stages.tables().option("cells"), results_folder(workspace.budget))
+    for option, (named, usual) in places.items():
+        if Path(named) != usual:
+            yield broken(
+                f"dvc.yaml, aggregate-tables, --{option}", named, f"{usual}: git's history is that of this place"
+            )
     if not is_there(path):
         yield missing(path, "git checkout; where there is none, the next training begins it")
         return
