@@ -23,6 +23,8 @@ does not say where it comes from, or has other settings than params.yaml stops i
 does having no result at all: older pages then stay as they are.
 """
 
+import stages.core.environment  # noqa: F401  # isort: skip
+
 from pathlib import Path
 
 import click
@@ -32,7 +34,8 @@ from stages.core.imports import without_collection
 from stages.core.locks import exclusive
 from stages.core.progress import say
 from stages.records.attempts import Attempts
-from stages.records.planned import ResultReader, params_of_pages
+from stages.records.evaluation import ResultReader
+from stages.records.planned import params_of_pages
 from stages.report.folders import check_folders, rebuild
 
 
@@ -64,8 +67,8 @@ def main(
     book_out: Path,
 ) -> None:
     """Make the tables, and all that stands beside them, from the evaluated cells."""
-    reader = ResultReader()
-    params = params_of_pages(budget, cells=cells, reader=reader)
+    read = ResultReader().read
+    params = params_of_pages(budget, cells=cells, read=read)
     check_folders(
         tables_out=tables_out,
         figures_out=figures_out,
@@ -85,7 +88,7 @@ def main(
         from stages.report.tables import summary_line
 
         started = Attempts.read(attempts) if attempts else None
-        evidence = gather(params, budget or params.budget, cells, read_paper(), started, reader)
+        evidence = gather(params, budget or params.budget, cells, read_paper(), started, read)
         networks = read_networks(architectures, evidence.budget_name)
         if not evidence.has_results:
             budget = evidence.budget_name

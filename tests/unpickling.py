@@ -1,12 +1,17 @@
-"""A time in which whatever is unpickled, by whichever library, is an error."""
+"""A time in which unpickling is an error: by pickle's readers, by what a library made of them, and by PyTorch's own.
 
+A library's reader that does without pickle is not noticed, but PyTorch's, where that was loaded before.
+"""
+
+import io
 import pickle
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
+_OF_TORCH = "torch._weights_only_unpickler"  # the reader of `torch.load`, written anew in Python
 _FIND_CLASS = "pickle.find_class"  # what Python reports when a pickle names something to call, by any reader
 _refuses = [False]
 _hooked: list[bool] = []
@@ -31,7 +36,7 @@ def _hook(event: str, _: tuple[Any, ...]) -> None:
 
 @contextmanager
 def no_unpickling() -> Iterator[None]:
-    """Refuse pickle's readers; what a library took of them earlier cannot call anything. Proves first that it bites."""
+    """Refuse these readers; what a library took of them earlier cannot call anything. Proves first that it bites."""
     pickled = pickle.dumps(_refuse)
     loads = pickle.loads  # as a library has it that imported it before
     if not _hooked:  # one hook a process: none can be removed
@@ -39,8 +44,14 @@ def no_unpickling() -> Iterator[None]:
         _hooked.append(True)
     _refuses[0] = True
     try:
-        with patch.multiple(pickle, load=_refuse, loads=_refuse, Unpickler=_Unpickler):
-            for reader in (loads, pickle.loads):
+        with ExitStack() as patched:
+            patched.enter_context(patch.multiple(pickle, load=_refuse, loads=_refuse, Unpickler=_Unpickler))
+            readers: list[Callable[[bytes], Any]] = [loads, pickle.loads]
+            if of_torch := sys.modules.get(_OF_TORCH):
+                load = of_torch.load  # as `torch.load` calls it
+                patched.enter_context(patch.object(of_torch.Unpickler, "load", _refuse))
+                readers.append(lambda content: load(io.BytesIO(content)))
+            for reader in readers:
                 try:
                     reader(pickled)
                 except UnpicklingError:

@@ -8,6 +8,8 @@ Out: <out>/<data set>-<cell>.md and .svg for every distinct network, named by th
      network's input and layers.
 """
 
+import stages.core.environment  # noqa: F401  # isort: skip
+
 import re
 from pathlib import Path
 

@@ -20,9 +20,9 @@ def layers(root: Call) -> list[Layer]:
     """A line for each layer's call, in their order; sums, joins and functions without a module are not in it."""
     return [
         Layer(
-            layer=leaf.name,
+            name=leaf.name,
             type=layer(leaf.module),
-            output=shape(leaf.shape),
+            output_shape=shape(leaf.shape),
             parameters=leaf.parameters,
             multiply_adds=leaf.multiply_adds,
             training_only=leaf.training_only,
@@ -88,8 +88,8 @@ def _block(group: list[Call]) -> Block:
         title, lines = first.name, [layer(call.module) for call in group if type(call.module) is not nn.Identity]
     return Block(
         title=title,
-        lines=lines or ["identity"],
-        shape=shape(last.shape),
+        layers=lines or ["identity"],
+        output_shape=shape(last.shape),
         parameters=sum(call.total_parameters for call in group),
         multiply_adds=sum(call.total_multiply_adds for call in group),
         training_only=first.training_only,

@@ -69,8 +69,8 @@ def _place(found: Sequence[Block]) -> tuple[list[Placed], list[str], int]:
 
 def _texts(box: Block) -> tuple[list[str], list[str], list[str]]:
     """Title, layers and sizes of a box, in lines that fit into it."""
-    sizes = (f"{box.multiply_adds:,} multiply-adds", f"{box.parameters:,} parameters", f"out {box.shape}")
-    layers = [part for line in box.lines for part in _wrapped(line)]
+    sizes = (f"{box.multiply_adds:,} multiply-adds", f"{box.parameters:,} parameters", f"out {box.output_shape}")
+    layers = [part for line in box.layers for part in _wrapped(line)]
     return _wrapped(box.title), layers, [part for line in sizes for part in _wrapped(line)]
 
 
@@ -103,7 +103,7 @@ def _arrow(one: Placed, other: Placed) -> str:
 def _fill(box: Block) -> str:
     if ":" in box.title:
         return "#f3e8ff"  # a block of several layers
-    return next((fill for word, fill in _FILLS.items() if box.lines[0].startswith(word)), "#f4f4f4")
+    return next((fill for word, fill in _FILLS.items() if box.layers[0].startswith(word)), "#f4f4f4")
 
 
 def _render(template: str, **content: Any) -> str:

@@ -1,11 +1,16 @@
-"""What a network's modules put out, by running it once on the meta device, where nothing is computed."""
+"""What a network's modules put out, by running it once on the meta device, where nothing is computed.
 
-from collections.abc import Iterator
+A stand-in takes the place of each batch norm meanwhile, since PyTorch runs batch norm on that device as slow Python.
+"""
+
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from stages.core.errors import StageError
 
 _BATCH = 2  # batch norm in train mode needs more than one number a channel
 
@@ -87,7 +92,7 @@ def _run(model: nn.Module, channels: int, input_size: int) -> Call:
     handles += [module.register_forward_hook(leave) for module in model.modules()]
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
     for norm in norms:
-        vars(norm)["forward"] = _unchanged
+        vars(norm)["forward"] = _stand_in(names[norm], norm)
     try:
         with torch.no_grad():
             model(torch.zeros(_BATCH, channels, input_size, input_size, device="meta"))
@@ -99,6 +104,13 @@ def _run(model: nn.Module, channels: int, input_size: int) -> Call:
     return root
 
 
-def _unchanged(batch: Tensor) -> Tensor:
-    """What batch norm puts out is of its input's shape; on the meta device its own code is slow Python."""
-    return batch
+def _stand_in(name: str, norm: nn.BatchNorm2d) -> Callable[[Tensor], Tensor]:
+    """A forward pass for a batch norm: its input, whose shape its output has. Raises StageError for other channels."""
+
+    def forward(batch: Tensor) -> Tensor:
+        if batch.shape[1] != norm.num_features:
+            said = f"{name}: a batch norm of {norm.num_features} channels, whose input has {batch.shape[1]}"
+            raise StageError(said)
+        return batch
+
+    return forward

@@ -9,11 +9,13 @@ python -m stages.audit seal --key key.pem                signs them; check-seal 
 python -m stages.audit witness their/ledger.json         somebody else's run against ours, number by number
 """
 
+import stages.core.environment  # noqa: F401  # isort: skip
+
 from importlib import import_module
 
 import click
 
-from stages.core.checkout import foreign
+from stages.core.checkout import foreign_repository
 from stages.core.errors import StageError
 
 _COMMANDS = {  # where each stands
@@ -44,7 +46,7 @@ class _Lazy(click.Group):
 @click.command(cls=_Lazy)
 def main() -> None:
     """Ask the numbers of the tables where they come from, and whether that holds."""
-    if refused := foreign():
+    if refused := foreign_repository():
         raise StageError(refused[0])
 
 

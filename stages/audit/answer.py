@@ -129,7 +129,10 @@ def _as_logged(params: Params, row: TableRow | None, number: TableRow) -> dict[s
         return None
     rows = {"text": row, "logged": row.as_logged}
     text, logged = (params.find(str(one.key))[1].model_dump() for one in rows.values())
-    cells = {name: {"cell": str(one.key), "ours": one.mean_text if one.has_run else None} for name, one in rows.items()}
+    cells = {
+        name: {"cell": str(one.key), "ours": one.mean_text if one.has_run else None, "outcome": one.outcome}
+        for name, one in rows.items()
+    }
     differs = {name: {"text": text.get(name), "logged": logged.get(name)} for name in changed_settings(text, logged)}
     return cells | {"differs": differs, "this": "logged" if number.is_as_logged else "text"}
 

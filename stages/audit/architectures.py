@@ -4,19 +4,20 @@
 that was trained; that each layer is as it is built, only building the networks anew tells (`verify --weights`).
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from stages.architectures.headings import headings
+from stages.architectures.groups import groups_of_cells
 from stages.architectures.pages import architecture_files
 from stages.audit.compare import PageFindings
-from stages.audit.findings import Finding, broken, differences, judged, missing, note
+from stages.audit.findings import Finding, broken, differences, invalid, judged, missing, note
 from stages.audit.numbers import Number
 from stages.audit.recount import first_difference
 from stages.audit.workspace import Workspace
 from stages.core.regular import LARGEST_TEXT, is_there, read_regular
-from stages.records.architecture import NETWORKS, Heading, Network, Networks
+from stages.records.architecture import NETWORKS, Network, NetworkGroup, Networks
 from stages.records.evaluation import Evaluation
 from stages.records.lineage import majority
 
@@ -34,26 +35,32 @@ def _checked(
     where: Path, results: dict[Number, Evaluation], workspace: Workspace, printed: PageFindings
 ) -> Iterator[Finding]:
     found, outdated = _read(where, workspace), _edited(workspace)
+    if found.budget != workspace.budget:
+        yield broken(f"{where}, budget", found.budget, f"{workspace.budget}, whose networks lie there")
+    for name, times in Counter(one.name for one in found.networks).items():
+        if times > 1:
+            yield invalid(where, f"network {name} stands there {times} times")
     yield from _of_record(where, found, workspace, outdated)
     yield from _pages(where, found, workspace, outdated)
     for network in found.networks:
         yield from _trained(where, network, results, workspace, printed)
 
 
-def build_anew(numbers: Iterable[Number], workspace: Workspace) -> Iterator[Finding]:
-    """What of the recorded networks of some numbers is not as they are built now, by the settings and code here."""
+def build_anew(numbers: Iterable[Number] | None, workspace: Workspace) -> Iterator[Finding]:
+    """What of the recorded networks of some numbers, or of all networks, is not as the code here builds it."""
     where = workspace.stages.architectures().option("out") / NETWORKS
     if not is_there(where):
         return
     from stages.architectures.build import built_networks  # waits for PyTorch
 
-    cells = {str(number.key) for number in numbers}
+    cells = None if numbers is None else {str(number.key) for number in numbers}
     built = _by_layer(built_networks(workspace.params, workspace.budget, cells))
-    found = {name: one for name, one in _by_layer(_read(where, workspace)).items() if name in built}
+    recorded = _by_layer(_read(where, workspace))
+    found = {name: one for name, one in recorded.items() if name in built}
     wrong = differences(str(where), found, built, "as it is built", _edited(workspace))
     yield from wrong
     if not wrong:
-        yield note(f"{where}: built anew, {len(built)} networks are as they are recorded")
+        yield note(f"{where}: {len(built)} of {len(recorded)} networks built anew, as recorded")
 
 
 def _read(where: Path, workspace: Workspace) -> Networks:
@@ -69,8 +76,8 @@ def _edited(workspace: Workspace) -> bool:
 
 def _of_record(where: Path, found: Networks, workspace: Workspace, outdated: bool) -> Iterator[Finding]:
     """The record by itself: the cells that build each network, and the sums over its layers and blocks."""
-    asked = {one.name: one.model_dump() for one in headings(workspace.params, workspace.budget)}
-    listed = {one.name: {name: getattr(one, name) for name in Heading.model_fields} for one in found.networks}
+    asked = {one.name: one.model_dump() for one in groups_of_cells(workspace.params, workspace.budget)}
+    listed = {one.name: {name: getattr(one, name) for name in NetworkGroup.model_fields} for one in found.networks}
     yield from differences(str(where), listed, asked, "by params.yaml", outdated)
     for network in found.networks:
         sizes = {name: getattr(network, name) for name in ("parameters", "multiply_adds")}
@@ -81,7 +88,7 @@ def _of_record(where: Path, found: Networks, workspace: Workspace, outdated: boo
 def _sums(network: Network) -> dict[str, int]:
     """The sizes by the layers: one that is called twice has its parameters once; training alone multiplies nothing."""
     return {
-        "parameters": sum({layer.layer: layer.parameters for layer in network.layers}.values()),
+        "parameters": sum({layer.name: layer.parameters for layer in network.layers}.values()),
         "multiply_adds": sum(layer.multiply_adds for layer in network.layers if not layer.training_only),
     }
 
@@ -112,25 +119,30 @@ def _trained(
 ) -> Iterator[Finding]:
     """Parameters and multiply-adds of a network against those that the trainings of its cells have recorded.
 
-    Where most places say another thing than one result, that is about its number; else it is about the page.
+    Where most places say another thing than one result, that is about its number; else it is about the page. A result
+    of other code than today's has no say: its network may have been another one.
     """
     for name in ("parameters", "multiply_adds"):
         listed, place = getattr(network, name), f"{where}, {network.name}, {name}"
         said = {one: getattr(of.run.network, name) for one, of in results.items() if of.cell in network.cells}
+        if all(size == listed for size in said.values()):
+            continue
         places = {number: f"{workspace.result(number)}, run.network.{name}" for number in said}
-        most = majority(map(str, (listed, *said.values())))
+        today = {number: size for number, size in said.items() if _is_of_today(results[number], workspace)}
+        most = majority(map(str, (listed, *today.values())))
         if most not in (None, str(listed)):
             yield broken(
-                place, listed, f"{most} ({next(places[one] for one, size in said.items() if str(size) == most)})"
+                place, listed, f"{most} ({next(places[one] for one, size in today.items() if str(size) == most)})"
             )
         for number, size in said.items():
-            if str(size) == (most or str(listed)):
+            if number not in today and size != listed:
+                printed.add([number], broken(places[number], size, f"{listed} ({place})", outdated=True))
+            elif number not in today or str(size) == (most or str(listed)):
                 continue
-            outdated = not _is_of_today(results[number], workspace)
-            if most is None:
-                yield broken(place, listed, f"{size} ({places[number]}); no majority tells which", outdated)
+            elif most is None:
+                yield broken(place, listed, f"{size} ({places[number]}); no majority tells which")
             else:
-                printed.add([number], broken(places[number], size, f"{most}, as most of its network's", outdated))
+                printed.add([number], broken(places[number], size, f"{most}, as most of its network's"))
 
 
 def _is_of_today(result: Evaluation, workspace: Workspace) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.audit.findings import Finding, broken, differences, judged, missing, note, told
+from stages.audit.findings import Finding, broken, differences, invalid, judged, missing, note
 from stages.audit.history import History, md5_of
 from stages.audit.numbers import Number
 from stages.audit.origin import Started, check_form, check_started
@@ -208,7 +208,7 @@ def _artifacts(path: Path, result: LooseResult, number: Number, workspace: Works
     """Every hash that is recorded of what is behind the result, and of the result itself."""
     lacking: list[str] = []
     artifacts = lineage(result, workspace.lock, workspace.stages.places(number.key, number.seed), lacking)
-    yield from (told(path, what) for what in dict.fromkeys(lacking))
+    yield from (invalid(path, what) for what in dict.fromkeys(lacking))
     yield from check_artifacts(artifacts, workspace.disk, workspace.lock)
     known = {artifact.path for artifact in artifacts}
     for key, inputs in (("run.provenance", result.run.provenance.inputs), ("provenance", result.provenance.inputs)):
@@ -268,7 +268,7 @@ def _times(path: Path, result: LooseResult, history: History) -> Iterator[Findin
         yield broken(f"{path}, times", str(error), "times in ISO 8601")
         return
     if naive := [text for text, moment in zip(said, times, strict=True) if moment.tzinfo is None]:
-        yield told(f"{path}, times", f"{naive[0]} has no time zone")
+        yield invalid(f"{path}, times", f"{naive[0]} has no time zone")
         return
     spans = (
         (f"{path}, run.times", run.times, times[-3] - times[0]),
@@ -284,13 +284,13 @@ def _times(path: Path, result: LooseResult, history: History) -> Iterator[Findin
             yield broken(f"{path}, times", f"{before}, then {after}", expected)
     newest = max(datetime.now(UTC), history.made("HEAD") or times[0])
     if max(times) > newest + _CLOCKS:
-        yield told(f"{path}, times", f"{max(zip(times, said, strict=True))[1]} is yet to come")
+        yield invalid(f"{path}, times", f"{max(zip(times, said, strict=True))[1]} is yet to come")
     starts = (("run.", run.provenance, run.times.started, times[0]), ("", result.provenance, *_start(result)))
     for key, provenance, text, moment in starts:
         commit = history.made(provenance.git.commit)
         if commit and moment + _CLOCKS < commit:
             of = f"commit {provenance.git.commit[:12]}, by whose sources it says it ran, is of {commit.isoformat()}"
-            yield told(f"{path}, {key}times.started", f"{text}, but {of}")
+            yield invalid(f"{path}, {key}times.started", f"{text}, but {of}")
 
 
 def _start(result: LooseResult) -> tuple[str, datetime]:

@@ -37,7 +37,7 @@ class PageFindings:
             self.of_pages.extend(findings)
 
 
-class Page(NamedTuple):
+class ExpectedPage(NamedTuple):
     """A page as the results give it, the table that it is of, if of one, and the DVC stage that makes it."""
 
     path: Path
@@ -46,7 +46,7 @@ class Page(NamedTuple):
     made_by: str
 
 
-def compare(page: Page, found: str, printed: PageFindings) -> None:
+def compare(page: ExpectedPage, found: str, printed: PageFindings) -> None:
     """Compare the whole of a page."""
     if found == page.expected:
         return
@@ -67,7 +67,7 @@ def compare(page: Page, found: str, printed: PageFindings) -> None:
 
 
 def compare_rows(
-    page: Page, found: str, printed: PageFindings, skip: Sequence[Number] = (), whole: bool = False
+    page: ExpectedPage, found: str, printed: PageFindings, skip: Sequence[Number] = (), whole: bool = False
 ) -> bool:
     """Compare the rows of a CSV file that the results give. Whether any differs.
 
@@ -97,14 +97,14 @@ def compare_rows(
     return differs
 
 
-def _of_row(page: Page, key: RowKey, numbers: Sequence[Number]) -> tuple[str, list[Number]]:
+def _of_row(page: ExpectedPage, key: RowKey, numbers: Sequence[Number]) -> tuple[str, list[Number]]:
     """Where a finding says that a row stands, and the numbers that it is about."""
     table, label, seed = key
     where = ", ".join(filter(None, [str(page.path), table, label, f"seed {seed}" if seed else None]))
     return where, numbers_of(numbers, table or page.table, label, seed or None)  # of a row that is not run, no seed
 
 
-def _compare_numbers(page: Page, found: str, printed: PageFindings) -> bool:
+def _compare_numbers(page: ExpectedPage, found: str, printed: PageFindings) -> bool:
     """Compare the entries of the ledger's numbers. Whether any differs; if so, entries too many are named too."""
     try:
         ledger = json.loads(found)
@@ -135,7 +135,7 @@ def _entries(ledger: Any) -> dict[tuple[str, str], Any]:
     }
 
 
-def compare_lines(page: Page, found: str, printed: PageFindings, skip: Sequence[Number] = ()) -> None:
+def compare_lines(page: ExpectedPage, found: str, printed: PageFindings, skip: Sequence[Number] = ()) -> None:
     """Compare those lines of a page that are about a number, none of those to `skip`; it may have others between."""
     there = set(found.splitlines())
     for line, about in zip(page.expected.splitlines(), owners(page, printed.numbers), strict=True):
@@ -150,7 +150,7 @@ def numbers_of(numbers: Sequence[Number], table: str | None, row: str | None, se
     ]
 
 
-def owners(page: Page, numbers: Sequence[Number]) -> list[list[Number]]:
+def owners(page: ExpectedPage, numbers: Sequence[Number]) -> list[list[Number]]:
     """Of each line of a page as the results give it, the numbers that it is about, as what made the page says."""
     about = page.expected.about if isinstance(page.expected, Rendered) else []
     return [
@@ -159,7 +159,7 @@ def owners(page: Page, numbers: Sequence[Number]) -> list[list[Number]]:
     ]
 
 
-def _lines(page: Page, found: str, numbers: Sequence[Number]) -> Iterator[tuple[Finding, list[Number]]]:
+def _lines(page: ExpectedPage, found: str, numbers: Sequence[Number]) -> Iterator[tuple[Finding, list[Number]]]:
     """The lines that differ, each with the numbers that it is about; a line too many with those of its row."""
     ours, theirs = found.splitlines(), page.expected.splitlines()
     of_lines = owners(page, numbers)
@@ -178,7 +178,7 @@ def _lines(page: Page, found: str, numbers: Sequence[Number]) -> Iterator[tuple[
 
 
 def _of_surplus(
-    page: Page,
+    page: ExpectedPage,
     line: str,
     there: int,
     lines: Sequence[str],

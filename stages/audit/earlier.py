@@ -4,7 +4,7 @@ A result that was forged, with everything that is made from it, and committed, s
 which its older commits still have. One that was trained again on another machine does so too: both may be honest.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,33 +14,61 @@ from stages.audit.numbers import Number
 from stages.audit.workspace import Workspace
 from stages.core.errors import StageError
 from stages.core.files import parse_json
-from stages.core.regular import LARGEST_TEXT
+from stages.core.regular import LARGEST_TEXT, is_there
 from stages.records.evaluation import Evaluation
 
 _SHORT = 12  # digits of a commit
 
 
 def check_earlier(numbers: Iterable[Number], workspace: Workspace) -> dict[Number, list[Finding]]:
-    """Results of the same code, settings and data that a commit has, and that predict otherwise than those here."""
-    read = {number: workspace.read(number)[0] for number in numbers}
-    here = {workspace.result(number).as_posix(): (number, result) for number, result in read.items() if result}
+    """Results of the same code, settings and data that a commit has, and that predict otherwise than those here.
+
+    Of a number without a result here, the newest commit that has one is noted: result, entries in dvc.lock and lines
+    of the pages may have been removed together.
+    """
+    paths = {workspace.result(number).as_posix(): number for number in numbers}
+    here = {path: result for path, number in paths.items() if (result := workspace.read(number)[0])}
     found: dict[Number, list[Finding]] = defaultdict(list)
     said: set[tuple[str, str]] = set()
+    unread: Counter[str] = Counter()
     folder = workspace.stages.tables().option("cells").as_posix()
-    for commit, path, content in workspace.history.every_version(folder, here.keys(), LARGEST_TEXT):
-        number, result = here[path]
-        if not _may_differ(content, result):
-            continue
-        then = _content(content, path)
-        predicted = (path, str(then.get("predictions")))
-        if _made_from(then) == _made_from(result.content()) and predicted not in said:
-            said.add(predicted)
-            found[number] += _differs(Path(path), result, then, commit)
+    for commit, path, content in workspace.history.every_version(folder, paths.keys(), LARGEST_TEXT):
+        if content is None:
+            unread[path] += 1
+        elif path in here:
+            found[paths[path]] += _otherwise(path, here[path], content, commit, said)
+        elif not found[paths[path]] and not is_there(Path(path)) and (then := _content(content, path)):
+            found[paths[path]].append(_removed(path, then, commit))
+    for path, count in unread.items():
+        versions = "a version" if count == 1 else f"{count} versions"
+        found[paths[path]].append(note(f"{path}: git names {versions} of it that this clone does not have"))
     return found
 
 
+def _otherwise(
+    path: str, result: Evaluation, content: bytes, commit: str, said: set[tuple[str, str]]
+) -> Iterator[Finding]:
+    """What a commit's version of a result predicts otherwise; each predictions once, by what was `said`."""
+    if not _may_differ(content, result):
+        return
+    then = _content(content, path)
+    predictions = then.get("predictions")
+    if not isinstance(predictions, str) or predictions == result.predictions or (path, predictions) in said:
+        return
+    if _made_from(then) == _made_from(result.content()):
+        said.add((path, predictions))
+        yield from _differs(Path(path), result, then, commit)
+
+
+def _removed(path: str, then: dict[str, Any], commit: str) -> Finding:
+    return note(f"{path}: no such result is here; commit {commit[:_SHORT]} has one, {_value(then)}")
+
+
 def _may_differ(content: bytes, result: Evaluation) -> bool:
-    """Whether bytes name the training code of a result, and not its predictions: most are not parsed."""
+    """Whether bytes name the training code of a result, and not its predictions as `evaluate` writes them.
+
+    This saves time only: most versions need not be parsed.
+    """
     predictions = f'"predictions": "{result.predictions}"'.encode()
     return result.run.provenance.code.sha256.encode() in content and predictions not in content
 
@@ -66,16 +94,26 @@ def _of(tree: dict[str, Any], key: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def _value(then: dict[str, Any]) -> str:
+    """A commit's accuracy in words."""
+    share = then.get("accuracy")
+    return f"{100 * share:.2f} %" if isinstance(share, int | float) else "an accuracy that cannot be read"
+
+
 def _differs(path: Path, result: Evaluation, then: dict[str, Any], commit: str) -> Iterator[Finding]:
     """Of the same weights and the same numerics the predictions are the same; else both results may be honest."""
     here, run = result.content(), _of(then, "run")
-    share = then.get("accuracy")
-    value = f"{100 * share:.2f} %" if isinstance(share, int | float) else "another accuracy"
-    if (run.get("binding"), then.get("numerics")) == (result.run.binding, here["numerics"]):
+    value = _value(then)
+    tested_alike = then.get("numerics") == here["numerics"]
+    if run.get("binding") == result.run.binding and tested_alike:
         other = f"{value}, by the same weights and numerics, as commit {commit[:_SHORT]} has it"
         yield broken(f"{path}, predictions", f"{result.percent:.2f} % right", other)
         return
-    alike = run.get("numerics") == here["run"]["numerics"]
-    how = "the same device and versions, which repeat a training" if alike else "another device or with other versions"
+    if run.get("binding") == result.run.binding:
+        how = "of the same weights, tested on another device or with other versions"
+    elif run.get("numerics") == here["run"]["numerics"]:
+        how = "trained on the same device and versions, which repeat a training"
+    else:
+        how = "trained on another device or with other versions"
     what = f"git holds another result of the same code, settings and data: commit {commit[:_SHORT]}, {value}"
-    yield note(f"{path}: {what} instead of {result.percent:.2f} %, trained on {how}")
+    yield note(f"{path}: {what} instead of {result.percent:.2f} %, {how}")

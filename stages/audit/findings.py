@@ -50,7 +50,7 @@ def broken(where: object, found: object, held_against: object, outdated: bool = 
     return Finding("broken", printable(where), _short(found), _short(held_against), outdated=outdated)
 
 
-def told(where: object, what: object) -> Finding:
+def invalid(where: object, what: object) -> Finding:
     """Something is wrong that one sentence says, `what`: no single other place contradicts it."""
     return Finding("broken", printable(where), _short(what))
 
@@ -84,13 +84,13 @@ def judged(where: object, findings: Iterator[Finding]) -> Iterator[Finding]:
     try:
         yield from findings
     except ContradictionError as error:
-        yield told(error.path, f"{error.found}, {error.expected}")
+        yield invalid(error.path, f"{error.found}, {error.expected}")
     except CorruptFileError as error:
         yield broken(error.path, error.found, error.expected)
     except StageError as error:
-        yield told(where, error.message)
+        yield invalid(where, error.message)
     except Exception as error:
-        yield told(where, f"it cannot be judged: {type(error).__name__} ({error})")
+        yield invalid(where, f"it cannot be judged: {type(error).__name__} ({error})")
 
 
 def passed(level: Level, text: str) -> Finding:

@@ -15,10 +15,11 @@ from stages.records.provenance import Dependency, folder_md5
 _SOURCES = "stages/"
 _ARCHIVED = ("stages", "dvc.yaml", "params.yaml", "requirements.lock")
 _NEWEST = 200  # commits of a path that are looked through
-_AT_ONCE = 64  # contents that are held in memory
+_AT_ONCE = 2**25  # bytes of contents that are read together; one content may have more
 _RAW_LOG = (
     "log",
     "--full-history",
+    "-m",  # what a merge itself brought
     "--raw",
     "--no-abbrev",
     "--no-renames",
@@ -74,10 +75,13 @@ class History:
         contents = {commit: self.content(commit, path) for commit in found}
         return {commit: content for commit, content in contents.items() if content is not None}
 
-    def every_version(self, folder: str, paths: Container[str], largest: int) -> Iterator[tuple[str, str, bytes]]:
+    def every_version(
+        self, folder: str, paths: Container[str], largest: int
+    ) -> Iterator[tuple[str, str, bytes | None]]:
         """Commit, path and content of all that those files of a folder ever were, the newest commits first.
 
-        A content that several commits of a path give it comes once. Left out is what has more than `largest` bytes.
+        A content that several commits of a path give it comes once; it is None where this clone does not have it. Left
+        out is what has more than `largest` bytes.
         """
         found = _git(*_RAW_LOG, "--", folder) or b""
         commit, blobs = "", dict[tuple[str, str], str]()
@@ -88,10 +92,9 @@ class History:
             elif path in paths:
                 blobs.setdefault((path, about.split()[3]), commit)
         sizes = _sizes(list(dict.fromkeys(blob for _, blob in blobs)))
-        wanted = [key for key in blobs if sizes.get(key[1], largest + 1) <= largest]
-        for start in range(0, len(wanted), _AT_ONCE):
-            some = wanted[start : start + _AT_ONCE]
-            for key, content in zip(some, _contents([blob for _, blob in some]) or (), strict=False):
+        for keys in _batches([key for key in blobs if sizes.get(key[1], 0) <= largest], sizes):
+            ids = [blob for _, blob in keys]
+            for key, content in zip(keys, _contents(ids) or map(_one_content, ids), strict=True):
                 yield blobs[key], key[0], content
 
     def head(self) -> str:
@@ -235,6 +238,26 @@ def _sizes(ids: Sequence[str]) -> dict[str, int]:
     output = _git("cat-file", "--batch-check", stdin="".join(f"{one}\n" for one in ids).encode()) or b""
     lines = (line.split() for line in output.decode().splitlines())
     return {line[0]: int(line[2]) for line in lines if line[1] == "blob"}
+
+
+def _batches(keys: Sequence[tuple[str, str]], sizes: Mapping[str, int]) -> Iterator[list[tuple[str, str]]]:
+    """Paths and blobs in their order, those together whose contents have at most `_AT_ONCE` bytes, or one alone."""
+    batch, total = list[tuple[str, str]](), 0
+    for key in keys:
+        size = sizes.get(key[1], 0)
+        if batch and total + size > _AT_ONCE:
+            yield batch
+            batch, total = [], 0
+        batch.append(key)
+        total += size
+    if batch:
+        yield batch
+
+
+def _one_content(blob: str) -> bytes | None:
+    """The content of a blob; None when it is not here."""
+    found = _contents([blob])
+    return found[0] if found else None
 
 
 def _contents(ids: Sequence[str]) -> list[bytes] | None:

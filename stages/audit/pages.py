@@ -9,8 +9,8 @@ from pathlib import Path
 
 from stages.audit.architectures import check_architectures
 from stages.audit.checks import check_entry, check_out, check_specs
-from stages.audit.compare import Page, PageFindings, compare, compare_lines, compare_rows
-from stages.audit.findings import Finding, judged, missing, page_differs, told
+from stages.audit.compare import ExpectedPage, PageFindings, compare, compare_lines, compare_rows
+from stages.audit.findings import Finding, invalid, judged, missing, page_differs
 from stages.audit.numbers import Number
 from stages.audit.pipeline import Stage
 from stages.audit.started import check_attempts
@@ -62,7 +62,7 @@ def check_pages(numbers: Sequence[Number], workspace: Workspace) -> PageFindings
     return found
 
 
-def _compared(page: Page, whole: bool, refused: Sequence[Number], found: PageFindings) -> Iterator[Finding]:
+def _compared(page: ExpectedPage, whole: bool, refused: Sequence[Number], found: PageFindings) -> Iterator[Finding]:
     """Compare a page; what differs goes to `found`, and is yielded where there is no page to compare."""
     if not is_there(page.path):
         yield missing(page.path, f"dvc repro {page.made_by}")
@@ -135,52 +135,54 @@ def _results(
             outdated = isinstance(error, ChangedSettingsError)
             where = workspace.result(number)
             found_there = error.message.removeprefix(f"{where}: ")
-            finding = told(where, found_there)._replace(outdated=outdated)
+            finding = invalid(where, found_there)._replace(outdated=outdated)
             printed.add([number], finding)
     return found, refused
 
 
 def _made(
-    make: Callable[[Workspace, dict[Number, Evaluation], Stage], Iterator[Page]],
+    make: Callable[[Workspace, dict[Number, Evaluation], Stage], Iterator[ExpectedPage]],
     workspace: Workspace,
     results: dict[Number, Evaluation],
     stage: Stage,
     printed: PageFindings,
-) -> list[Page] | None:
+) -> list[ExpectedPage] | None:
     """The pages; None where the stage would be refused, as for results that contradict each other, which is said."""
     try:
         return list(make(workspace, results, stage))
     except StageError as error:
-        printed.add([], told(stage.name, f"no pages can be made: {error.message}"))
+        printed.add([], invalid(stage.name, f"no pages can be made: {error.message}"))
         return None
 
 
-def _all_pages(workspace: Workspace, results: dict[Number, Evaluation], stage: Stage) -> Iterator[Page]:
+def _all_pages(workspace: Workspace, results: dict[Number, Evaluation], stage: Stage) -> Iterator[ExpectedPage]:
     """Every page of all results."""
     evidence = _evidence(workspace, results)
     tables = {f"table_{table_index(table)}": table for table in workspace.params.shown_tables}
     folders = [stage.option(f"{name}-out") for name in ("tables", "figures", "studies", "views", "cards")]
     for folder, files in text_files(evidence, *folders).items():
         for name, text in files.items():
-            yield Page(folder / name, text, tables.get(Path(name).stem), stage.name)
+            yield ExpectedPage(folder / name, text, tables.get(Path(name).stem), stage.name)
     numbers = ledger(evidence)
-    yield Page(stage.option("ledger-out"), ledger_csv(numbers), None, stage.name)
-    yield Page(stage.option("ledger-json-out"), ledger_json(evidence.budget_name, numbers), None, stage.name)
+    yield ExpectedPage(stage.option("ledger-out"), ledger_csv(numbers), None, stage.name)
+    yield ExpectedPage(stage.option("ledger-json-out"), ledger_json(evidence.budget_name, numbers), None, stage.name)
     of_paper = findings(evidence.paper, workspace.params)
     networks = read_networks(stage.option("architectures"), workspace.budget)
-    yield Page(stage.option("book-out"), book(evidence, judge_claims(evidence), of_paper, networks), None, stage.name)
+    yield ExpectedPage(
+        stage.option("book-out"), book(evidence, judge_claims(evidence), of_paper, networks), None, stage.name
+    )
     of_audit = workspace.stages.paper()
-    yield Page(of_audit.option("out"), paper_audit_page(of_paper), None, of_audit.name)
+    yield ExpectedPage(of_audit.option("out"), paper_audit_page(of_paper), None, of_audit.name)
 
 
-def _tables(workspace: Workspace, results: dict[Number, Evaluation], stage: Stage) -> Iterator[Page]:
+def _tables(workspace: Workspace, results: dict[Number, Evaluation], stage: Stage) -> Iterator[ExpectedPage]:
     """The tables, and the ledger's lines, of the results that can stand there."""
     evidence = _evidence(workspace, results)
     for table in workspace.params.shown_tables:
         path = stage.option("tables-out") / f"table_{table_index(table)}"
-        yield Page(path.with_suffix(".csv"), table_csv(evidence, table), table, stage.name)
-        yield Page(path.with_suffix(".md"), table_page(evidence, table, ""), table, stage.name)
-    yield Page(stage.option("ledger-out"), ledger_csv(ledger(evidence)), None, stage.name)
+        yield ExpectedPage(path.with_suffix(".csv"), table_csv(evidence, table), table, stage.name)
+        yield ExpectedPage(path.with_suffix(".md"), table_page(evidence, table, ""), table, stage.name)
+    yield ExpectedPage(stage.option("ledger-out"), ledger_csv(ledger(evidence)), None, stage.name)
 
 
 def _evidence(workspace: Workspace, results: dict[Number, Evaluation]) -> Evidence:

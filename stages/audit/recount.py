@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stages.audit.arrays import array
-from stages.audit.findings import Finding, broken, differences, missing, told
+from stages.audit.findings import Finding, broken, differences, invalid, missing
 from stages.core.errors import MissingFileError, StageError
 from stages.core.regular import is_regular, is_there, read_regular
 from stages.evaluate.metrics import score
@@ -66,7 +66,7 @@ def against_true_labels(where: Path, result: Evaluation, count: int) -> Iterator
         yield missing(file, f"git checkout {file}", "recounted")
     except StageError as error:
         file = LABELS / f"{dataset}.npy"
-        yield told(file, error.message.removeprefix(f"{file}: "))
+        yield invalid(file, error.message.removeprefix(f"{file}: "))
     else:
         true_label = f"the true label by {LABELS / dataset}.npy, whose sha256 is in the code"
         yield from _digits_differ(f"{where}, labels", result.labels, digits(true), true_label, "")

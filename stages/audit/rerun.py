@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
-from stages.audit.findings import Finding, agrees, broken, missing, note, passed, told
+from stages.audit.findings import Finding, agrees, broken, invalid, missing, note, passed
 from stages.audit.numbers import Number
 from stages.audit.recount import classes_of, npy_sha256
 from stages.audit.workspace import Workspace
@@ -86,7 +86,7 @@ def _compare_predictions(
 ) -> Iterator[Finding]:
     """The logits that weights give against the stored ones; the arithmetic is that of the recorded evaluation."""
     if (threads := result.numerics.threads) > _MOST_THREADS:
-        yield told(f"{where}, numerics.threads", f"{threads}, more than any machine has")
+        yield invalid(f"{where}, numerics.threads", f"{threads}, more than any machine has")
         return
     try:
         predicted = _predict(run, weights, result, test)

@@ -9,16 +9,24 @@ from stages.audit.recompute import Impossible
 from stages.audit.workspace import Workspace
 from stages.core.errors import CorruptFileError
 from stages.core.regular import is_there
-from stages.records.attempts import Attempt, Attempts, Entry, judging
-from stages.records.evaluation import Evaluation
+from stages.records.attempts import Attempt, Attempts, Entry, attempts_path, judging
+from stages.records.evaluation import Evaluation, results_folder
 from stages.report.started import started
 
 _SHORT = 12
+_NAMED = 4  # commits that a note names
 
 
 def check_attempts(workspace: Workspace, results: list[Evaluation]) -> Iterator[Finding]:
     """What was removed from the attempts, which results have none, and whether what judges them has changed since."""
     path = workspace.stages.tables().option("attempts")
+    places = {"attempts": (path, attempts_path(workspace.budget))}
+    places["cells"] = (workspace.stages.tables().option("cells"), results_folder(workspace.budget))
+    for option, (named, usual) in places.items():
+        if Path(named) != usual:
+            yield broken(
+                f"dvc.yaml, aggregate-tables, --{option}", named, f"{usual}: git's history is that of this place"
+            )
     if not is_there(path):
         yield missing(path, "git checkout; where there is none, the next training begins it")
         return
@@ -31,20 +39,30 @@ def check_attempts(workspace: Workspace, results: list[Evaluation]) -> Iterator[
     for result in started(attempts, results).unknown:
         what = f"{path}, the training of {result.cell}, seed {result.seed}, run.binding {result.run.binding[:_SHORT]}"
         yield missing(what, "commit the lines that it has added where it was trained")
-    if attempts.begin and attempts.begin.judging != judging(workspace.params):
-        since = f"those of commit {attempts.begin.commit[:_SHORT]}, when attempts began to be kept"
-        yield note(f"verdicts and claims of params.yaml, which judge results, are not {since}")
     yield from _judged_otherwise(workspace, results)
 
 
 def _judged_otherwise(workspace: Workspace, results: list[Evaluation]) -> Iterator[Finding]:
-    """The commits of trainings whose params.yaml judges otherwise than today's: attempts may be younger than these."""
-    today = judging(workspace.params)
-    for commit, count in Counter(result.run.provenance.git.commit for result in results).items():
+    """The commits at which another params.yaml judged: where attempts began to be kept, and those of trainings.
+
+    Both are looked at, as results may be older than the attempts.
+    """
+    today, begin = judging(workspace.params), workspace.attempts.begin
+    commits = [begin.commit] if begin and begin.judging != today else []
+    trained = Counter(result.run.provenance.git.commit for result in results)
+    for commit in trained:
         then = workspace.recomputation.params(commit)
-        if not isinstance(then, Impossible) and judging(then) != today:
-            of = f"those of commit {commit[:_SHORT]}, by which {count} of the results were trained"
-            yield note(f"verdicts and claims of params.yaml, which judge results, are not {of}")
+        if not isinstance(then, Impossible) and judging(then) != today and commit not in commits:
+            commits.append(commit)
+    if not commits:
+        return
+    count = sum(trained[commit] for commit in commits)
+    since = f" (attempts are kept since {begin.commit[:_SHORT]})" if begin and begin.commit == commits[0] else ""
+    names = ", ".join(commit[:_SHORT] for commit in commits[:_NAMED])
+    more = f" and {len(commits) - _NAMED} more" if len(commits) > _NAMED else ""
+    of = f"those of commit{'s' if len(commits) > 1 else ''} {names}{more}{since}"
+    trainings = f", by which {count} of the results were trained" if count else ""
+    yield note(f"verdicts and claims of params.yaml, which judge results, are not {of}{trainings}")
 
 
 def dropped(workspace: Workspace) -> list[Attempt]:
@@ -77,13 +95,13 @@ def _in_git(path: Path, attempts: Attempts, workspace: Workspace) -> Iterator[Fi
             then = Attempts.parse(text, f"{path} of commit {commit[:_SHORT]}")
         except CorruptFileError:
             continue  # what is wrong with it now is said where it is read
-        starts = {entry.sha256: entry for entry in then.entries}
+        by_hash = {entry.sha256: entry for entry in then.entries}
         for entry in then.entries:
             if (content := _content(entry)) in known:
                 chained += [commit] if entry.sha256 not in hashes else []
             elif content not in said:
                 said.add(content)
-                of = starts.get(entry.attempt or "", entry)
+                of = by_hash.get(entry.attempt or "", entry)
                 what = f"no {entry.kind} of {of.cell or path}" + (f", seed {of.seed}" if of.cell else "")
                 yield broken(path, what, f"the one of {entry.time}, as commit {commit[:_SHORT]} has it")
     if chained and not said:

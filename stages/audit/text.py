@@ -60,7 +60,7 @@ def _as_logged(found: dict[str, Any] | None) -> Iterator[str]:
         return
     for name, about in (("text", "as the text says"), ("logged", "as its logs or numbers suggest")):
         cell = found[name]
-        value = "not run" if cell["ours"] is None else f"ours {cell['ours']} %"
+        value = cell["outcome"] if cell["ours"] is None else f"ours {cell['ours']} %"
         this = "  <- this number" if found["this"] == name else ""
         settings = ", ".join(f"{setting} {_shown(both[name])}" for setting, both in found["differs"].items())
         yield f"  {about} ({settings}): {value}  ({cell['cell']}){this}"

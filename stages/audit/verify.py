@@ -34,13 +34,12 @@ from stages.core.errors import ParamError
 from stages.core.imports import without_collection
 from stages.core.regular import is_regular, read_regular
 from stages.records.dvc_lock import LOCK_FILE, Lock
-from stages.records.planned import params_of_pages
+from stages.records.planned import NOT_RUN, params_of_pages
 from stages.report.levels import LEVELS, MEANS, Level, following, highest
 
 if TYPE_CHECKING:
     from stages.audit.workspace import Workspace
 
-NOT_RUN = "not run"
 _EXIT: dict[str, int] = {HOLDS: 0, AGREES: 3, INCOMPLETE: 3, BROKEN: 1}
 _SHOWN = 4  # numbers named beside a finding that they share
 _LOT = "--sample"  # the value of --retrain where none is given
@@ -161,7 +160,9 @@ def main(
     extra = Extra(weights or "predicted" in needs, data or "derived" in needs, lot, changed, points)
     verdicts, pages = verify(numbers, every, workspace)
     verdicts = [one._replace(asked=extra.asked(one.number, level)) for one in verdicts]
-    again(verdicts, pages, workspace, extra)
+    recompute(verdicts, workspace, extra)
+    if extra.weights:
+        pages += rebuilt(numbers if len(numbers) < len(every) else None, workspace)
     by = verifier()
     if not as_json:
         click.echo(headline(verdicts, pages, workspace))
@@ -223,8 +224,8 @@ def verify(
     return verdicts, [*dict.fromkeys(printed.of_pages), *_notes(workspace)]
 
 
-def again(verdicts: Sequence[Verdict], pages: list[Finding], workspace: "Workspace", extra: Extra) -> None:
-    """Make arrays, networks, predictions and weights again, as far as that is asked for; what is found is added."""
+def recompute(verdicts: Sequence[Verdict], workspace: "Workspace", extra: Extra) -> None:
+    """Make arrays, predictions and weights again, as far as that is asked for; what is found is added to a verdict."""
     if extra.data:
         from stages.audit.derive import derive
 
@@ -232,15 +233,19 @@ def again(verdicts: Sequence[Verdict], pages: list[Finding], workspace: "Workspa
             verdict.findings.extend(derive(verdict.number, workspace))
     if extra.weights or extra.retrained:
         with without_collection():
-            from stages.audit.architectures import build_anew
             from stages.audit.rerun import predict_again, train_again
-        numbers = [verdict.number for verdict in verdicts]
-        pages.extend(judged("the networks", build_anew(numbers, workspace)) if extra.weights else ())
         for verdict in verdicts:
             if extra.weights:
                 verdict.findings.extend(predict_again(verdict.number, workspace, extra.changed))
             if verdict.number in extra.retrained:
                 verdict.findings.extend(train_again(verdict.number, workspace, extra.changed, extra.points))
+
+
+def rebuilt(numbers: Sequence[Number] | None, workspace: "Workspace") -> list[Finding]:
+    """What is found by building the networks of some numbers anew, or (None) all that are recorded."""
+    with without_collection():
+        from stages.audit.architectures import build_anew
+    return [*judged("the networks", build_anew(numbers, workspace))]
 
 
 def exit_status(verdicts: Sequence[Verdict], pages: Sequence[Finding]) -> int:
@@ -302,7 +307,9 @@ def print_verdicts(verdicts: Sequence[Verdict], pages: Sequence[Finding], second
     shared: dict[Finding, list[str]] = defaultdict(list)
     for one in verdicts:
         lacking = {*asked} - {*levels(one.findings)}  # arrays that were made again need not be here
-        for finding in one.findings if one.has_run else ():
+        for finding in one.findings:
+            if not one.has_run and finding.kind != "note":
+                continue  # a number that has not run lacks its result and all that is made from it
             if finding.kind != INCOMPLETE or finding.level in lacking:
                 shared[finding].append(str(one.number))
     for finding in pages:

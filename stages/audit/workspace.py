@@ -20,6 +20,7 @@ from stages.core.regular import is_there, read_regular
 from stages.records.attempts import Attempt, Attempts, Entry
 from stages.records.data import DatasetDescription
 from stages.records.dvc_lock import Lock
+from stages.records.evaluation import result_path
 from stages.records.planned import SWITCHES
 from stages.records.run import DIVERGED, FINISHED
 from stages.records.spec import Spec, resolve_specs
@@ -66,13 +67,19 @@ class Workspace:
     @cached_property
     def dropped(self) -> list[Attempt]:
         """The trainings that came to an end and whose result is not here. Raises CorruptFileError."""
-        ended = [one for one in self.attempts.trainings if one.end and one.end.outcome in (FINISHED, DIVERGED)]
-        return [one for one in ended if one.end and self._binding(one.start) != one.end.run]
+        ended = [one for one in self.attempts.trainings if one.outcome in (FINISHED, DIVERGED)]
+        return [one for one in ended if not one.is_among([self._binding(one.start)])]
 
     def _binding(self, start: Entry) -> str | None:
-        """The binding of the run in the result of an attempt's cell and seed; None where there is none to read."""
-        path = self.stages.tables().option("cells") / f"{start.cell}-s{start.seed}.json"
+        """The binding of the run in the result of an attempt's cell and seed; None where there is none to read.
+
+        A cell that params.yaml does not have has no result: the attempts name no path.
+        """
+        if start.seed is None:
+            return None
         try:
+            key = self.params.find(str(start.cell))[0]
+            path = result_path(self.stages.tables().option("cells"), key, start.seed)
             found = parse_json(read_regular(path, "evaluate"), path, "evaluate")
         except StageError:
             return None

@@ -7,6 +7,8 @@ In:  data/paper/*.csv, params.yaml (`tables`, `figures`, `datasets`: what each t
 Out: the page. Nothing that was trained here has a part in it.
 """
 
+import stages.core.environment  # noqa: F401  # isort: skip
+
 from pathlib import Path
 
 import click

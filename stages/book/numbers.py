@@ -159,11 +159,14 @@ def _attempts(evidence: Evidence, row: TableRow) -> list[Attempted]:
     attempts = evidence.attempts
     if attempts is None or attempts.begin is None:
         return []
-    of_cell = started(attempts, row.results.results, str(row.key))
-    without = (("before attempts were kept", of_cell.older), ("nowhere written down as started", of_cell.unknown))
-    found = [_attempted(one, stands=True) for one in of_cell.standing]
-    found += [_attempted(one, stands=False) for one in of_cell.others]
-    found += [_unattempted(result.run, why) for why, results in without for result in results]
+    cell_attempts = started(attempts, row.results.results, str(row.key))
+    unrecorded = (
+        ("before attempts were kept", cell_attempts.older),
+        ("nowhere written down as started", cell_attempts.unknown),
+    )
+    found = [_attempted(one, stands=True) for one in cell_attempts.standing]
+    found += [_attempted(one, stands=False) for one in cell_attempts.others]
+    found += [_without_attempt(result.run, why) for why, results in unrecorded for result in results]
     return sorted(found, key=lambda one: one.started)
 
 
@@ -174,8 +177,8 @@ def _attempted(attempt: Attempt, stands: bool) -> Attempted:
     return Attempted(start.seed or 0, start.time, start.commit, attempt.outcome + resumed, stands)
 
 
-def _unattempted(run: TrainingRun, why: str) -> Attempted:
-    """A training that was not."""
+def _without_attempt(run: TrainingRun, why: str) -> Attempted:
+    """A training that has a result and no attempt, and why."""
     commit = run.provenance.git.commit
     return Attempted(run.seed, run.times.started, commit, f"{run.outcome} ({why})", stands=True)
 

@@ -47,7 +47,8 @@ class Origin:
     """A result's steps, the machine and state of the sources behind them, and the commands that check and repeat it.
 
     `level` is how far the committed files alone follow the number back, `means` what that says. `shared` names what
-    is left out of `steps` and `facts` because another seed's origin has the same.
+    is left out of `steps` and `facts` because the first seed's origin has the same, `lacking` the steps and facts that
+    the first seed's has and this has not.
     """
 
     seed: int
@@ -61,21 +62,26 @@ class Origin:
     check: str
     command: str
     shared: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
 
     def beside(self, first: "Origin") -> "Origin":
-        """This origin without the hashes and facts that `first` has too."""
+        """This origin without the hashes and facts that `first` has too; steps are matched by their names."""
+        of_first = {step.name: step for step in first.steps}
         steps: list[Step] = []
         shared: list[str] = []
-        for step, other in zip(self.steps, first.steps, strict=True):
+        for step in self.steps:
+            other = of_first.get(step.name)
             if step == other:
-                shared.append(step.name.lower())
+                shared.append(step.name)
                 continue
-            steps.append(replace(step, things=tuple(thing for thing in step.things if thing not in other.things)))
-            same = (thing.name.partition(",")[0] for thing in step.things if thing in other.things)
-            shared += [f"{name} ({step.name.lower()})" for name in same]
+            same = [thing for thing in step.things if other and thing in other.things]
+            steps.append(replace(step, things=tuple(thing for thing in step.things if thing not in same)))
+            shared += [f"{thing.name.partition(',')[0]} ({step.name})" for thing in same]
         facts = tuple(fact for fact in self.facts if fact not in first.facts)
-        shared += [fact[0].lower() for fact in self.facts if fact in first.facts]
-        return replace(self, steps=tuple(steps), facts=facts, shared=tuple(shared))
+        shared += [name for name, value in self.facts if (name, value) in first.facts]
+        own = {step.name for step in self.steps} | {name for name, _ in self.facts}
+        lacking = (name for name in (*of_first, *(name for name, _ in first.facts)) if name not in own)
+        return replace(self, steps=tuple(steps), facts=facts, shared=tuple(shared), lacking=tuple(lacking))
 
 
 def origin(result: Evaluation, asked: str) -> Origin:

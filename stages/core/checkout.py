@@ -46,7 +46,7 @@ def commit() -> list[str]:
     return [f"git: there is no commit here, and every number is recorded with one ({said}); {cure}"]
 
 
-def foreign() -> list[str]:
+def foreign_repository() -> list[str]:
     """A repository of another user, in which git says nothing of any commit."""
     return [line for line in commit() if "dubious ownership" in line]
 

@@ -11,8 +11,8 @@ def git(
 ) -> subprocess.CompletedProcess[bytes]:
     """Run git to its end, in `folder` and with some `variables` set; bytes in and out, as a patch has its line ends.
 
-    Git's other variables are not handed on: in a hook of git they name the hook's repository. Raises OSError where git
-    is not installed.
+    Git's other variables are not handed on: in a hook of git they name the hook's repository. Git speaks English, whose
+    words some callers look for. Raises OSError where git is not installed.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     return subprocess.run(  # noqa: S603
@@ -21,5 +21,5 @@ def git(
         capture_output=True,
         check=False,
         cwd=folder,
-        env={**kept, **(variables or {})},
+        env={**kept, "LC_ALL": "C", **(variables or {})},
     )

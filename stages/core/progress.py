@@ -1,9 +1,11 @@
 """Progress of a stage, on standard error: a bar on a terminal, plain lines in a log."""
 
+import atexit
 import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -14,23 +16,33 @@ _LOG_EVERY = 10.0  # seconds between two lines of one loop in a log
 
 def on_terminal() -> bool:
     """Whether standard error is a terminal. It may be closed, which Python shows as None."""
-    return bool(sys.stderr and sys.stderr.isatty())
+    return bool(sys.stderr and not sys.stderr.closed and sys.stderr.isatty())
 
 
 def say(line: str) -> None:
     """Print one line to standard error, without breaking a progress bar.
 
-    A stage outlives its standard error: a terminal that was closed, or a log on a disk that is full.
+    A line that cannot be written is lost, and the stage goes on: a terminal that was closed, a log on a full disk.
     """
     if sys.stderr is None:
         return
-    try:
+    with suppress(OSError, ValueError):  # ValueError of a file that was closed
         tqdm.write(line, file=sys.stderr)
         sys.stderr.flush()
-    except OSError:
+
+
+def _drop_unwritten() -> None:
+    """Give up what standard error still holds and cannot take: Python would end with status 120 for it."""
+    try:
+        if sys.stderr:
+            sys.stderr.flush()
+    except (OSError, ValueError):
         silent = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(silent, 2)  # what the buffer still holds goes there too, at the latest as Python ends
+        os.dup2(silent, 2)
         os.close(silent)
+
+
+atexit.register(_drop_unwritten)
 
 
 def duration(seconds: float) -> str:

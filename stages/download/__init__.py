@@ -1,3 +1,1 @@
 """How a data set comes onto this machine: its sources, and the output folder, which is canonical or not there."""
-
-import stages.core.environment  # noqa: F401

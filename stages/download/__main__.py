@@ -8,6 +8,8 @@ Out: the folder --out, with MNIST's four IDX files or the six files of CIFAR10's
      complete or absent: every byte is checked against `stages.records.canonical` before the folder is moved in.
 """
 
+import stages.core.environment  # noqa: F401  # isort: skip
+
 import signal
 import sys
 from collections.abc import Iterator, Sequence

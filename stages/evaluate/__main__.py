@@ -17,6 +17,8 @@ The network is tested in float32, whatever format it was trained in. A diverged 
 its logits may be NaN, and its test loss is then null.
 """
 
+import stages.core.environment  # noqa: F401  # isort: skip
+
 import time
 from datetime import datetime
 from pathlib import Path

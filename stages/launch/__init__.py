@@ -1,3 +1,1 @@
 """Many trainings at once: what is pending, the Dask cluster that runs it, the live view."""
-
-import stages.core.environment  # noqa: F401

@@ -11,6 +11,8 @@ Ctrl-C ends what runs; a second start goes on from each training's last epoch. A
 with exit status 1; the others run.
 """
 
+import stages.core.environment  # noqa: F401  # isort: skip
+
 import os
 import signal
 import subprocess

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import Any
 
@@ -43,9 +43,15 @@ class View:
             yield
             return
         console = Console(stderr=True)
-        with Live(get_renderable=self._table, console=console, refresh_per_second=2, transient=True) as self._live:
+        live = Live(get_renderable=self._table, console=console, refresh_per_second=2, transient=True)
+        live.start()
+        self._live = live
+        try:
             yield
-        self._live = None
+        finally:
+            self._live = None
+            with suppress(OSError):  # the terminal may have been closed meanwhile
+                live.stop()
 
     def on_event(self, event: dict[str, Any]) -> None:
         """Take what a worker says: that it is refused, that a stage begins, or that an epoch is over."""
@@ -98,10 +104,13 @@ class View:
         return "" if left is None else f", {duration(left)} left"
 
     def _say(self, line: str) -> None:
-        if self._live:
-            self._live.console.print(Text(line))
-        else:
-            say(line)
+        try:
+            if self._live:
+                self._live.console.print(Text(line))
+                return
+        except OSError:
+            self._live = None
+        say(line)
 
     def _table(self) -> Group:
         table = Table(box=None, pad_edge=False)

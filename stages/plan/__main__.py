@@ -7,6 +7,8 @@ Out: lines on standard output; nothing is written. What would be refused later i
 A few seconds: torch is imported only for the size of networks that no record has.
 """
 
+import stages.core.environment  # noqa: F401  # isort: skip
+
 from dataclasses import replace
 
 import click

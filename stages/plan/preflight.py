@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from stages.config.params import Training
-from stages.core.checkout import commit, gibibytes, links, room
+from stages.core.checkout import commit, gibibytes, links, room, user_name
 from stages.core.errors import StageError
 from stages.launch.machine import ThisMachine
 from stages.plan.campaign import Campaign
@@ -17,7 +17,7 @@ def preflight_problems(planned: Campaign, machine: ThisMachine) -> list[str]:
 
 def _problems(planned: Campaign, machine: ThisMachine) -> Iterator[str]:
     without = commit()
-    yield from [*without, *links()]
+    yield from [*without, *user_name(), *links()]
     try:
         if not without:
             git_state()  # whose changes may be too long to be kept

@@ -11,8 +11,9 @@ whether they have changed since.
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
@@ -66,6 +67,10 @@ class Attempt(NamedTuple):
         """How it ended."""
         return (self.end.outcome or "ended") if self.end else UNENDED
 
+    def is_among(self, bindings: Container[str | None]) -> bool:
+        """Whether its run is one of those with these bindings."""
+        return self.end is not None and self.end.run is not None and self.end.run in bindings
+
 
 class Attempts:
     """All entries of a file, each once, in the order of their times."""
@@ -109,22 +114,28 @@ class Attempts:
         }
         return sorted(named - known)
 
-    @property
+    @cached_property
     def trainings(self) -> list[Attempt]:
         """The trainings that were started."""
-        return [self._training(entry) for entry in self.entries if entry.kind == START]
-
-    def _training(self, start: Entry) -> Attempt:
-        of_it = [entry for entry in self.entries if entry.attempt == start.sha256]
-        last = of_it[-1] if of_it else None
-        resumes = tuple(entry for entry in of_it if entry.kind == RESUME)
-        return Attempt(start, resumes, last if last and last.kind == END else None)
+        by_attempt: dict[str, list[Entry]] = {}
+        for entry in self.entries:
+            if entry.attempt:
+                by_attempt.setdefault(entry.attempt, []).append(entry)
+        return [_training(entry, by_attempt.get(entry.sha256, [])) for entry in self.entries if entry.kind == START]
 
     def unfinished(self, cell: str, seed: int, spec: str) -> Attempt | None:
         """The newest training of a cell, seed and spec, unless it came to an end; started again, it goes on."""
         asked = (cell, seed, spec)
         found = [one for one in self.trainings if (one.start.cell, one.start.seed, one.start.spec) == asked]
         return found[-1] if found and (found[-1].end is None or found[-1].end.outcome == FAILED) else None
+
+
+def _training(start: Entry, of_it: list[Entry]) -> Attempt:
+    """A training by its entries. One that came to its end has ended, whatever is written after that."""
+    ended = [entry for entry in of_it if entry.kind == END and entry.outcome != FAILED]
+    last = ended[0] if ended else of_it[-1] if of_it else None
+    resumes = tuple(entry for entry in of_it if entry.kind == RESUME)
+    return Attempt(start, resumes, last if last and last.kind == END else None)
 
 
 def attempts_path(budget: str) -> Path:

@@ -4,6 +4,7 @@ Tables, pages and audits are made from it alone: it holds predictions and labels
 beside it in git, so a clone without weights can count everything again.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
@@ -157,6 +158,22 @@ class Evaluation(BoundRecord):
             parts = "run, code, testing, numerics, data, logits, labels and predictions"
             raise ValueError(f"binding is not that of {parts}")
         return self
+
+
+ReadResult = Callable[[Path, str], Evaluation]  # as `Evaluation.read`: the file, and what makes it
+
+
+class ResultReader:
+    """Reads each result once, whoever asks for it. One that is refused is read again, and raises again."""
+
+    def __init__(self) -> None:
+        self._read: dict[Path, Evaluation] = {}
+
+    def read(self, path: Path, made_by: str) -> Evaluation:
+        """The result in a file. Raises as `Evaluation.read`, naming `made_by`."""
+        if path not in self._read:
+            self._read[path] = Evaluation.read(path, made_by)
+        return self._read[path]
 
 
 def results_folder(budget: str) -> Path:

@@ -16,8 +16,9 @@ from stages.config.schema import DATASETS
 from stages.core.errors import StageError
 from stages.core.regular import is_there
 from stages.records.dvc_lock import Lock
-from stages.records.evaluation import Evaluation, result_path, results_folder
+from stages.records.evaluation import Evaluation, ReadResult, result_path, results_folder
 
+NOT_RUN, NOT_PLANNED = "not run", "not planned"  # of what has no result: planned, or not
 SWITCHES = ("seeds", "study_cells", "more_cells", "more_seeds")
 
 
@@ -40,21 +41,8 @@ def params_of(budget: str | None, lock: Lock | None = None) -> Params:
     return Params.model_validate(params.model_dump() | recorded)
 
 
-class ResultReader:
-    """Reads each result once, whoever asks for it; raises as `Evaluation.read`."""
-
-    def __init__(self) -> None:
-        self._read: dict[Path, Evaluation] = {}
-
-    def read(self, path: Path, made_by: str) -> Evaluation:
-        """The result in a file."""
-        if path not in self._read:
-            self._read[path] = Evaluation.read(path, made_by)
-        return self._read[path]
-
-
 def params_of_pages(
-    budget: str | None, lock: Lock | None = None, cells: Path | None = None, reader: ResultReader | None = None
+    budget: str | None, lock: Lock | None = None, cells: Path | None = None, read: ReadResult = Evaluation.read
 ) -> Params:
     """`params_of`, with the cells beyond it that have a result; `cells` is the folder of the results.
 
@@ -64,11 +52,11 @@ def params_of_pages(
     """
     params = params_of(budget, lock)
     name = budget or params.budget
-    folder, reader = cells or results_folder(name), reader or ResultReader()
+    folder = cells or results_folder(name)
     found = {}
     for key in params.supplement:
         if not params.seeds_of(key):
-            groups = {seed: _group(params, name, folder, key, seed, reader) for seed in params.seeds}
+            groups = {seed: _group(params, name, folder, key, seed, read) for seed in params.seeds}
             found[key] = {seed: group for seed, group in groups.items() if group}
     return params.with_recorded(found)
 
@@ -91,13 +79,13 @@ def _is_of(result: Evaluation, group: str) -> bool:
     return result.stage == stage_name("evaluate", key, result.budget, result.seed, group)
 
 
-def _group(params: Params, budget: str, cells: Path, key: CellKey, seed: int, reader: ResultReader) -> str | None:
+def _group(params: Params, budget: str, cells: Path, key: CellKey, seed: int, read: ReadResult) -> str | None:
     """The group of dvc.yaml whose stage wrote the result of a cell and seed; None without one of today's settings."""
     path = result_path(cells, key, seed)
     if not is_there(path):
         return None
     try:
-        result = reader.read(path, "evaluate")
+        result = read(path, "evaluate")
         if not result.run.config.are_of(params.run(str(key), budget, seed)):
             return None
     except StageError:

@@ -4,13 +4,14 @@ A stage writes a record with `write`, everybody else reads it with `read`. This 
 record is parsed and refused.
 """
 
+import hashlib
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stages.core.errors import CorruptFileError, shown
-from stages.core.files import json_hash, json_text, parse_json, write_text
+from stages.core.files import json_text, parse_json, write_text
 from stages.core.regular import read_regular
 from stages.core.validation import refused_keys
 
@@ -48,7 +49,7 @@ class Record(Section):
         found = read_regular(path, made_by)
         content = parse_json(found, path, made_by)
         record = cls.parse(content, path, made_by)
-        if json_text(content).encode() != found:
+        if cls.text_of(content).encode() != found:
             raise CorruptFileError(path, "other bytes than its own content gives", f"the bytes that {made_by} writes")
         return record
 
@@ -67,13 +68,18 @@ class Record(Section):
         content = self.model_dump(mode="json", exclude_unset=True)
         return {"schema": version, **content} if (version := getattr(self, "version", None)) else content
 
+    @classmethod
+    def text_of(cls, content: dict[str, Any]) -> str:
+        """The one text of a content: other bytes are refused when they are read."""
+        return json_text(content)
+
     def text(self) -> str:
         """The text of the record's file: reading a file and taking its text gives its bytes again."""
-        return json_text(self.content())
+        return self.text_of(self.content())
 
     def md5(self) -> str:
         """md5 of the record's file, as `dvc.lock` has it."""
-        return json_hash(self.content())
+        return hashlib.md5(self.text().encode(), usedforsecurity=False).hexdigest()
 
     def write(self, path: Path | str) -> None:
         """Write the record, whole or not at all."""

@@ -53,15 +53,17 @@ def done_count(cells: Iterable[CellResults]) -> str:
 
 
 def done_sentence(cells: Iterable[CellResults]) -> str:
-    """`done_count` as a sentence, with what is counted where that is not the rows."""
+    """`done_count` as a sentence, with what is not counted in it and what is; empty where all are done."""
     counted = list(cells)
     done = done_count(counted)
-    if not done:
-        return ""
-    said = f"**{done} planned trainings are done.**"
-    if unplanned := sum(not (cell.planned or cell.results) for cell in counted):
-        said += f" {unplanned} of {len(counted)} cells are not planned."
-    several = any(len(cell.planned) > 1 for cell in counted)
+    return f"**{done} planned trainings are done.**{_counted_words(counted)}" if done else ""
+
+
+def _counted_words(cells: Sequence[CellResults]) -> str:
+    """How many cells are not planned, and what a training is, where the trainings are not as many as the cells."""
+    unplanned = sum(not (cell.planned or cell.results) for cell in cells)
+    said = f" {unplanned} of {len(cells)} cells are not planned." if unplanned else ""
+    several = any(len(cell.planned) > 1 for cell in cells)
     return said + (" A training is one seed of one cell." if several or unplanned else "")
 
 

@@ -15,6 +15,7 @@ from stages.config.schema import DATASETS
 from stages.config.settings import OPTIMIZERS, Cell
 from stages.core.errors import StageError
 from stages.records.evaluation import Evaluation
+from stages.records.planned import NOT_RUN
 from stages.report.conditions import conditions
 from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import MINUS, listed
@@ -28,7 +29,6 @@ _OF_DATASET = {"batch_size", "input_size"}  # those that the paper chooses anew 
 _UNLEARNED = "not judged, since nothing was learned"
 _NO_IMAGE = "no image is of this class or named so"
 _NOWHERE = "no machine has trained both"
-_NOT_RUN = "not run"
 _NO_COMMON_SEED = "no seed in common"
 
 
@@ -307,7 +307,7 @@ def _times(evidence: Evidence, dataset: str, cheapest: str, other: str) -> list[
         if _settings(evidence, cell).family in (cheapest, other) and not cell.has_run
     )
     if ours.keys().isdisjoint(theirs):
-        found = Bounded.unknown(_NOWHERE if ours and theirs else _NOT_RUN)
+        found = Bounded.unknown(_NOWHERE if ours and theirs else NOT_RUN)
         return [Check(f"{cheapest} against {other}, {title}", "above 1", "times", found, lacks=lacks)]
     return [
         Check(
@@ -418,7 +418,7 @@ def _with_exact_test(check: Check, one: CellResults, other: CellResults, differe
 def _lacking(evidence: Evidence, name: str, asks: str, unit: str, *cells: CellResults) -> Check:
     """A comparison that cannot be made yet: of cells without results, or of two without a seed in common."""
     missing = tuple(_label(evidence, cell) for cell in cells if not cell.has_run)
-    found = Bounded.unknown(_NOT_RUN if missing else _NO_COMMON_SEED)
+    found = Bounded.unknown(NOT_RUN if missing else _NO_COMMON_SEED)
     return Check(name, asks, unit, found, lacks=missing or (name,))
 
 

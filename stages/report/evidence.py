@@ -1,11 +1,10 @@
 """All that a report is made from: the parameters, the results that there are, the paper's numbers."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any
 
 from stages.config.cells import CellKey
 from stages.config.params import Params, resolve_count
@@ -14,8 +13,8 @@ from stages.core.regular import is_there
 from stages.paper.reading import read_paper
 from stages.paper.schema import Paper
 from stages.records.attempts import Attempts
-from stages.records.evaluation import Evaluation, result_path, results_folder
-from stages.records.planned import ResultReader, params_of_pages
+from stages.records.evaluation import Evaluation, ReadResult, ResultReader, result_path, results_folder
+from stages.records.planned import params_of_pages
 from stages.records.run import FINISHED
 from stages.report.results import expected_test_images, read_result
 from stages.stats.intervals import Interval, accuracy_interval
@@ -88,12 +87,11 @@ class CellResults:
         return [[100 * line.validation_accuracy for line in result.history] for result in self.results]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evidence:
     """The results of a budget, by cell, beside the parameters that asked for them and the paper's numbers.
 
     `cells` are those that were looked at; all others have no results. `attempts` are the trainings that were started.
-    `rows` keeps the tables' rows once they are built (`stages.report.rows`).
     """
 
     params: Params
@@ -101,7 +99,6 @@ class Evidence:
     cells: dict[str, CellResults]
     paper: Paper
     attempts: Attempts | None = None
-    rows: dict[str, list[Any]] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     @cached_property
     def budget(self) -> Budget:
@@ -154,7 +151,7 @@ def gather(
     cells: Path,
     paper: Paper,
     attempts: Attempts | None = None,
-    reader: ResultReader | None = None,
+    read: ReadResult = Evaluation.read,
 ) -> Evidence:
     """Read the result of every planned training that has one. Raises CorruptFileError for one that is not right."""
     params.chosen_budget(budget)
@@ -165,14 +162,14 @@ def gather(
     for cell, seeds in planned.items():
         key, seeds = params.find(cell)[0], sorted(seeds)
         there = [seed for seed in seeds if is_there(result_path(cells, key, seed))]
-        results = tuple(read_result(cells, params, budget, key, seed, reader) for seed in there)
+        results = tuple(read_result(cells, params, budget, key, seed, read) for seed in there)
         found[cell] = CellResults(key, tuple(seeds), results)
     return Evidence(params, budget, found, paper, attempts)
 
 
 def evidence_of(budget: str | None) -> Evidence:
     """The results in a budget's folder of reports; None is the budget that params.yaml chooses. Raises as `gather`."""
-    reader = ResultReader()
-    params = params_of_pages(budget, reader=reader)
+    read = ResultReader().read
+    params = params_of_pages(budget, read=read)
     name = budget or params.budget
-    return gather(params, name, results_folder(name), read_paper(), reader=reader)
+    return gather(params, name, results_folder(name), read_paper(), read=read)

@@ -20,12 +20,14 @@ from stages.records.evaluation import Evaluation
 from stages.report.captions import interval_title, table_caption
 from stages.report.evidence import Evidence
 from stages.report.formats import NOTHING, fixed
-from stages.report.outcomes import legend, mark
+from stages.report.outcomes import absent, legend, mark
 from stages.report.render import RenderedText, about
 from stages.report.rows import TableRow, all_rows, first_rows, lines, table_rows
+from stages.stats.verdicts import UNJUDGED, UNJUDGED_SHORT
 
 NUMBERS = "numbers.tex"
-_LABEL = {False: "p{0.31\\linewidth}", True: "p{0.22\\linewidth}"}  # by deviations; a table fits article's lines
+_LABELS = "p{0.31\\linewidth}"  # the column of the labels, so that a table fits article's lines
+_LABELS_BESIDE_DEVIATIONS = "p{0.22\\linewidth}"
 _SET = "\\small\\setlength{\\tabcolsep}{3pt}\n"
 _DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 _SPECIAL = {character: f"\\{character}" for character in "&%$#_{}"} | {
@@ -78,7 +80,8 @@ def table_tex(evidence: Evidence, number: Table) -> RenderedText:
     content = pd.DataFrame([_cells(row) for row in rows], columns=header)
     if number not in PAPER_TABLES:
         content = content.drop(columns=["paper", "difference", "verdict"])
-    columns = {"row": _LABEL[any(row.std is not None for row in rows)], "verdict": "l"}
+    has_deviations = any(row.std is not None for row in rows)
+    columns = {"row": _LABELS_BESIDE_DEVIATIONS if has_deviations else _LABELS, "verdict": "l"}
     content.columns = content.columns.map(escaped)
     short = f"Table {number}: {evidence.params.tables[number].caption}"
     text = content.style.hide(axis="index").to_latex(
@@ -96,11 +99,12 @@ def table_tex(evidence: Evidence, number: Table) -> RenderedText:
 
 
 def _cells(row: TableRow) -> list[str]:
-    word = row.verdict.word.replace("cannot be", "not") if row.verdict else NOTHING
+    word = row.verdict.word if row.verdict else NOTHING
     ours = escaped(row.mean_text + (f" ± {row.std_text}" if row.std is not None else "") + mark(row.results))
     interval = "--".join(fixed(end, row.decimals) for end in row.interval) if row.interval else NOTHING
     label = "\\quad as logged" if row.is_as_logged else escaped(row.row)
-    paper, *others = map(escaped, [row.paper or NOTHING, interval, str(row.n), row.difference_text, word])
+    short = UNJUDGED_SHORT if word == UNJUDGED else word
+    paper, *others = map(escaped, [row.paper or NOTHING, interval, str(row.n), row.difference_text, short])
     return [f"{about(row.key)}\\raggedright {label}", paper, ours, *others]
 
 
@@ -113,7 +117,7 @@ def numbers_tex(evidence: Evidence) -> RenderedText:
     macros: dict[str, str] = {}
     for row in first_rows(all_rows(evidence)).values():
         comment = f"% Table {row.table}, {row.row}" if not row.is_alternative else f"% {row.key}"
-        comment += "".join(f"; {_origin(result)}" for result in row.results.results) or "; not run"
+        comment += "".join(f"; {_origin(result)}" for result in row.results.results) or f"; {absent(row.results)}"
         for quantity, value in _quantities(row):
             name = macro_name(evidence.budget_name, row.key.dataset, row.key.name, quantity)
             if name in macros:

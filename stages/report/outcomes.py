@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 from stages.evaluate.chance import LEVEL
 from stages.records.evaluation import AT_CHANCE
+from stages.records.planned import NOT_PLANNED, NOT_RUN
 from stages.records.run import DIVERGED, FINISHED
 from stages.report.evidence import CellResults
 
-NOT_RUN, NOT_PLANNED = "not run", "not planned"
 _MARKS = {DIVERGED: "\N{DAGGER}", AT_CHANCE: "\N{DOUBLE DAGGER}"}
 _MEANING = {
     DIVERGED: "Diverged: the training loss was no longer finite, and the training ended there.",

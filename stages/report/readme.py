@@ -7,9 +7,11 @@ Out: README.md, with the lines between the two comments that name this command m
 The first comment names the budget; --budget writes another one there.
 """
 
+import stages.core.environment  # noqa: F401  # isort: skip
+
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from textwrap import fill
@@ -21,16 +23,18 @@ from stages.core.errors import CorruptFileError, MissingFileError, StageError
 from stages.core.files import write_text
 from stages.core.progress import say
 from stages.records.evaluation import results_folder
+from stages.records.planned import NOT_PLANNED, NOT_RUN
 from stages.report.evidence import Evidence, evidence_of
 from stages.report.formats import listed
 from stages.report.markdown import document, escape, table
-from stages.report.outcomes import NOT_RUN, remark
+from stages.report.outcomes import absent, remark
 from stages.report.rows import TableRow, lines, table_rows
-from stages.report.studies import rows_taken
+from stages.report.studies import SuggestedRow, suggested_rows
 from stages.report.tables import table_index
 from stages.stats.verdicts import CLOSE, FAR, NEAR, UNJUDGED
 
 Rows = Mapping[Table, Sequence[TableRow]]
+Suggested = Mapping[tuple[str, str], SuggestedRow]
 _OTHER_ROW = "another row"
 _WIDTH = 118  # characters of a line of prose
 _COMMAND = "python -m stages.report.readme"
@@ -55,26 +59,26 @@ def with_tables(readme: str, evidence: Evidence) -> str:
 def tables_block(evidence: Evidence) -> str:
     """Caption, counts, and one table of all rows: those of a label on both data sets stand on one line."""
     tables = {number: table_rows(evidence, number) for number in evidence.params.paper_tables}
-    taken = rows_taken(evidence)
+    suggested = suggested_rows(evidence)
     header = ["row"]
     for dataset in DATASETS:
         header += [f"{evidence.dataset(dataset).title}: paper", "ours", "difference", "as logged"]
     printed = []
     for family in dict.fromkeys(settings.family for settings in evidence.params.paper_tables.values()):
-        printed += _family_lines(evidence, family, tables, taken)
+        printed += _family_lines(evidence, family, tables, suggested)
     shown = table(header, printed, numbers=[1, 2, 5, 6])
-    return document(_caption(evidence, tables, taken), shown, _others(evidence))
+    return document(_caption(evidence, tables, suggested), shown, _others(evidence))
 
 
-def _family_lines(evidence: Evidence, family: str, tables: Rows, taken: Mapping[str, str]) -> list[list[str]]:
-    """The links to a family's tables, then its rows; `taken` are the rows whose as-logged setting is another row's."""
+def _family_lines(evidence: Evidence, family: str, tables: Rows, suggested: Suggested) -> list[list[str]]:
+    """The links to a family's tables, then its rows."""
     settings = evidence.params.paper_tables.items()
     numbers = {table.dataset: number for number, table in settings if table.family == family}
     by_label = {dataset: {row.row: row for row in tables[number]} for dataset, number in numbers.items()}
     links = [_links(evidence.budget_name, numbers.get(dataset)) for dataset in DATASETS]
     printed = [["", *chain.from_iterable(links)]]
     for label in dict.fromkeys(label for dataset in DATASETS for label in by_label.get(dataset, {})):
-        cells = [_cells(by_label.get(dataset, {}).get(label), taken.get(label)) for dataset in DATASETS]
+        cells = [_cells(by_label.get(dataset, {}).get(label), suggested) for dataset in DATASETS]
         printed.append([escape(label), *chain.from_iterable(cells)])
     return printed
 
@@ -97,18 +101,18 @@ def _links(budget: str, number: Table | None) -> list[str]:
     return [f"[Table {number}](reports/{budget}/tables/table_{table_index(number)}.md)", "", "", ""]
 
 
-def _cells(row: TableRow | None, taken: str | None) -> list[str]:
+def _cells(row: TableRow | None, suggested: Suggested) -> list[str]:
     """A row's numbers on one data set."""
     if row is None:
         return [""] * 4
     judged = f"{row.difference_text} {row.verdict.word}" if row.verdict else ""
-    return [row.paper or "", _accuracy(row), judged, _as_logged(row.as_logged, taken)]
+    return [row.paper or "", _accuracy(row), judged, _as_logged(row, suggested)]
 
 
-def _as_logged(row: TableRow | None, taken: str | None) -> str:
-    if row is None:
-        return _OTHER_ROW if taken else ""
-    return _accuracy(row) + (f" {row.verdict.word}" if row.verdict else "")
+def _as_logged(row: TableRow, suggested: Suggested) -> str:
+    if (logged := row.as_logged) is None:
+        return _OTHER_ROW if (row.key.dataset, row.key.name) in suggested else ""
+    return _accuracy(logged) + (f" {logged.verdict.word}" if logged.verdict else "")
 
 
 def _accuracy(row: TableRow) -> str:
@@ -118,7 +122,7 @@ def _accuracy(row: TableRow) -> str:
     return row.mean_text + (f" ± {row.std_text}" if row.std is not None else "") + remark(row.results)
 
 
-def _caption(evidence: Evidence, tables: Rows, taken: Mapping[str, str]) -> str:
+def _caption(evidence: Evidence, tables: Rows, suggested: Suggested) -> str:
     """The conditions, the seeds, what the columns are, and how many rows of each verdict there are."""
     sentences = [
         f"Test accuracy in percent, budget `{evidence.budget_name}` ({escape(evidence.budget.caption)}).",
@@ -126,10 +130,32 @@ def _caption(evidence: Evidence, tables: Rows, taken: Mapping[str, str]) -> str:
         "*Difference* is ours less the paper's, in points; the verdict is by the distance to the nearest number that "
         "rounds to the printed one (98 stands for 97.5 to 98.5). *As logged* is the row trained with the setting that "
         "the printed logs or numbers suggest, which the linked table names; empty where that is the text's.",
-        *(f"*{_OTHER_ROW.capitalize()}*: of {one}, that setting is {other}." for one, other in taken.items()),
+        *_suggestions(evidence, suggested),
         *(_counts(evidence, dataset, tables) for dataset in DATASETS),
     ]
     return fill(" ".join(sentences), _WIDTH, break_on_hyphens=False, break_long_words=False)
+
+
+def _suggestions(evidence: Evidence, suggested: Suggested) -> Iterator[str]:
+    """A sentence for each pair of rows of which one's setting is suggested for the other, on one data set or both."""
+    pairs: dict[tuple[str, str, str], list[SuggestedRow]] = {}
+    for one in suggested.values():
+        pairs.setdefault((one.row, one.other, one.study.assumption), []).append(one)
+    tables = evidence.params.paper_tables.values()
+    for (label, other, assumption), found in pairs.items():
+        stands_on = {table.dataset for table in tables if label in {row.row for row in table.rows}}
+        here = [one.dataset for one in found]
+        on = "" if stands_on == set(here) else f" on {_titles(evidence, here)}"
+        followed = [one for one in found if not one.is_studied]
+        why = [f"; on {_titles(evidence, [one.dataset])} by {one.study_in_words(evidence)}" for one in followed]
+        yield (
+            f"*{_OTHER_ROW.capitalize()}*: the setting suggested for {escape(label)}{on} is that of the row "
+            f"{escape(other)} ({assumption}{''.join(why)})."
+        )
+
+
+def _titles(evidence: Evidence, datasets: Sequence[str]) -> str:
+    return listed([evidence.dataset(name).title for name in dict.fromkeys(datasets)])
 
 
 def _seeds(rows: Sequence[TableRow]) -> str:
@@ -148,12 +174,16 @@ def _counts(evidence: Evidence, dataset: Dataset, tables: Rows) -> str:
     """How many rows on a data set have which verdict, and how many points it stands for."""
     verdicts, title = evidence.params.verdicts, evidence.dataset(dataset).title
     rows = [row for rows in tables.values() for row in rows if row.key.dataset == dataset]
-    counts = Counter(row.verdict.word if row.verdict else NOT_RUN for row in rows)
+    counts = Counter(row.verdict.word if row.verdict else absent(row.results) for row in rows)
     meaning: dict[str, str] = {
         CLOSE: f" (within {verdicts.close.of(dataset):g} points of the printed number)",
         NEAR: f" (within {verdicts.near.of(dataset):g})",
     }
-    words = [word for word in (CLOSE, NEAR, FAR, UNJUDGED, NOT_RUN) if counts[word] or word in (CLOSE, NEAR, FAR)]
+    words = [
+        word
+        for word in (CLOSE, NEAR, FAR, UNJUDGED, NOT_RUN, NOT_PLANNED)
+        if counts[word] or word in (CLOSE, NEAR, FAR)
+    ]
     counted = listed([f"{counts[word]} {word}{meaning.get(word, '')}" for word in words])
     return f"**Of {counts.total()} rows on {title}:** {counted}."
 

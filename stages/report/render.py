@@ -9,6 +9,7 @@ from typing import NamedTuple, Self
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from stages.records.planned import NOT_RUN
 from stages.records.run import DIVERGED, FINISHED
 from stages.report.formats import NOTHING, fixed, listed
 from stages.report.markdown import code, escape
@@ -57,7 +58,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.globals |= {"NOTHING": NOTHING, "FINISHED": FINISHED, "DIVERGED": DIVERGED, "about": about}
+    environment.globals |= {
+        "NOTHING": NOTHING,
+        "NOT_RUN": NOT_RUN,
+        "FINISHED": FINISHED,
+        "DIVERGED": DIVERGED,
+        "about": about,
+    }
     environment.filters |= {"text": escape, "code": code, "fixed": fixed, "listed": listed, "mirrored": _mirrored}
     environment.filters |= {"mark": mark, "remark": remark}
     return environment

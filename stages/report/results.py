@@ -18,8 +18,7 @@ from stages.core.errors import ContradictionError, CorruptFileError
 from stages.core.filenames import DESCRIPTION
 from stages.core.files import flatten
 from stages.records.digits import digits_array
-from stages.records.evaluation import Evaluation, result_path
-from stages.records.planned import ResultReader
+from stages.records.evaluation import Evaluation, ReadResult, result_path
 from stages.records.run import FINISHED, RecordedSettings
 
 _SAME = 1e-9  # fractions of whole images differ by 1e-5 or more
@@ -30,11 +29,11 @@ class ChangedSettingsError(CorruptFileError):
 
 
 def read_result(
-    cells: Path, params: Params, budget: str, key: CellKey, seed: int, reader: ResultReader | None = None
+    cells: Path, params: Params, budget: str, key: CellKey, seed: int, read: ReadResult = Evaluation.read
 ) -> Evaluation:
     """Read and check one result. Raises MissingFileError, naming the stage that makes it, or CorruptFileError."""
     path = result_path(cells, key, seed)
-    result = (reader or ResultReader()).read(path, f"dvc repro {params.stage('evaluate', key, budget, seed)}")
+    result = read(path, f"dvc repro {params.stage('evaluate', key, budget, seed)}")
     _check_identity(path, result, key, budget, seed)
     if changed := changed_settings(result.run.config, params.run(str(key), budget, seed)):
         found, today = changed

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from stages.config.cells import CellKey
 from stages.config.params import Params
@@ -142,11 +143,15 @@ class TableRow:
         }
 
 
+_BUILT: WeakKeyDictionary[Evidence, dict[Table, list[TableRow]]] = WeakKeyDictionary()  # as long as their evidence
+
+
 def table_rows(evidence: Evidence, number: Table) -> list[TableRow]:
     """The rows of a table, each with its as-logged row in it; built once for each evidence."""
-    if number not in evidence.rows:
-        evidence.rows[number] = _table_rows(evidence, number)
-    return list(evidence.rows[number])
+    built = _BUILT.setdefault(evidence, {})
+    if number not in built:
+        built[number] = _table_rows(evidence, number)
+    return list(built[number])
 
 
 def _table_rows(evidence: Evidence, number: Table) -> list[TableRow]:

@@ -31,7 +31,7 @@ def started(attempts: Attempts, results: Sequence[Evaluation], cell: str | None 
     others: list[Attempt] = []
     for one in attempts.trainings:
         if cell in (None, one.start.cell):
-            (standing if one.end and one.end.run in bindings else others).append(one)
+            (standing if one.is_among(bindings) else others).append(one)
     known = {one.end.run for one in standing if one.end}
     older: list[Evaluation] = []
     unknown: list[Evaluation] = []

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from stages.config.schema import Study
+from stages.config.schema import Row, Study
 from stages.core.errors import ParamError
 from stages.report.conditions import Conditions, conditions
 from stages.report.differences import differences_text
@@ -52,6 +52,13 @@ class Comparison:
         return sorted(self.candidates, key=lambda candidate: candidate.distance)
 
     @property
+    def closer_than_base(self) -> Candidate | None:
+        """The closest candidate; None where the base has no result, is the closest, or is as close."""
+        base = next((one for one in self.candidates if one.name == self.study.base), None)
+        first = self.ranking[0]
+        return first if base and base.distance - first.distance > _TIE else None
+
+    @property
     def verdict(self) -> str:
         """Which candidate comes closest and by how much, as a sentence of markdown."""
         first, *others = self.ranking
@@ -77,21 +84,55 @@ def compare_studies(evidence: Evidence) -> list[Comparison]:
     return [comparison for comparison in compared if comparison]
 
 
-def rows_taken(evidence: Evidence) -> dict[str, str]:
-    """By the label of a row, that of another row of its table whose setting a study finds closer to what it prints.
+@dataclass(frozen=True)
+class SuggestedRow:
+    """The row of a table whose setting is suggested for another row of it.
 
-    Such a row has no as-logged row. The label is followed by the study's assumption. Only studies under the paper's
-    conditions count.
+    `row` and `other` are the labels of both, `study` the study that suggests it. Where that is a study on another data
+    set, the row follows it because the study's assumption is one for both.
     """
-    taken: dict[str, str] = {}
+
+    dataset: str
+    row: str
+    other: str
+    study: Study
+
+    @property
+    def is_studied(self) -> bool:
+        """Whether the study is one on the row's own data set."""
+        return self.study.dataset == self.dataset
+
+    def study_in_words(self, evidence: Evidence) -> str:
+        """The study by its data set."""
+        return f"the study on {evidence.dataset(self.study.dataset).title}"
+
+
+def suggested_rows(evidence: Evidence) -> dict[tuple[str, str], SuggestedRow]:
+    """By data set and cell of a row without an as-logged row: the row of its table whose setting is suggested for it.
+
+    A study under the paper's conditions suggests it, where it finds the setting of that row closer to what the paper
+    prints than the setting of its base. A row whose own data set has no such comparison follows that of another data
+    set, if the study's assumption applies to it.
+    """
+    comparisons = [found for found in compare_studies(evidence) if found.conditions.as_paper]
+    suggested: dict[tuple[str, str], SuggestedRow] = {}
     for table in evidence.params.paper_tables.values():
         labels = {row.cell: row.row for row in table.rows}
-        for name, study in evidence.params.studies.items():
-            if study.dataset == table.dataset and {study.base, *study.alternatives} <= set(labels):
-                found = compare(evidence, name, study)
-                if found and found.conditions.as_paper and (closest := found.ranking[0].name) != study.base:
-                    taken[labels[study.base]] = f"{labels[closest]} ({study.assumption})"
-    return taken
+        for row in table.rows:
+            found = None if row.as_logged else _comparison_for(evidence, table.dataset, row, comparisons)
+            if found and (closer := found.closer_than_base) and closer.name in labels:
+                place = (table.dataset, row.cell)
+                suggested[place] = SuggestedRow(table.dataset, row.row, labels[closer.name], found.study)
+    return suggested
+
+
+def _comparison_for(evidence: Evidence, dataset: str, row: Row, comparisons: Sequence[Comparison]) -> Comparison | None:
+    """The first comparison whose base is a row's cell: one on its data set, else one whose assumption applies there."""
+    of_cell = [found for found in comparisons if found.study.base == row.cell]
+    own = [found for found in of_cell if found.study.dataset == dataset]
+    settings = evidence.params.find(f"{dataset}/{row.cell}")[1]
+    assumed = {one.id for one in evidence.params.assumptions if one.applies.to(dataset, settings, row.row)}
+    return next(iter(own or [found for found in of_cell if found.study.assumption in assumed]), None)
 
 
 def compare(evidence: Evidence, name: str, study: Study) -> Comparison | None:

@@ -16,7 +16,7 @@ from stages.report.markdown import plain
 from stages.report.outcomes import legend, remark
 from stages.report.render import RenderedText, markdown
 from stages.report.rows import TableRow, lines, table_rows
-from stages.report.studies import rows_taken
+from stages.report.studies import SuggestedRow, suggested_rows
 
 _COST = ["parameters", "multiply_adds", "seconds_per_epoch", "images_per_second", "training_seconds"]
 _OURS = ["mean", "std", "n", "difference", "stages", "runs", "outcome", "low", "high", "verdict", *_COST]
@@ -44,7 +44,8 @@ def curves_name(number: Table) -> str:
 def table_csv(evidence: Evidence, number: Table) -> str:
     """A table as CSV; accuracies in percent, differences in points.
 
-    What follows from results is empty for a row without any, but for n, which is 0, and the outcome, `not run`. The
+    What follows from results is empty for a row without any, but for n, which is 0, and the outcome, `not run` or
+    `not planned`. The
     columns `as_logged...` are empty for a row whose setting is the logs' too. A table that the paper does not have has
     no column of the paper's. What the cost columns count, `stages.report.cost.Cost` says.
     """
@@ -102,7 +103,8 @@ def table_page(evidence: Evidence, number: Table, figures: str) -> RenderedText:
 def table_content(evidence: Evidence, number: Table) -> dict[str, Any]:
     """What templates print of a table."""
     rows = table_rows(evidence, number)
-    every, taken = lines(rows), rows_taken(evidence)
+    every, suggested = lines(rows), suggested_rows(evidence)
+    places = [(row.key.dataset, row.key.name) for row in rows]
     runs = [(row, result) for row in every for result in row.results.results]
     return {
         "number": number,
@@ -115,12 +117,18 @@ def table_content(evidence: Evidence, number: Table) -> dict[str, Any]:
         "lines": every,
         "legend": legend([row.results for row in every]),
         "logged": [row.as_logged for row in rows if row.as_logged],
-        "taken": {row.row: taken[row.row] for row in rows if row.row in taken},
+        "suggested": [_suggestion(evidence, suggested[key]) for key in places if key in suggested],
         "added": [row.row for row in rows if row.paper is None and number in PAPER_TABLES],
         "runs": runs,
         "numerics": sorted({_numerics(result.run.numerics) for _, result in runs}),
         "curves": curves_name(number),
     }
+
+
+def _suggestion(evidence: Evidence, found: SuggestedRow) -> tuple[str, str, str]:
+    """Both labels of a suggestion, and what it rests on."""
+    why = "" if found.is_studied else f", by {found.study_in_words(evidence)}"
+    return found.row, found.other, found.study.assumption + why
 
 
 def _numerics(found: NumericsRecord) -> str:

@@ -8,6 +8,8 @@ Out: <out>/<data set>/<cell>.json for every cell of the tables and every alterna
      depend on their own spec alone: what does not change it makes nothing stale.
 """
 
+import stages.core.environment  # noqa: F401  # isort: skip
+
 from pathlib import Path
 
 import click

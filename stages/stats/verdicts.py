@@ -8,6 +8,7 @@ CLOSE: Word = "close"
 NEAR: Word = "near"
 FAR: Word = "far"
 UNJUDGED: Word = "cannot be judged"
+UNJUDGED_SHORT = "not judged"  # the same in a narrow column
 _SAME = 1e-9  # points: 79.8 is 2.5 from 82.3, whatever floating point makes of it
 
 

@@ -1,3 +1,1 @@
 """The MLflow mirror: for looking and comparing. Nothing is computed from it; lost, it is rebuilt from the records."""
-
-import stages.core.environment  # noqa: F401

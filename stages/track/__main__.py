@@ -5,6 +5,8 @@ python -m stages.track ui                                   open the MLflow UI o
 python -m stages.track log-model CELL --budget paper        log a trained network as a model of its run
 """
 
+import stages.core.environment  # noqa: F401  # isort: skip
+
 import click
 
 from stages.sync.model import log_model

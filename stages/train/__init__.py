@@ -1,3 +1,1 @@
 """Stage `train`: one cell with one seed."""
-
-import stages.core.environment  # noqa: F401

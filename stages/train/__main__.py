@@ -12,6 +12,8 @@ Out: <out>/ weights.safetensors (after the last epoch), history.json (metrics by
 Runs without DVC and without MLflow too: --no-mlflow keeps a trial out of the tables' experiments.
 """
 
+import stages.core.environment  # noqa: F401  # isort: skip
+
 import resource
 import sys
 import time

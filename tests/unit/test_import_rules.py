@@ -213,7 +213,7 @@ def test_the_engine_takes_settings_from_config_and_gives_it_families() -> None:
 @pytest.mark.parametrize(
     "name",
     [name for name in SOURCES if package(name) in ("audit_paper", "paper", "report", "book", "resolve")]
-    + ["stages/aggregate_tables.py"],
+    + ["stages/aggregate_tables.py", "stages/architectures/groups.py", "stages/architectures/pages.py"],
 )
 def test_what_makes_reports_never_imports_torch(name: str) -> None:
     assert third_party(reached(name)).isdisjoint({"torch", "torchvision", "safetensors", "mlflow"})

@@ -12,10 +12,11 @@ from matplotlib.textpath import TextToPath
 
 from stages.architectures.build import built_networks
 from stages.architectures.describe import blocks, layers
-from stages.architectures.headings import headings
+from stages.architectures.groups import groups_of_cells
 from stages.architectures.pages import _place, architecture_files
 from stages.architectures.trace import Call, trace
 from stages.config.params import load_params
+from stages.core.errors import StageError
 from stages.records.architecture import Block, Networks
 from tests.shipped import shipped_params
 from tests.unit.engine.settings import FAMILIES, cell_of
@@ -46,20 +47,31 @@ def test_the_layers_add_up_to_what_the_engine_counts(family: str) -> None:
 
     model, root = built(family)
     lines = layers(root)
-    by_layer = {line.layer: line.parameters for line in lines}
+    by_layer = {line.name: line.parameters for line in lines}
     assert sum(by_layer.values()) == parameter_count(model)
     assert sum(line.multiply_adds for line in lines if not line.training_only) == multiply_adds(model, 3, 32)
     assert sum(box.parameters for box in blocks(root)) == parameter_count(model)
     assert sum(box.multiply_adds for box in blocks(root)) == multiply_adds(model, 3, 32)
-    assert lines[-1].output == "10"
+    assert lines[-1].output_shape == "10"
     assert model.training
+
+
+def test_a_batch_norm_of_other_channels_than_its_input_is_refused_and_left_as_it_was() -> None:
+    import torch
+    from torch import nn
+
+    with torch.device("meta"):
+        model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(16))
+    with pytest.raises(StageError, match=r"^1: a batch norm of 16 channels, whose input has 8$"):
+        trace(model, 3, 32)
+    assert "forward" not in vars(model[1])
 
 
 def test_heads_that_only_training_runs_are_marked() -> None:
     _, root = built("googlenet")
     assert {box.title for box in blocks(root) if box.training_only} == {"aux1: AuxiliaryHead", "aux2: AuxiliaryHead"}
     inception = next(box for box in blocks(root) if box.title == "inception3a: Inception")
-    assert inception.lines[1] == "branch2: conv 1x1, 96 > conv 3x3, 128"
+    assert inception.layers[1] == "branch2: conv 1x1, 96 > conv 3x3, 128"
 
 
 def test_a_drawing_has_every_box_inside_the_picture(files: Mapping[str, str]) -> None:
@@ -104,7 +116,7 @@ def test_no_text_runs_out_of_its_box(files: Mapping[str, str]) -> None:
     """Of every network in params.yaml; those beside the paper's are drawn on CIFAR10 alone."""
     drawings = {name: text for name, text in files.items() if name.endswith(".svg")}
     params = load_params(ROOT / "params.yaml")
-    others = [one for one in headings(params, "quick") if one.name.startswith("cifar10")]
+    others = [one for one in groups_of_cells(params, "quick") if one.name.startswith("cifar10")]
     cells = [one.cells[0] for one in others if f"{one.name}.svg" not in drawings]
     for name, text in architecture_files(built_networks(params, "quick", cells)).items():
         if name.endswith(".svg"):
@@ -115,9 +127,7 @@ def test_no_text_runs_out_of_its_box(files: Mapping[str, str]) -> None:
 
 def test_a_line_too_long_for_its_box_is_broken_between_layers_or_within_a_word() -> None:
     branch = "2: conv 1x1, 192 > conv 7x1, 192 > conv 1x7, 224"
-    block = Block(
-        title="name" * 20, lines=[branch], shape="1 x 1", parameters=10**12, multiply_adds=10**18, training_only=False
-    )
+    block = Block(title="name" * 20, layers=[branch], output_shape="1 x 1", parameters=10**12, multiply_adds=10**18)
     (placed,), _, _ = _place([block])
     assert placed.layers == ["2: conv 1x1, 192 > conv 7x1, 192", "\N{NO-BREAK SPACE}\N{NO-BREAK SPACE}> conv 1x7, 224"]
     assert "".join(placed.title).replace("\N{NO-BREAK SPACE}", "") == "name" * 20
@@ -142,7 +152,7 @@ def test_the_committed_pages_are_those_of_todays_networks(files: Mapping[str, st
         folder = ROOT / "reports" / budget / "architectures"
         found = Networks.read(folder / "networks.json", "stage architectures").networks
         cells = {cell: one.cells for one in found for cell in one.cells}
-        assert all(set(one.cells) <= set(cells[one.cells[0]]) for one in headings(shipped_params(), budget))
+        assert all(set(one.cells) <= set(cells[one.cells[0]]) for one in groups_of_cells(shipped_params(), budget))
         index = (folder / "index.md").read_text(encoding="utf-8")
         assert re.findall(r"\]\(([^)]+)\.md\)", index) == [one.name for one in found]
         pages = {f"{one.name}{end}" for one in found for end in (".md", ".svg")}

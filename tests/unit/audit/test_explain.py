@@ -165,7 +165,11 @@ def test_a_row_whose_logs_suggest_another_setting_has_two_numbers(audited: Any) 
     text, logged = audited.answer("V", "ResNet18 with lr=0.01"), audited.answer(*LOGGED)
     assert (text["as_logged"]["this"], logged["as_logged"]["this"]) == ("text", "logged")
     for found in (text, logged):
-        assert found["as_logged"]["text"] == {"cell": "cifar10/resnet18-lr1e-2", "ours": text["number"]["ours"]}
+        assert found["as_logged"]["text"] == {
+            "cell": "cifar10/resnet18-lr1e-2",
+            "ours": text["number"]["ours"],
+            "outcome": "finished",
+        }
         assert found["as_logged"]["logged"]["ours"] == logged["number"]["ours"]
         assert found["as_logged"]["differs"]["optimizer"] == {"text": "rmsprop", "logged": "sgd"}
     assert text["number"]["paper"] == logged["number"]["paper"]
@@ -175,6 +179,9 @@ def test_a_row_whose_logs_suggest_another_setting_has_two_numbers(audited: Any) 
     assert "as its logs or numbers suggest (" in said
     assert ": not run  (cifar10/resnet18-lr1e-2-sgd)" in said
     assert "(cifar10/resnet18-lr1e-2)  <- this number" in said
+    audited.edit(lambda raw: raw["study_cells"].update(cifar10=[]))
+    said = audited.explain("V", "ResNet18 with lr=0.01").output
+    assert ": not planned  (cifar10/resnet18-lr1e-2-sgd)" in said
     assert audited.answer("IV", "VGG16 with SGD")["as_logged"] is None
 
 

@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 
 from stages.audit import rerun
-from stages.audit.compare import Page, PageFindings, compare, owners
+from stages.audit.compare import ExpectedPage, PageFindings, compare, owners
 from stages.audit.disk import Disk
 from stages.audit.findings import (
     Finding,
     agrees,
     broken,
     differences,
+    invalid,
     judged,
     levels,
     missing,
@@ -27,7 +28,6 @@ from stages.audit.findings import (
     page_differs,
     passed,
     status,
-    told,
 )
 from stages.audit.numbers import Number, planned
 from stages.audit.recount import chosen_indices, first_difference
@@ -112,7 +112,7 @@ def test_a_number_is_said_by_its_level_and_by_what_it_passed_out_of_turn() -> No
 
 
 def test_a_contradiction_is_one_sentence_and_nothing_in_it_is_expected() -> None:
-    said = told("result.json", "correct says 410, the confusion matrix counts 100")
+    said = invalid("result.json", "correct says 410, the confusion matrix counts 100")
     assert str(said) == "result.json: correct says 410, the confusion matrix counts 100"
     assert (said.kind, said.held_against) == ("broken", "")
 
@@ -122,7 +122,7 @@ def test_what_a_place_says_is_held_against_what_another_says_and_neither_is_expe
     found = [
         broken("result.json, run.sha256", FALSE, f"{FALSE[::-1]} (dvc.lock, train)"),
         page_differs("table_2.md, line 7", "99.9", "12.5"),
-        told("result.json", "correct says 410, the confusion matrix counts 100"),
+        invalid("result.json", "correct says 410, the confusion matrix counts 100"),
         missing("data/raw/mnist", "dvc pull"),
         *judged("result.json", refusing(CorruptFileError("a.npy", "a FIFO", "a regular file"))),
         *judged("result.json", refusing(ContradictionError("b.json", "accuracy says 1.0", "12 correct make 0.1"))),
@@ -223,7 +223,7 @@ def test_a_line_of_a_page_belongs_to_the_number_that_its_template_names(
     params: Params, mark: str, cells: list[str]
 ) -> None:
     text = f"# Table I\n\n{mark}| VGG16 | 99 | 12.0 |\n\nVGG16"
-    page = Page(Path("table_1.md"), Rendered.of(text), "I", "aggregate-tables@quick")
+    page = ExpectedPage(Path("table_1.md"), Rendered.of(text), "I", "aggregate-tables@quick")
     found = [[str(owner.key) for owner in line] for line in owners(page, planned(params))]
     assert found == [[], [], cells, [], []]
     assert page.expected == text.replace(mark, "")
@@ -254,7 +254,7 @@ def test_a_page_that_differs_says_where_and_of_which_number(
     params: Params, found: str, of_numbers: list[str], of_pages: list[str]
 ) -> None:
     printed = PageFindings(planned(params))
-    compare(Page(Path("table_1.md"), PAGE, "I", "aggregate-tables@quick"), found, printed)
+    compare(ExpectedPage(Path("table_1.md"), PAGE, "I", "aggregate-tables@quick"), found, printed)
     assert [str(number.key) for number in printed.of_numbers] == of_numbers
     assert [finding.found for finding in printed.of_pages] == of_pages
     assert all("; its results give " in str(finding) for finding in printed.of_pages)
@@ -263,7 +263,7 @@ def test_a_page_that_differs_says_where_and_of_which_number(
 def test_the_lines_of_a_page_that_are_not_listed_have_a_command(params: Params) -> None:
     printed = PageFindings(planned(params))
     found = PAGE.replace("More.\nEnd.", "Less.\nStart.")
-    compare(Page(Path("table_1.md"), PAGE, "I", "aggregate-tables@quick"), found, printed)
+    compare(ExpectedPage(Path("table_1.md"), PAGE, "I", "aggregate-tables@quick"), found, printed)
     (finding,) = printed.of_pages
     command = "dvc repro --single-item aggregate-tables@quick, then git diff table_1.md"
     assert str(finding).endswith(f"its results give 'More.' (1 more lines differ; all are shown by: {command})")
@@ -271,7 +271,7 @@ def test_the_lines_of_a_page_that_are_not_listed_have_a_command(params: Params) 
 
 def test_a_row_that_is_not_there_is_said_of_page_and_results(params: Params) -> None:
     printed = PageFindings(planned(params))
-    page = Page(Path("table_1.csv"), "row,mean\nVGG16,12.0\nVGG11,13.0\n", "I", "aggregate-tables@quick")
+    page = ExpectedPage(Path("table_1.csv"), "row,mean\nVGG16,12.0\nVGG11,13.0\n", "I", "aggregate-tables@quick")
     compare(page, "row,mean\nVGG16,12.0\n", printed)
     (finding,) = {finding for findings in printed.of_numbers.values() for finding in findings}
     assert str(finding) == "table_1.csv, VGG11: the page has no such row; its results give one"
@@ -279,7 +279,7 @@ def test_a_row_that_is_not_there_is_said_of_page_and_results(params: Params) -> 
 
 def test_a_csv_file_that_differs_names_row_and_column(params: Params) -> None:
     expected = "row,mean,stages\nVGG16,12.0,a;b\nVGG11,13.0,c;d\n"
-    page = Page(Path("table_1.csv"), expected, "I", "aggregate-tables@quick")
+    page = ExpectedPage(Path("table_1.csv"), expected, "I", "aggregate-tables@quick")
     printed = PageFindings(planned(params))
     compare(page, expected.replace("13.0", "99.9"), printed)
     assert {str(number.key) for number in printed.of_numbers} == {"mnist/vgg11"}
@@ -301,7 +301,10 @@ def test_a_csv_file_that_differs_names_row_and_column(params: Params) -> None:
 
 def test_rows_that_their_key_does_not_tell_apart_are_compared_as_lines(params: Params) -> None:
     expected = "table,row,seed,epoch,accuracy\nI,VGG16,0,1,0.5\nI,VGG16,0,2,0.6\n"
-    page, printed = Page(Path("curves.csv"), expected, None, "aggregate-tables@quick"), PageFindings(planned(params))
+    page, printed = (
+        ExpectedPage(Path("curves.csv"), expected, None, "aggregate-tables@quick"),
+        PageFindings(planned(params)),
+    )
     compare(page, expected.replace("0.5", "0.9"), printed)
     said = [*printed.of_pages, *(finding for findings in printed.of_numbers.values() for finding in findings)]
     assert [str(one) for one in said] == [
@@ -314,7 +317,7 @@ def test_an_entry_that_was_appended_to_an_edited_ledger_is_named(params: Params)
         numbers = [{"table": "I", "row": row, "mean": mean, "seeds": []} for row, mean in means.items()]
         return json.dumps({"numbers": numbers})
 
-    page = Page(Path("ledger.json"), ledger(VGG16=12.0), None, "aggregate-tables@quick")
+    page = ExpectedPage(Path("ledger.json"), ledger(VGG16=12.0), None, "aggregate-tables@quick")
     printed = PageFindings(planned(params))
     compare(page, ledger(VGG16=99.0, VGG99=1.0), printed)
     assert {str(number.key) for number in printed.of_numbers} == {"mnist/vgg16"}
@@ -338,7 +341,7 @@ all studies
 
 
 def test_a_line_of_the_book_belongs_to_the_number_whose_section_it_is_in(params: Params) -> None:
-    page = Page(Path("index.html"), BOOK, None, "aggregate-tables@quick")
+    page = ExpectedPage(Path("index.html"), BOOK, None, "aggregate-tables@quick")
     found = owners(page, [number for number in planned(params) if number.seed == 0])
     vgg, study = ["mnist/vgg16"], ["cifar10/resnet18-lr1e-2-sgd"]
     assert [[str(owner.key) for owner in line] for line in found] == [[], [], vgg, vgg, vgg, study, study, [], []]
@@ -358,7 +361,7 @@ def test_a_book_that_differs_says_where_and_of_which_number(
     params: Params, found: str, of_numbers: list[str], of_pages: list[str]
 ) -> None:
     printed = PageFindings(planned(params))
-    compare(Page(Path("index.html"), BOOK, None, "aggregate-tables@quick"), found, printed)
+    compare(ExpectedPage(Path("index.html"), BOOK, None, "aggregate-tables@quick"), found, printed)
     owners = [str(number.key) for number, findings in printed.of_numbers.items() for _ in findings]
     assert sorted(owners) == sorted(of_numbers)
     assert [finding.found for finding in printed.of_pages] == of_pages
@@ -368,7 +371,9 @@ def test_of_two_long_lines_the_difference_is_shown(params: Params) -> None:
     printed = PageFindings(planned(params))
     expected = "x" * 1000 + "right" + "y" * 1000
     compare(
-        Page(Path("index.html"), expected, None, "aggregate-tables@quick"), expected.replace("right", "wrong"), printed
+        ExpectedPage(Path("index.html"), expected, None, "aggregate-tables@quick"),
+        expected.replace("right", "wrong"),
+        printed,
     )
     (finding,) = printed.of_pages
     assert finding.found.startswith(f"... '{'x' * 40}wrong")

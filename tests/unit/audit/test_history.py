@@ -1,10 +1,12 @@
 """What git has of a commit."""
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from stages.audit import history
 from stages.audit.history import History, by_file
 from stages.records.provenance import git_state, hash_dependency
 
@@ -53,6 +55,42 @@ def test_files_that_were_not_committed_come_back_from_the_recorded_difference(
     other = state.difference.replace("# edited.py", "# other.py")
     assert History().patched(state.commit, tuple(state.changed), other) is None
     assert History().patched(state.commit, tuple(state.changed), state.difference[:40]) is None
+
+
+def test_every_version_comes_once_the_newest_first_and_few_bytes_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of three contents and one that is too large, two fit together; a content that is broken is not here."""
+    monkeypatch.chdir(tmp_path)
+    identity = ["-c", "user.name=test", "-c", "user.email=test@example.org", "-c", "core.looseCompression=0"]
+    subprocess.run(["git", "init", "-q"], check=True)
+    commits: list[str] = []
+    for text in ("first", "again", "third", "too large", "again"):
+        (tmp_path / "file").write_text(text)
+        for command in (["add", "-A"], ["commit", "-qm", text]):
+            subprocess.run(["git", *identity, *command], check=True)
+        commits.insert(0, History().head())
+    read: list[int] = []
+    contents = history._contents
+
+    def counted(ids: Sequence[str]) -> list[bytes] | None:
+        read.append(len(ids))
+        return contents(ids)
+
+    monkeypatch.setattr(history, "_AT_ONCE", 10)
+    monkeypatch.setattr(history, "_contents", counted)
+
+    def versions() -> list[tuple[str, bytes | None]]:
+        return [(commit, content) for commit, _, content in History().every_version(".", ["file"], 5)]
+
+    assert versions() == [(commits[0], b"again"), (commits[2], b"third"), (commits[4], b"first")]
+    assert read == [2, 1]
+    blob = subprocess.run(["git", "rev-parse", "HEAD:file"], check=True, capture_output=True, text=True).stdout.strip()
+    broken = tmp_path / ".git/objects" / blob[:2] / blob[2:]
+    whole = broken.read_bytes()
+    broken.chmod(0o644)
+    broken.write_bytes(whole.replace(b"again", b"agai?"))
+    assert versions() == [(commits[0], None), (commits[2], b"third"), (commits[4], b"first")]
 
 
 def test_a_commit_holds_the_recorded_sources_or_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

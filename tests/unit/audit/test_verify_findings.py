@@ -23,7 +23,7 @@ import pytest
 from click.testing import CliRunner
 
 from stages.aggregate_tables import main as aggregate_tables
-from stages.architectures.headings import headings
+from stages.architectures.groups import groups_of_cells
 from stages.architectures.pages import architecture_files
 from stages.audit import derive, history, rerun
 from stages.audit.architectures import build_anew, check_architectures
@@ -121,9 +121,9 @@ class Project:
     def networks(self, change: Callable[[dict[str, Any]], None]) -> None:
         """networks.json with the sizes that the results have, changed, and all pages that are rendered from it."""
         sizes = {"parameters": 11_181_642, "multiply_adds": 37_000_000}
-        layer = {"layer": "fc", "type": "linear 10", "output": "10", "training_only": False, **sizes}
-        block = {"title": "fc", "lines": ["linear 10"], "shape": "10", "training_only": False, **sizes}
-        every = [one.model_dump() for one in headings(self.params, "quick")]
+        layer = {"name": "fc", "type": "linear 10", "output_shape": "10", "training_only": False, **sizes}
+        block = {"title": "fc", "layers": ["linear 10"], "output_shape": "10", "training_only": False, **sizes}
+        every = [one.model_dump() for one in groups_of_cells(self.params, "quick")]
         networks = [{**one, **sizes, "layers": [layer], "blocks": [block]} for one in every]
         found: dict[str, Any] = json.loads(json.dumps({"budget": "quick", "networks": networks}))
         change(found)
@@ -764,6 +764,8 @@ def smaller(found: dict[str, Any]) -> None:
         (lambda found: of_cell(found)["layers"][0].update(parameters=1), f"{NETWORK}, parameters", "over its layers"),
         (lambda found: of_cell(found)["blocks"][0].update(parameters=1), f"{NETWORK}, parameters", "over its blocks"),
         (lambda found: of_cell(found)["cells"].remove(CELL), f"{NETWORK}.cells", "by params.yaml"),
+        (lambda found: found.update(budget="paper"), NETWORK.replace("mnist-resnet18", "budget"), "quick, whose"),
+        (lambda found: found["networks"].append(of_cell(found)), NETWORK.partition(",")[0], ""),
     ],
 )
 def test_a_network_that_is_forged_throughout(
@@ -776,15 +778,16 @@ def test_a_network_that_is_forged_throughout(
     assert [one.where for one in of_pages if one.where == where and against in one.held_against] == [where]
 
 
-def of_networks(project: Project) -> tuple[list[Finding], list[Finding]]:
-    """What is said of the networks' pages, and of the one number."""
+def of_networks(project: Project, also: str = CELL) -> tuple[list[Finding], list[Finding]]:
+    """What is said of the networks' pages, and of the one number and `also` that of another cell."""
     workspace = Workspace("quick", project.params)
     numbers = [number for number in planned(project.params) if str(number.key) in CELLS]
     printed = PageFindings(numbers)
     results: dict[Number, Any] = {number: workspace.read(number)[0] for number in numbers}
     check_architectures(workspace, results, printed)
-    assert printed.of_numbers.keys() <= {project.number()}
-    return printed.of_pages, printed.of_numbers[project.number()]
+    said = {number for number in numbers if str(number.key) in (CELL, also)}
+    assert printed.of_numbers.keys() <= said
+    return printed.of_pages, [one for number in said for one in printed.of_numbers[number]]
 
 
 def test_pages_of_a_network_that_are_not_those_of_its_record(project: Project) -> None:
@@ -810,11 +813,56 @@ def test_a_layer_whose_sizes_stay_is_found_by_building_the_networks_anew(
 ) -> None:
     as_they_are_built(monkeypatch)
     (said,) = build_anew([project.number()], Workspace("quick", project.params))
-    assert (said.kind, said.where.partition(":")[2]) == ("note", " built anew, 1 networks are as they are recorded")
+    every = len(headings(project.params, "quick"))
+    assert (said.kind, said.where.partition(": ")[2]) == ("note", f"1 of {every} networks built anew, as recorded")
     project.networks(lambda found: of_cell(found)["layers"][0].update(type="linear 11"))
     assert of_networks(project) == ([], [])
     (said,) = build_anew([project.number()], Workspace("quick", project.params))
     assert (said.where, said.held_against) == (f"{NETWORK}.layers.0.type", "'linear 10' (as it is built)")
+
+
+def test_a_network_that_is_really_built_is_held_against_its_record(project: Project) -> None:
+    """The record is the one that this repository has: `architectures` made it by the same code."""
+    shipped = Path("reports/quick/architectures/networks.json")
+    shutil.copy(ROOT / shipped, shipped)
+    number = Number("I", "VGG11", project.params.find("mnist/vgg11")[0], 0)
+    (said,) = build_anew([number], Workspace("quick", project.params))
+    assert (said.kind, said.where.endswith("networks built anew, as recorded")) == ("note", True)
+    record = json.loads(shipped.read_text())
+    (network,) = [one for one in record["networks"] if "mnist/vgg11" in one["cells"]]
+    network["layers"][0]["type"] += " with another padding"
+    write_bytes(shipped, json_text(record).encode())
+    (said,) = build_anew([number], Workspace("quick", project.params))
+    assert (said.kind, said.where) == ("broken", f"{shipped}, mnist-vgg11.layers.0.type")
+
+
+def test_without_a_table_or_cell_every_recorded_network_is_built_anew(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    found = Networks.read("reports/quick/architectures/networks.json", "test")
+
+    def built(params: Params, budget: str, cells: Any) -> Networks:
+        asked.append(cells)
+        return found
+
+    monkeypatch.setattr("stages.architectures.build.built_networks", built)
+    _, said = project.verify("--weights")
+    every = len(found.networks)
+    assert asked == [None]
+    assert any(f": {every} of {every} networks built anew" in one["where"] for one in said["pages"]["findings"])
+
+
+def test_results_of_other_code_have_no_say_in_what_a_network_is_now(project: Project) -> None:
+    """After an edit of the network stage `architectures` has run again: results are outdated, and no page is false."""
+    project.append("stages/engine/networks/resnet/network.py", "\nEDITED = 1\n")
+    project.networks(smaller)
+    of_pages, of_numbers = of_networks(project, also=CELLS[1])
+    assert of_pages == []
+    assert {(one.where, one.found, one.outdated) for one in of_numbers} == {
+        (f"reports/quick/cells/{cell}-s0.json, run.network.parameters", "11181642", True) for cell in CELLS[:2]
+    }
+    assert {one.held_against for one in of_numbers} == {f"11181641 ({NETWORK}, parameters)"}
 
 
 def test_a_result_that_cannot_be_read_leaves_the_other_numbers_as_they_are(project: Project) -> None:
@@ -1041,6 +1089,30 @@ def test_new_predictions_of_the_same_weights_contradict_the_commit_that_had_othe
     assert said.held_against == other
 
 
+def test_the_same_result_in_another_layout_says_nothing(project: Project) -> None:
+    honest = Path(RESULT).read_text()
+    without = {name: value for name, value in json.loads(honest).items() if name != "predictions"}
+    for text in (json.dumps(json.loads(honest), separators=(",", ":")), json.dumps(without)):
+        Path(RESULT).write_text(text)
+        commit("reports/quick/cells")
+    Path(RESULT).write_text(honest)
+    assert of_history(project) == []
+
+
+def test_weights_that_were_tested_on_another_device_are_noted(project: Project) -> None:
+    before = Evaluation.read(RESULT, "evaluate")
+    first = commit("reports/quick/cells")[:12]
+
+    def test_again(result: dict[str, Any]) -> None:
+        all_right(result)
+        result["numerics"]["precision"] = "bfloat16"
+
+    project.edit(test_again)
+    (said,) = of_history(project)
+    assert said.kind == "note"
+    assert f"commit {first}, {before.percent:.2f} % instead of 100.00 %, of the same weights, tested on" in said.where
+
+
 @pytest.mark.parametrize(
     ("change", "how"),
     [
@@ -1077,6 +1149,34 @@ def test_a_version_of_a_result_that_is_none_or_too_large_is_passed_over(project:
         commit("reports/quick/cells")
     Path(RESULT).write_text(honest)
     assert of_history(project) == []
+
+
+def test_a_result_that_was_removed_throughout_is_noted_with_the_newest_commit_that_has_it(project: Project) -> None:
+    """With its entries in dvc.lock and its lines of the pages; no attempt names a training that is older than these."""
+    commit("reports/quick/cells")
+    project.edit(all_right)
+    newest = commit("reports/quick/cells")[:12]
+    Path(RESULT).write_text("{")
+    commit("reports/quick/cells")
+    for path in (RESULT, LOGITS):
+        Path(path).unlink()
+    project.pages()
+    said = f"{RESULT}: no such result is here; commit {newest} has one, 100.00 %"
+    assert [one.where for one in of_history(project)] == [said]
+    done = CliRunner().invoke(main, [*ROW])
+    assert f"\nnote:\n- {said}\n" in done.output
+
+
+def test_a_version_that_this_clone_does_not_have_is_noted_and_hides_no_other(project: Project) -> None:
+    first = commit("reports/quick/cells")[:12]
+    Path(RESULT).write_text(Path(RESULT).read_text() + " ")
+    commit("reports/quick/cells")
+    blob = git("rev-parse", f"HEAD:{RESULT}")
+    Path(f".git/objects/{blob[:2]}/{blob[2:]}").unlink()
+    project.edit(all_right)
+    wrong, unread = of_history(project)
+    assert (wrong.kind, f"as commit {first} has it" in wrong.held_against) == ("broken", True)
+    assert (unread.kind, unread.where.endswith("names a version of it that this clone does not have")) == ("note", True)
 
 
 # Times
@@ -1193,6 +1293,18 @@ def test_a_planned_number_whose_training_ended_and_whose_result_was_dropped(proj
     assert (number["status"], finding["where"]) == ("incomplete", "reports/quick/cells/mnist/vgg11-s0.json")
 
 
+def test_a_cell_that_an_attempt_names_is_no_path_to_read(project: Project, tmp_path: Path) -> None:
+    """A result that lies where the cell's name leads, outside of the project, is no result of it."""
+    binding = json.loads(Path(RESULT).read_text())["run"]["binding"]
+    shutil.copy(RESULT, tmp_path / "outside-s0.json")
+    journal = Journal(project.params, "quick", Path("data/runs/quick/mnist/resnet18/s0"))
+    for cell in (str(tmp_path / "outside"), CELL):
+        journal.started(cell, 0, "0" * 32, "0" * 40, "cpu")
+        journal.ended("finished", binding)
+    (one,) = Workspace("quick", project.params).dropped
+    assert one.start.cell == str(tmp_path / "outside")
+
+
 def test_a_verdict_that_is_loosened_afterwards_is_said_on_the_page_and_by_verify(project: Project) -> None:
     began = git("rev-parse", "HEAD")[:12]
     assert "(`verdicts`, `claims`) are those of then." in Path("reports/quick/tables/tables.md").read_text()
@@ -1202,9 +1314,29 @@ def test_a_verdict_that_is_loosened_afterwards_is_said_on_the_page_and_by_verify
     assert f"**The settings that judge results (`verdicts`, `claims`) changed after commit {began}.**" in page
     _, said = project.verify(*ROW)
     notes = [one["where"] for one in said["pages"]["findings"] if one["kind"] == "note"]
-    assert any(f"are not those of commit {began}, when attempts began to be kept" in note for note in notes)
-    of_results = f"are not those of commit {began}, by which 3 of the results were trained"
-    assert any(of_results in note for note in notes)  # which may be older than the attempts
+    since = f"are not those of commit {began} (attempts are kept since {began})"
+    (said,) = [note for note in notes if "which judge results" in note]
+    assert said.endswith(f"{since}, by which 3 of the results were trained")
+
+
+def trained_at(result: Evaluation, commit: str) -> Evaluation:
+    """The result, of a training at another commit."""
+    made = result.run.provenance
+    provenance = made.model_copy(update={"git": made.git.model_copy(update={"commit": commit})})
+    return result.model_copy(update={"run": result.run.model_copy(update={"provenance": provenance})})
+
+
+def test_one_note_names_all_commits_that_judged_otherwise(project: Project) -> None:
+    """Results may be older than the attempts."""
+    result = Evaluation.read(RESULT, "evaluate")
+    commits = [git(*IDENTITY, "commit-tree", "-m", str(number), "HEAD^{tree}") for number in range(5)]
+    project.edit_params(lambda raw: raw["verdicts"]["near"].update(mnist=9.0))
+    attempts_path("quick").unlink()
+    begin(attempts_path("quick"), project.params, git("rev-parse", "HEAD"))
+    results = [trained_at(result, commit) for commit in [*commits, commits[0]]]
+    (said,) = check_attempts(Workspace("quick", project.params), results)
+    named = ", ".join(commit[:12] for commit in commits[:4])
+    assert said.where.endswith(f"are not those of commits {named} and 1 more, by which 6 of the results were trained")
 
 
 def test_nothing_is_unpickled_by_what_verifies_explains_and_makes_the_pages(project: Project) -> None:

@@ -18,9 +18,9 @@ NETWORK = {
     "multiply_adds": 5,
     "layers": [
         {
-            "layer": "fc",
+            "name": "fc",
             "type": "linear 1",
-            "output": "1",
+            "output_shape": "1",
             "parameters": 6,
             "multiply_adds": 5,
             "training_only": False,
@@ -29,8 +29,8 @@ NETWORK = {
     "blocks": [
         {
             "title": "fc",
-            "lines": ["linear 1"],
-            "shape": "1",
+            "layers": ["linear 1"],
+            "output_shape": "1",
             "parameters": 6,
             "multiply_adds": 5,
             "training_only": False,
@@ -49,7 +49,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_page_has_layers_and_drawing(folder: Path) -> None:
     (page,) = read_networks(folder, "quick")
-    assert (page.network.cells, [layer.layer for layer in page.network.layers]) == (["mnist/a"], ["fc"])
+    assert (page.network.cells, [layer.name for layer in page.network.layers]) == (["mnist/a"], ["fc"])
     assert page.drawing == "PHN2Zy8+"
     assert read_networks(folder / "none", "quick") == read_networks(None, "quick") == []
 
@@ -74,5 +74,5 @@ def test_the_committed_networks_are_read(budget: str, monkeypatch: pytest.Monkey
     cells = [cell for page in pages for cell in page.network.cells]
     assert len(cells) == len(set(cells)) > 30
     for page in pages:  # no layer is lost on the way, but those that run in training alone are in no sum
-        layers = {layer.layer: layer.parameters for layer in page.network.layers}
+        layers = {layer.name: layer.parameters for layer in page.network.layers}
         assert sum(layers.values()) == page.network.parameters

@@ -196,17 +196,27 @@ def test_several_seeds_have_a_chain_and_a_command_each(project: Project) -> None
     check_seeds(page, book.evidence.cells["cifar10/resnet18"].results)
 
 
+def names_of_facts(seed: Element) -> list[str]:
+    return [line.all("dt")[0].text for line in seed.all("dl", class_="facts")[0].all("div")]
+
+
 def check_seeds(page: Element, results: Sequence[Evaluation]) -> None:
     """The first seed has its whole chain; another what is its own, and names what it shares with the first."""
     whole, *others = page.all("details", class_="seed")
+    every = names_of_facts(whole)
     for result, own in zip(results, (whole, *others), strict=True):
         hashes = {code.attributes["title"] for code in own.all("code", class_="hash")}
         assert {f"sha256 {result.run.sha256.weights}", f"sha256 {result.sha256.logits}"} <= hashes
-        assert f"md5 {result.run.data.made_from.raw_md5['data_batch_1.bin']}" in hashes or own is not whole
-        said = " ".join(line.text for line in own.all("p", class_="note"))
-        assert said.startswith("The same as of seed 0: raw data, arrays, spec (training), code") == (own is not whole)
-        facts = [line.all("dt")[0].text.lower() for line in own.all("dl", class_="facts")[0].all("div")]
-        assert not {fact for fact in facts if f" {fact}," in said}
+        assert (f"md5 {result.run.data.made_from.raw_md5['data_batch_1.bin']}" in hashes) == (own is whole)
+        said = [line.text for line in own.all("p", class_="note")]
+        if own is whole:
+            assert said == []
+            continue
+        (line,) = said
+        assert line.startswith("Shared with seed 0: Raw data, Arrays, spec (Training), code (Training)")
+        shared = line.removeprefix("Shared with seed 0: ").removesuffix(".").split(", ")
+        assert {"Commit", "Packages"} <= set(shared)
+        assert sorted([*names_of_facts(own), *(name for name in shared if name in every)]) == sorted(every)
     assert len(page.all("pre")) == 1 + len(results)
 
 

@@ -13,6 +13,7 @@ from stages.audit.__main__ import main as audit
 from stages.core import checkout
 from stages.records.dvc_lock import Lock
 from tests.conftest import own_settings
+from tests.unit.test_import_rules import COMMANDS, package
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -184,9 +185,10 @@ def test_a_user_without_a_name_is_told_before_dvc_asks(monkeypatch: pytest.Monke
     assert checkout.user_name() == []
 
 
-@pytest.mark.parametrize("command", ["stages.audit", "stages.doctor", "stages.launch", "stages.plan", "stages.track"])
+@pytest.mark.parametrize("command", [name for name in COMMANDS if package(name) != "preprocess"])
 def test_a_python_without_the_libraries_is_told_how_to_get_them(command: str) -> None:
-    done = subprocess.run([sys.executable, "-S", "-m", command], cwd=ROOT, capture_output=True, text=True, check=False)
+    module = command.removesuffix(".py").removesuffix("/__main__").replace("/", ".")
+    done = subprocess.run([sys.executable, "-S", "-m", module], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
     assert line.startswith(f"Error: {sys.executable} has no click, pydantic, ruamel; make setup, then: . .venv/bin/act")

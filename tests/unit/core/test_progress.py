@@ -4,6 +4,7 @@ import os
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -62,12 +63,45 @@ def test_a_stage_outlives_its_standard_error(redirect: str) -> None:
     assert (done.returncode, done.stdout) == (0, "done\n")
 
 
-def test_a_stage_outlives_its_terminal() -> None:
+SAY = "import os; from stages.core.progress import say; say('a'); os.write(1, b'ready\\n'); input(); say('b'); say('c')"
+VIEW = """
+import os
+from stages.launch.view import View
+from stages.launch.work import Result
+view = View({"a": 1.0, "b": 1.0})
+with view.shown("http://127.0.0.1:8787"):
+    os.write(1, b"ready\\n")  # the table takes what Python prints
+    input()
+    view.finished(Result("a", (), None))
+    view.finished(Result("b", (), "it failed"))
+"""
+
+
+@pytest.mark.parametrize("code", [SAY, VIEW], ids=["stage", "launch"])
+def test_a_stage_and_a_launch_outlive_their_terminal(code: str) -> None:
     terminal, program = os.openpty()
-    code = "import sys; from stages.core.progress import say; input(); say('a'); say('b'); sys.stdout.write('done')"
-    command = [sys.executable, "-c", code]
+    command = [sys.executable, "-c", f"{code}\nprint('done')"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=program) as process:
         os.close(program)
+        assert process.stdout
+        assert process.stdout.readline() == b"ready\n"
         os.close(terminal)
-        assert process.communicate(b"\n", timeout=60)[0] == b"done"
+        assert process.communicate(b"\n", timeout=60)[0] == b"done\n"
     assert process.returncode == 0
+
+
+def test_a_line_that_cannot_be_written_silences_none_after_it(tmp_path: Path) -> None:
+    """A log on a disk that is full for a while."""
+    code = """
+import os
+from stages.core.progress import say
+kept = os.dup(2)
+os.dup2(os.open("/dev/full", os.O_WRONLY), 2)
+say("lost or late")
+os.dup2(kept, 2)
+say("written")
+"""
+    log = tmp_path / "log"
+    with log.open("w") as file:
+        subprocess.run([sys.executable, "-c", code], stderr=file, check=True)
+    assert log.read_text().splitlines()[-1] == "written"

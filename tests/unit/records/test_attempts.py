@@ -9,7 +9,7 @@ import pytest
 from stages.config.params import Params, load_params
 from stages.core.errors import CorruptFileError
 from stages.records import attempts
-from stages.records.attempts import FAILED, UNENDED, Attempts, Journal, attempts_path, begin, merge
+from stages.records.attempts import FAILED, UNENDED, Attempts, Journal, append, attempts_path, begin, merge
 
 ROOT = Path(__file__).resolve().parents[3]
 OUT = Path("data/runs/quick/mnist/vgg16/s0")
@@ -167,3 +167,16 @@ def test_the_lines_of_another_clone_are_added_once_and_what_is_no_line_adds_noth
     FILE.unlink()
     assert merge(FILE, there, "a worker") == 5
     assert Attempts.read(FILE).removed == []
+
+
+def test_a_training_that_came_to_its_end_has_ended_whatever_is_written_after(params: Params) -> None:
+    run(params, 0)
+    (one,) = Attempts.read(FILE).trainings
+    for line in ({"kind": "resume"}, {"kind": "end", "outcome": FAILED}):
+        append(
+            FILE,
+            {"judging": one.start.judging, "commit": "c" * 40},
+            lambda _, line=line: {**line, "attempt": one.start.sha256},  # type: ignore[misc]
+        )
+    (found,) = Attempts.read(FILE).trainings
+    assert (found.outcome, found.end) == ("finished", one.end)
