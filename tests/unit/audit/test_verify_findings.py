@@ -831,7 +831,7 @@ def test_a_network_that_is_really_built_is_held_against_its_record(project: Proj
     record = json.loads(shipped.read_text())
     (network,) = [one for one in record["networks"] if "mnist/vgg11" in one["cells"]]
     network["layers"][0]["type"] += " with another padding"
-    write_bytes(shipped, json_text(record).encode())
+    write_bytes(shipped, Networks.text_of(record).encode())
     (said,) = build_anew([number], Workspace("quick", project.params))
     assert (said.kind, said.where) == ("broken", f"{shipped}, mnist-vgg11.layers.0.type")
 
