@@ -20,14 +20,12 @@ _LOOKED_AT = 2**26  # bytes of the file's versions in git
 
 def check_attempts(workspace: Workspace, results: list[Evaluation]) -> Iterator[Finding]:
     """What was removed from the attempts, which results have none, and whether what judges them has changed since."""
-    path = workspace.stages.tables().option("attempts")
-    places = {"attempts": (path, attempts_path(workspace.budget))}
-    places["cells"] = (workspace.stages.tables().option("cells"), results_folder(workspace.budget))
-    for option, (named, usual) in places.items():
-        if Path(named) != usual:
-            yield broken(
-                f"dvc.yaml, aggregate-tables, --{option}", named, f"{usual}: git's history is that of this place"
-            )
+    tables = workspace.stages.tables()
+    path = tables.option("attempts")
+    for option, usual in (("attempts", attempts_path(workspace.budget)), ("cells", results_folder(workspace.budget))):
+        if (named := tables.option(option)) != usual:
+            where = f"dvc.yaml, aggregate-tables, --{option}"
+            yield broken(where, named, f"{usual}: git's history is that of this place")
     if not is_there(path):
         yield missing(path, "git checkout; where there is none, the next training begins it")
         return
