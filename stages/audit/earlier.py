@@ -104,12 +104,12 @@ def _differs(path: Path, result: Evaluation, then: dict[str, Any], commit: str) 
     """Of the same weights and the same numerics the predictions are the same; else both results may be honest."""
     here, run = result.content(), _of(then, "run")
     value = _value(then)
-    tested_alike = then.get("numerics") == here["numerics"]
-    if run.get("binding") == result.run.binding and tested_alike:
+    has_same_weights = run.get("binding") == result.run.binding
+    if has_same_weights and then.get("numerics") == here["numerics"]:
         other = f"{value}, by the same weights and numerics, as commit {commit[:_SHORT]} has it"
         yield broken(f"{path}, predictions", f"{result.percent:.2f} % right", other)
         return
-    if run.get("binding") == result.run.binding:
+    if has_same_weights:
         how = "of the same weights, tested on another device or with other versions"
     elif run.get("numerics") == here["run"]["numerics"]:
         how = "trained on the same device and versions, which repeat a training"

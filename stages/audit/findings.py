@@ -72,7 +72,7 @@ def agrees(text: str) -> Finding:
 
 def note(text: str) -> Finding:
     """Nothing wrong, but worth knowing."""
-    return Finding("note", printable(text))
+    return Finding("note", _short(text))
 
 
 def judged(where: object, findings: Iterator[Finding]) -> Iterator[Finding]:

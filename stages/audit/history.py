@@ -69,12 +69,6 @@ class History:
         found = _git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
         return found.decode().strip() if found else None
 
-    def versions(self, path: str) -> dict[str, bytes]:
-        """A file's content in each of the newest commits that changed it, by commit; empty without git."""
-        found = (_git("log", f"-{_NEWEST}", "--full-history", "--format=%H", "--", path) or b"").decode().split()
-        contents = {commit: self.content(commit, path) for commit in found}
-        return {commit: content for commit, content in contents.items() if content is not None}
-
     def every_version(
         self, folder: str, paths: Container[str], largest: int
     ) -> Iterator[tuple[str, str, bytes | None]]:

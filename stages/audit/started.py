@@ -8,25 +8,24 @@ from stages.audit.findings import Finding, broken, missing, note
 from stages.audit.recompute import Impossible
 from stages.audit.workspace import Workspace
 from stages.core.errors import CorruptFileError
-from stages.core.regular import is_there
+from stages.core.regular import LARGEST_TEXT, is_there
 from stages.records.attempts import Attempt, Attempts, Entry, attempts_path, judging
 from stages.records.evaluation import Evaluation, results_folder
 from stages.report.started import started
 
 _SHORT = 12
 _NAMED = 4  # commits that a note names
+_LOOKED_AT = 2**26  # bytes of the file's versions in git
 
 
 def check_attempts(workspace: Workspace, results: list[Evaluation]) -> Iterator[Finding]:
     """What was removed from the attempts, which results have none, and whether what judges them has changed since."""
-    path = workspace.stages.tables().option("attempts")
-    places = {"attempts": (path, attempts_path(workspace.budget))}
-    places["cells"] = (workspace.stages.tables().option("cells"), results_folder(workspace.budget))
-    for option, (named, usual) in places.items():
-        if Path(named) != usual:
-            yield broken(
-                f"dvc.yaml, aggregate-tables, --{option}", named, f"{usual}: git's history is that of this place"
-            )
+    tables = workspace.stages.tables()
+    path = tables.option("attempts")
+    for option, usual in (("attempts", attempts_path(workspace.budget)), ("cells", results_folder(workspace.budget))):
+        if (named := tables.option(option)) != usual:
+            where = f"dvc.yaml, aggregate-tables, --{option}"
+            yield broken(where, named, f"{usual}: git's history is that of this place")
     if not is_there(path):
         yield missing(path, "git checkout; where there is none, the next training begins it")
         return
@@ -90,7 +89,14 @@ def _in_git(path: Path, attempts: Attempts, workspace: Workspace) -> Iterator[Fi
     known, hashes = {_content(entry) for entry in attempts.entries}, {entry.sha256 for entry in attempts.entries}
     said: set[str] = set()
     chained: list[str] = []
-    for commit, text in workspace.history.versions(path.as_posix()).items():
+    name, looked_at = path.as_posix(), 0
+    for commit, _, text in workspace.history.every_version(name, [name], LARGEST_TEXT):
+        looked_at += len(text or b"")
+        if looked_at > _LOOKED_AT:
+            yield note(f"{path}: git has more versions of it than were looked at, which are the newest")
+            break
+        if text is None:
+            continue  # not in this clone, as `check_earlier` notes of results
         try:
             then = Attempts.parse(text, f"{path} of commit {commit[:_SHORT]}")
         except CorruptFileError:

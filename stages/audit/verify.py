@@ -302,7 +302,8 @@ def print_verdicts(verdicts: Sequence[Verdict], pages: Sequence[Finding], second
         outdated = " (outdated)" if _outdated(one.findings) else ""
         click.echo(f"{one.word:<{words}}  {place:<{width}}  {percent:>6}  {number.key}, seed {number.seed}{outdated}")
     of_pages = _of_pages(pages)
-    click.echo(f"{of_pages:<{words}}  the pages: tables, appendix, studies, ledger, the book; figures by their hash")
+    pages_of = "tables, appendix, studies, networks, cards, ledger, attempts, the book; figures by their hash"
+    click.echo(f"{of_pages:<{words}}  the pages: {pages_of}")
     asked = {level for one in verdicts if one.has_run for level in one.asked}
     shared: dict[Finding, list[str]] = defaultdict(list)
     for one in verdicts:

@@ -19,6 +19,7 @@ ENVIRONMENT_SIZE = 6_500_000_000  # bytes of .venv
 _CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "PIP_CERT")
 # pip would install somewhere else than into .venv, or not what requirements.lock has. The Makefile takes them out.
 _OF_PIP = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_NO_DEPS", "PIP_DRY_RUN", "PIP_PYTHON")
+_FOREIGN = "dubious ownership"  # git's words for a repository of another user
 _OF_PYTHON = ("PYTHONPATH", "PYTHONHOME", "PYTHONOPTIMIZE", "PYTHONWARNINGS")
 
 
@@ -40,7 +41,7 @@ def commit() -> list[str]:
     if done.returncode == 0:
         return []
     said = " ".join(done.stderr.decode(errors="replace").split())
-    if "dubious ownership" in said:
+    if _FOREIGN in said:
         return [f"git: {said}"]
     cure = "git clone the repository (a ZIP has none), or: git init && git add -A && git commit -m start"
     return [f"git: there is no commit here, and every number is recorded with one ({said}); {cure}"]
@@ -48,7 +49,7 @@ def commit() -> list[str]:
 
 def foreign_repository() -> list[str]:
     """A repository of another user, in which git says nothing of any commit."""
-    return [line for line in commit() if "dubious ownership" in line]
+    return [line for line in commit() if _FOREIGN in line]
 
 
 def user_name() -> list[str]:

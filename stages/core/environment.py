@@ -1,6 +1,6 @@
 """Refuses a Python without the libraries as it is imported: in place of a traceback, how to turn the environment on.
 
-Standard library alone. The packages whose commands a user starts import it first.
+Standard library alone. The modules of commands import it before anything else.
 """
 
 import sys

@@ -813,7 +813,7 @@ def test_a_layer_whose_sizes_stay_is_found_by_building_the_networks_anew(
 ) -> None:
     as_they_are_built(monkeypatch)
     (said,) = build_anew([project.number()], Workspace("quick", project.params))
-    every = len(headings(project.params, "quick"))
+    every = len(groups_of_cells(project.params, "quick"))
     assert (said.kind, said.where.partition(": ")[2]) == ("note", f"1 of {every} networks built anew, as recorded")
     project.networks(lambda found: of_cell(found)["layers"][0].update(type="linear 11"))
     assert of_networks(project) == ([], [])
@@ -831,7 +831,7 @@ def test_a_network_that_is_really_built_is_held_against_its_record(project: Proj
     record = json.loads(shipped.read_text())
     (network,) = [one for one in record["networks"] if "mnist/vgg11" in one["cells"]]
     network["layers"][0]["type"] += " with another padding"
-    write_bytes(shipped, json_text(record).encode())
+    write_bytes(shipped, Networks.text_of(record).encode())
     (said,) = build_anew([number], Workspace("quick", project.params))
     assert (said.kind, said.where) == ("broken", f"{shipped}, mnist-vgg11.layers.0.type")
 
