@@ -30,6 +30,7 @@ from stages.config.reading import PARAMS_FILE
 from stages.core.errors import StageError
 from stages.core.regular import is_there, read_regular
 from stages.records.canonical import CANONICAL
+from stages.records.copies import other_copies_sentence
 from stages.records.dvc_lock import LOCK_FILE
 from stages.records.evaluation import logits_path
 from stages.records.lineage import Artifact, Witness, lineage
@@ -207,7 +208,13 @@ def _canonical(path: Path, result: LooseResult) -> Iterator[Finding]:
 def _artifacts(path: Path, result: LooseResult, number: Number, workspace: Workspace) -> Iterator[Finding]:
     """Every hash that is recorded of what is behind the result, and of the result itself."""
     lacking: list[str] = []
-    artifacts = lineage(result, workspace.lock, workspace.stages.places(number.key, number.seed), lacking)
+    places, other_copies = (
+        workspace.stages.places(number.key, number.seed),
+        workspace.has_other_copies(number, result.run),
+    )
+    artifacts = lineage(result, workspace.lock, places, lacking, other_copies)
+    if other_copies:
+        yield note(other_copies_sentence(result.run, f"{LOCK_FILE} has of {places.preprocess}"))
     yield from (invalid(path, what) for what in dict.fromkeys(lacking))
     yield from check_artifacts(artifacts, workspace.disk, workspace.lock)
     known = {artifact.path for artifact in artifacts}

@@ -18,11 +18,12 @@ from stages.core.errors import StageError
 from stages.core.files import parse_json
 from stages.core.regular import is_there, read_regular
 from stages.records.attempts import Attempt, Attempts, Entry
+from stages.records.copies import Described, has_other_copies
 from stages.records.data import DatasetDescription
 from stages.records.dvc_lock import Lock
 from stages.records.evaluation import result_path
 from stages.records.planned import SWITCHES
-from stages.records.run import DIVERGED, FINISHED
+from stages.records.run import DIVERGED, FINISHED, TrainingRun
 from stages.records.spec import Spec, resolve_specs
 
 
@@ -36,6 +37,7 @@ class Workspace:
     history: History = field(default_factory=History)
     data_findings: dict[str, list[Finding]] = field(default_factory=dict)  # of a data set, which its numbers share
     derived: dict[str, DatasetDescription | list[Finding]] = field(default_factory=dict)  # by data set, see derive.py
+    _described: Described = field(default_factory=dict)
 
     @property
     def repro(self) -> str:
@@ -95,6 +97,12 @@ class Workspace:
     def recomputation(self) -> Recomputation:
         """Specs and fingerprints of recorded commits."""
         return Recomputation(self.budget, self.history)
+
+    def has_other_copies(self, number: Number, run: TrainingRun) -> bool:
+        """Whether a number's arrays are those that dvc.lock has of `preprocess` but for the augmented copies."""
+        places = self.stages.places(number.key, number.seed)
+        locked = self.lock.md5(places.preprocess, "outs", places.training or "")
+        return has_other_copies(run, places.training, locked, self.result(number).parent, self._described)
 
     def result(self, number: Number) -> Path:
         """The file of a number's result."""

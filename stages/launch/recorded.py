@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from stages.config.params import Training, resolve_count
 from stages.core.errors import MissingFileError, StageError
+from stages.records.copies import Described, has_other_copies
 from stages.records.dvc_lock import Entry
 from stages.records.evaluation import Evaluation
 from stages.records.provenance import Provenance
@@ -27,11 +28,15 @@ class Locked(NamedTuple):
 
 
 class Entries(NamedTuple):
-    """What dvc.lock has of a training, of its evaluation, and of the outputs of its data set's preprocess stage."""
+    """What dvc.lock has of a training, of its evaluation, and of the outputs of its data set's preprocess stage.
+
+    `arrays` keeps what is known of these outputs (`stages.records.copies`).
+    """
 
     train: Locked
     evaluate: Locked
     data: Mapping[str, str]
+    arrays: Described | None = None
 
 
 def locked_of(entry: Entry | None) -> Locked:
@@ -58,7 +63,7 @@ def why_left(training: Training, spec: Spec, entries: Entries, path: Path) -> st
         return "a result of other code"
     if result.test_images != tested_images(spec, run):
         return "a result of other test images"
-    if _data_differences(result, entries):
+    if set(_data_differences(result, entries)) - other_copies(result, entries, path):
         return "a result of other data"
     return None if _is_locked(result, spec, entries, path) else "a result that dvc.lock does not have"
 
@@ -79,6 +84,14 @@ def tested_images(spec: Spec, run: TrainingRun) -> int:
 def dependencies(provenance: Provenance) -> dict[str, str]:
     """md5 of a stage's inputs by path, as DVC has them."""
     return {path: found.md5 for path, found in provenance.inputs.items()}
+
+
+def other_copies(result: Evaluation, entries: Entries, path: Path) -> set[str]:
+    """The inputs of the result at `path` that differ in augmented copies of another processor alone."""
+    folder, description = result.run.training_arrays[0], result.description[0]
+    if not has_other_copies(result.run, folder, entries.data.get(folder), path.parent, entries.arrays):
+        return set()
+    return {folder, description}
 
 
 def _data_differences(result: Evaluation, entries: Entries) -> list[str]:

@@ -16,7 +16,7 @@ place.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -58,7 +58,8 @@ class Artifact:
     """One thing that a step hands on, and all places that have its hash.
 
     A folder's md5 is DVC's; `files` has the md5 of each file in it (of code: the hash of each module), and `sha256` the
-    place that has a file's sha256, as far as they are recorded.
+    place that has a file's sha256, as far as they are recorded. Of one that is `elsewhere`, other bytes may lie at
+    `path`: those of another processor (`stages.records.copies`).
     """
 
     step: StepName
@@ -68,6 +69,7 @@ class Artifact:
     witnesses: tuple[Witness, ...]
     files: Mapping[str, str] = field(default_factory=dict)
     sha256: Mapping[str, Witness] = field(default_factory=dict)
+    elsewhere: bool = False
 
     @property
     def hash(self) -> str | None:
@@ -92,7 +94,12 @@ class Artifact:
 
     def found(self) -> str | None:
         """The hash of what lies at `path` now, from its bytes; None when nothing does, or when it is a value."""
-        if self.path is None or not (is_regular(self.path) or Path(self.path).is_dir()) or not is_inside(self.path):
+        if (
+            self.path is None
+            or self.elsewhere
+            or not (is_regular(self.path) or Path(self.path).is_dir())
+            or not is_inside(self.path)
+        ):
             return None
         if self.algorithm == "md5":
             return hash_dependency(Path(self.path)).md5
@@ -173,14 +180,16 @@ def lineage(
     lock: Lock | None = None,
     places: Places | None = None,
     lacking: list[str] | None = None,
+    other_copies: bool = False,
 ) -> Lineage:
     """The artifacts behind a result, from the record alone, or with what dvc.lock has of them.
 
     `places` are those of dvc.yaml; by default the record and dvc.lock name them. Raises CorruptFileError for a record
     that lacks an input, or a file in one; where `lacking` is given, that is added to it instead, and the artifact has
-    the other witnesses.
+    the other witnesses. With `other_copies` the arrays are `elsewhere`: of those here, and of what made them, nothing
+    is held against the record.
     """
-    source = _Source(result, lock, places or recorded_places(result, lock))
+    source = _Source(result, lock, places or recorded_places(result, lock), other_copies)
     if lacking is not None:
         lacking += [*source.absent_inputs(), *source.absent_files()]
     for lacks in source.absent_inputs() if lacking is None else ():
@@ -195,6 +204,7 @@ class _Source:
     result: Evaluation
     lock: Lock | None
     places: Places
+    other_copies: bool = False
 
     @property
     def file(self) -> str:
@@ -256,7 +266,12 @@ class _Source:
         sha256 = {f"{array}.npy": self.array(array) for array in TRAIN_ARRAYS}
         path, made, maker = self.places.training, self.result.run.provenance, self.places.preprocess
         where, reader = "run.provenance", self.places.train
-        return [self.folder("arrays", "training arrays", path, made, where, maker, reader, sha256)]
+        found = self.folder("arrays", "training arrays", path, made, where, maker, reader, sha256)
+        if self.other_copies:
+            of_maker = self.locked(maker, "outs", path) if path else ()
+            kept = tuple(witness for witness in found.witnesses if witness not in of_maker)
+            found = replace(found, witnesses=kept, elsewhere=True)
+        return [found]
 
     def description(self) -> list[Artifact]:
         run, path, folder = self.result.run, self.places.description, self.places.training
@@ -271,7 +286,7 @@ class _Source:
             self.said("run.data", run.data.md5()),
             *(self.locked(self.places.evaluate, "deps", path) if path else ()),
         )
-        return [Artifact("arrays", "description", path, "md5", witnesses)]
+        return [Artifact("arrays", "description", path, "md5", witnesses, elsewhere=self.other_copies)]
 
     def test_arrays(self) -> list[Artifact]:
         names = {f"{name}.npy": f"test_{name}" for name in ("images", "labels")}
