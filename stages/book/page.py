@@ -21,6 +21,7 @@ from stages.book.payload import payload
 from stages.config.schema import PAPER_TABLES, Assumption, Table
 from stages.core.progress import duration
 from stages.report.captions import (
+    copies_sentence,
     done_sentence,
     interval_sentence,
     interval_title,
@@ -142,6 +143,7 @@ def _table(evidence: Evidence, number: Table) -> TablePart:
         f"{', '.join(found.sizes())}.".capitalize(),
         replaced_sentence(found),
         numerics_sentence([(row.row, row.results) for row in lines(rows)]),
+        copies_sentence([(row.row, row.results) for row in lines(rows)]),
     ]
     if found.as_paper and number in PAPER_TABLES:
         sentences.append(verdict_sentence(evidence, number))

@@ -25,7 +25,8 @@ def _lines(planned: Campaign) -> Iterator[str]:
         yield f"  {count} left: {reason}"
     for dataset, changed in planned.changed.items():
         why = f"{_shortened(changed)} changed"
-        yield f"  {dataset}: arrays are made again first ({why}); if they come out otherwise, every training is left"
+        unless = "if they come out otherwise, but for augmented copies, every training is left"
+        yield f"  {dataset}: arrays are made again first ({why}); {unless}"
     yield _time(planned)
     yield from _memory_and_disk(planned)
     yield f"device: {planned.machine.machine.device} on {planned.machine.machine.processor}"

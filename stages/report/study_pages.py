@@ -2,7 +2,13 @@
 
 from itertools import zip_longest
 
-from stages.report.captions import budget_sentence, numerics_sentence, replaced_sentence, seeds_sentence
+from stages.report.captions import (
+    budget_sentence,
+    copies_sentence,
+    numerics_sentence,
+    replaced_sentence,
+    seeds_sentence,
+)
 from stages.report.evidence import Evidence
 from stages.report.formats import decimals
 from stages.report.markdown import escape
@@ -55,5 +61,6 @@ def run_sentences(evidence: Evidence, comparison: Comparison) -> str:
         seeds_sentence(cells),
         replaced_sentence(found),
         numerics_sentence([(candidate.name, candidate.results) for candidate in comparison.candidates]),
+        copies_sentence([(candidate.name, candidate.results) for candidate in comparison.candidates]),
     ]
     return " ".join(sentence for sentence in sentences if sentence)

@@ -52,7 +52,7 @@ from stages.records.evaluation import Evaluation, logits_path
 from stages.records.provenance import SpecReference, folder_md5, git_state, hash_dependency, source_hashes
 from stages.records.spec import Spec, resolve_specs, spec_path, write_specs
 from tests.unit.audit.conftest import lock_text
-from tests.unit.report.conftest import LOADED, ROOT, _tested, agreed, npy, pinned, scored, short, synthetic
+from tests.unit.report.conftest import LOADED, ROOT, _tested, agreed, npy, other_array, pinned, scored, short, synthetic
 from tests.unpickling import no_unpickling
 
 CELLS = ("mnist/resnet18-sgd", "mnist/resnet18", "cifar10/resnet18-lr1e-2-sgd")
@@ -571,6 +571,47 @@ def test_data_that_is_not_the_canonical(project: Project) -> None:
     project.edit(forge)
     project.forge_lock()
     assert "another t10k-labels-idx1-ubyte" in project.broken().at(f"{RESULT}, run.data", "canonical").found
+
+
+AUGMENTED, TRAIN_FOLDER = "augmented_images", "data/processed/quick/mnist/train"
+
+
+def trained_on_another_array(project: Project, name: str) -> None:
+    """The number's result, and its two entries in dvc.lock, are of arrays of which one has other bytes."""
+    result = other_array(Evaluation.read(RESULT, "evaluate"), name)
+    result.write(Path(RESULT))
+    project.forge_lock()  # its data are those of the other result
+    arrays, description = result.run.training_arrays, result.description
+
+    def change(lock: Any) -> None:
+        for path, found in (arrays, description):
+            for dep in [*lock[TRAIN]["deps"], *lock[EVALUATE]["deps"]]:
+                dep["md5"] = found.md5 if dep["path"] == path else dep["md5"]
+
+    edit_lock(change)
+
+
+def test_augmented_copies_of_another_processor_are_noted(project: Project) -> None:
+    trained_on_another_array(project, AUGMENTED)
+    assert project.broken().findings == []
+    (note,) = [note for note in project.notes() if "augmented copies" in note]
+    assert note.startswith(
+        "the arrays of mnist are those that dvc.lock has of preprocess@quick-mnist, but for augmented"
+    )
+    assert note.endswith("which the training does not read")
+
+
+def test_another_array_with_other_bytes_is_broken(project: Project) -> None:
+    trained_on_another_array(project, "train_images")
+    expected = Evaluation.read(RESULT, "evaluate").run.training_arrays[1].md5
+    assert project.broken().at(f"dvc.lock, preprocess@quick-mnist.outs.{TRAIN_FOLDER}", expected)
+
+
+def test_augmented_copies_that_nothing_else_bears_out_are_broken(project: Project) -> None:
+    """Without a result of the arrays in dvc.lock it is not known that the others are the same."""
+    trained_on_another_array(project, AUGMENTED)
+    Path(f"reports/quick/cells/{CELLS[1]}-s0.json").unlink()
+    assert f"dvc.lock, preprocess@quick-mnist.outs.{TRAIN_FOLDER}" in project.broken().places
 
 
 # What is tampered with: predictions

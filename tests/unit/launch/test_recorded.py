@@ -11,7 +11,7 @@ from stages.launch.recorded import Entries, Locked, dependencies, trained_with, 
 from stages.records.evaluation import Evaluation, result_path, results_folder
 from stages.records.spec import Spec
 from tests.shipped import shipped_params
-from tests.unit.report.conftest import sha, short, spec, synthetic
+from tests.unit.report.conftest import other_array, sha, short, spec, synthetic
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +119,18 @@ def test_dvc_lock_must_have_both_stages_as_the_result_says(
 ) -> None:
     recorded.entries = change(recorded.entries)
     assert recorded.why_left() == reason
+
+
+def test_other_augmented_copies_leave_a_result_done(recorded: Recorded, params: Params) -> None:
+    """Another result proves what the arrays in dvc.lock are; without it they are other data."""
+    path = recorded.path.with_name("proof.json")
+    synthetic(params, "quick", recorded.training.key, 1).write(path)
+    data = recorded.entries.data
+    recorded.write(other_array(Evaluation.read(recorded.path, "evaluate")))
+    recorded.entries = recorded.entries._replace(data=data)
+    assert recorded.why_left() is None
+    path.unlink()
+    assert recorded.why_left() == "a result of other data"
 
 
 def test_a_further_seed_has_a_result_of_its_own() -> None:
