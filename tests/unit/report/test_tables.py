@@ -13,7 +13,7 @@ from scipy.stats import binomtest, sem, t
 from stages.paper.reading import read_paper
 from stages.report.captions import table_caption
 from stages.report.evidence import CellResults, Evidence
-from stages.report.formats import decimals
+from stages.report.formats import decimals, fixed
 from stages.report.tables import COLUMNS, summary_line, table_body, table_csv, table_page
 
 
@@ -260,3 +260,18 @@ def test_page_names_stages_and_whole_runs(filled: Any) -> None:
     assert " | ".join(f"`{name}`" for name in names) in page
     assert "Trained on: cpu, float32, 1 thread." in page
     assert "(../figures/curves_table_6.png)" in page
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ((97.61 + 96.72) / 2, "97.16"),  # 97.165, as a float above it or below
+        (97.165, "97.16"),
+        ((99.16 + 81.09) / 2, "90.12"),
+        (99.055, "99.06"),
+        (float("nan"), "nan"),
+        (None, "–"),
+    ],
+)
+def test_a_number_is_rounded_as_files_have_it(value: float | None, shown: str) -> None:
+    assert fixed(value, 2) == shown
