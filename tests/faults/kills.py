@@ -60,10 +60,9 @@ def _seconds(project: Project, what: str) -> float:
 
 
 def _prepare(project: Project, what: str) -> None:
-    """Let a launch have something to do."""
-    if what == "launch":
-        (project.folder / RESULT).unlink(missing_ok=True)
-        shutil.rmtree(project.folder / ".dvc/cache/runs", ignore_errors=True)
+    """Let a launch that has nothing left to train or to evaluate have it again."""
+    if what == "launch" and f"evaluate-{CELL}" in entries((project.folder / "dvc.lock").read_text(encoding="utf-8")):
+        project.forget()
 
 
 def _command(project: Project, what: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from stages.core.files import write_text
 from stages.launch.merge_lock import entries
 from tests.faults.outcome import check
 from tests.pipeline.conftest import Repository, copy_project, environment, make
@@ -63,6 +65,17 @@ class Project(Repository):
             waits = "another process" in done.stderr or "is busy" in done.stderr or "lock" in done.stderr
             check(waits and time.monotonic() < until, f"status {done.returncode}: {(done.stdout + done.stderr)[-300:]}")
             time.sleep(0.3)
+
+    def forget(self) -> None:
+        """Leave nothing of the cell's run and result, nor of its entries: what is in dvc.lock is only checked out."""
+        lock = self.folder / "dvc.lock"
+        kept = entries(lock.read_text(encoding="utf-8"))
+        for stage in ("train", "evaluate"):
+            kept.pop(f"{stage}-{CELL}", None)
+        write_text(lock, "".join(["schema: '2.0'\nstages:\n", *kept.values()]))
+        for folder in (".dvc/cache/runs", RUN):
+            shutil.rmtree(self.folder / folder, ignore_errors=True)
+        (self.folder / RESULT).unlink(missing_ok=True)
 
     def content(self, *names: str) -> dict[str, bytes]:
         """The bytes of files, and of all files in folders, by their paths."""

@@ -1,6 +1,5 @@
 """Two at once in one checkout: two `dvc repro`, and a launch beside a sync."""
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 from random import Random
@@ -22,9 +21,7 @@ def _pairs(_: Random, project: Project, amount: float) -> Iterator[Outcome]:
     expected = project.content(f"{RUN}/weights.safetensors", RESULT.replace(".json", ".npy"))
     for what, pair in list(PAIRS.items())[: max(1, round(len(PAIRS) * amount))]:
         with outcome.trial(what):
-            shutil.rmtree(project.folder / ".dvc/cache/runs", ignore_errors=True)
-            shutil.rmtree(project.folder / RUN, ignore_errors=True)
-            (project.folder / RESULT).unlink(missing_ok=True)
+            project.forget()
             _both(project, pair)
             project.until_done(pair[0])
             check(project.content(*expected) == expected, "other bytes")
