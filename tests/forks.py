@@ -10,7 +10,8 @@ Everything else runs as ever, and so do
 - the first command of each module (not `forked -c PROGRAM`): it starts from nothing, as a user's does;
 - a command whose environment differs from the server's in a variable that is not known to be read late.
 
-One set of servers serves all workers of pytest, and ends with the last of them, however that ends.
+One set of servers serves all workers of pytest, or all processes of `make faults`, and ends with the last of them,
+however that ends.
 """
 
 import os
@@ -198,13 +199,22 @@ def programs() -> list[str]:
 @contextmanager
 def forks(tmp_path_factory: pytest.TempPathFactory, *names: str) -> Iterator[Forks | None]:
     """The servers of these names, shared by all workers; None where there are none."""
+    with forks_in(base_folder(tmp_path_factory) / "forks", *names) as found:
+        yield found
+
+
+@contextmanager
+def forks_in(folder: Path, *names: str) -> Iterator[Forks | None]:
+    """The servers of these names, shared by all processes that name the folder; None where there are none."""
     if not SUPPORTED:
         yield None
         return
-    found = Forks(base_folder(tmp_path_factory) / "forks")
+    found = Forks(folder)
     for name in names:
         found.start(name)
     _USED.append(found)
-    yield found
-    _USED.remove(found)
-    found.close()
+    try:
+        yield found
+    finally:
+        _USED.remove(found)
+        found.close()
