@@ -100,9 +100,13 @@ class Workspace:
 
     def has_other_copies(self, number: Number, run: TrainingRun) -> bool:
         """Whether a number's arrays are those that dvc.lock has of `preprocess` but for the augmented copies."""
+        folder = self.stages.places(number.key, number.seed).training
+        return has_other_copies(run, folder, self.arrays_md5(number), self.result(number).parent, self._described)
+
+    def arrays_md5(self, number: Number) -> str | None:
+        """What dvc.lock has of the training arrays of a number's data set, as `preprocess` left them."""
         places = self.stages.places(number.key, number.seed)
-        locked = self.lock.md5(places.preprocess, "outs", places.training or "")
-        return has_other_copies(run, places.training, locked, self.result(number).parent, self._described)
+        return self.lock.md5(places.preprocess, "outs", places.training or "")
 
     def result(self, number: Number) -> Path:
         """The file of a number's result."""
