@@ -14,7 +14,7 @@ from stages.core.errors import CorruptFileError, ParamError
 from stages.core.files import flatten
 from stages.core.regular import is_there
 from stages.records.copies import has_other_copies, other_copies_sentence
-from stages.records.dvc_lock import LOCK_FILE, Lock
+from stages.records.dvc_lock import Lock
 from stages.records.evaluation import Evaluation
 from stages.records.lineage import Artifact, Lineage, lineage
 from stages.records.planned import switch_of
@@ -76,7 +76,7 @@ def answer(evidence: Evidence, number: TableRow, seed: int | None, stages: Stage
     }
     notes = _notes(params, number, result, artifacts, found)
     if other_copies:
-        notes.append(other_copies_sentence(result.run, f"{LOCK_FILE} has of {places.preprocess}"))
+        notes.append(other_copies_sentence(result.run, places.preprocess))
     return found | {"notes": [*notes, *_of_the_clone(history)]}
 
 

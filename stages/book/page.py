@@ -34,7 +34,7 @@ from stages.report.claims import under_paper_conditions
 from stages.report.claims_page import paired_column, reason, statistic
 from stages.report.conditions import conditions
 from stages.report.evidence import Evidence
-from stages.report.formats import MINUS, NOTHING
+from stages.report.formats import MINUS, NOTHING, fixed
 from stages.report.outcomes import legend, remark
 from stages.report.render import RenderedText, about
 from stages.report.rows import TableRow, lines, table_rows
@@ -240,4 +240,4 @@ def _signed_exponent(p: float) -> str:
 
 
 def _number(value: float | None, places: int = 2) -> str:
-    return NOTHING if value is None else f"{value:.{places}f}".replace("-", MINUS)
+    return fixed(value, places).replace("-", MINUS)

@@ -10,14 +10,15 @@ from pathlib import Path
 
 from stages.core.errors import StageError
 from stages.core.filenames import DESCRIPTION
-from stages.core.files import parse_json
-from stages.core.regular import is_inside, is_regular, read_regular
+from stages.core.regular import is_inside, is_regular
 from stages.records.data import DatasetDescription
+from stages.records.evaluation import Evaluation
 from stages.records.provenance import folder_md5, hash_dependency
 from stages.records.run import TrainingRun
 
 COPIES = "augmented_images"
 _MADE_BY = "dvc repro preprocess"
+KnownArrays = dict[tuple[str, str], DatasetDescription | None]  # by folder of arrays, and its md5
 
 
 def reads_copies(run: TrainingRun) -> bool:
@@ -25,33 +26,30 @@ def reads_copies(run: TrainingRun) -> bool:
     return run.config.cell.augment == "append"
 
 
-def same_but_copies(one: DatasetDescription, other: DatasetDescription) -> bool:
-    """Whether two descriptions differ in the hash of the augmented copies, and in nothing else."""
-    return one != other and _without_copies(one) == _without_copies(other)
-
-
-Described = dict[tuple[str, str], DatasetDescription | None]  # by folder of arrays, and its md5
-
-
 def has_other_copies(
-    run: TrainingRun, folder: str | None, md5: str | None, cells: Path, known: Described | None = None
+    run: TrainingRun, folder: str | None, md5: str | None, cells: Path, known: KnownArrays | None = None
 ) -> bool:
     """Whether a run's arrays of `folder` are those with DVC's `md5` but for the augmented copies.
 
-    `cells` has the results of the data set, of which one may prove what the arrays with that md5 are; `known` keeps
-    what was proved.
+    `cells` has the results of the data set, of which one may prove what the arrays with that md5 are. `known` keeps
+    what was found out.
     """
     found = run.provenance.inputs.get(folder or "")
     if folder is None or md5 is None or found is None or found.md5 == md5:
         return False
     known = {} if known is None else known
     if (folder, md5) not in known:
-        known[folder, md5] = described(folder, md5, cells)
-    described_there = known[folder, md5]
-    return described_there is not None and same_but_copies(run.data, described_there)
+        known[folder, md5] = find_description(folder, md5, cells)
+    theirs = known[folder, md5]
+    return theirs is not None and same_but_copies(run.data, theirs)
 
 
-def described(folder: str, md5: str, cells: Path) -> DatasetDescription | None:
+def same_but_copies(one: DatasetDescription, other: DatasetDescription) -> bool:
+    """Whether two descriptions differ in the hash of the augmented copies, and in nothing else."""
+    return one.content() != other.content() and _without_copies(one) == _without_copies(other)
+
+
+def find_description(folder: str, md5: str, cells: Path) -> DatasetDescription | None:
     """The description of the training arrays with DVC's `md5` of `folder`; None where nothing here proves it.
 
     Either a result below `cells` was trained on them, or they lie in `folder`. Both prove it by hashes: the folder's
@@ -64,10 +62,11 @@ def described(folder: str, md5: str, cells: Path) -> DatasetDescription | None:
     return _on_disk(Path(folder), md5)
 
 
-def other_copies_sentence(run: TrainingRun, those: str) -> str:
-    """What a reader is told of a run with other copies than `those`."""
-    made = f"the arrays of {run.data.dataset} are those that {those}, but for augmented copies of another processor"
-    return f"{made}, {'with which it was trained' if reads_copies(run) else 'which the training does not read'}"
+def other_copies_sentence(run: TrainingRun, stage: str | None) -> str:
+    """What a reader is told of a run with other copies than dvc.lock has of `stage`."""
+    read = "the training read its own" if reads_copies(run) else "the training does not read them"
+    those = f"augmented copies of {run.data.dataset} are not those of {stage} in dvc.lock"
+    return f"{those}: another processor rounded them; {read}"
 
 
 def _without_copies(data: DatasetDescription) -> dict[str, object]:
@@ -77,15 +76,16 @@ def _without_copies(data: DatasetDescription) -> dict[str, object]:
 
 def _of_result(path: Path, folder: str, md5: str) -> DatasetDescription | None:
     """The description in a result of a training on these arrays; None for any other file, whatever it holds."""
-    try:
-        run = parse_json(read_regular(path, "evaluate"), path, "evaluate")["run"]
-        inputs = run["provenance"]["inputs"][folder]
-        if inputs["md5"] != md5 or folder_md5(inputs["files"]) != md5:
-            return None
-        data = DatasetDescription.model_validate(run["data"])
-    except (StageError, ValueError, LookupError, TypeError, AttributeError):
+    if not (is_regular(path) and is_inside(path)):
         return None
-    return data if data.md5() == inputs["files"].get(DESCRIPTION) else None
+    try:
+        run = Evaluation.read(path, "evaluate").run
+    except StageError:
+        return None
+    found = run.provenance.inputs.get(folder)
+    if found is None or found.md5 != md5 or not found.files or folder_md5(found.files) != md5:
+        return None
+    return run.data if run.data.md5() == found.files.get(DESCRIPTION) else None
 
 
 def _on_disk(folder: Path, md5: str) -> DatasetDescription | None:

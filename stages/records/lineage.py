@@ -58,8 +58,8 @@ class Artifact:
     """One thing that a step hands on, and all places that have its hash.
 
     A folder's md5 is DVC's; `files` has the md5 of each file in it (of code: the hash of each module), and `sha256` the
-    place that has a file's sha256, as far as they are recorded. Of one that is `elsewhere`, other bytes may lie at
-    `path`: those of another processor (`stages.records.copies`).
+    place that has a file's sha256, as far as they are recorded. If
+    `made_elsewhere`, the bytes at `path` may be another processor's (`stages.records.copies`) and are not compared.
     """
 
     step: StepName
@@ -69,7 +69,7 @@ class Artifact:
     witnesses: tuple[Witness, ...]
     files: Mapping[str, str] = field(default_factory=dict)
     sha256: Mapping[str, Witness] = field(default_factory=dict)
-    elsewhere: bool = False
+    made_elsewhere: bool = False
 
     @property
     def hash(self) -> str | None:
@@ -96,7 +96,7 @@ class Artifact:
         """The hash of what lies at `path` now, from its bytes; None when nothing does, or when it is a value."""
         if (
             self.path is None
-            or self.elsewhere
+            or self.made_elsewhere
             or not (is_regular(self.path) or Path(self.path).is_dir())
             or not is_inside(self.path)
         ):
@@ -186,8 +186,8 @@ def lineage(
 
     `places` are those of dvc.yaml; by default the record and dvc.lock name them. Raises CorruptFileError for a record
     that lacks an input, or a file in one; where `lacking` is given, that is added to it instead, and the artifact has
-    the other witnesses. With `other_copies` the arrays are `elsewhere`: of those here, and of what made them, nothing
-    is held against the record.
+    the other witnesses. With `other_copies` the arrays that are here, and those in dvc.lock as `preprocess`
+    left them, are not those of the record (`stages.records.copies`), and are not compared with it.
     """
     source = _Source(result, lock, places or recorded_places(result, lock), other_copies)
     if lacking is not None:
@@ -270,7 +270,7 @@ class _Source:
         if self.other_copies:
             of_maker = self.locked(maker, "outs", path) if path else ()
             kept = tuple(witness for witness in found.witnesses if witness not in of_maker)
-            found = replace(found, witnesses=kept, elsewhere=True)
+            found = replace(found, witnesses=kept, made_elsewhere=True)
         return [found]
 
     def description(self) -> list[Artifact]:
@@ -286,7 +286,7 @@ class _Source:
             self.said("run.data", run.data.md5()),
             *(self.locked(self.places.evaluate, "deps", path) if path else ()),
         )
-        return [Artifact("arrays", "description", path, "md5", witnesses, elsewhere=self.other_copies)]
+        return [Artifact("arrays", "description", path, "md5", witnesses, made_elsewhere=self.other_copies)]
 
     def test_arrays(self) -> list[Artifact]:
         names = {f"{name}.npy": f"test_{name}" for name in ("images", "labels")}

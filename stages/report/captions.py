@@ -127,7 +127,8 @@ def copies_sentence(labelled: Sequence[tuple[str, CellResults]]) -> str:
     ]
     if not rows:
         return ""
-    return f"Augmented copies differ in some bytes between seeds, as processors round them ({escape(listed(rows))})."
+    made = "The augmented copies of some seeds were made on another processor and differ in a few bytes"
+    return f"{made} ({escape(listed(rows))})."
 
 
 def interval_title(evidence: Evidence) -> str:

@@ -30,11 +30,11 @@ def signed(value: float | None, places: int) -> str:
 
 
 def _decimal(value: float) -> Decimal | float:
-    """A number as files have it, so that a page rounds what a reader of the files does: 97.165 to 97.16, half to even.
+    """The value as files have it, to be rounded half to even (97.165 to 97.16).
 
-    The mean of two numbers with two decimals often ends in a half, and as a float lies above or below that.
+    As a float it may lie just above or below the half, and the mean of two numbers with two decimals often ends in one.
     """
-    return Decimal(str(round(value, EXACT))) if isfinite(value) else value
+    return Decimal(str(exact(value))) if isfinite(value) else value
 
 
 def exact(value: float | None) -> float | None:

@@ -52,7 +52,7 @@ def _kill(what: str, draw: Random, project: Project, amount: float) -> Iterator[
 def _seconds(project: Project, what: str) -> float:
     """How long the command runs that nothing kills."""
     command = _command(project, what)
-    project.finish([*command[:3], "--help"])  # the first of its module starts from nothing
+    project.finish([*command[:3], "--help"])  # a module's first command is not forked
     _prepare(project, what)
     start = time.monotonic()
     project.until_done(command)
@@ -60,7 +60,7 @@ def _seconds(project: Project, what: str) -> float:
 
 
 def _prepare(project: Project, what: str) -> None:
-    """Let a launch that has nothing left to train or to evaluate have it again."""
+    """Before a launch: where the cell is done, delete its results, so that there is work to kill."""
     if what == "launch" and f"evaluate-{CELL}" in entries((project.folder / "dvc.lock").read_text(encoding="utf-8")):
         project.forget()
 

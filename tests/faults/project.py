@@ -67,7 +67,7 @@ class Project(Repository):
             time.sleep(0.3)
 
     def forget(self) -> None:
-        """Leave nothing of the cell's run and result, nor of its entries: what is in dvc.lock is only checked out."""
+        """Delete the cell's run, result and entries in dvc.lock, by which DVC would restore the outputs untrained."""
         lock = self.folder / "dvc.lock"
         kept = entries(lock.read_text(encoding="utf-8"))
         for stage in ("train", "evaluate"):

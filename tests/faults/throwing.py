@@ -11,6 +11,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 from typing import Any
+from unittest.mock import patch
 
 from stages.core.progress import duration, say
 from tests.faults.outcome import Outcome
@@ -20,21 +21,28 @@ from tests.forks import forks_in
 WITH_PROJECT = ("kills", "storage", "tracking", "together")
 KINDS = ("downloads", "configuration", "files", *WITH_PROJECT)
 # These come first, lest one core ends with one of them while the others have nothing left.
-LONGEST = (("kills", "launch"), ("kills", "train"), ("kills", "dvc"), ("tracking", "failing"), ("together", "pairs"))
+LONGEST_FIRST = (
+    ("kills", "launch"),
+    ("kills", "train"),
+    ("kills", "dvc"),
+    ("tracking", "failing"),
+    ("together", "pairs"),
+)
 Job = tuple[str, str]  # a kind, and a name in its module's JOBS
 Run = Callable[[Random, Any, float], Iterator[Outcome]]  # what is thrown at a folder, or at a copy of the project
 
 
 def throw(kinds: list[str], seed: int, amount: float, at_once: int = 1) -> list[Outcome]:
     """The outcomes of some kinds of faults, in the order of `kinds`; as many jobs at once as said."""
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of commands are started
     with (
+        patch.dict(os.environ),
         tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as made,
         ProcessPoolExecutor(at_once, mp_context=get_context("spawn")) as pool,
         ExitStack() as held,
     ):
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of commands are started
         folder = Path(made)
-        jobs = [(kind, name) for kind in kinds for name in runs(kind)]
+        jobs = [(kind, name) for kind in kinds for name in jobs_of(kind)]
         thrown = _started(pool, [job for job in jobs if job[0] not in WITH_PROJECT], folder, seed, amount, None)
         if needing := [job for job in jobs if job[0] in WITH_PROJECT]:
             held.enter_context(forks_in(folder / "forks", "stages", "mirrors"))
@@ -43,7 +51,7 @@ def throw(kinds: list[str], seed: int, amount: float, at_once: int = 1) -> list[
         return [outcome for job in jobs for outcome in thrown[job].result()]
 
 
-def runs(kind: str) -> dict[str, Run]:
+def jobs_of(kind: str) -> dict[str, Run]:
     """The jobs of a kind, by their names; the table has them in this order."""
     found: dict[str, Run] = import_module(f"tests.faults.{kind}").JOBS
     return found
@@ -53,7 +61,7 @@ def _started(
     pool: ProcessPoolExecutor, jobs: list[Job], folder: Path, seed: int, amount: float, project: Project | None
 ) -> dict[Job, "Future[list[Outcome]]"]:
     """Give jobs to the pool, the longest first."""
-    longest = sorted(jobs, key=lambda job: LONGEST.index(job) if job in LONGEST else len(LONGEST))
+    longest = sorted(jobs, key=lambda job: LONGEST_FIRST.index(job) if job in LONGEST_FIRST else len(LONGEST_FIRST))
     return {job: pool.submit(_throw, job, folder, seed, amount, project) for job in longest}
 
 
@@ -64,12 +72,12 @@ def _throw(job: Job, folder: Path, seed: int, amount: float, project: Project | 
     place = folder / f"{kind} {name}"
     if not project:
         place.mkdir()
-        return _told(kind, runs(kind)[name](draw, place, amount))
+        return _collect(kind, jobs_of(kind)[name](draw, place, amount))
     with forks_in(folder / "forks", "stages", "mirrors"):
-        return _told(kind, runs(kind)[name](draw, copied(project, place), amount))
+        return _collect(kind, jobs_of(kind)[name](draw, copied(project, place), amount))
 
 
-def _told(kind: str, outcomes: Iterator[Outcome]) -> list[Outcome]:
+def _collect(kind: str, outcomes: Iterator[Outcome]) -> list[Outcome]:
     """The outcomes, each told as it comes: a run that is broken off has said it."""
     found = []
     start = time.monotonic()

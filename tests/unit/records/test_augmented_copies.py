@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from stages.config.cells import CellKey
-from stages.records.copies import described, has_other_copies, other_copies_sentence
+from stages.records.copies import find_description, has_other_copies, other_copies_sentence
 from stages.records.evaluation import Evaluation, result_path, results_folder
 from stages.records.provenance import folder_md5
 from tests.shipped import shipped_params
@@ -51,7 +51,7 @@ def test_any_other_array_with_other_bytes_is_other_data(name: str) -> None:
 def test_without_a_result_of_the_arrays_nothing_proves_what_they_are() -> None:
     md5 = result().run.training_arrays[1].md5
     put(other_array(result(seed=1)))
-    assert described(TRAIN, md5, CELLS) is None
+    assert find_description(TRAIN, md5, CELLS) is None
     assert not has_other_copies(other_array(result(seed=1)).run, TRAIN, md5, CELLS)
 
 
@@ -60,9 +60,9 @@ def test_arrays_that_lie_there_prove_it_too() -> None:
     Path(TRAIN).mkdir(parents=True)
     found.run.data.write(Path(TRAIN, "dataset.json"))
     md5 = folder_md5({"dataset.json": found.run.data.md5()})
-    assert described(TRAIN, md5, CELLS) == found.run.data
+    assert find_description(TRAIN, md5, CELLS) == found.run.data
     Path(TRAIN, "train_images.npy").write_bytes(b"images")
-    assert described(TRAIN, md5, CELLS) is None
+    assert find_description(TRAIN, md5, CELLS) is None
 
 
 FORGED: list[Callable[[dict[str, Any]], object]] = [
@@ -81,12 +81,12 @@ def test_a_result_that_contradicts_itself_proves_nothing(forge: Callable[[dict[s
     content = json.loads(path.read_text())
     forge(content["run"])
     path.write_text(json.dumps(content))
-    assert described(TRAIN, md5, CELLS) is None
+    assert find_description(TRAIN, md5, CELLS) is None
 
 
 def test_it_is_said_whether_the_training_reads_the_copies() -> None:
-    said = [other_copies_sentence(other_array(result(key)).run, "x has") for key in (PLAIN, AUGMENTED)]
-    assert [sentence.rpartition(", ")[2] for sentence in said] == [
-        "which the training does not read",
-        "with which it was trained",
+    said = [other_copies_sentence(other_array(result(key)).run, "preprocess") for key in (PLAIN, AUGMENTED)]
+    assert [sentence.rpartition("; ")[2] for sentence in said] == [
+        "the training does not read them",
+        "the training read its own",
     ]
