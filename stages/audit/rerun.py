@@ -37,7 +37,7 @@ from stages.core.files import file_hash
 from stages.core.progress import say
 from stages.evaluate.prediction import LabelledPredictions, predict_test
 from stages.records import provenance
-from stages.records.copies import reads_copies
+from stages.records.copies import made_by, reads_copies
 from stages.records.evaluation import Evaluation, logits_path
 from stages.records.provenance import Environment
 from stages.records.run import NumericsRecord, TrainingRun
@@ -230,12 +230,13 @@ def _refuse_another(number: Number, result: Evaluation, workspace: Workspace) ->
     """Raise StageError unless settings, code and data are here as they were recorded."""
     run = result.run
     asked, commit = f"--retrain {run.cell}", f"git checkout {run.provenance.git.commit}"
-    unread = workspace.has_other_copies(number, run) and not reads_copies(run)
-    for path, dependency in run.provenance.inputs.items():
+    allowed = {path: {dependency.md5} for path, dependency in run.provenance.inputs.items()}
+    if workspace.has_other_copies(number, run) and not reads_copies(run):  # then those of dvc.lock are the same for it
+        places = workspace.stages.places(number.key, number.seed)
+        allowed[str(places.training)] |= {made_by(workspace.lock, places.preprocess).outs[str(places.training)]}
+    for path, md5s in allowed.items():
         found = workspace.disk.tree(Path(path))
-        if found is not None and unread and found.md5 == workspace.arrays_md5(number):
-            continue  # the same arrays but for augmented copies
-        if found is None or found.md5 != dependency.md5:
+        if found is None or found.md5 not in md5s:
             state = "is not here" if found is None else "is not what it was trained with"
             raise StageError(f"{asked}: {path} {state}; {commit}, and dvc repro")
     today = workspace.specs[run.cell]

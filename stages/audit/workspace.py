@@ -18,7 +18,7 @@ from stages.core.errors import StageError
 from stages.core.files import parse_json
 from stages.core.regular import is_there, read_regular
 from stages.records.attempts import Attempt, Attempts, Entry
-from stages.records.copies import KnownArrays, has_other_copies
+from stages.records.copies import KnownArrays, has_other_copies, made_by
 from stages.records.data import DatasetDescription
 from stages.records.dvc_lock import Lock
 from stages.records.evaluation import result_path
@@ -100,13 +100,9 @@ class Workspace:
 
     def has_other_copies(self, number: Number, run: TrainingRun) -> bool:
         """Whether a number's arrays are those that dvc.lock has of `preprocess` but for the augmented copies."""
-        folder = self.stages.places(number.key, number.seed).training
-        return has_other_copies(run, folder, self.arrays_md5(number), self.result(number).parent, self._known_arrays)
-
-    def arrays_md5(self, number: Number) -> str | None:
-        """What dvc.lock has of the training arrays of a number's data set, as `preprocess` left them."""
         places = self.stages.places(number.key, number.seed)
-        return self.lock.md5(places.preprocess, "outs", places.training or "")
+        made = made_by(self.lock, places.preprocess)
+        return has_other_copies(run, places.training, made, self.result(number).parent, self._known_arrays)
 
     def result(self, number: Number) -> Path:
         """The file of a number's result."""

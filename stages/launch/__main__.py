@@ -35,7 +35,7 @@ from stages.launch.machine import cores, memory_free, this_machine
 from stages.launch.sizes import at_once, memory_needed, recorded_sizes
 from stages.launch.work import Result, Unit
 from stages.records.attempts import attempts_path, merge
-from stages.records.copies import find_description, same_but_copies
+from stages.records.copies import find_arrays, same_but_copies
 from stages.records.dvc_lock import LOCK_FILE
 from stages.records.eta import Eta, finished_runs
 from stages.records.evaluation import results_folder
@@ -173,8 +173,8 @@ def make_arrays(pipeline: "Pipeline", budget: str, datasets: Sequence[str], done
         if other := [path for path, md5 in arrays.items() if after.get(path) != md5]:
             if all(_differ_in_copies(path, arrays[path], after.get(path), cells) for path in other):
                 say(
-                    f"{dataset}: augmented copies differ from those of the recorded results, since another processor "
-                    "rounds them; the results stay done"
+                    f"{dataset}: augmented copies have other bytes than those of the recorded results, as on another "
+                    "kind of processor; the results stay done"
                 )
                 continue
             if lock is not None:
@@ -189,7 +189,7 @@ def make_arrays(pipeline: "Pipeline", budget: str, datasets: Sequence[str], done
 
 def _differ_in_copies(folder: str, before: str, after: str | None, cells: Path) -> bool:
     """Whether the arrays with these two md5 of a folder differ in augmented copies alone; False if that is unknown."""
-    one, other = find_description(folder, before, cells), find_description(folder, after, cells) if after else None
+    one, other = find_arrays(folder, before, cells), find_arrays(folder, after, cells) if after else None
     return one is not None and other is not None and same_but_copies(one, other)
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from stages.config.params import Training, resolve_count
 from stages.core.errors import MissingFileError, StageError
-from stages.records.copies import KnownArrays, has_other_copies
+from stages.records.copies import KnownArrays, Made, has_other_copies
 from stages.records.dvc_lock import Entry
 from stages.records.evaluation import Evaluation
 from stages.records.provenance import Provenance
@@ -28,11 +28,11 @@ class Locked(NamedTuple):
 
 
 class Entries(NamedTuple):
-    """What dvc.lock has of a training, of its evaluation, and of the outputs of its data set's preprocess stage."""
+    """What dvc.lock has of a training, of its evaluation, and of its data set's preprocess stage."""
 
     train: Locked
     evaluate: Locked
-    data: Mapping[str, str]
+    data: Made
 
 
 def locked_of(entry: Entry | None) -> Locked:
@@ -95,13 +95,13 @@ def inputs_with_other_copies(
         folder, description = result.run.training_arrays[0], result.description[0]
     except KeyError:
         return set()
-    same = not has_other_copies(result.run, folder, entries.data.get(folder), path.parent, known)
+    same = not has_other_copies(result.run, folder, entries.data, path.parent, known)
     return set() if same else {folder, description}
 
 
 def _data_differences(result: Evaluation, entries: Entries) -> list[str]:
     """The inputs of training and testing that are not what dvc.lock has of the stages that made them."""
-    known = dict(entries.data) | dict(entries.train.outs)
+    known = dict(entries.data.outs) | dict(entries.train.outs)
     for folder, found in result.run.provenance.inputs.items():
         known |= {f"{folder}/{name}": md5 for name, md5 in (found.files or {}).items()}
     used = dependencies(result.run.provenance) | dependencies(result.provenance)

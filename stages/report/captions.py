@@ -127,8 +127,7 @@ def copies_sentence(labelled: Sequence[tuple[str, CellResults]]) -> str:
     ]
     if not rows:
         return ""
-    made = "The augmented copies of some seeds were made on another processor and differ in a few bytes"
-    return f"{made} ({escape(listed(rows))})."
+    return f"The augmented copies of some seeds have other bytes than those of others ({escape(listed(rows))})."
 
 
 def interval_title(evidence: Evidence) -> str:

@@ -110,4 +110,4 @@ def test_augmented_copies_of_another_processor_are_said_and_results_are_kept(
     monkeypatch.setattr("stages.launch.pipeline.Pipeline", Made)
     found = launch.make_arrays(Recorded(before | samples), "quick", ["mnist"], {"mnist"})  # type: ignore[arg-type]
     assert found.locked("").outs == after
-    assert "mnist: augmented copies differ from those of the recorded results" in capsys.readouterr().err
+    assert "mnist: augmented copies have other bytes than those of the recorded results" in capsys.readouterr().err

@@ -8,6 +8,7 @@ import pytest
 
 from stages.config.params import Params, Training
 from stages.launch.recorded import Entries, Locked, dependencies, trained_with, why_left
+from stages.records.copies import Made
 from stages.records.evaluation import Evaluation, result_path, results_folder
 from stages.records.spec import Spec
 from tests.shipped import shipped_params
@@ -39,7 +40,7 @@ class Recorded:
         self.entries = Entries(
             Locked(trained_with(run), dependencies(run.provenance), dict([weights])),
             Locked(testing, dependencies(result.provenance), {self.path.as_posix(): result.md5()}),
-            data,
+            Made({}, data),
         )
 
     def why_left(self, today: Spec | None = None) -> str | None:
@@ -96,8 +97,11 @@ def test_the_result_of_another_training_does_not_stand_for_it(recorded: Recorded
 
 UNLOCKED = Locked({}, {}, {})
 CHANGES: list[tuple[Callable[[Entries], Entries], str]] = [
-    (lambda entries: entries._replace(data={}), "a result of other data"),
-    (lambda entries: entries._replace(data={path: short("other") for path in entries.data}), "a result of other data"),
+    (lambda entries: entries._replace(data=Made({}, {})), "a result of other data"),
+    (
+        lambda entries: entries._replace(data=Made({}, {path: short("other") for path in entries.data.outs})),
+        "a result of other data",
+    ),
     (lambda entries: entries._replace(train=UNLOCKED), "a result of other data"),
     (lambda entries: entries._replace(evaluate=UNLOCKED), "a result that dvc.lock does not have"),
     (
@@ -123,7 +127,7 @@ def test_dvc_lock_must_have_both_stages_as_the_result_says(
 
 def test_other_augmented_copies_leave_a_result_done(recorded: Recorded, params: Params) -> None:
     """Another result proves what the arrays in dvc.lock are; without it they are other data."""
-    path = recorded.path.with_name("proof.json")
+    path = result_path(results_folder("quick"), recorded.training.key, 1)
     synthetic(params, "quick", recorded.training.key, 1).write(path)
     data = recorded.entries.data
     recorded.write(other_array(Evaluation.read(recorded.path, "evaluate")))
