@@ -1,21 +1,23 @@
-"""Fingerprints, hashes and results that are taken once in a process: they would be most of what tests of audits cost.
+"""Fingerprints, hashes, results and YAML that are taken once in a process: most of what tests of audits would cost.
 
 A fingerprint is remembered with every source that it was made of, and given again where each of them reads the same.
 The hashes of a file are remembered by its inode, size and time of modification, which copies by hard links share. A
-result is remembered by the bytes of its file; those that are refused are not.
+result is remembered by the bytes of its file, and the value of a YAML text by the text; those that are refused are not.
 """
 
+import marshal
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
 from stages.audit import disk, recompute
+from stages.config import reading
 from stages.core.files import file_hash
-from stages.records import spec
+from stages.records import dvc_lock, spec
 from stages.records.evaluation import Evaluation, File
 from stages.records.fingerprint import Fingerprint, Kind, Read, _on_disk, fingerprint
 
@@ -90,4 +92,27 @@ def remembered_results() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Evaluation, "read", remembered)
+        yield
+
+
+_TREES: dict[str, bytes] = {}
+
+
+@contextmanager
+def remembered_yaml() -> Iterator[None]:
+    """YAML is parsed here meanwhile; each caller gets a value of its own."""
+    load = reading.load_yaml
+
+    def remembered(text: str) -> Any:
+        if text not in _TREES:
+            found = load(text)
+            try:
+                _TREES[text] = marshal.dumps(found)
+            except ValueError:  # a date, which marshal does not have
+                return found
+        return marshal.loads(_TREES[text])  # noqa: S302 - our own
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (reading, dvc_lock):
+            patch.setattr(module, "load_yaml", remembered)
         yield

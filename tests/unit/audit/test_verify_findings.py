@@ -192,8 +192,9 @@ class Project:
         for kind, paths in (("deps", stage.deps), ("outs", stage.outs)):
             found[kind] = [{"path": path, "hash": "md5", "md5": md5_of(path)} for path in paths]
         if stage.params:
+            read = {file: read_yaml(file) for file in stage.params}
             found["params"] = {
-                file: {name: look_up(read_yaml(file), name) for name in names} for file, names in stage.params.items()
+                file: {name: look_up(read[file], name) for name in names} for file, names in stage.params.items()
             }
         return found
 
