@@ -40,7 +40,7 @@ IMPORTED = {
         *("dvc.repo.metrics", "dvc.repo.open_repo", "dvc.repo.params", "dvc.repo.plots", "dvc.repo.reproduce"),
         *("dvc.repo.stage", "dvc.repo.status", "dvc.rwlock", "dvc.utils.strictyaml", "dvc_data.hashfile.db.local"),
         *("dvc_render.vega", "flatten_dict", "fsspec.implementations.memory", "networkx", "platformdirs.unix"),
-        *("scmrepo.git", "dulwich.worktree", "zc.lockfile"),
+        *("scmrepo.git", "dulwich.worktree", "tabulate", "zc.lockfile"),  # tabulate: of torch, as it ends
         *("pydantic", "pydantic.json_schema", "pydantic.main", "pydantic.type_adapter"),
         *("fontTools.subset", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_pdf"),
         *("matplotlib.backends.backend_svg", "matplotlib.figure", "matplotlib.style"),

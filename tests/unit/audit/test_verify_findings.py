@@ -51,6 +51,7 @@ from stages.records.data import DatasetDescription
 from stages.records.evaluation import Evaluation, logits_path
 from stages.records.provenance import SpecReference, folder_md5, git_state, hash_dependency, source_hashes
 from stages.records.spec import Spec, resolve_specs, spec_path, write_specs
+from stages.report import curves
 from tests.unit.audit.conftest import lock_text
 from tests.unit.report.conftest import LOADED, ROOT, _tested, agreed, npy, pinned, scored, short, synthetic
 from tests.unpickling import no_unpickling
@@ -131,11 +132,13 @@ class Project:
             write_bytes(f"reports/quick/architectures/{name}", text.encode())
 
     def pages(self) -> "Project":
-        """The pages of the results that are here, and the dvc.lock of all of it."""
+        """The pages of the results that are here, with figures as PNG alone, and the dvc.lock of all of it."""
         stages = Stages("quick", self.params)
-        for stage, command in ((stages.paper(), audit_paper), (stages.tables(), aggregate_tables)):
-            done = CliRunner().invoke(command, shlex.split(stage.cmd)[3:])
-            assert done.exit_code == 0, done.output
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(curves, "OPTIONS", {".png": curves.OPTIONS[".png"]})
+            for stage, command in ((stages.paper(), audit_paper), (stages.tables(), aggregate_tables)):
+                done = CliRunner().invoke(command, shlex.split(stage.cmd)[3:])
+                assert done.exit_code == 0, done.output
         self.lock(self.params, stages)
         return self
 
