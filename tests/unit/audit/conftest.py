@@ -17,7 +17,7 @@ from stages.core.files import file_hash
 from stages.records.evaluation import Evaluation, logits_path
 from stages.records.provenance import Provenance, folder_md5
 from stages.records.spec import spec_path
-from tests.remembered import remembered_fingerprints, remembered_yaml
+from tests.remembered import remembered_fingerprints, remembered_results, remembered_yaml
 from tests.shared import shared_folder
 from tests.unit.report.conftest import ROOT, Project, folder, short, spec
 
@@ -106,7 +106,7 @@ def lock_text(stages: dict[str, Any]) -> str:
 
 @pytest.fixture(scope="module", autouse=True)
 def _remembered() -> Iterator[None]:
-    with remembered_fingerprints(), remembered_yaml():
+    with remembered_fingerprints(), remembered_results(), remembered_yaml():
         yield
 
 
