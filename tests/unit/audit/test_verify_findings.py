@@ -51,6 +51,7 @@ from stages.records.data import DatasetDescription
 from stages.records.evaluation import Evaluation, logits_path
 from stages.records.provenance import SpecReference, folder_md5, git_state, hash_dependency, source_hashes
 from stages.records.spec import Spec, resolve_specs, spec_path, write_specs
+from stages.report import curves
 from tests.unit.audit.conftest import lock_text
 from tests.unit.report.conftest import LOADED, ROOT, _tested, agreed, npy, other_array, pinned, scored, short, synthetic
 from tests.unpickling import no_unpickling
@@ -101,10 +102,10 @@ class Project:
         git("init", "-q")
         commit("stages", "data", "dvc.yaml", "requirements.lock", "pyproject.toml", "params.yaml")
         git("gc", "-q")  # a few files to copy where there were hundreds
-        return self.make()
+        return self.make().pages()
 
     def make(self) -> "Project":
-        """Everything that the stages make, of what the working folder has now."""
+        """Everything that the stages make but the pages of the results, of what the working folder has now."""
         params = self.params
         specs = {spec.cell: spec for spec in resolve_specs(params, "quick")}
         write_specs(list(specs.values()), SPECS)
@@ -115,7 +116,7 @@ class Project:
         for dataset in ("mnist", "cifar10"):
             write_bytes(f"reports/quick/samples/{dataset}/none.png", b"")
         self.networks(lambda found: None)
-        self.pages()
+        self.forge_lock()
         return self
 
     def networks(self, change: Callable[[dict[str, Any]], None]) -> None:
@@ -130,13 +131,16 @@ class Project:
         for name, text in architecture_files(Networks.model_validate(found)).items():
             write_bytes(f"reports/quick/architectures/{name}", text.encode())
 
-    def pages(self) -> None:
-        """The pages of the results that are here, and the dvc.lock of all of it."""
+    def pages(self) -> "Project":
+        """The pages of the results that are here, with figures as PNG alone, and the dvc.lock of all of it."""
         stages = Stages("quick", self.params)
-        for stage, command in ((stages.paper(), audit_paper), (stages.tables(), aggregate_tables)):
-            done = CliRunner().invoke(command, shlex.split(stage.cmd)[3:])
-            assert done.exit_code == 0, done.output
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(curves, "OPTIONS", {".png": curves.OPTIONS[".png"]})
+            for stage, command in ((stages.paper(), audit_paper), (stages.tables(), aggregate_tables)):
+                done = CliRunner().invoke(command, shlex.split(stage.cmd)[3:])
+                assert done.exit_code == 0, done.output
         self.lock(self.params, stages)
+        return self
 
     def launder(self, change: Callable[[dict[str, Any]], None]) -> None:
         """Change the result, and make every record, hash and page agree with it, and dvc.lock."""
@@ -192,8 +196,9 @@ class Project:
         for kind, paths in (("deps", stage.deps), ("outs", stage.outs)):
             found[kind] = [{"path": path, "hash": "md5", "md5": md5_of(path)} for path in paths]
         if stage.params:
+            read = {file: read_yaml(file) for file in stage.params}
             found["params"] = {
-                file: {name: look_up(read_yaml(file), name) for name in names} for file, names in stage.params.items()
+                file: {name: look_up(read[file], name) for name in names} for file, names in stage.params.items()
             }
         return found
 
@@ -1354,7 +1359,7 @@ def test_a_verdict_that_is_loosened_afterwards_is_said_on_the_page_and_by_verify
     began = git("rev-parse", "HEAD")[:12]
     assert "(`verdicts`, `claims`) are those of then." in Path("reports/quick/tables/tables.md").read_text()
     project.edit_params(lambda raw: raw["verdicts"]["near"].update(mnist=9.0))
-    project.make()
+    project.make().pages()
     page = Path("reports/quick/tables/tables.md").read_text()
     assert f"**The settings that judge results (`verdicts`, `claims`) changed after commit {began}.**" in page
     _, said = project.verify(*ROW)

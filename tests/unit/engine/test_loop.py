@@ -177,17 +177,17 @@ def conditioned(family: str, **cell: Any) -> Run:
     return shrunk(family, **{"batch_size": 8, "input_size": 32 if family == "vgg" else 64} | cell)
 
 
-def some_images(count: int = 12) -> Splits:
-    images = random_images(count)  # batches of eight and one of four
+def some_images() -> Splits:
+    images = random_images(12)  # a batch of eight and one of four
     return Splits(images, images.first(6), random_images(4, seed=1))
 
 
-def check_against_plain(run: Run, images: int = 12) -> None:
+def check_against_plain(run: Run) -> None:
     """The engine is the plain loop: in float64 to its rounding, in float32 as near to that as plain loops are.
 
     How near those are is not rounding alone: a ReLU or a pool whose input changes sides changes a gradient by far more.
     """
-    splits, start = some_images(images), new_model(run)
+    splits, start = some_images(), new_model(run)
     exact = plain_loop(run, splits, torch.float64)
     trainer, history, outcome = engine(run, splits, double=True)
     assert (outcome, [line["epoch"] for line in history]) == ("finished", list(range(1, run.epochs + 1)))
@@ -252,7 +252,7 @@ def test_fresh_epochs_are_those_of_a_plain_loop_on_images_transformed_by_hand() 
 
 @pytest.mark.parametrize("changes", [{"stem": "3x3", "input_size": 16}, {"stem": "7x7", "input_size": 40}])
 def test_two_epochs_are_those_of_a_plain_loop(changes: dict[str, Any]) -> None:
-    check_against_plain(conditioned("resnet", epochs=2, **OPTIMIZERS["sgd"] | {"lr": 0.001}, **changes), images=20)
+    check_against_plain(conditioned("resnet", epochs=2, **OPTIMIZERS["sgd"] | {"lr": 0.001}, **changes))
 
 
 @pytest.mark.parametrize("change", [{"lr": 0.011}, {"batch_size": 6}])

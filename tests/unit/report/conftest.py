@@ -51,7 +51,7 @@ from stages.records.spec import Code, Modules, Spec, spec_path
 from stages.records.test_split import TEST_SPLIT, true_labels
 from stages.report import curves
 from stages.report.evidence import Evidence, gather
-from tests.remembered import remembered_results
+from tests.remembered import remembered_results, remembered_yaml
 from tests.shared import shared_folder
 from tests.shipped import shipped
 
@@ -563,7 +563,7 @@ def npy(array: NDArray[Any]) -> bytes:
 
 @pytest.fixture(scope="module", autouse=True)
 def _remembered() -> Iterator[None]:
-    with remembered_results():
+    with remembered_results(), remembered_yaml():
         yield
 
 
