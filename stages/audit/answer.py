@@ -13,7 +13,7 @@ from stages.config.params import Params
 from stages.core.errors import CorruptFileError, ParamError
 from stages.core.files import flatten
 from stages.core.regular import is_there
-from stages.records.copies import has_other_copies, made_by, other_copies_sentence
+from stages.records.copies import has_other_copies, other_copies_sentence, preprocess_entry
 from stages.records.dvc_lock import Lock
 from stages.records.evaluation import Evaluation
 from stages.records.lineage import Artifact, Lineage, lineage
@@ -46,8 +46,8 @@ def answer(evidence: Evidence, number: TableRow, seed: int | None, stages: Stage
     number, row = _rows(evidence, number, stages)
     result, history = results[chosen], History()
     places = stages.places(number.key, chosen)
-    made, cells = made_by(lock, places.preprocess), stages.result(number.key, chosen).parent
-    other_copies = has_other_copies(result.run, places.training, made, cells)
+    entry, cells = preprocess_entry(lock, places.preprocess), stages.result(number.key, chosen).parent
+    other_copies = has_other_copies(result.run, places.training, entry, cells)
     artifacts = lineage(result, lock, places, other_copies=other_copies)
     found = {
         "number": _number(number, evidence.budget_name),

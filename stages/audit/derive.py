@@ -53,13 +53,12 @@ def derive(number: Number, workspace: Workspace) -> Iterator[Finding]:
         how = "copies depend on the processor that makes them, which no record names"
         yield missing(f"{where}{_AUGMENTED}, as recorded", f"{wrong[0].held_against}; {how}", "derived")
         return
-    made_again = f"{dataset}: the arrays made again from the canonical raw data are the recorded ones"
     if only_copies:
         yield passed("derived", f"{dataset}: all arrays that the training reads, made again, are the recorded ones")
         return
     yield from wrong
     if not wrong:
-        yield passed("derived", made_again)
+        yield passed("derived", f"{dataset}: the arrays made again from the canonical raw data are the recorded ones")
 
 
 def _raw(dataset: str, workspace: Workspace) -> Iterator[Finding]:

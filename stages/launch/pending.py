@@ -6,7 +6,7 @@ from stages.config.params import Params, Training
 from stages.launch.pipeline import LockFile, Pipeline
 from stages.launch.recorded import Entries, inputs_with_other_copies, why_left
 from stages.launch.work import Unit
-from stages.records.copies import KnownArrays, Made
+from stages.records.copies import KnownArrays, PreprocessEntry
 from stages.records.evaluation import Evaluation, result_path, results_folder
 from stages.records.spec import Spec, resolve_specs
 
@@ -53,8 +53,8 @@ def _why_left(
     pipeline: Pipeline | LockFile, spec: Spec, budget: str, training: Training, weights: bool, known: KnownArrays
 ) -> str | None:
     train, evaluate = (training.stage(kind, budget) for kind in ("train", "evaluate"))
-    made = pipeline.locked(preprocess(budget, training.key.dataset))
-    entries = Entries(pipeline.locked(train), pipeline.locked(evaluate), Made(made.deps, made.outs))
+    arrays = pipeline.locked(preprocess(budget, training.key.dataset))
+    entries = Entries(pipeline.locked(train), pipeline.locked(evaluate), PreprocessEntry(arrays.deps, arrays.outs))
     path = result_path(results_folder(budget), training.key, training.seed)
     if reason := why_left(training, spec, entries, path, known):
         return reason

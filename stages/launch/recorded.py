@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from stages.config.params import Training, resolve_count
 from stages.core.errors import MissingFileError, StageError
-from stages.records.copies import KnownArrays, Made, has_other_copies
+from stages.records.copies import KnownArrays, PreprocessEntry, has_other_copies
 from stages.records.dvc_lock import Entry
 from stages.records.evaluation import Evaluation
 from stages.records.provenance import Provenance
@@ -32,7 +32,7 @@ class Entries(NamedTuple):
 
     train: Locked
     evaluate: Locked
-    data: Made
+    data: PreprocessEntry
 
 
 def locked_of(entry: Entry | None) -> Locked:

@@ -33,20 +33,20 @@ class Arrays(NamedTuple):
     files: Mapping[str, str]
 
 
-class Made(NamedTuple):
+class PreprocessEntry(NamedTuple):
     """What dvc.lock has of `preprocess`: md5 of its inputs and of its outputs, by path."""
 
     deps: Mapping[str, str]
     outs: Mapping[str, str]
 
 
-def made_by(lock: Lock, stage: str | None) -> Made:
+KnownArrays = dict[tuple[str, str], Arrays | None]  # by folder of arrays, and its md5
+
+
+def preprocess_entry(lock: Lock, stage: str | None) -> PreprocessEntry:
     """What dvc.lock has of a stage `preprocess`; nothing where it has no such entry."""
     entry = lock.entry(stage) if stage else None
-    return Made(entry.deps, entry.outs) if entry else Made({}, {})
-
-
-KnownArrays = dict[tuple[str, str], Arrays | None]  # by folder of arrays, and its md5
+    return PreprocessEntry(entry.deps, entry.outs) if entry else PreprocessEntry({}, {})
 
 
 def reads_copies(run: TrainingRun) -> bool:
@@ -55,14 +55,14 @@ def reads_copies(run: TrainingRun) -> bool:
 
 
 def has_other_copies(
-    run: TrainingRun, folder: str | None, made: Made, cells: Path, known: KnownArrays | None = None
+    run: TrainingRun, folder: str | None, entry: PreprocessEntry, cells: Path, known: KnownArrays | None = None
 ) -> bool:
     """Whether a run's arrays of `folder` are those that dvc.lock has of `preprocess` but for the augmented copies.
 
     `cells` has the results of the data set, of which one may prove what dvc.lock's arrays are. `known` keeps what was
     found out.
     """
-    found, md5 = run.provenance.inputs.get(folder or ""), made.outs.get(folder or "")
+    found, md5 = run.provenance.inputs.get(folder or ""), entry.outs.get(folder or "")
     if folder is None or md5 is None or found is None or found.md5 == md5 or found.files is None:
         return False
     known = {} if known is None else known
@@ -71,7 +71,7 @@ def has_other_copies(
     theirs = known[folder, md5]
     if theirs is None or not same_but_copies(Arrays(run.data, found.files), theirs):
         return False
-    return not reads_copies(run) or _made_by(run, made.deps)
+    return not reads_copies(run) or _is_same_code(run, entry.deps)
 
 
 def same_but_copies(one: Arrays, other: Arrays) -> bool:
@@ -105,7 +105,7 @@ def other_copies_sentence(run: TrainingRun, stage: str | None) -> str:
     return f"{those}; {read if reads_copies(run) else 'the training does not read them'}"
 
 
-def _made_by(run: TrainingRun, deps: Mapping[str, str]) -> bool:
+def _is_same_code(run: TrainingRun, deps: Mapping[str, str]) -> bool:
     """Whether the sources beside a run are those by which dvc.lock's copies were made."""
     sources = run.provenance.sources
     for path in _MAKERS:

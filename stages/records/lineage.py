@@ -58,8 +58,8 @@ class Artifact:
     """One thing that a step hands on, and all places that have its hash.
 
     A folder's md5 is DVC's; `files` has the md5 of each file in it (of code: the hash of each module), and `sha256` the
-    place that has a file's sha256, as far as they are recorded. If
-    `made_elsewhere`, the bytes at `path` may be another processor's (`stages.records.copies`) and are not compared.
+    place that has a file's sha256, as far as they are recorded. If `made_elsewhere`, the bytes at `path` may be those of
+    another processor (`stages.records.copies`), and are not compared.
     """
 
     step: StepName
@@ -186,8 +186,8 @@ def lineage(
 
     `places` are those of dvc.yaml; by default the record and dvc.lock name them. Raises CorruptFileError for a record
     that lacks an input, or a file in one; where `lacking` is given, that is added to it instead, and the artifact has
-    the other witnesses. With `other_copies` the arrays that are here, and those in dvc.lock as `preprocess`
-    left them, are not those of the record (`stages.records.copies`), and are not compared with it.
+    the other witnesses. With `other_copies` the arrays that are here, and those that dvc.lock has of `preprocess`, are
+    not those of the record (`stages.records.copies`), and are not compared with it.
     """
     source = _Source(result, lock, places or recorded_places(result, lock), other_copies)
     if lacking is not None:

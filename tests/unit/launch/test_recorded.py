@@ -8,7 +8,7 @@ import pytest
 
 from stages.config.params import Params, Training
 from stages.launch.recorded import Entries, Locked, dependencies, trained_with, why_left
-from stages.records.copies import Made
+from stages.records.copies import PreprocessEntry
 from stages.records.evaluation import Evaluation, result_path, results_folder
 from stages.records.spec import Spec
 from tests.shipped import shipped_params
@@ -40,7 +40,7 @@ class Recorded:
         self.entries = Entries(
             Locked(trained_with(run), dependencies(run.provenance), dict([weights])),
             Locked(testing, dependencies(result.provenance), {self.path.as_posix(): result.md5()}),
-            Made({}, data),
+            PreprocessEntry({}, data),
         )
 
     def why_left(self, today: Spec | None = None) -> str | None:
@@ -97,9 +97,11 @@ def test_the_result_of_another_training_does_not_stand_for_it(recorded: Recorded
 
 UNLOCKED = Locked({}, {}, {})
 CHANGES: list[tuple[Callable[[Entries], Entries], str]] = [
-    (lambda entries: entries._replace(data=Made({}, {})), "a result of other data"),
+    (lambda entries: entries._replace(data=PreprocessEntry({}, {})), "a result of other data"),
     (
-        lambda entries: entries._replace(data=Made({}, {path: short("other") for path in entries.data.outs})),
+        lambda entries: entries._replace(
+            data=PreprocessEntry({}, {path: short("other") for path in entries.data.outs})
+        ),
         "a result of other data",
     ),
     (lambda entries: entries._replace(train=UNLOCKED), "a result of other data"),

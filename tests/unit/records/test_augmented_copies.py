@@ -9,7 +9,7 @@ import pytest
 
 from stages.config.cells import CellKey
 from stages.core.files import write_bytes
-from stages.records.copies import Made, find_arrays, has_other_copies, other_copies_sentence
+from stages.records.copies import PreprocessEntry, find_arrays, has_other_copies, other_copies_sentence
 from stages.records.data import TRAIN_ARRAYS
 from stages.records.evaluation import Evaluation, result_path, results_folder
 from stages.records.provenance import folder_md5, hash_dependency
@@ -34,11 +34,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 SOURCES = {f"stages/{name}": short(name) for name in ("preprocess/a.py", "preprocess/b.py", "engine/augmentation.py")}
 
 
-def made(md5: str, sources: dict[str, str] = SOURCES) -> Made:
+def entry(md5: str, sources: dict[str, str] = SOURCES) -> PreprocessEntry:
     """What dvc.lock has of preprocess: these arrays, by these sources."""
     prefix, augmentation = "stages/preprocess/", "stages/engine/augmentation.py"
     inner = {name.removeprefix(prefix): found for name, found in sources.items() if name.startswith(prefix)}
-    return Made({"stages/preprocess": folder_md5(inner), augmentation: sources[augmentation]}, {TRAIN: md5})
+    return PreprocessEntry({"stages/preprocess": folder_md5(inner), augmentation: sources[augmentation]}, {TRAIN: md5})
 
 
 def put(found: Evaluation) -> str:
@@ -50,21 +50,21 @@ def put(found: Evaluation) -> str:
 
 def test_copies_with_other_bytes_are_told_from_the_same_arrays() -> None:
     md5 = put(result())
-    assert has_other_copies(other_array(result(seed=1)).run, TRAIN, made(md5), CELLS)
-    assert not has_other_copies(result(seed=1).run, TRAIN, made(md5), CELLS)
+    assert has_other_copies(other_array(result(seed=1)).run, TRAIN, entry(md5), CELLS)
+    assert not has_other_copies(result(seed=1).run, TRAIN, entry(md5), CELLS)
 
 
 @pytest.mark.parametrize("name", ["train_images", "train_labels", "validation_images", "test_images"])
 def test_any_other_array_with_other_bytes_is_other_data(name: str) -> None:
     md5 = put(result())
-    assert not has_other_copies(other_array(result(seed=1), name).run, TRAIN, made(md5), CELLS)
+    assert not has_other_copies(other_array(result(seed=1), name).run, TRAIN, entry(md5), CELLS)
 
 
 def test_without_a_result_of_the_arrays_nothing_proves_what_they_are() -> None:
     md5 = result().run.training_arrays[1].md5
     put(other_array(result(seed=1)))
     assert find_arrays(TRAIN, md5, CELLS) is None
-    assert not has_other_copies(other_array(result(seed=1)).run, TRAIN, made(md5), CELLS)
+    assert not has_other_copies(other_array(result(seed=1)).run, TRAIN, entry(md5), CELLS)
 
 
 def test_arrays_that_lie_there_prove_it_too(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_file_that_is_smuggled_in_with_the_copies_is_other_data(name: str) -> 
     md5 = put(result())
     content = json.loads(other_array(result(seed=1)).text())
     content["run"]["provenance"]["inputs"][TRAIN]["files"][name] = short("smuggled")
-    assert not has_other_copies(agreed(content).run, TRAIN, made(md5), CELLS)
+    assert not has_other_copies(agreed(content).run, TRAIN, entry(md5), CELLS)
 
 
 @pytest.mark.parametrize("edited", [None, *SOURCES])
@@ -105,7 +105,7 @@ def test_copies_that_a_training_reads_must_come_from_the_same_code(edited: str |
     content = json.loads(other_array(result(AUGMENTED)).text())
     content["run"]["provenance"]["sources"] |= SOURCES
     of_lock = SOURCES | ({edited: short("edited")} if edited else {})
-    found = has_other_copies(agreed(content).run, TRAIN, made(md5, of_lock), CELLS)
+    found = has_other_copies(agreed(content).run, TRAIN, entry(md5, of_lock), CELLS)
     assert found == (edited is None)
 
 
