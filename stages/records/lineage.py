@@ -58,8 +58,8 @@ class Artifact:
     """One thing that a step hands on, and all places that have its hash.
 
     A folder's md5 is DVC's; `files` has the md5 of each file in it (of code: the hash of each module), and `sha256` the
-    place that has a file's sha256, as far as they are recorded. If `made_elsewhere`, the bytes at `path` may be those of
-    another processor (`stages.records.copies`), and are not compared.
+    place that has a file's sha256, as far as they are recorded. If `made_elsewhere`, the bytes at `path` may be
+    those of another processor (`stages.records.copies`), and are not compared.
     """
 
     step: StepName
