@@ -29,6 +29,7 @@ from stages.audit import derive, history, rerun
 from stages.audit.architectures import build_anew, check_architectures
 from stages.audit.checks import check_number
 from stages.audit.compare import PageFindings
+from stages.audit.disk import Disk
 from stages.audit.earlier import check_earlier
 from stages.audit.explain import main as explain
 from stages.audit.findings import Finding
@@ -49,7 +50,7 @@ from stages.records.architecture import Networks
 from stages.records.attempts import Journal, attempts_path, begin
 from stages.records.data import DatasetDescription
 from stages.records.evaluation import Evaluation, logits_path
-from stages.records.provenance import SpecReference, folder_md5, git_state, hash_dependency, source_hashes
+from stages.records.provenance import Dependency, SpecReference, folder_md5, git_state, hash_dependency, source_hashes
 from stages.records.spec import Spec, resolve_specs, spec_path, write_specs
 from stages.report import curves
 from tests.unit.audit.conftest import lock_text
@@ -604,6 +605,29 @@ def test_augmented_copies_of_another_processor_are_noted(project: Project) -> No
         "augmented copies of mnist have other bytes than those of preprocess@quick-mnist in dvc.lock; "
     )
     assert note.endswith("the training does not read them")
+
+
+def test_explain_says_it_too(project: Project) -> None:
+    trained_on_another_array(project, AUGMENTED)
+    done = CliRunner().invoke(explain, [*ROW, "--json"])
+    assert done.exit_code == 0, done.output
+    (note,) = json.loads(done.output)["notes"]
+    assert note.startswith("augmented copies of mnist have other bytes than those of preprocess@quick-mnist")
+
+
+def test_a_training_that_reads_no_copies_is_trained_again_beside_others(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained_on_another_array(project, AUGMENTED)
+    workspace = Workspace("quick", project.params)
+    result, _ = workspace.read(project.number())
+    assert result is not None
+    of_lock = workspace.lock.md5("preprocess@quick-mnist", "outs", TRAIN_FOLDER)
+    monkeypatch.setattr(Disk, "tree", lambda *_: Dependency(md5=str(of_lock)))
+    rerun._refuse_another(project.number(), result, workspace)
+    monkeypatch.setattr(Disk, "tree", lambda *_: Dependency(md5="0" * 32))
+    with pytest.raises(StageError, match=f"{TRAIN_FOLDER} is not what it was trained with"):
+        rerun._refuse_another(project.number(), result, workspace)
 
 
 def test_another_array_with_other_bytes_is_broken(project: Project) -> None:
