@@ -21,11 +21,10 @@ from stages.book.payload import payload
 from stages.config.schema import PAPER_TABLES, Assumption, Table
 from stages.core.progress import duration
 from stages.report.captions import (
-    copies_sentence,
+    differences_sentences,
     done_sentence,
     interval_sentence,
     interval_title,
-    numerics_sentence,
     replaced_sentence,
     seeds_sentence,
     verdict_sentence,
@@ -142,8 +141,7 @@ def _table(evidence: Evidence, number: Table) -> TablePart:
         done_sentence([row.results for row in lines(rows)]),
         f"{', '.join(found.sizes())}.".capitalize(),
         replaced_sentence(found),
-        numerics_sentence([(row.row, row.results) for row in lines(rows)]),
-        copies_sentence([(row.row, row.results) for row in lines(rows)]),
+        *differences_sentences([(row.row, row.results) for row in lines(rows)]),
     ]
     if found.as_paper and number in PAPER_TABLES:
         sentences.append(verdict_sentence(evidence, number))

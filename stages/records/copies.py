@@ -21,7 +21,7 @@ from stages.records.provenance import folder_md5, hash_dependency
 from stages.records.run import TrainingRun
 
 COPIES = "augmented_images"
-_FILES = {f"{array}.npy" for array in TRAIN_ARRAYS} | {DESCRIPTION}
+FILES = (*(f"{array}.npy" for array in TRAIN_ARRAYS), DESCRIPTION)  # of the folder of training arrays
 _DEPENDENT = {f"{COPIES}.npy", DESCRIPTION}  # the files whose bytes change with the copies
 _MAKERS = ("stages/preprocess", "stages/engine/augmentation.py")
 
@@ -79,7 +79,7 @@ def same_but_copies(one: Arrays, other: Arrays) -> bool:
     differing = {name for name in one.files.keys() | other.files.keys() if one.files.get(name) != other.files.get(name)}
     return (
         differing == _DEPENDENT
-        and one.files.keys() == other.files.keys() == _FILES
+        and one.files.keys() == other.files.keys() == {*FILES}
         and one.data.sha256.get(COPIES) != other.data.sha256.get(COPIES)
         and _without_copies(one.data) == _without_copies(other.data)
     )
@@ -138,7 +138,7 @@ def _of_result(path: Path, folder: str, md5: str) -> Arrays | None:
 
 def _on_disk(folder: Path, md5: str) -> Arrays | None:
     """The arrays that lie there, regular files of this repository alone; None where they are not those of `md5`."""
-    paths = [folder / name for name in sorted(_FILES)]
+    paths = [folder / name for name in FILES]
     if any(refusal(path) or not is_inside(path) for path in paths):
         return None
     try:

@@ -24,6 +24,7 @@ from stages.core.errors import CorruptFileError
 from stages.core.filenames import DESCRIPTION, HISTORY, RECORD, WEIGHTS
 from stages.core.files import digest, file_hash, json_hash
 from stages.core.regular import is_inside, is_regular
+from stages.records.copies import FILES
 from stages.records.data import TRAIN_ARRAYS
 from stages.records.dvc_lock import Lock
 from stages.records.evaluation import Evaluation, logits_path
@@ -34,7 +35,7 @@ from stages.records.run import TrainingRun
 StepName = Literal["raw data", "arrays", "training", "weights", "evaluation", "predictions", "number", "table"]
 Algorithm = Literal["md5", "sha256"]
 _NAMES = {  # the files of each input
-    "training": (*(f"{array}.npy" for array in TRAIN_ARRAYS), DESCRIPTION),
+    "training": FILES,
     "description": (DESCRIPTION,),
     "test": ("images.npy", "labels.npy"),
     "run": (WEIGHTS, HISTORY, RECORD),

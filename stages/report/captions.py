@@ -33,8 +33,7 @@ def table_caption(evidence: Evidence, number: Table) -> str:
         seeds_sentence(cells),
         interval_sentence(evidence, cells),
         replaced_sentence(found),
-        numerics_sentence([(row.row, row.results) for row in rows]),
-        copies_sentence([(row.row, row.results) for row in rows]),
+        *differences_sentences([(row.row, row.results) for row in rows]),
         *_judgement(evidence, number, found),
     ]
     return " ".join(sentence for sentence in sentences if sentence)
@@ -103,6 +102,11 @@ def seeds_sentence(cells: Sequence[CellResults]) -> str:
 def replaced_sentence(found: Conditions) -> str:
     """The settings of the cells that the budget replaces."""
     return f"The budget replaces settings: {listed(list(found.replaced))}." if found.replaced else ""
+
+
+def differences_sentences(labelled: Sequence[tuple[str, CellResults]]) -> list[str]:
+    """In what the trainings differ beside their settings; empty sentences where they do not."""
+    return [numerics_sentence(labelled), copies_sentence(labelled)]
 
 
 def numerics_sentence(labelled: Sequence[tuple[str, CellResults]]) -> str:

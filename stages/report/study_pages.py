@@ -4,8 +4,7 @@ from itertools import zip_longest
 
 from stages.report.captions import (
     budget_sentence,
-    copies_sentence,
-    numerics_sentence,
+    differences_sentences,
     replaced_sentence,
     seeds_sentence,
 )
@@ -60,7 +59,6 @@ def run_sentences(evidence: Evidence, comparison: Comparison) -> str:
         else "",
         seeds_sentence(cells),
         replaced_sentence(found),
-        numerics_sentence([(candidate.name, candidate.results) for candidate in comparison.candidates]),
-        copies_sentence([(candidate.name, candidate.results) for candidate in comparison.candidates]),
+        *differences_sentences([(candidate.name, candidate.results) for candidate in comparison.candidates]),
     ]
     return " ".join(sentence for sentence in sentences if sentence)

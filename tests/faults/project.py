@@ -12,7 +12,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from stages.core.files import write_text
-from stages.launch.merge_lock import entries
+from stages.launch.merge_lock import entries, text_of
 from tests.faults.outcome import check
 from tests.pipeline.conftest import Repository, copy_project, environment, make
 from tests.shipped import ROOT
@@ -72,7 +72,7 @@ class Project(Repository):
         kept = entries(lock.read_text(encoding="utf-8"))
         for stage in ("train", "evaluate"):
             kept.pop(f"{stage}-{CELL}", None)
-        write_text(lock, "".join(["schema: '2.0'\nstages:\n", *kept.values()]))
+        write_text(lock, text_of(kept))
         for folder in (".dvc/cache/runs", RUN):
             shutil.rmtree(self.folder / folder, ignore_errors=True)
         (self.folder / RESULT).unlink(missing_ok=True)

@@ -92,15 +92,6 @@ def row_count(cell: str) -> int:
     return sum(line["cell"] == cell and line["n"] != "0" for line in ledger())
 
 
-@cache
-def curves() -> dict[tuple[str, str], list[float]]:
-    """Validation accuracy after each epoch, by table and row."""
-    found: dict[tuple[str, str], list[float]] = {}
-    for line in csv.DictReader(committed("reports/paper/views/curves.csv").splitlines()):
-        found.setdefault((line["table"], line["row"]), []).append(float(line["validation_accuracy"]))
-    return found
-
-
 class Ended(NamedTuple):
     """How a training of `paper` ended: its test accuracy, and what the last epoch lost of validation accuracy."""
 
