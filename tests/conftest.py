@@ -1,4 +1,4 @@
-"""What holds for all tests: threads, bytecode, the order of the files, and a limit of memory.
+"""What holds for all tests: threads, bytecode, the environment, the order of the files, and a limit of memory.
 
 PyTorch gets one thread in each process, since the workers take every core already: at two threads a worker, each waits
 for the other at barriers. Bytecode is kept whatever the environment says: tests start the commands some hundred times.
@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,16 @@ def own_settings() -> None:
     os.environ["GIT_CONFIG_COUNT"] = str(len(GIT_SETTINGS))  # above what any file of the user says
     for number, (key, value) in enumerate(GIT_SETTINGS.items()):
         os.environ |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+
+
+@pytest.fixture(autouse=True)
+def _environment() -> Iterator[None]:
+    """Undoes what a command that ran in this process set for itself: the next test's processes would inherit it."""
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before.keys() - {"PYTEST_CURRENT_TEST"}:
+        del os.environ[name]
+    os.environ |= {name: value for name, value in before.items() if name != "PYTEST_CURRENT_TEST"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
