@@ -270,12 +270,12 @@ def test_paths_in_use_are_refused_to_others(repository: Callable[[int], Pipeline
     subprocess.run([*dvc, "repro", "-q"], check=True)
 
 
-def test_340_stages_8_at_once(
+def test_136_stages_8_at_once(
     repository: Callable[[int], Pipeline], forked_python: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No lock error, and no entry of dvc.lock is lost."""
     monkeypatch.setattr(multiprocessing.spawn, "_python_exe", os.fsencode(forked_python))
-    count = 340
+    count = 136  # 34 cells with 4 seeds
     pipeline = repository(count)
     units = [Unit(name, (pipeline.command(name),)) for name in names(count)]
     refused: dict[str, str] = {}
