@@ -1,7 +1,9 @@
 """What holds for all tests: threads, bytecode, the environment, where files go, the files' order, a limit of memory.
 
 PyTorch gets one thread in each process, since the workers take every core already: at two threads a worker, each waits
-for the other at barriers. Bytecode is kept whatever the environment says: tests start the commands some hundred times.
+for the other at barriers. Where a test asks for two, a thread that waits sleeps: by default it spins, and keeps
+another worker from its core. Bytecode is kept whatever the environment says: tests start the commands some hundred
+times.
 """
 
 import faulthandler
@@ -44,7 +46,7 @@ STATM = Path("/proc/self/statm")
 IN_MEMORY = Path("/dev/shm")  # a file system in memory, on Linux
 ROOM = 8 << 30  # bytes that must be free there, and as many again in memory; all tests together take 3 GiB
 
-os.environ["OMP_NUM_THREADS"] = "1"  # before anything imports torch
+os.environ |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}  # before anything imports torch
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 

@@ -72,7 +72,7 @@ class Project:
         with (folder / "params.yaml").open("w") as file:
             YAML().dump(params, file)
         self._make_data()
-        resolve = [sys.executable, "-m", "stages.resolve", "--budget", "quick", "--out", "reports/quick/specs"]
+        resolve = [forked, "-m", "stages.resolve", "--budget", "quick", "--out", "reports/quick/specs"]
         subprocess.run(resolve, cwd=folder, check=True)
         subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
         subprocess.run(["git", "add", "-A"], cwd=folder, check=True)
