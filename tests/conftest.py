@@ -62,6 +62,11 @@ def pytest_configure(config: pytest.Config) -> None:
         threading.Thread(target=_watch, args=(os.dup(2),), daemon=True, name="memory watch").start()
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than the processors: while a test waits, for a server or a time limit, none is idle."""
+    return 1 + (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
 def _has_room() -> bool:
     """Whether temporary files fit into memory: tests copy and remove some 100,000 small ones, and wait for a disk."""
     meminfo = Path("/proc/meminfo")
