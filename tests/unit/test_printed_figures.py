@@ -232,8 +232,8 @@ FINDINGS: dict[str, Callable[[], bool]] = {
         [range_of(trainings(f"cifar10/{name}"), "cifar10") for name in ("googlenet-sgd", "googlenet-sgd-augmented")]
         == ["65.9 to 70.2 %", "52.8 to 70.4 %"]
     ),
-    "All others' seeds are within 2 points": lambda: (
-        {cell for cell in cells_of_rows() if round(spread(cell), 2) > 2}
+    "All others' seeds are within 2.5 points": lambda: (
+        {cell for cell in cells_of_rows() if round(spread(cell), 2) > 2.5}
         == {f"cifar10/{name}" for name in ("googlenet-sgd", "googlenet-sgd-augmented", "vgg16-lr1e-2")}
         | {*PLAIN_VGG} - {"cifar10/vgg19"}
     ),
@@ -245,7 +245,8 @@ FINDINGS: dict[str, Callable[[], bool]] = {
         and float(row("S1b", "VGG16")["mean"]) == 82.5
         and float(row("S1b", "ResNet34")["mean"]) <= float(row("S1b", "ResNet18")["mean"])
     ),
-    "NVIDIA H200 GPUs trained the six tables with PyTorch 2.11.0, but for one seed of GoogLeNet with SGD": lambda: (
+    "NVIDIA H200 GPUs trained the six tables with PyTorch 2.11.0, but for one seed each of GoogLeNet with SGD and of "
+    "VGG16 with Adam, of a processor": lambda: (
         [
             (line["cell"], line["training_device"], line["training_packages_torch"])
             for line in ledger()
@@ -253,7 +254,7 @@ FINDINGS: dict[str, Callable[[], bool]] = {
             and line["n"] != "0"
             and (line["training_device"], line["training_packages_torch"]) != ("cuda: NVIDIA H200", "2.11.0")
         ]
-        == [("cifar10/googlenet-sgd", "cpu", "2.14.1")]
+        == [("cifar10/vgg16-adam", "cpu", "2.14.1"), ("cifar10/googlenet-sgd", "cpu", "2.14.1")]
     ),
     "do not hold: C4 (no overfitting) and C6 (which classes are recognised well). Rows of CIFAR10 refute": lambda: (
         claims("does not hold") == ["C4", "C6"]
