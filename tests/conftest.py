@@ -68,9 +68,14 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def _has_room() -> bool:
-    """Whether temporary files fit into memory: tests copy and remove some 100,000 small ones, and wait for a disk."""
+    """Whether temporary files fit into memory: tests copy and remove some 100,000 small ones, and wait for a disk.
+
+    Programs must run there too, which containers often forbid.
+    """
     meminfo = Path("/proc/meminfo")
     if not (IN_MEMORY.is_mount() and os.access(IN_MEMORY, os.W_OK | os.X_OK) and meminfo.is_file()):
+        return False
+    if os.statvfs(IN_MEMORY).f_flag & os.ST_NOEXEC:
         return False
     sizes = dict(line.split()[:2] for line in meminfo.read_text(encoding="ascii").splitlines())
     available = int(sizes.get("MemAvailable:", 0)) << 10
@@ -82,7 +87,7 @@ def own_settings() -> None:
 
     In a hook of git GIT_DIR and GIT_INDEX_FILE name the user's repository: a test that commits would commit there.
     """
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background command starts without
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts a background command without it
     for name in [name for name in os.environ if name.startswith(OTHERS)]:
         del os.environ[name]
     os.environ["GIT_CONFIG_COUNT"] = str(len(GIT_SETTINGS))  # above what any file of the user says

@@ -56,9 +56,9 @@ class Stage(NamedTuple):
 
 
 @cache
-def _words(command: str) -> list[str]:
+def _words(command: str) -> tuple[str, ...]:
     """What a shell makes of a command. Raises ValueError."""
-    return shlex.split(command)
+    return tuple(shlex.split(command))
 
 
 class Stages:
