@@ -57,7 +57,7 @@ class Stage(NamedTuple):
 
 @cache
 def _words(command: str) -> tuple[str, ...]:
-    """What a shell makes of a command. Raises ValueError."""
+    """The words of a shell command. Raises ValueError."""
     return tuple(shlex.split(command))
 
 

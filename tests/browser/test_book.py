@@ -263,6 +263,8 @@ def test_an_address_is_opened_at_once_and_an_unknown_one_says_so(open_book: Open
     page.get_by_role("link", name="All tables").click()
     expect_page(page, "/")
     expect_page(open_book("#/compare/IV/vgg16+no/such"), "/compare")
+    for address in ("/networks", "/network/mnist-vgg16", "/claims"):
+        expect_page(open_book(f"#{address}"), address)
 
 
 @pytest.mark.parametrize(
