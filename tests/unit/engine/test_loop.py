@@ -264,7 +264,7 @@ def test_fresh_epochs_are_those_of_a_plain_loop_on_images_transformed_by_hand() 
     assert save(stepwise.weights()) == save(trainer.weights())
     found = predict(trainer.model, plain.sample, trainer.standardise)
     assert history[-1]["train_sample_accuracy"] == accuracy(found.logits, plain.sample.labels)
-    expected = F.cross_entropy(torch.from_numpy(found.logits), plain.sample.labels)
+    expected = F.cross_entropy(torch.as_tensor(found.logits), plain.sample.labels)
     assert history[-1]["train_sample_loss"] == pytest.approx(float(expected), rel=1e-5)
 
 
