@@ -40,7 +40,7 @@ launch: setup  ## train and test what has no recorded result; OPTIONS="--jobs 4"
 doctor: setup  ## what of this machine and checkout stands in the way, one line a check, with its cure
 	python -m stages.doctor $(OPTIONS)
 
-faults: setup  ## throw at the pipeline what users and machines throw, and print what survives (20 to 30 minutes)
+faults: setup  ## throw at the pipeline what users and machines throw, and print what survives (6 to 15 minutes)
 	python -m tests.faults $(OPTIONS)
 
 plan: setup  ## what `make launch` would run, for how long, and what would be refused; OPTIONS="--budget paper"

@@ -1,15 +1,20 @@
-"""What holds for all tests: threads, bytecode, the order of the files, and a limit of memory.
+"""What holds for all tests: threads, bytecode, the environment, where files go, the files' order, a limit of memory.
 
 PyTorch gets one thread in each process, since the workers take every core already: at two threads a worker, each waits
-for the other at barriers. Bytecode is kept whatever the environment says: tests start the commands some hundred times.
+for the other at barriers. Where a test asks for two, a thread that waits sleeps: by default it spins, and keeps
+another worker from its core. Bytecode is kept whatever the environment says: tests start the commands some hundred
+times.
 """
 
 import faulthandler
 import gc
 import os
+import shutil
+import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,8 +43,10 @@ GIT_SETTINGS = {
 }
 MOST = 8 << 30  # bytes that a process may hold; the largest of the networks' tests take 3 GiB
 STATM = Path("/proc/self/statm")
+IN_MEMORY = Path("/dev/shm")  # a file system in memory, on Linux
+ROOM = 8 << 30  # bytes that must be free there, and as many again in memory; all tests together take 3 GiB
 
-os.environ["OMP_NUM_THREADS"] = "1"  # before anything imports torch
+os.environ |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}  # before anything imports torch
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
@@ -48,21 +55,49 @@ def pytest_configure(config: pytest.Config) -> None:
     """Watch this process, where the system tells its memory; refuse a name in FIRST that no file has."""
     assert all((ROOT / name).is_file() for name in FIRST)
     own_settings()
+    if "PYTEST_XDIST_WORKER" not in os.environ and not os.environ.get("TMPDIR") and _has_room():
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))  # where pytest makes its folder
     gc.disable()  # until all is imported: what an import makes stays
     if STATM.is_file():
         threading.Thread(target=_watch, args=(os.dup(2),), daemon=True, name="memory watch").start()
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than the processors: while a test waits, for a server or a time limit, none is idle."""
+    return 1 + (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+def _has_room() -> bool:
+    """Whether temporary files fit into memory: tests copy and remove some 100,000 small ones, and wait for a disk."""
+    meminfo = Path("/proc/meminfo")
+    if not (IN_MEMORY.is_mount() and os.access(IN_MEMORY, os.W_OK | os.X_OK) and meminfo.is_file()):
+        return False
+    sizes = dict(line.split()[:2] for line in meminfo.read_text(encoding="ascii").splitlines())
+    available = int(sizes.get("MemAvailable:", 0)) << 10
+    return shutil.disk_usage(IN_MEMORY).free >= ROOM and available >= 2 * ROOM
+
+
 def own_settings() -> None:
-    """Take the user's settings of other tools out of this process and of what it starts.
+    """Take the user's settings of other tools, and of signals, out of this process and of what it starts.
 
     In a hook of git GIT_DIR and GIT_INDEX_FILE name the user's repository: a test that commits would commit there.
     """
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background command starts without
     for name in [name for name in os.environ if name.startswith(OTHERS)]:
         del os.environ[name]
     os.environ["GIT_CONFIG_COUNT"] = str(len(GIT_SETTINGS))  # above what any file of the user says
     for number, (key, value) in enumerate(GIT_SETTINGS.items()):
         os.environ |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+
+
+@pytest.fixture(autouse=True)
+def _environment() -> Iterator[None]:
+    """Undoes what a command that ran in this process set for itself: the next test's processes would inherit it."""
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before.keys() - {"PYTEST_CURRENT_TEST"}:
+        del os.environ[name]
+    os.environ |= {name: value for name, value in before.items() if name != "PYTEST_CURRENT_TEST"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

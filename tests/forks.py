@@ -10,7 +10,8 @@ Everything else runs as ever, and so do
 - the first command of each module (not `forked -c PROGRAM`): it starts from nothing, as a user's does;
 - a command whose environment differs from the server's in a variable that is not known to be read late.
 
-One set of servers serves all workers of pytest, and ends with the last of them, however that ends.
+One set of servers serves all workers of pytest, or all processes of `make faults`, and ends with the last of them,
+however that ends.
 """
 
 import os
@@ -30,13 +31,22 @@ from tests.shared import base_folder
 SERVER = Path(__file__).with_name("fork_server.py")
 SUPPORTED = sys.platform == "linux" and hasattr(os, "pidfd_open")
 MIRROR = "stages.track.mirror"
-# What a server imports, by its name: what its commands would import, MLflow as a mirror does it.
+# What a server imports, by its name: what its commands would import, MLflow as a mirror does it. Much of it they import
+# late: all commands of DVC and what these need, pydantic's classes, the writers of figures and the fonts' subsets.
 IMPORTED = {
     "stages": (
-        *("click", "dvc.cli", "dvc.repo", "dvc.repo.reproduce", "dvc.repo.status", "dvc.commands.repro", "distributed"),
-        *("filelock", "jinja2", "matplotlib.backends.backend_agg", "matplotlib.figure", "multiprocessing.spawn"),
-        *("numpy", "pandas", "PIL.Image", "psutil", "pydantic", "ruamel.yaml", "safetensors.torch", "scipy.stats"),
-        *("sklearn.metrics", "torch", "torchvision.transforms.v2", "tqdm"),
+        *("click", "distributed", "filelock", "jinja2", "multiprocessing.spawn", "numpy", "psutil", "ruamel.yaml"),
+        *("safetensors.torch", "scipy.stats", "sklearn.metrics", "torch", "torchvision.transforms.v2", "tqdm"),
+        *("dvc.cli", "dvc.cli.parser", "dvc.commands.repro", "dvc.repo", "dvc.repo.graph", "dvc.repo.index"),
+        *("dvc.repo.metrics", "dvc.repo.open_repo", "dvc.repo.params", "dvc.repo.plots", "dvc.repo.reproduce"),
+        *("dvc.repo.stage", "dvc.repo.status", "dvc.rwlock", "dvc.utils.strictyaml", "dvc_data.hashfile.db.local"),
+        *("dvc_render.vega", "flatten_dict", "fsspec.implementations.memory", "networkx", "platformdirs.unix"),
+        *("scmrepo.git", "dulwich.worktree", "tabulate", "zc.lockfile"),  # tabulate: of torch, as it ends
+        *("pydantic", "pydantic.json_schema", "pydantic.main", "pydantic.type_adapter"),
+        *("fontTools.subset", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_pdf"),
+        *("matplotlib.backends.backend_svg", "matplotlib.figure", "matplotlib.style"),
+        *("pandas", "pandas.io.formats.style", "PIL.BmpImagePlugin", "PIL.GifImagePlugin", "PIL.Image"),
+        *("PIL.JpegImagePlugin", "PIL.PngImagePlugin", "PIL.PpmImagePlugin"),
     ),
     "mirrors": (
         *("filelock", "mlflow.entities", "mlflow.tracking", "mlflow.store.tracking.sqlalchemy_store", "pydantic"),
@@ -198,13 +208,22 @@ def programs() -> list[str]:
 @contextmanager
 def forks(tmp_path_factory: pytest.TempPathFactory, *names: str) -> Iterator[Forks | None]:
     """The servers of these names, shared by all workers; None where there are none."""
+    with forks_in(base_folder(tmp_path_factory) / "forks", *names) as found:
+        yield found
+
+
+@contextmanager
+def forks_in(folder: Path, *names: str) -> Iterator[Forks | None]:
+    """The servers of these names, shared by all processes that name the folder; None where there are none."""
     if not SUPPORTED:
         yield None
         return
-    found = Forks(base_folder(tmp_path_factory) / "forks")
+    found = Forks(folder)
     for name in names:
         found.start(name)
     _USED.append(found)
-    yield found
-    _USED.remove(found)
-    found.close()
+    try:
+        yield found
+    finally:
+        _USED.remove(found)
+        found.close()

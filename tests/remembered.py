@@ -1,23 +1,26 @@
-"""Fingerprints, hashes and results that are taken once in a process: they would be most of what tests of audits cost.
+"""Fingerprints, hashes, results and YAML that are taken once in a process: most of what tests of audits would cost.
 
 A fingerprint is remembered with every source that it was made of, and given again where each of them reads the same.
 The hashes of a file are remembered by its inode, size and time of modification, which copies by hard links share. A
-result is remembered by the bytes of its file; those that are refused are not.
+result is remembered by the bytes of its file, and the value of a YAML text by the text; those that are refused are not.
 """
 
+import marshal
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
 from stages.audit import disk, recompute
+from stages.config import reading
 from stages.core.files import file_hash
-from stages.records import spec
-from stages.records.evaluation import Evaluation, File
+from stages.records import dvc_lock, spec
+from stages.records.evaluation import Evaluation
 from stages.records.fingerprint import Fingerprint, Kind, Read, _on_disk, fingerprint
+from stages.records.record import Record
 
 
 class _Taken(NamedTuple):
@@ -75,19 +78,45 @@ def remembered_hashes() -> Iterator[None]:
 
 
 _RESULTS: dict[str, Evaluation] = {}
+_LARGEST = 1 << 24  # bytes of a result; what is larger is refused
 
 
 @contextmanager
 def remembered_results() -> Iterator[None]:
-    """Results are read from here meanwhile."""
-    read = Evaluation.read
+    """Results are read from here meanwhile, by whoever has taken `Evaluation.read` as its default before too."""
+    read = vars(Record)["read"].__func__
 
-    def remembered(path: Path | str, made_by: str) -> Evaluation:
-        content = file_hash(path, "sha256") if Path(path).is_file() else ""
+    def remembered(cls: type[Record], path: Path | str, made_by: str) -> Record:
+        if cls is not Evaluation or not Path(path).is_file() or Path(path).stat().st_size > _LARGEST:
+            return read(cls, path, made_by)
+        content = file_hash(path, "sha256")
         if content not in _RESULTS:
-            _RESULTS[content] = read(path, made_by)
-        return _RESULTS[content].model_copy(update={"file": File(path=Path(path).as_posix(), md5=file_hash(path))})
+            _RESULTS[content] = read(cls, path, made_by)
+        return _RESULTS[content].model_copy()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Evaluation, "read", remembered)
+        patch.setattr(Record, "read", classmethod(remembered))
+        yield
+
+
+_TREES: dict[str, bytes] = {}
+
+
+@contextmanager
+def remembered_yaml() -> Iterator[None]:
+    """YAML is parsed here meanwhile; each caller gets a value of its own."""
+    load = reading.load_yaml
+
+    def remembered(text: str) -> Any:
+        if text not in _TREES:
+            found = load(text)
+            try:
+                _TREES[text] = marshal.dumps(found)
+            except ValueError:  # a date, which marshal does not have
+                return found
+        return marshal.loads(_TREES[text])  # noqa: S302 - our own
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (reading, dvc_lock):
+            patch.setattr(module, "load_yaml", remembered)
         yield

@@ -13,8 +13,8 @@ from stages.config.params import Params
 from stages.core.errors import CorruptFileError, ParamError
 from stages.core.files import flatten
 from stages.core.regular import is_there
-from stages.records.copies import has_other_copies, other_copies_sentence
-from stages.records.dvc_lock import LOCK_FILE, Lock
+from stages.records.copies import has_other_copies, other_copies_sentence, preprocess_entry
+from stages.records.dvc_lock import Lock
 from stages.records.evaluation import Evaluation
 from stages.records.lineage import Artifact, Lineage, lineage
 from stages.records.planned import switch_of
@@ -46,8 +46,8 @@ def answer(evidence: Evidence, number: TableRow, seed: int | None, stages: Stage
     number, row = _rows(evidence, number, stages)
     result, history = results[chosen], History()
     places = stages.places(number.key, chosen)
-    locked = lock.md5(places.preprocess, "outs", places.training or "")
-    other_copies = has_other_copies(result.run, places.training, locked, stages.result(number.key, chosen).parent)
+    entry, cells = preprocess_entry(lock, places.preprocess), stages.result(number.key, chosen).parent
+    other_copies = has_other_copies(result.run, places.training, entry, cells)
     artifacts = lineage(result, lock, places, other_copies=other_copies)
     found = {
         "number": _number(number, evidence.budget_name),
@@ -76,7 +76,7 @@ def answer(evidence: Evidence, number: TableRow, seed: int | None, stages: Stage
     }
     notes = _notes(params, number, result, artifacts, found)
     if other_copies:
-        notes.append(other_copies_sentence(result.run, f"{LOCK_FILE} has of {places.preprocess}"))
+        notes.append(other_copies_sentence(result.run, places.preprocess))
     return found | {"notes": [*notes, *_of_the_clone(history)]}
 
 

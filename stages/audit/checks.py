@@ -208,13 +208,11 @@ def _canonical(path: Path, result: LooseResult) -> Iterator[Finding]:
 def _artifacts(path: Path, result: LooseResult, number: Number, workspace: Workspace) -> Iterator[Finding]:
     """Every hash that is recorded of what is behind the result, and of the result itself."""
     lacking: list[str] = []
-    places, other_copies = (
-        workspace.stages.places(number.key, number.seed),
-        workspace.has_other_copies(number, result.run),
-    )
+    places = workspace.stages.places(number.key, number.seed)
+    other_copies = workspace.has_other_copies(number, result.run)
     artifacts = lineage(result, workspace.lock, places, lacking, other_copies)
     if other_copies:
-        yield note(other_copies_sentence(result.run, f"{LOCK_FILE} has of {places.preprocess}"))
+        yield note(other_copies_sentence(result.run, places.preprocess))
     yield from (invalid(path, what) for what in dict.fromkeys(lacking))
     yield from check_artifacts(artifacts, workspace.disk, workspace.lock)
     known = {artifact.path for artifact in artifacts}

@@ -47,12 +47,18 @@ class Stage(NamedTuple):
     def option(self, name: str) -> Path:
         """The path that the command is given after `--name`: dvc.yaml alone says where things are."""
         try:
-            words = shlex.split(self.cmd)
+            words = _words(self.cmd)
         except ValueError as error:
             raise CorruptFileError(f"{DVC_FILE}, {self.name}, cmd", error, "words as a shell reads them") from None
         if f"--{name}" not in words[:-1]:
             raise StageError(f"{DVC_FILE}, {self.name}: its command has no --{name}")
         return Path(words[words.index(f"--{name}") + 1])
+
+
+@cache
+def _words(command: str) -> list[str]:
+    """What a shell makes of a command. Raises ValueError."""
+    return shlex.split(command)
 
 
 class Stages:

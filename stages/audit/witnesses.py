@@ -52,7 +52,7 @@ def check_artifact(artifact: Artifact, disk: Disk, known: Known = (), lock: Lock
 
 def _found(artifact: Artifact, disk: Disk) -> str | None:
     """The hash of the bytes that are here; None without, and of what is not read."""
-    if artifact.path is None or artifact.elsewhere:
+    if artifact.path is None or artifact.made_elsewhere:
         return None
     if artifact.algorithm == "sha256":
         hashes = disk.file(Path(artifact.path))
@@ -75,7 +75,7 @@ def _on_disk(
     artifact: Artifact, disk: Disk, right: list[Witness], known: Known, undecided: str = ""
 ) -> Iterator[Finding]:
     """An artifact's bytes against what each file that is `right` says of them."""
-    if artifact.path is None or artifact.elsewhere:
+    if artifact.path is None or artifact.made_elsewhere:
         return
     path = Path(artifact.path)
     if refused := disk.refusal(path):

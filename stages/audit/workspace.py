@@ -18,7 +18,7 @@ from stages.core.errors import StageError
 from stages.core.files import parse_json
 from stages.core.regular import is_there, read_regular
 from stages.records.attempts import Attempt, Attempts, Entry
-from stages.records.copies import Described, has_other_copies
+from stages.records.copies import KnownArrays, has_other_copies, preprocess_entry
 from stages.records.data import DatasetDescription
 from stages.records.dvc_lock import Lock
 from stages.records.evaluation import result_path
@@ -37,7 +37,7 @@ class Workspace:
     history: History = field(default_factory=History)
     data_findings: dict[str, list[Finding]] = field(default_factory=dict)  # of a data set, which its numbers share
     derived: dict[str, DatasetDescription | list[Finding]] = field(default_factory=dict)  # by data set, see derive.py
-    _described: Described = field(default_factory=dict)
+    _known_arrays: KnownArrays = field(default_factory=dict)
 
     @property
     def repro(self) -> str:
@@ -101,8 +101,8 @@ class Workspace:
     def has_other_copies(self, number: Number, run: TrainingRun) -> bool:
         """Whether a number's arrays are those that dvc.lock has of `preprocess` but for the augmented copies."""
         places = self.stages.places(number.key, number.seed)
-        locked = self.lock.md5(places.preprocess, "outs", places.training or "")
-        return has_other_copies(run, places.training, locked, self.result(number).parent, self._described)
+        entry = preprocess_entry(self.lock, places.preprocess)
+        return has_other_copies(run, places.training, entry, self.result(number).parent, self._known_arrays)
 
     def result(self, number: Number) -> Path:
         """The file of a number's result."""

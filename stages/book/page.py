@@ -21,10 +21,10 @@ from stages.book.payload import payload
 from stages.config.schema import PAPER_TABLES, Assumption, Table
 from stages.core.progress import duration
 from stages.report.captions import (
+    differences_sentences,
     done_sentence,
     interval_sentence,
     interval_title,
-    numerics_sentence,
     replaced_sentence,
     seeds_sentence,
     verdict_sentence,
@@ -33,7 +33,7 @@ from stages.report.claims import under_paper_conditions
 from stages.report.claims_page import paired_column, reason, statistic
 from stages.report.conditions import conditions
 from stages.report.evidence import Evidence
-from stages.report.formats import MINUS, NOTHING
+from stages.report.formats import MINUS, NOTHING, fixed
 from stages.report.outcomes import legend, remark
 from stages.report.render import RenderedText, about
 from stages.report.rows import TableRow, lines, table_rows
@@ -141,7 +141,7 @@ def _table(evidence: Evidence, number: Table) -> TablePart:
         done_sentence([row.results for row in lines(rows)]),
         f"{', '.join(found.sizes())}.".capitalize(),
         replaced_sentence(found),
-        numerics_sentence([(row.row, row.results) for row in lines(rows)]),
+        *differences_sentences([(row.row, row.results) for row in lines(rows)]),
     ]
     if found.as_paper and number in PAPER_TABLES:
         sentences.append(verdict_sentence(evidence, number))
@@ -238,4 +238,4 @@ def _signed_exponent(p: float) -> str:
 
 
 def _number(value: float | None, places: int = 2) -> str:
-    return NOTHING if value is None else f"{value:.{places}f}".replace("-", MINUS)
+    return fixed(value, places).replace("-", MINUS)

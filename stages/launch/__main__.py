@@ -35,7 +35,7 @@ from stages.launch.machine import cores, memory_free, this_machine
 from stages.launch.sizes import at_once, memory_needed, recorded_sizes
 from stages.launch.work import Result, Unit
 from stages.records.attempts import attempts_path, merge
-from stages.records.copies import described, same_but_copies
+from stages.records.copies import find_arrays, same_but_copies
 from stages.records.dvc_lock import LOCK_FILE
 from stages.records.eta import Eta, finished_runs
 from stages.records.evaluation import results_folder
@@ -155,8 +155,8 @@ def refuse_own_output(datasets: Sequence[str]) -> None:
 def make_arrays(pipeline: "Pipeline", budget: str, datasets: Sequence[str], done: set[str]) -> "Pipeline":
     """Make the arrays of data sets; returns the pipeline as it is then.
 
-    `done` are the data sets with recorded results. Augmented copies with other bytes than theirs are said: another
-    processor rounds them otherwise. Raises StageError, and leaves dvc.lock as it was, where anything else differs.
+    `done` are the data sets with recorded results. Says so where only augmented copies differ from theirs. Raises
+    StageError, and leaves dvc.lock as it was, where anything else does.
     """
     from stages.launch.pending import preprocess
     from stages.launch.pipeline import Pipeline
@@ -168,12 +168,13 @@ def make_arrays(pipeline: "Pipeline", budget: str, datasets: Sequence[str], done
     found = Pipeline()
     for dataset in done & stages.keys():
         after, cells = found.locked(stages[dataset]).outs, results_folder(budget) / dataset
+        # The sample sheets, which show copies, lie in reports/.
         arrays = {path: md5 for path, md5 in before[dataset].items() if not path.startswith("reports/")}
         if other := [path for path, md5 in arrays.items() if after.get(path) != md5]:
             if all(_differ_in_copies(path, arrays[path], after.get(path), cells) for path in other):
                 say(
-                    f"{dataset}: augmented copies have other bytes here than those of the recorded results, as another "
-                    "processor rounds them; results are kept, and each names its own"
+                    f"{dataset}: augmented copies have other bytes than those of the recorded results, as on another "
+                    "kind of processor; the results stay done"
                 )
                 continue
             if lock is not None:
@@ -188,7 +189,7 @@ def make_arrays(pipeline: "Pipeline", budget: str, datasets: Sequence[str], done
 
 def _differ_in_copies(folder: str, before: str, after: str | None, cells: Path) -> bool:
     """Whether the arrays with these two md5 of a folder differ in augmented copies alone; False if that is unknown."""
-    one, other = described(folder, before, cells), described(folder, after, cells) if after else None
+    one, other = find_arrays(folder, before, cells), find_arrays(folder, after, cells) if after else None
     return one is not None and other is not None and same_but_copies(one, other)
 
 

@@ -41,7 +41,7 @@ def main() -> None:
     if not ours or not theirs:
         raise StageError(f"{LOCK_FILE} is not in conflict: git merge first")
     merged, left_out = merge(base, ours, theirs)
-    write_text(LOCK_FILE, _HEAD + "".join(merged.values()))
+    write_text(LOCK_FILE, text_of(merged))
     say(f"{LOCK_FILE}: {len(merged)} entries, {len(merged.keys() - ours.keys())} of them theirs alone")
     if left_out:
         say("left out, to be run again: " + "; ".join(f"{name} ({why})" for name, why in left_out.items()))
@@ -135,6 +135,11 @@ def entries(text: str) -> dict[str, str]:
     if len(found) != len(blocks):
         raise CorruptFileError(LOCK_FILE, "a stage stands twice", "every stage once")
     return {name: block if block.endswith("\n") else f"{block}\n" for name, block in found.items()}
+
+
+def text_of(found: Mapping[str, str]) -> str:
+    """The text of a dvc.lock of these entries, as `entries` gives them."""
+    return _HEAD + "".join(found.values())
 
 
 def _parsed(name: str, entry: str) -> dict[str, Any]:

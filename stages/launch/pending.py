@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 from stages.config.params import Params, Training
 from stages.launch.pipeline import LockFile, Pipeline
-from stages.launch.recorded import Entries, other_copies, why_left
+from stages.launch.recorded import Entries, inputs_with_other_copies, why_left
 from stages.launch.work import Unit
-from stages.records.copies import Described
+from stages.records.copies import KnownArrays, PreprocessEntry
 from stages.records.evaluation import Evaluation, result_path, results_folder
 from stages.records.spec import Spec, resolve_specs
 
@@ -42,24 +42,25 @@ def trainings_left(
     One is done when its result is recorded and nothing that is here differs from that. With `weights`, it is done when
     DVC finds nothing to do for it: its weights must be here too.
     """
-    found, arrays = {}, Described()
+    found, known = {}, KnownArrays()
     for training in trainings:
-        if reason := _why_left(pipeline, specs[str(training.key)], budget, training, weights, arrays):
+        if reason := _why_left(pipeline, specs[str(training.key)], budget, training, weights, known):
             found[training] = reason
     return found
 
 
 def _why_left(
-    pipeline: Pipeline | LockFile, spec: Spec, budget: str, training: Training, weights: bool, arrays: Described
+    pipeline: Pipeline | LockFile, spec: Spec, budget: str, training: Training, weights: bool, known: KnownArrays
 ) -> str | None:
     train, evaluate = (training.stage(kind, budget) for kind in ("train", "evaluate"))
-    data = pipeline.locked(preprocess(budget, training.key.dataset)).outs
-    entries = Entries(pipeline.locked(train), pipeline.locked(evaluate), data, arrays)
+    arrays = pipeline.locked(preprocess(budget, training.key.dataset))
+    entries = Entries(pipeline.locked(train), pipeline.locked(evaluate), PreprocessEntry(arrays.deps, arrays.outs))
     path = result_path(results_folder(budget), training.key, training.seed)
-    if reason := why_left(training, spec, entries, path):
+    if reason := why_left(training, spec, entries, path, known):
         return reason
-    others = other_copies(Evaluation.read(path, evaluate), entries, path)
-    changed = [what for what in pipeline.changed(train) + pipeline.changed(evaluate) if what not in others]
+    if changed := pipeline.changed(train) + pipeline.changed(evaluate):
+        others = inputs_with_other_copies(Evaluation.read(path, evaluate), entries, path, known)
+        changed = [what for what in changed if what not in others]
     if changed:
         return f"not as dvc.lock has it: {', '.join(changed)}"
     return WEIGHTS if weights and pipeline.stale([train, evaluate]) else None

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from stages.config.params import Training, resolve_count
 from stages.core.errors import MissingFileError, StageError
-from stages.records.copies import Described, has_other_copies
+from stages.records.copies import KnownArrays, PreprocessEntry, has_other_copies
 from stages.records.dvc_lock import Entry
 from stages.records.evaluation import Evaluation
 from stages.records.provenance import Provenance
@@ -28,15 +28,11 @@ class Locked(NamedTuple):
 
 
 class Entries(NamedTuple):
-    """What dvc.lock has of a training, of its evaluation, and of the outputs of its data set's preprocess stage.
-
-    `arrays` keeps what is known of these outputs (`stages.records.copies`).
-    """
+    """What dvc.lock has of a training, of its evaluation, and of its data set's preprocess stage."""
 
     train: Locked
     evaluate: Locked
-    data: Mapping[str, str]
-    arrays: Described | None = None
+    data: PreprocessEntry
 
 
 def locked_of(entry: Entry | None) -> Locked:
@@ -46,8 +42,13 @@ def locked_of(entry: Entry | None) -> Locked:
     return Locked({key: value for of in entry.params.values() for key, value in of.items()}, entry.deps, entry.outs)
 
 
-def why_left(training: Training, spec: Spec, entries: Entries, path: Path) -> str | None:
-    """Why the result at `path` is not that of today's spec, as dvc.lock has it; None where the training is done."""
+def why_left(
+    training: Training, spec: Spec, entries: Entries, path: Path, known: KnownArrays | None = None
+) -> str | None:
+    """Why the result at `path` is not that of today's spec, as dvc.lock has it; None where the training is done.
+
+    `known` keeps what arrays are, between the trainings of a data set (`stages.records.copies`).
+    """
     try:
         result = Evaluation.read(path, training.stage("evaluate", spec.budget))
     except MissingFileError:
@@ -63,7 +64,7 @@ def why_left(training: Training, spec: Spec, entries: Entries, path: Path) -> st
         return "a result of other code"
     if result.test_images != tested_images(spec, run):
         return "a result of other test images"
-    if set(_data_differences(result, entries)) - other_copies(result, entries, path):
+    if set(_data_differences(result, entries)) - inputs_with_other_copies(result, entries, path, known):
         return "a result of other data"
     return None if _is_locked(result, spec, entries, path) else "a result that dvc.lock does not have"
 
@@ -86,17 +87,21 @@ def dependencies(provenance: Provenance) -> dict[str, str]:
     return {path: found.md5 for path, found in provenance.inputs.items()}
 
 
-def other_copies(result: Evaluation, entries: Entries, path: Path) -> set[str]:
+def inputs_with_other_copies(
+    result: Evaluation, entries: Entries, path: Path, known: KnownArrays | None = None
+) -> set[str]:
     """The inputs of the result at `path` that differ in augmented copies of another processor alone."""
-    folder, description = result.run.training_arrays[0], result.description[0]
-    if not has_other_copies(result.run, folder, entries.data.get(folder), path.parent, entries.arrays):
+    try:
+        folder, description = result.run.training_arrays[0], result.description[0]
+    except KeyError:
         return set()
-    return {folder, description}
+    same = not has_other_copies(result.run, folder, entries.data, path.parent, known)
+    return set() if same else {folder, description}
 
 
 def _data_differences(result: Evaluation, entries: Entries) -> list[str]:
     """The inputs of training and testing that are not what dvc.lock has of the stages that made them."""
-    known = dict(entries.data) | dict(entries.train.outs)
+    known = dict(entries.data.outs) | dict(entries.train.outs)
     for folder, found in result.run.provenance.inputs.items():
         known |= {f"{folder}/{name}": md5 for name, md5 in (found.files or {}).items()}
     used = dependencies(result.run.provenance) | dependencies(result.provenance)

@@ -25,7 +25,8 @@ def _lines(planned: Campaign) -> Iterator[str]:
         yield f"  {count} left: {reason}"
     for dataset, changed in planned.changed.items():
         why = f"{_shortened(changed)} changed"
-        yield f"  {dataset}: arrays are made again first ({why}); if they come out otherwise, every training is left"
+        then = "if any array but the augmented copies changes, every training is left"
+        yield f"  {dataset}: arrays are made again first ({why}); {then}"
     yield _time(planned)
     yield from _memory_and_disk(planned)
     yield f"device: {planned.machine.machine.device} on {planned.machine.machine.processor}"

@@ -28,6 +28,7 @@ from stages.core.regular import is_there, read_regular
 from stages.records.record import Natural, NonEmptyStr, Section, Sha256, Time, invalid
 
 BEGIN, START, RESUME, END, FAILED = "begin", "start", "resume", "end", "failed"
+_ORDER = (BEGIN, START, RESUME, END)  # of entries of the same millisecond
 UNENDED = "ended without a record: killed or still running"
 _MADE_BY = "stage train"
 _PATIENCE = 20.0  # seconds that a training waits for another that is adding its line
@@ -78,7 +79,7 @@ class Attempts:
     def __init__(self, entries: Iterable[Entry]) -> None:
         self.entries = sorted(
             {entry.sha256: entry for entry in entries}.values(),
-            key=lambda one: (one.time, one.kind != BEGIN, one.sha256),
+            key=lambda one: (one.time, _ORDER.index(one.kind), one.sha256),
         )
 
     @classmethod

@@ -1,23 +1,52 @@
-"""Augmented copies of another processor: the one array whose bytes depend on the machine that made it.
+"""Augmented copies with other bytes: the one array that depends on the machine that made it.
 
 A transformed image is a sum of floats, which processors round differently: a few of 45000 copies come out with other
 bytes (docs/reproducibility.md). All other arrays of a data set are the same bytes everywhere. So a result may name
 other copies than those that dvc.lock has of `preprocess`. Where its training reads no copies (`augment` other than
-append), it was made from the same arrays; where it does, from copies by the same settings, rounded otherwise.
+append), it was made from the same arrays. Where it does, nothing here proves the copies; what made them must at least
+be the same code.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from stages.core.errors import StageError
 from stages.core.filenames import DESCRIPTION
-from stages.core.files import parse_json
-from stages.core.regular import is_inside, is_regular, read_regular
-from stages.records.data import DatasetDescription
+from stages.core.regular import is_inside, refusal
+from stages.records.data import TRAIN_ARRAYS, DatasetDescription
+from stages.records.dvc_lock import Lock
+from stages.records.evaluation import Evaluation
 from stages.records.provenance import folder_md5, hash_dependency
 from stages.records.run import TrainingRun
 
 COPIES = "augmented_images"
-_MADE_BY = "dvc repro preprocess"
+FILES = (*(f"{array}.npy" for array in TRAIN_ARRAYS), DESCRIPTION)  # of the folder of training arrays
+_DEPENDENT = {f"{COPIES}.npy", DESCRIPTION}  # the files whose bytes change with the copies
+_MAKERS = ("stages/preprocess", "stages/engine/augmentation.py")
+
+
+class Arrays(NamedTuple):
+    """The training arrays of a data set: what `dataset.json` says, and the md5 of each file in their folder."""
+
+    data: DatasetDescription
+    files: Mapping[str, str]
+
+
+class PreprocessEntry(NamedTuple):
+    """What dvc.lock has of `preprocess`: md5 of its inputs and of its outputs, by path."""
+
+    deps: Mapping[str, str]
+    outs: Mapping[str, str]
+
+
+KnownArrays = dict[tuple[str, str], Arrays | None]  # by folder of arrays, and its md5
+
+
+def preprocess_entry(lock: Lock, stage: str | None) -> PreprocessEntry:
+    """What dvc.lock has of a stage `preprocess`; nothing where it has no such entry."""
+    entry = lock.entry(stage) if stage else None
+    return PreprocessEntry(entry.deps, entry.outs) if entry else PreprocessEntry({}, {})
 
 
 def reads_copies(run: TrainingRun) -> bool:
@@ -25,37 +54,42 @@ def reads_copies(run: TrainingRun) -> bool:
     return run.config.cell.augment == "append"
 
 
-def same_but_copies(one: DatasetDescription, other: DatasetDescription) -> bool:
-    """Whether two descriptions differ in the hash of the augmented copies, and in nothing else."""
-    return one != other and _without_copies(one) == _without_copies(other)
-
-
-Described = dict[tuple[str, str], DatasetDescription | None]  # by folder of arrays, and its md5
-
-
 def has_other_copies(
-    run: TrainingRun, folder: str | None, md5: str | None, cells: Path, known: Described | None = None
+    run: TrainingRun, folder: str | None, entry: PreprocessEntry, cells: Path, known: KnownArrays | None = None
 ) -> bool:
-    """Whether a run's arrays of `folder` are those with DVC's `md5` but for the augmented copies.
+    """Whether a run's arrays of `folder` are those that dvc.lock has of `preprocess` but for the augmented copies.
 
-    `cells` has the results of the data set, of which one may prove what the arrays with that md5 are; `known` keeps
-    what was proved.
+    `cells` has the results of the data set, of which one may prove what dvc.lock's arrays are. `known` keeps what was
+    found out.
     """
-    found = run.provenance.inputs.get(folder or "")
-    if folder is None or md5 is None or found is None or found.md5 == md5:
+    found, md5 = run.provenance.inputs.get(folder or ""), entry.outs.get(folder or "")
+    if folder is None or md5 is None or found is None or found.md5 == md5 or found.files is None:
         return False
     known = {} if known is None else known
     if (folder, md5) not in known:
-        known[folder, md5] = described(folder, md5, cells)
-    described_there = known[folder, md5]
-    return described_there is not None and same_but_copies(run.data, described_there)
+        known[folder, md5] = find_arrays(folder, md5, cells)
+    theirs = known[folder, md5]
+    if theirs is None or not same_but_copies(Arrays(run.data, found.files), theirs):
+        return False
+    return not reads_copies(run) or _is_same_code(run, entry.deps)
 
 
-def described(folder: str, md5: str, cells: Path) -> DatasetDescription | None:
-    """The description of the training arrays with DVC's `md5` of `folder`; None where nothing here proves it.
+def same_but_copies(one: Arrays, other: Arrays) -> bool:
+    """Whether two folders of arrays differ in the copies and their hash in `dataset.json`, and in nothing else."""
+    differing = {name for name in one.files.keys() | other.files.keys() if one.files.get(name) != other.files.get(name)}
+    return (
+        differing == _DEPENDENT
+        and one.files.keys() == other.files.keys() == {*FILES}
+        and one.data.sha256.get(COPIES) != other.data.sha256.get(COPIES)
+        and _without_copies(one.data) == _without_copies(other.data)
+    )
 
-    Either a result below `cells` was trained on them, or they lie in `folder`. Both prove it by hashes: the folder's
-    md5 is over those of its files, `dataset.json` among them.
+
+def find_arrays(folder: str, md5: str, cells: Path) -> Arrays | None:
+    """The training arrays with DVC's `md5` of `folder`; None where nothing here proves what they are.
+
+    Either a result below `cells` was trained on them, or they lie in `folder`. The md5 is over those of the files,
+    `dataset.json` among them, which has the sha256 of each array.
     """
     for path in sorted(cells.glob("*.json")):
         found = _of_result(path, folder, md5)
@@ -64,10 +98,21 @@ def described(folder: str, md5: str, cells: Path) -> DatasetDescription | None:
     return _on_disk(Path(folder), md5)
 
 
-def other_copies_sentence(run: TrainingRun, those: str) -> str:
-    """What a reader is told of a run with other copies than `those`."""
-    made = f"the arrays of {run.data.dataset} are those that {those}, but for augmented copies of another processor"
-    return f"{made}, {'with which it was trained' if reads_copies(run) else 'which the training does not read'}"
+def other_copies_sentence(run: TrainingRun, stage: str | None) -> str:
+    """What a reader is told of a run with other copies than dvc.lock has of `stage`."""
+    those = f"augmented copies of {run.data.dataset} have other bytes than those of {stage} in dvc.lock"
+    read = "the training read its own, which nothing here proves"
+    return f"{those}; {read if reads_copies(run) else 'the training does not read them'}"
+
+
+def _is_same_code(run: TrainingRun, deps: Mapping[str, str]) -> bool:
+    """Whether the sources beside a run are those by which dvc.lock's copies were made."""
+    sources = run.provenance.sources
+    for path in _MAKERS:
+        inner = {name.removeprefix(f"{path}/"): md5 for name, md5 in sources.items() if name.startswith(f"{path}/")}
+        if deps.get(path, "nothing") != (folder_md5(inner) if inner else sources.get(path)):
+            return False
+    return True
 
 
 def _without_copies(data: DatasetDescription) -> dict[str, object]:
@@ -75,25 +120,34 @@ def _without_copies(data: DatasetDescription) -> dict[str, object]:
     return {**content, "sha256": {name: sha256 for name, sha256 in data.sha256.items() if name != COPIES}}
 
 
-def _of_result(path: Path, folder: str, md5: str) -> DatasetDescription | None:
-    """The description in a result of a training on these arrays; None for any other file, whatever it holds."""
-    try:
-        run = parse_json(read_regular(path, "evaluate"), path, "evaluate")["run"]
-        inputs = run["provenance"]["inputs"][folder]
-        if inputs["md5"] != md5 or folder_md5(inputs["files"]) != md5:
-            return None
-        data = DatasetDescription.model_validate(run["data"])
-    except (StageError, ValueError, LookupError, TypeError, AttributeError):
-        return None
-    return data if data.md5() == inputs["files"].get(DESCRIPTION) else None
-
-
-def _on_disk(folder: Path, md5: str) -> DatasetDescription | None:
-    path = folder / DESCRIPTION
-    if not (is_regular(path) and is_inside(path)):
+def _of_result(path: Path, folder: str, md5: str) -> Arrays | None:
+    """The arrays of a result of a training on them; None for any other file, whatever it holds."""
+    if refusal(path) or not is_inside(path):
         return None
     try:
-        data = DatasetDescription.read(path, _MADE_BY)
-        return data if hash_dependency(folder).md5 == md5 else None
+        run = Evaluation.read(path, "evaluate").run
     except StageError:
         return None
+    if (f"{path.parent.name}/{path.stem}", run.data.dataset) != (f"{run.cell}-s{run.seed}", path.parent.name):
+        return None
+    found = run.provenance.inputs.get(folder)
+    if found is None or found.md5 != md5 or not found.files or folder_md5(found.files) != md5:
+        return None
+    return _proved(Arrays(run.data, found.files))
+
+
+def _on_disk(folder: Path, md5: str) -> Arrays | None:
+    """The arrays that lie there, regular files of this repository alone; None where they are not those of `md5`."""
+    paths = [folder / name for name in FILES]
+    if any(refusal(path) or not is_inside(path) for path in paths):
+        return None
+    try:
+        data = DatasetDescription.read(folder / DESCRIPTION, "dvc repro preprocess")
+        files = {path.name: hash_dependency(path).md5 for path in paths}
+    except (OSError, StageError):
+        return None
+    return _proved(Arrays(data, files)) if folder_md5(files) == md5 else None
+
+
+def _proved(arrays: Arrays) -> Arrays | None:
+    return arrays if arrays.files.get(DESCRIPTION) == arrays.data.md5() else None

@@ -60,7 +60,7 @@ def fingerprint(kind: Kind, family: str, read: Read | None = None) -> Fingerprin
     Raises StageError for a source that is missing or is not Python.
     """
     text = read or _on_disk
-    modules = {path: _tree_sha256(path, text) for path in sorted(closure(kind, family, text))}
+    modules = {path: _tree_sha256(_parsed(path, text)) for path in sorted(closure(kind, family, text))}
     return Fingerprint(scheme=SCHEME, sha256=digest({"scheme": SCHEME, "modules": modules}), modules=modules)
 
 
@@ -114,15 +114,24 @@ def _on_disk(path: str) -> str | None:
 
 def _imports(path: str, read: Read) -> set[str]:
     """The files under stages/ that a file's own imports run, wherever in it they stand, packages' files included."""
-    tree, names = _parsed(path, read), set[str]()
+    names, relative = _imported(_parsed(path, read))
+    if relative:
+        raise StageError(f"{path}, line {relative}: a relative import; allowed: absolute imports")
+    return set[str]().union(*(_files(name, read) for name in names))
+
+
+@cache  # by the tree itself, which `_parse` gives once for a text
+def _imported(tree: ast.Module) -> tuple[frozenset[str], int | None]:
+    """The modules of ours that a tree imports, and what it imports from them; the line of a relative import."""
+    names = set[str]()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.ImportFrom):
-            raise StageError(f"{path}, line {node.lineno}: a relative import; allowed: absolute imports")
-    return set[str]().union(*(_files(name, read) for name in filter(_ours, names)))
+            return frozenset(), node.lineno
+    return frozenset(filter(_ours, names)), None
 
 
 def _files(module: str, read: Read) -> set[str]:
@@ -149,8 +158,9 @@ def _parse(text: str) -> ast.Module:
     return ast.parse(text)
 
 
-def _tree_sha256(path: str, read: Read) -> str:
-    return hashlib.sha256(serialised(_parsed(path, read)).encode()).hexdigest()
+@cache
+def _tree_sha256(tree: ast.Module) -> str:
+    return hashlib.sha256(serialised(tree).encode()).hexdigest()
 
 
 def serialised(node: object) -> str:

@@ -24,6 +24,7 @@ from stages.core.errors import CorruptFileError
 from stages.core.filenames import DESCRIPTION, HISTORY, RECORD, WEIGHTS
 from stages.core.files import digest, file_hash, json_hash
 from stages.core.regular import is_inside, is_regular
+from stages.records.copies import FILES
 from stages.records.data import TRAIN_ARRAYS
 from stages.records.dvc_lock import Lock
 from stages.records.evaluation import Evaluation, logits_path
@@ -34,7 +35,7 @@ from stages.records.run import TrainingRun
 StepName = Literal["raw data", "arrays", "training", "weights", "evaluation", "predictions", "number", "table"]
 Algorithm = Literal["md5", "sha256"]
 _NAMES = {  # the files of each input
-    "training": (*(f"{array}.npy" for array in TRAIN_ARRAYS), DESCRIPTION),
+    "training": FILES,
     "description": (DESCRIPTION,),
     "test": ("images.npy", "labels.npy"),
     "run": (WEIGHTS, HISTORY, RECORD),
@@ -58,8 +59,8 @@ class Artifact:
     """One thing that a step hands on, and all places that have its hash.
 
     A folder's md5 is DVC's; `files` has the md5 of each file in it (of code: the hash of each module), and `sha256` the
-    place that has a file's sha256, as far as they are recorded. Of one that is `elsewhere`, other bytes may lie at
-    `path`: those of another processor (`stages.records.copies`).
+    place that has a file's sha256, as far as they are recorded. If `made_elsewhere`, the bytes at `path` may be
+    those of another processor (`stages.records.copies`), and are not compared.
     """
 
     step: StepName
@@ -69,7 +70,7 @@ class Artifact:
     witnesses: tuple[Witness, ...]
     files: Mapping[str, str] = field(default_factory=dict)
     sha256: Mapping[str, Witness] = field(default_factory=dict)
-    elsewhere: bool = False
+    made_elsewhere: bool = False
 
     @property
     def hash(self) -> str | None:
@@ -96,7 +97,7 @@ class Artifact:
         """The hash of what lies at `path` now, from its bytes; None when nothing does, or when it is a value."""
         if (
             self.path is None
-            or self.elsewhere
+            or self.made_elsewhere
             or not (is_regular(self.path) or Path(self.path).is_dir())
             or not is_inside(self.path)
         ):
@@ -186,8 +187,8 @@ def lineage(
 
     `places` are those of dvc.yaml; by default the record and dvc.lock name them. Raises CorruptFileError for a record
     that lacks an input, or a file in one; where `lacking` is given, that is added to it instead, and the artifact has
-    the other witnesses. With `other_copies` the arrays are `elsewhere`: of those here, and of what made them, nothing
-    is held against the record.
+    the other witnesses. With `other_copies` the arrays that are here, and those that dvc.lock has of `preprocess`, are
+    not those of the record (`stages.records.copies`), and are not compared with it.
     """
     source = _Source(result, lock, places or recorded_places(result, lock), other_copies)
     if lacking is not None:
@@ -270,7 +271,7 @@ class _Source:
         if self.other_copies:
             of_maker = self.locked(maker, "outs", path) if path else ()
             kept = tuple(witness for witness in found.witnesses if witness not in of_maker)
-            found = replace(found, witnesses=kept, elsewhere=True)
+            found = replace(found, witnesses=kept, made_elsewhere=True)
         return [found]
 
     def description(self) -> list[Artifact]:
@@ -286,7 +287,7 @@ class _Source:
             self.said("run.data", run.data.md5()),
             *(self.locked(self.places.evaluate, "deps", path) if path else ()),
         )
-        return [Artifact("arrays", "description", path, "md5", witnesses, elsewhere=self.other_copies)]
+        return [Artifact("arrays", "description", path, "md5", witnesses, made_elsewhere=self.other_copies)]
 
     def test_arrays(self) -> list[Artifact]:
         names = {f"{name}.npy": f"test_{name}" for name in ("images", "labels")}

@@ -12,6 +12,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePath
 from typing import Annotated, Literal
@@ -220,7 +221,12 @@ def folder_md5(files: Mapping[str, str]) -> str:
 
 
 def _ignored(file: Path) -> bool:
-    return any(PurePath(part).match(pattern) for part in file.parts for pattern in _IGNORED)
+    return any(map(_is_ignored, file.parts))
+
+
+@cache  # a folder's files are many and their names few
+def _is_ignored(name: str) -> bool:
+    return any(PurePath(name).match(pattern) for pattern in _IGNORED)
 
 
 def git_state(*specs: Path) -> GitState:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from stages.config.schema import PAPER_TABLES, Table
+from stages.records.copies import COPIES, reads_copies
 from stages.report.conditions import Conditions, conditions
 from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import listed
@@ -32,7 +33,7 @@ def table_caption(evidence: Evidence, number: Table) -> str:
         seeds_sentence(cells),
         interval_sentence(evidence, cells),
         replaced_sentence(found),
-        numerics_sentence([(row.row, row.results) for row in rows]),
+        *differences_sentences([(row.row, row.results) for row in rows]),
         *_judgement(evidence, number, found),
     ]
     return " ".join(sentence for sentence in sentences if sentence)
@@ -103,6 +104,11 @@ def replaced_sentence(found: Conditions) -> str:
     return f"The budget replaces settings: {listed(list(found.replaced))}." if found.replaced else ""
 
 
+def differences_sentences(labelled: Sequence[tuple[str, CellResults]]) -> list[str]:
+    """In what the trainings differ beside their settings; empty sentences where they do not."""
+    return [numerics_sentence(labelled), copies_sentence(labelled)]
+
+
 def numerics_sentence(labelled: Sequence[tuple[str, CellResults]]) -> str:
     """Which rows were trained on which device and in which number format; empty where all are alike."""
     rows: dict[str, list[str]] = {}
@@ -114,6 +120,18 @@ def numerics_sentence(labelled: Sequence[tuple[str, CellResults]]) -> str:
         return ""
     where = "; ".join(f"{kind}: {escape(listed(labels))}" for kind, labels in sorted(rows.items()))
     return f"**The trainings differ in device or number format** ({where})."
+
+
+def copies_sentence(labelled: Sequence[tuple[str, CellResults]]) -> str:
+    """Which rows had augmented copies with other bytes in some seeds than in others; empty where none had."""
+    rows = [
+        label
+        for label, cell in labelled
+        if len({result.run.data.sha256[COPIES] for result in cell.results if reads_copies(result.run)}) > 1
+    ]
+    if not rows:
+        return ""
+    return f"The augmented copies of some seeds have other bytes than those of others ({escape(listed(rows))})."
 
 
 def interval_title(evidence: Evidence) -> str:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from stages.report.captions import done_sentence
 from stages.report.claims import table_cells, under_paper_conditions
 from stages.report.evidence import Evidence
-from stages.report.formats import MINUS, NOTHING, listed
+from stages.report.formats import NOTHING, listed, signed
 from stages.report.markdown import escape
 from stages.report.render import RenderedText, markdown
 from stages.stats.claims import FAILS, HOLDS, Check, ClaimResult, Part, corrected
@@ -130,6 +130,4 @@ def _p(p: float | None) -> str:
 
 
 def _number(value: float | None) -> str:
-    if value is None:
-        return NOTHING
-    return f"{round(value, 2) + 0.0:.2f}".replace("-", MINUS)  # + 0.0: what rounds to zero has no sign
+    return signed(value, 2).removeprefix("+")

@@ -3,7 +3,8 @@
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from math import ceil, log10
+from decimal import Decimal
+from math import ceil, isfinite, log10
 
 MINUS = "\N{MINUS SIGN}"
 EXACT = 6  # decimals in files: more than any number of images supports, less than floating point's noise
@@ -17,15 +18,23 @@ def decimals(images: int) -> int:
 
 def fixed(value: float | None, places: int) -> str:
     """A number with so many decimals, or a dash for None."""
-    return NOTHING if value is None else f"{value:.{places}f}"
+    return NOTHING if value is None else f"{_decimal(value):.{places}f}"
 
 
 def signed(value: float | None, places: int) -> str:
     """A difference with its sign, or a dash for None. What rounds to zero has no sign."""
     if value is None:
         return NOTHING
-    text = f"{value:+.{places}f}"
+    text = f"{_decimal(value):+.{places}f}"
     return text[1:] if not float(text) else text.replace("-", MINUS)
+
+
+def _decimal(value: float) -> Decimal | float:
+    """The value as files have it, to be rounded half to even (97.165 to 97.16).
+
+    As a float it may lie just above or below the half, and the mean of two numbers with two decimals often ends in one.
+    """
+    return Decimal(str(exact(value))) if isfinite(value) else value
 
 
 def exact(value: float | None) -> float | None:

@@ -116,10 +116,10 @@ def _as_logged(row: TableRow, suggested: Suggested) -> str:
 
 
 def _accuracy(row: TableRow) -> str:
-    """The mean, with the deviation over several seeds and how the trainings ended, if not well."""
+    """The mean, with deviation and number of several seeds, and how the trainings ended, if not well."""
     if not row.has_run:
         return row.mean_text
-    return row.mean_text + (f" ± {row.std_text}" if row.std is not None else "") + remark(row.results)
+    return row.mean_text + (f" ± {row.std_text} ({row.n})" if row.std is not None else "") + remark(row.results)
 
 
 def _caption(evidence: Evidence, tables: Rows, suggested: Suggested) -> str:
@@ -166,8 +166,9 @@ def _seeds(rows: Sequence[TableRow]) -> str:
     if counts == {1}:
         return "Each number is one training (n = 1); how far another seed would move it is unknown."
     several = " or ".join(str(count) for count in sorted(counts - {1}))
-    alone = "; a number without ± is one training" if 1 in counts else ""
-    return f"Mean of {several} seeds, ± their standard deviation{alone}."
+    few = ", of which two seeds say little" if 2 in counts else ""
+    alone = " A number without ± is one training." if 1 in counts else ""
+    return f"Mean of {several} seeds, ± their sample standard deviation{few}, and how many they are.{alone}"
 
 
 def _counts(evidence: Evidence, dataset: Dataset, tables: Rows) -> str:

@@ -2,7 +2,12 @@
 
 from itertools import zip_longest
 
-from stages.report.captions import budget_sentence, numerics_sentence, replaced_sentence, seeds_sentence
+from stages.report.captions import (
+    budget_sentence,
+    differences_sentences,
+    replaced_sentence,
+    seeds_sentence,
+)
 from stages.report.evidence import Evidence
 from stages.report.formats import decimals
 from stages.report.markdown import escape
@@ -54,6 +59,6 @@ def run_sentences(evidence: Evidence, comparison: Comparison) -> str:
         else "",
         seeds_sentence(cells),
         replaced_sentence(found),
-        numerics_sentence([(candidate.name, candidate.results) for candidate in comparison.candidates]),
+        *differences_sentences([(candidate.name, candidate.results) for candidate in comparison.candidates]),
     ]
     return " ".join(sentence for sentence in sentences if sentence)

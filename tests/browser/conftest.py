@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,20 @@ Opener = Callable[..., Page]
 @pytest.fixture
 def open_book(browser: Browser, book: Path) -> Iterator[Opener]:
     """Opens the book at an address. A request, an error or a message of the console fails the test."""
+    with opener(browser, book) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def opened(browser: Browser, book: Path) -> Iterator[Page]:
+    """The book, opened once for the tests that need no page of their own: opening it takes a second."""
+    with opener(browser, book) as found:
+        yield found()
+
+
+@contextmanager
+def opener(browser: Browser, book: Path) -> Iterator[Opener]:
+    """What opens the book meanwhile; afterwards nothing may have been requested or said."""
     contexts: list[BrowserContext] = []
     said: list[str] = []
 
@@ -122,7 +137,7 @@ def open_book(browser: Browser, book: Path) -> Iterator[Opener]:
         if not request.url.startswith(("file:", "data:")):
             said.append(request.url)
 
-    def opener(address: str = "#/", **options: object) -> Page:
+    def open_at(address: str = "#/", **options: object) -> Page:
         screen = {"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce"}
         context = browser.new_context(**{**screen, **options})  # type: ignore[arg-type]
         contexts.append(context)
@@ -134,7 +149,7 @@ def open_book(browser: Browser, book: Path) -> Iterator[Opener]:
         page.goto(f"{book.as_uri()}{address}")
         return page
 
-    yield opener
+    yield open_at
     for context in contexts:
         context.close()
     assert said == []

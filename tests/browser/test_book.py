@@ -113,10 +113,10 @@ def test_a_table_wider_than_a_phone_shows_at_its_edge_that_it_scrolls(open_book:
         ("/claims", "Claims"),
     ],
 )
-def test_every_part_is_in_the_navigation_and_the_one_shown_is_marked(
-    open_book: Opener, address: str, part: str
-) -> None:
-    page = open_book(f"#{address}")
+def test_every_part_is_in_the_navigation_and_the_one_shown_is_marked(opened: Page, address: str, part: str) -> None:
+    page = opened
+    page.evaluate(f"location.hash = '#{address}'")
+    expect_page(page, address)
     parts = page.get_by_role("navigation", name="Parts of the book").get_by_role("link")
     named = ["Tables", "Studies", "Networks", "Cost", "Assumptions", "Claims", "Audit of the paper"]
     assert parts.all_inner_texts() == named
@@ -176,19 +176,18 @@ def test_mcnemar_is_scipys_for_every_pair_of_a_table_and_seed(open_book: Opener)
 @pytest.mark.parametrize(
     ("first", "second"), [(0, 0), (1, 0), (0, 12), (5, 5), (5, 6), (300, 421), (4000, 5200), (0, 9000)]
 )
-def test_mcnemar_is_scipys_at_the_ends(open_book: Opener, first: int, second: int) -> None:
-    page = open_book()
+def test_mcnemar_is_scipys_at_the_ends(opened: Page, first: int, second: int) -> None:
     same = [True] * 2
     ours, theirs = ([a] * first + [not a] * second + same for a in (True, False))
-    found = page.evaluate("([a, b]) => book.mcnemar(a, b)", [np.packbits(right).tolist() for right in (ours, theirs)])
+    found = opened.evaluate("([a, b]) => book.mcnemar(a, b)", [np.packbits(right).tolist() for right in (ours, theirs)])
     expected = binomtest(first, first + second).pvalue if first + second else 1.0
     assert (found["first"], found["second"]) == (first, second)
     assert found["p"] == pytest.approx(expected, rel=1e-9, abs=1e-320)
 
 
-def test_holm_is_a_textbooks(open_book: Opener) -> None:
+def test_holm_is_a_textbooks(opened: Page) -> None:
     """Holm 1979: the k-th smallest of n times n - k + 1, never less than the one before, at most 1."""
-    found = open_book().evaluate("book.holm([0.01, 0.04, 0.03, 0.005, 0.9])")
+    found = opened.evaluate("book.holm([0.01, 0.04, 0.03, 0.005, 0.9])")
     assert found == pytest.approx([0.04, 0.09, 0.09, 0.025, 0.9])
 
 

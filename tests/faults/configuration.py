@@ -104,3 +104,6 @@ def _places(part: Any, place: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
     items = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
     for key, value in items:
         yield from _places(value, (*place, key))
+
+
+JOBS = {"params": run}

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from random import Random
+from unittest.mock import patch
 
 from stages.download.obtain import NoSourceError, obtain
 from stages.download.sources import Archive, HostSource
@@ -30,13 +31,12 @@ def run(draw: Random, folder: Path, amount: float) -> Iterator[Outcome]:
     outcome = Outcome("downloads", "a hostile or broken host, 31 kinds")
     kinds = [*_answers(draw).items(), *_archives().items()] * max(1, round(amount))
     draw.shuffle(kinds)
-    os.environ["NO_PROXY"] = "127.0.0.1"
     server = Server()
     server.httpd.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients hang up on it
     server.thread.start()
     try:
         for number, (kind, (served, published, accepted)) in enumerate(kinds):
-            with outcome.trial(kind):
+            with outcome.trial(kind), patch.dict(os.environ, NO_PROXY="127.0.0.1"):
                 _download(server, folder / f"download-{number}", served, published, accepted)
     finally:
         server.stop.set()
@@ -228,3 +228,6 @@ def _resumes(body: bytes, most: int, alter: Callable[[bytes], bytes] = bytes) ->
 
 def _resumes_otherwise(body: bytes, most: int) -> Serve:
     return _resumes(body, most, lambda rest: bytes(len(rest)))
+
+
+JOBS = {"hosts": run}

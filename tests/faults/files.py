@@ -153,3 +153,6 @@ def _other_value(content: bytes, draw: Random) -> tuple[str, bytes]:
         return f"{key} is gone", json.dumps(data, indent=1).encode()
     part[key] = draw.choice(NUMBERS)
     return f"{key} is {str(part[key])[:20]!r}", json.dumps(data, indent=1).encode()
+
+
+JOBS = {"mutated": run}

@@ -6,12 +6,12 @@ A chain of kills whose end has other bytes is one loss: which of its kills did i
 import shutil
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from functools import partial
 from random import Random
 
 from stages.launch.merge_lock import entries
 from tests.faults.outcome import Outcome, check
-from tests.faults.project import CELL, RESULT, RUN, Project, copied
+from tests.faults.project import CELL, RESULT, RUN, Project
 
 TIMES = {"train": 40, "evaluate": 20, "aggregate": 20, "dvc": 12, "launch": 8}
 PAGES = [f"reports/quick/{name}" for name in ("tables", "figures", "studies", "views", "ledger.csv", "index.html")]
@@ -25,40 +25,44 @@ _TRIES = 4  # starts for one kill: some end before it comes
 _BETWEEN = 5  # kills before the command is let run to its end, and its bytes are compared
 
 
-def run(draw: Random, folder: Path, amount: float) -> Iterator[Outcome]:
-    """Chains of kills for each command."""
-    for what, times in TIMES.items():
-        outcome = Outcome("kills", f"SIGKILL to {what}")
-        project = copied(folder, what)
-        shutil.rmtree(project.folder / ".dvc/cache/runs", ignore_errors=True)  # else nothing would run again
-        expected = project.content(*KEPT[what])
-        check(expected, f"{what} left nothing to compare")
-        start = time.monotonic()
-        _prepare(project, what)
-        project.until_done(_command(project, what))
-        unbroken = time.monotonic() - start
-        left = max(1, round(times * amount))
-        while left:
-            with outcome.trial(f"chain at {left}"):
-                chain = min(left, _BETWEEN)
-                left -= chain
-                killed = 0
-                for _ in range(_TRIES * chain):
-                    if killed < chain:
-                        _prepare(project, what)
-                        killed += project.kill_after(_command(project, what), draw.uniform(0, unbroken))
-                outcome.tried += killed - 1  # a command that had ended before was not killed, and does not count
-                check(killed, "no kill came in time")
-                project.until_done(_command(project, what))
-                _is_whole(project, what, expected)
-        yield outcome
+def _kill(what: str, draw: Random, project: Project, amount: float) -> Iterator[Outcome]:
+    """Chains of kills for one command."""
+    outcome = Outcome("kills", f"SIGKILL to {what}")
+    shutil.rmtree(project.folder / ".dvc/cache/runs", ignore_errors=True)  # else nothing would run again
+    expected = project.content(*KEPT[what])
+    check(expected, f"{what} left nothing to compare")
+    unbroken = _seconds(project, what)
+    left = max(1, round(TIMES[what] * amount))
+    while left:
+        with outcome.trial(f"chain at {left}"):
+            chain = min(left, _BETWEEN)
+            left -= chain
+            killed = 0
+            for _ in range(_TRIES * chain):
+                if killed < chain:
+                    _prepare(project, what)
+                    killed += project.kill_after(_command(project, what), draw.uniform(0, unbroken))
+            outcome.tried += killed - 1  # a command that had ended before was not killed, and does not count
+            check(killed, "no kill came in time")
+            project.until_done(_command(project, what))
+            _is_whole(project, what, expected)
+    yield outcome
+
+
+def _seconds(project: Project, what: str) -> float:
+    """How long the command runs that nothing kills."""
+    command = _command(project, what)
+    project.finish([*command[:3], "--help"])  # a module's first command is not forked
+    _prepare(project, what)
+    start = time.monotonic()
+    project.until_done(command)
+    return time.monotonic() - start
 
 
 def _prepare(project: Project, what: str) -> None:
-    """Let a launch have something to do."""
-    if what == "launch":
-        (project.folder / RESULT).unlink(missing_ok=True)
-        shutil.rmtree(project.folder / ".dvc/cache/runs", ignore_errors=True)
+    """Before a launch: where the cell is done, delete its results, so that there is work to kill."""
+    if what == "launch" and f"evaluate-{CELL}" in entries((project.folder / "dvc.lock").read_text(encoding="utf-8")):
+        project.forget()
 
 
 def _command(project: Project, what: str) -> list[str]:
@@ -80,3 +84,6 @@ def _is_whole(project: Project, what: str, expected: dict[str, bytes]) -> None:
     check(left == ["s0"], f"beside the run: {', '.join(left)}")
     lock = entries((project.folder / "dvc.lock").read_text(encoding="utf-8"))
     check({f"train-{CELL}", f"evaluate-{CELL}", "aggregate-tables@quick"} <= lock.keys(), "dvc.lock has lost an entry")
+
+
+JOBS = {what: partial(_kill, what) for what in TIMES}

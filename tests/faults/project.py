@@ -2,21 +2,22 @@
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from functools import cache
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from stages.launch.merge_lock import entries
+from stages.core.files import write_text
+from stages.launch.merge_lock import entries, text_of
 from tests.faults.outcome import check
 from tests.pipeline.conftest import Repository, copy_project, environment, make
 from tests.shipped import ROOT
 
-PROJECT = "FAULTS_PROJECT"  # in the environment: one that is there already; making it takes minutes
+PROJECT = "FAULTS_PROJECT"  # in the environment: one that is there already
 LONGEST = 600  # seconds that a command may take on a busy machine
 CELL = "mnist@quick-resnet18-0"
 RUN, RESULT = "data/runs/quick/mnist/resnet18/s0", "reports/quick/cells/mnist/resnet18-s0.json"
@@ -28,8 +29,7 @@ class Project(Repository):
     def command(self, stage: str) -> list[str]:
         """The command of a stage, as dvc.lock has it."""
         entry = entries((self.folder / "dvc.lock").read_text(encoding="utf-8"))[stage]
-        program, *arguments = shlex.split(YAML(typ="safe").load(entry)[stage]["cmd"])
-        return [sys.executable if program == "python" else program, *arguments]
+        return shlex.split(YAML(typ="safe").load(entry)[stage]["cmd"])
 
     def finish(self, command: list[str], **variables: str) -> "subprocess.CompletedProcess[str]":
         """Run a command to its end; one that ends in a traceback is a loss."""
@@ -64,7 +64,18 @@ class Project(Repository):
         while (done := self.finish(command)).returncode:
             waits = "another process" in done.stderr or "is busy" in done.stderr or "lock" in done.stderr
             check(waits and time.monotonic() < until, f"status {done.returncode}: {(done.stdout + done.stderr)[-300:]}")
-            time.sleep(1.0)
+            time.sleep(0.3)
+
+    def forget(self) -> None:
+        """Delete the cell's run, result and entries in dvc.lock, by which DVC would restore the outputs untrained."""
+        lock = self.folder / "dvc.lock"
+        kept = entries(lock.read_text(encoding="utf-8"))
+        for stage in ("train", "evaluate"):
+            kept.pop(f"{stage}-{CELL}", None)
+        write_text(lock, text_of(kept))
+        for folder in (".dvc/cache/runs", RUN):
+            shutil.rmtree(self.folder / folder, ignore_errors=True)
+        (self.folder / RESULT).unlink(missing_ok=True)
 
     def content(self, *names: str) -> dict[str, bytes]:
         """The bytes of files, and of all files in folders, by their paths."""
@@ -75,13 +86,12 @@ class Project(Repository):
         return found
 
 
-@cache
-def finished(base: Path) -> Project:
-    """The project after its run, made once in a process."""
-    given = os.environ.get(PROJECT)
-    folder = Path(given) if given else base / "project"
-    if not given:
-        folder.mkdir(parents=True)
+def finished(folder: Path) -> Project:
+    """The project after its run, which takes a minute or two."""
+    if given := os.environ.get(PROJECT):
+        folder = Path(given)
+    else:
+        folder.mkdir()
         make(folder)
     for source in sorted((ROOT / "stages").rglob("*.py")):
         there = folder / source.relative_to(ROOT)
@@ -89,8 +99,12 @@ def finished(base: Path) -> Project:
     return Project(folder)
 
 
-def copied(folder: Path, name: str) -> Project:
+def copied(project: Project, folder: Path) -> Project:
     """A copy of the finished project."""
-    target = folder / name
-    copy_project(finished(folder.parent), target)
-    return Project(target)
+    copy_project(project, folder)
+    return Project(folder)
+
+
+def from_nothing(command: list[str]) -> list[str]:
+    """A command of Python, not forked from a process that has imported its libraries."""
+    return [sys.executable, *command[1:]]

@@ -5,7 +5,7 @@ from pathlib import Path
 from random import Random
 
 from tests.faults.outcome import Outcome, check
-from tests.faults.project import CELL, RESULT, RUN, Project, copied
+from tests.faults.project import CELL, RESULT, RUN, Project, from_nothing
 
 DATA = "data/processed/quick/mnist"
 FLIPPED = {
@@ -21,9 +21,8 @@ FLIPPED = {
 _LIMIT = 'ulimit -f {blocks}; exec "$@"'  # blocks of 1 KiB or of 512 bytes that a file may have
 
 
-def run(draw: Random, folder: Path, amount: float) -> Iterator[Outcome]:
-    """Flipped bits, torn checkpoints, full disks, and a file in a folder's place."""
-    project = copied(folder, "storage")
+def _changed(draw: Random, project: Project, amount: float) -> Iterator[Outcome]:
+    """Flipped bits and torn files."""
     flipped = Outcome("storage", "a bit of data, weights, records or predictions is another")
     for what, (name, reader) in list(FLIPPED.items())[: max(2, round(len(FLIPPED) * amount))]:
         with flipped.trial(what):
@@ -35,9 +34,6 @@ def run(draw: Random, folder: Path, amount: float) -> Iterator[Outcome]:
         with torn.trial(what):
             _named(project, name, reader, lambda content: content[: draw.randrange(len(content))])
     yield torn
-    yield _checkpoints(project, draw, amount)
-    yield _full(project, amount)
-    yield _in_the_way(project)
 
 
 def _command(project: Project, reader: str) -> list[str]:
@@ -71,7 +67,7 @@ def _flip(content: bytes, draw: Random) -> bytes:
     return bytes(changed)
 
 
-def _checkpoints(project: Project, draw: Random, amount: float) -> Outcome:
+def _checkpoints(draw: Random, project: Project, amount: float) -> Iterator[Outcome]:
     """A checkpoint that is torn, flipped or foreign is refused in a line, and the training starts over."""
     outcome = Outcome("storage", "the checkpoint is torn, flipped or another thing")
     weights = f"{RUN}/weights.safetensors"
@@ -86,10 +82,10 @@ def _checkpoints(project: Project, draw: Random, amount: float) -> Outcome:
             check("is not used" in done.stderr, "taken without a word")
             check(project.content(weights) == expected, "other weights")
             check(not checkpoint.exists(), "it is left")
-    return outcome
+    yield outcome
 
 
-def _full(project: Project, amount: float) -> Outcome:
+def _full(_: Random, project: Project, amount: float) -> Iterator[Outcome]:
     """No file may grow beyond a limit, as on a full disk: one line, and what was there stays or is made again."""
     outcome = Outcome("storage", "the disk is full in a stage")
     for stage in ("train", "evaluate", "aggregate")[: max(1, round(3 * amount))]:
@@ -97,16 +93,16 @@ def _full(project: Project, amount: float) -> Outcome:
             name = "aggregate-tables@quick" if stage == "aggregate" else f"{stage}-{CELL}"
             command, pages = project.command(name), project.content("reports/quick/tables")
             blocks = {"train": 1000, "evaluate": 2, "aggregate": 20}[stage]
-            done = project.finish(["sh", "-c", _LIMIT.format(blocks=blocks), "sh", *command])
+            done = project.finish(["sh", "-c", _LIMIT.format(blocks=blocks), "sh", *from_nothing(command)])
             check(done.returncode, "it ended well")
             check("Error: " in done.stderr, f"no line says why: {done.stderr[-300:]}")
             if stage == "aggregate":
                 check(project.content("reports/quick/tables") == pages, "the pages that were there are gone")
             check(project.finish(command).returncode == 0, "it does not go on afterwards")
-    return outcome
+    yield outcome
 
 
-def _in_the_way(project: Project) -> Outcome:
+def _in_the_way(_: Random, project: Project, __: float) -> Iterator[Outcome]:
     """A file stands where a folder is to be made (root may write everywhere, so no mode stops it)."""
     outcome = Outcome("storage", "an output cannot be written")
     command = project.command(f"train-{CELL}")
@@ -115,4 +111,7 @@ def _in_the_way(project: Project) -> Outcome:
         done = project.finish([*command[: command.index("--out")], "--out", "blocked/run"])
         check(done.returncode, "it ended well")
         check("Error: " in done.stderr and "blocked" in done.stderr, f"not named: {done.stderr[-300:]}")
-    return outcome
+    yield outcome
+
+
+JOBS = {"changed": _changed, "checkpoints": _checkpoints, "full": _full, "in the way": _in_the_way}

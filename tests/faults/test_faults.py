@@ -7,7 +7,7 @@ import pytest
 
 from tests.faults.__main__ import table
 from tests.faults.outcome import Outcome, check, in_child
-from tests.faults.throwing import KINDS, throw
+from tests.faults.throwing import KINDS, LONGEST_FIRST, jobs_of, throw
 
 
 @pytest.mark.parametrize("kind", ["downloads", "configuration", "files"])
@@ -40,4 +40,5 @@ def test_no_fault_names_a_device_of_this_machine() -> None:
 def test_every_kind_is_there() -> None:
     folder = Path(__file__).parent
     assert all((folder / f"{kind}.py").is_file() for kind in KINDS)
+    assert set(LONGEST_FIRST) <= {(kind, name) for kind in KINDS for name in jobs_of(kind)}
     assert re.search(r"python -m tests\.faults", (folder.parents[1] / "Makefile").read_text(encoding="utf-8"))

@@ -1,14 +1,12 @@
 """Two at once in one checkout: two `dvc repro`, and a launch beside a sync."""
 
-import shutil
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from random import Random
 
 from stages.launch.merge_lock import entries
 from tests.faults.outcome import Outcome, check
-from tests.faults.project import LONGEST, RESULT, RUN, Project, copied
+from tests.faults.project import LONGEST, RESULT, RUN, Project
 from tests.pipeline.conftest import environment
 
 REPRO = ["dvc", "repro", "evaluate-mnist@quick-resnet18-0"]
@@ -17,16 +15,13 @@ SYNC = ["python", "-m", "stages.track", "sync"]
 PAIRS = {"two dvc repro": (REPRO, REPRO), "a launch and a sync": (LAUNCH, SYNC), "two launches": (LAUNCH, LAUNCH)}
 
 
-def run(_: Random, folder: Path, amount: float) -> Iterator[Outcome]:
+def _pairs(_: Random, project: Project, amount: float) -> Iterator[Outcome]:
     """Each pair, and then the first of it alone: it finds nothing to do, or does what was refused."""
     outcome = Outcome("together", "two commands at once in one checkout")
-    project = copied(folder, "together")
     expected = project.content(f"{RUN}/weights.safetensors", RESULT.replace(".json", ".npy"))
     for what, pair in list(PAIRS.items())[: max(1, round(len(PAIRS) * amount))]:
         with outcome.trial(what):
-            shutil.rmtree(project.folder / ".dvc/cache/runs", ignore_errors=True)
-            shutil.rmtree(project.folder / RUN, ignore_errors=True)
-            (project.folder / RESULT).unlink(missing_ok=True)
+            project.forget()
             _both(project, pair)
             project.until_done(pair[0])
             check(project.content(*expected) == expected, "other bytes")
@@ -47,3 +42,6 @@ def _both(project: Project, pair: tuple[list[str], list[str]]) -> None:
         check("Traceback" not in said, f"a traceback: {said[-300:]}")
         refused = any(words in said for words in ("another process", "another launch", "lock", "busy", "left out"))
         check(process.returncode == 0 or refused, f"status {process.returncode}: {said[-300:]}")
+
+
+JOBS = {"pairs": _pairs}

@@ -13,15 +13,14 @@ from pathlib import Path
 from random import Random
 
 from tests.faults.outcome import Outcome, check
-from tests.faults.project import CELL, RUN, Project, copied
+from tests.faults.project import CELL, RUN, Project
 from tests.pipeline.conftest import environment
 
 _AT_ONCE = 8
 
 
-def run(draw: Random, folder: Path, amount: float) -> Iterator[Outcome]:
-    """A training for each failure; then eight at once."""
-    project = copied(folder, "tracking")
+def _failing(draw: Random, project: Project, amount: float) -> Iterator[Outcome]:
+    """A training for each failure, and a sync after them."""
     expected = project.content(f"{RUN}/weights.safetensors", f"{RUN}/history.json")
     outcome = Outcome("tracking", "the server or database fails while a training runs")
     faults = [*FAULTS.items()]
@@ -34,7 +33,6 @@ def run(draw: Random, folder: Path, amount: float) -> Iterator[Outcome]:
             check(project.content(*expected) == expected, "other bytes")
     yield outcome
     yield _synced(project)
-    yield _at_once(project, max(2, round(_AT_ONCE * amount)))
 
 
 def _synced(project: Project) -> Outcome:
@@ -48,8 +46,9 @@ def _synced(project: Project) -> Outcome:
     return outcome
 
 
-def _at_once(project: Project, count: int) -> Outcome:
+def _at_once(_: Random, project: Project, amount: float) -> Iterator[Outcome]:
     """Trainings that mirror to one SQLite store that none has made yet."""
+    count = max(2, round(_AT_ONCE * amount))
     outcome = Outcome("tracking", f"{count} trainings at once on one SQLite store")
     command = project.command(f"train-{CELL}")
     command = command[: command.index("--out")]
@@ -74,7 +73,7 @@ def _at_once(project: Project, count: int) -> Outcome:
     mirrored = held.count("FINISHED")
     with outcome.trial("the store"):
         check(mirrored == len(held), f"{mirrored} of {len(held)} runs are whole")
-    return outcome
+    yield outcome
 
 
 @contextmanager
@@ -186,3 +185,5 @@ FAULTS = {
     "a file in its folder's place": _no_folder,
     "a password that cannot be read": _unclear,
 }
+
+JOBS = {"failing": _failing, "at once": _at_once}

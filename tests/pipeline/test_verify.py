@@ -26,7 +26,7 @@ from stages.records.digits import digits
 from stages.records.provenance import hash_dependency
 from stages.records.test_split import chosen_indices
 from tests.pipeline.conftest import Repository
-from tests.remembered import remembered_fingerprints, remembered_hashes
+from tests.remembered import remembered_fingerprints, remembered_hashes, remembered_results, remembered_yaml
 
 CELL = "mnist/resnet18-sgd"
 ROW = ("II", "ResNet18 with SGD")
@@ -42,7 +42,7 @@ TRAIN, EVALUATE, TABLES = (
 
 @pytest.fixture(scope="module", autouse=True)
 def _remembered() -> Iterator[None]:
-    with remembered_fingerprints(), remembered_hashes():
+    with remembered_fingerprints(), remembered_hashes(), remembered_results(), remembered_yaml():
         yield
 
 

@@ -30,6 +30,13 @@ def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield str(found.programs / "forked") if found else sys.executable
 
 
+@pytest.fixture(scope="session")
+def forked_python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The interpreter whose `-m dvc` and processes of multiprocessing are forked where that can be."""
+    with forks(tmp_path_factory, "stages") as found:
+        yield found.python if found else sys.executable
+
+
 @pytest.fixture
 def torch_settings(monkeypatch: pytest.MonkeyPatch, _pages: None) -> Iterator[None]:
     """One thread, on a machine with a GPU no GPU either; all that `set_up` changes in the process is put back."""

@@ -17,7 +17,7 @@ from stages.core.files import file_hash
 from stages.records.evaluation import Evaluation, logits_path
 from stages.records.provenance import Provenance, folder_md5
 from stages.records.spec import spec_path
-from tests.remembered import remembered_fingerprints
+from tests.remembered import remembered_fingerprints, remembered_results, remembered_yaml
 from tests.shared import shared_folder
 from tests.unit.report.conftest import ROOT, Project, folder, short, spec
 
@@ -106,7 +106,7 @@ def lock_text(stages: dict[str, Any]) -> str:
 
 @pytest.fixture(scope="module", autouse=True)
 def _remembered() -> Iterator[None]:
-    with remembered_fingerprints():
+    with remembered_fingerprints(), remembered_results(), remembered_yaml():
         yield
 
 
@@ -115,7 +115,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Audited:
     """A whole project, made once for all workers. Copy it, change nothing."""
 
     def make(place: Path) -> None:
-        with pytest.MonkeyPatch.context() as patch, remembered_fingerprints():
+        with pytest.MonkeyPatch.context() as patch, remembered_fingerprints(), remembered_yaml():
             patch.chdir(place)
             project = Audited(place)
             project.fill()

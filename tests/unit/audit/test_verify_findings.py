@@ -29,6 +29,7 @@ from stages.audit import derive, history, rerun
 from stages.audit.architectures import build_anew, check_architectures
 from stages.audit.checks import check_number
 from stages.audit.compare import PageFindings
+from stages.audit.disk import Disk
 from stages.audit.earlier import check_earlier
 from stages.audit.explain import main as explain
 from stages.audit.findings import Finding
@@ -49,10 +50,11 @@ from stages.records.architecture import Networks
 from stages.records.attempts import Journal, attempts_path, begin
 from stages.records.data import DatasetDescription
 from stages.records.evaluation import Evaluation, logits_path
-from stages.records.provenance import SpecReference, folder_md5, git_state, hash_dependency, source_hashes
+from stages.records.provenance import Dependency, SpecReference, folder_md5, git_state, hash_dependency, source_hashes
 from stages.records.spec import Spec, resolve_specs, spec_path, write_specs
+from stages.report import curves
 from tests.unit.audit.conftest import lock_text
-from tests.unit.report.conftest import LOADED, ROOT, _tested, agreed, npy, pinned, scored, short, synthetic
+from tests.unit.report.conftest import LOADED, ROOT, _tested, agreed, npy, other_array, pinned, scored, short, synthetic
 from tests.unpickling import no_unpickling
 
 CELLS = ("mnist/resnet18-sgd", "mnist/resnet18", "cifar10/resnet18-lr1e-2-sgd")
@@ -101,10 +103,10 @@ class Project:
         git("init", "-q")
         commit("stages", "data", "dvc.yaml", "requirements.lock", "pyproject.toml", "params.yaml")
         git("gc", "-q")  # a few files to copy where there were hundreds
-        return self.make()
+        return self.make().pages()
 
     def make(self) -> "Project":
-        """Everything that the stages make, of what the working folder has now."""
+        """Everything that the stages make but the pages of the results, of what the working folder has now."""
         params = self.params
         specs = {spec.cell: spec for spec in resolve_specs(params, "quick")}
         write_specs(list(specs.values()), SPECS)
@@ -115,7 +117,7 @@ class Project:
         for dataset in ("mnist", "cifar10"):
             write_bytes(f"reports/quick/samples/{dataset}/none.png", b"")
         self.networks(lambda found: None)
-        self.pages()
+        self.forge_lock()
         return self
 
     def networks(self, change: Callable[[dict[str, Any]], None]) -> None:
@@ -130,13 +132,16 @@ class Project:
         for name, text in architecture_files(Networks.model_validate(found)).items():
             write_bytes(f"reports/quick/architectures/{name}", text.encode())
 
-    def pages(self) -> None:
-        """The pages of the results that are here, and the dvc.lock of all of it."""
+    def pages(self) -> "Project":
+        """The pages of the results that are here, with figures as PNG alone, and the dvc.lock of all of it."""
         stages = Stages("quick", self.params)
-        for stage, command in ((stages.paper(), audit_paper), (stages.tables(), aggregate_tables)):
-            done = CliRunner().invoke(command, shlex.split(stage.cmd)[3:])
-            assert done.exit_code == 0, done.output
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(curves, "OPTIONS", {".png": curves.OPTIONS[".png"]})
+            for stage, command in ((stages.paper(), audit_paper), (stages.tables(), aggregate_tables)):
+                done = CliRunner().invoke(command, shlex.split(stage.cmd)[3:])
+                assert done.exit_code == 0, done.output
         self.lock(self.params, stages)
+        return self
 
     def launder(self, change: Callable[[dict[str, Any]], None]) -> None:
         """Change the result, and make every record, hash and page agree with it, and dvc.lock."""
@@ -192,8 +197,9 @@ class Project:
         for kind, paths in (("deps", stage.deps), ("outs", stage.outs)):
             found[kind] = [{"path": path, "hash": "md5", "md5": md5_of(path)} for path in paths]
         if stage.params:
+            read = {file: read_yaml(file) for file in stage.params}
             found["params"] = {
-                file: {name: look_up(read_yaml(file), name) for name in names} for file, names in stage.params.items()
+                file: {name: look_up(read[file], name) for name in names} for file, names in stage.params.items()
             }
         return found
 
@@ -571,6 +577,70 @@ def test_data_that_is_not_the_canonical(project: Project) -> None:
     project.edit(forge)
     project.forge_lock()
     assert "another t10k-labels-idx1-ubyte" in project.broken().at(f"{RESULT}, run.data", "canonical").found
+
+
+AUGMENTED, TRAIN_FOLDER = "augmented_images", "data/processed/quick/mnist/train"
+
+
+def trained_on_another_array(project: Project, name: str) -> None:
+    """The number's result, and its two entries in dvc.lock, are of arrays of which one has other bytes."""
+    result = other_array(Evaluation.read(RESULT, "evaluate"), name)
+    result.write(Path(RESULT))
+    project.forge_lock()  # its data are those of the other result
+    arrays, description = result.run.training_arrays, result.description
+
+    def change(lock: Any) -> None:
+        for path, found in (arrays, description):
+            for dep in [*lock[TRAIN]["deps"], *lock[EVALUATE]["deps"]]:
+                dep["md5"] = found.md5 if dep["path"] == path else dep["md5"]
+
+    edit_lock(change)
+
+
+def test_augmented_copies_of_another_processor_are_noted(project: Project) -> None:
+    trained_on_another_array(project, AUGMENTED)
+    assert project.broken().findings == []
+    (note,) = [note for note in project.notes() if "augmented copies" in note]
+    assert note.startswith(
+        "augmented copies of mnist have other bytes than those of preprocess@quick-mnist in dvc.lock; "
+    )
+    assert note.endswith("the training does not read them")
+
+
+def test_explain_says_it_too(project: Project) -> None:
+    trained_on_another_array(project, AUGMENTED)
+    done = CliRunner().invoke(explain, [*ROW, "--json"])
+    assert done.exit_code == 0, done.output
+    (note,) = json.loads(done.output)["notes"]
+    assert note.startswith("augmented copies of mnist have other bytes than those of preprocess@quick-mnist")
+
+
+def test_a_training_that_reads_no_copies_is_trained_again_beside_others(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained_on_another_array(project, AUGMENTED)
+    workspace = Workspace("quick", project.params)
+    result, _ = workspace.read(project.number())
+    assert result is not None
+    of_lock = workspace.lock.md5("preprocess@quick-mnist", "outs", TRAIN_FOLDER)
+    monkeypatch.setattr(Disk, "tree", lambda *_: Dependency(md5=str(of_lock)))
+    rerun._refuse_another(project.number(), result, workspace)
+    monkeypatch.setattr(Disk, "tree", lambda *_: Dependency(md5="0" * 32))
+    with pytest.raises(StageError, match=f"{TRAIN_FOLDER} is not what it was trained with"):
+        rerun._refuse_another(project.number(), result, workspace)
+
+
+def test_another_array_with_other_bytes_is_broken(project: Project) -> None:
+    trained_on_another_array(project, "train_images")
+    expected = Evaluation.read(RESULT, "evaluate").run.training_arrays[1].md5
+    assert project.broken().at(f"dvc.lock, preprocess@quick-mnist.outs.{TRAIN_FOLDER}", expected)
+
+
+def test_augmented_copies_that_nothing_else_bears_out_are_broken(project: Project) -> None:
+    """Without a result of the arrays in dvc.lock it is not known that the others are the same."""
+    trained_on_another_array(project, AUGMENTED)
+    Path(f"reports/quick/cells/{CELLS[1]}-s0.json").unlink()
+    assert f"dvc.lock, preprocess@quick-mnist.outs.{TRAIN_FOLDER}" in project.broken().places
 
 
 # What is tampered with: predictions
@@ -1025,7 +1095,11 @@ def test_arrays_made_again_are_held_against_the_record(project: Project, monkeyp
     assert (found.kind, found.level) == ("note", "derived")
     (found,) = said(train_labels="0" * 64)
     assert (found.kind, found.where) == ("broken", f"{RESULT}, run.data, sha256.train_labels")
-    (found,) = said(augmented_images="0" * 64)  # rounded otherwise on another processor
+    (found,) = said(augmented_images="0" * 64)  # rounded otherwise on another processor, and not read
+    assert (found.kind, found.level) == ("note", "derived")
+    assert found.where == "mnist: all arrays that the training reads, made again, are the recorded ones"
+    monkeypatch.setattr(derive, "reads_copies", lambda run: True)
+    (found,) = said(augmented_images="0" * 64)
     assert (found.kind, found.level) == ("incomplete", "derived")
 
 
@@ -1050,7 +1124,7 @@ def test_a_pipeline_whose_preprocess_lacks_an_option_is_refused(project: Project
 
 
 def test_nothing_is_trained_again_that_could_not_be_tested(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rerun, "_refuse_another", lambda result, workspace: None)  # the training's inputs are here
+    monkeypatch.setattr(rerun, "_refuse_another", lambda *_: None)  # the training's inputs are here
     monkeypatch.setattr(subprocess, "run", None)
     (found,) = rerun.train_again(project.number(), Workspace("quick", project.params), 3.0, 20.0)
     assert (found.kind, found.level) == ("incomplete", "retrained")
@@ -1309,7 +1383,7 @@ def test_a_verdict_that_is_loosened_afterwards_is_said_on_the_page_and_by_verify
     began = git("rev-parse", "HEAD")[:12]
     assert "(`verdicts`, `claims`) are those of then." in Path("reports/quick/tables/tables.md").read_text()
     project.edit_params(lambda raw: raw["verdicts"]["near"].update(mnist=9.0))
-    project.make()
+    project.make().pages()
     page = Path("reports/quick/tables/tables.md").read_text()
     assert f"**The settings that judge results (`verdicts`, `claims`) changed after commit {began}.**" in page
     _, said = project.verify(*ROW)

@@ -12,6 +12,7 @@ from stages.book.networks import NetworkPage
 from stages.book.page import book
 from stages.report.claims import judge_claims
 from stages.report.evidence import Evidence
+from tests.remembered import remembered_results, remembered_yaml
 from tests.unit.report.conftest import Project
 
 VOID = {"meta", "link", "input", "img", "br", "line", "circle"}
@@ -112,3 +113,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """An empty project, which is the working folder."""
     monkeypatch.chdir(tmp_path)
     return Project(tmp_path)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _remembered() -> Iterator[None]:
+    with remembered_results(), remembered_yaml():
+        yield

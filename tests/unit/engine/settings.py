@@ -45,7 +45,7 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
     "adam": {"optimizer": "adam", "lr": 0.001, "weight_decay": 0.0, "beta1": 0.8, "beta2": 0.95, "eps": 1e-3},
 }
 DEFAULT_OPTIMIZER = {"vgg": "rmsprop", "resnet": "rmsprop", "googlenet": "adam"}
-IMAGES = 11  # two batches of four and one of three
+IMAGES = 7  # a batch of four and one of three
 
 
 def network_settings(family: str, **changes: Any) -> NetworkSettings:

@@ -53,7 +53,7 @@ def random_images(count: int, seed: int = 0) -> Labelled:
 
 def random_splits() -> Splits:
     images = random_images(IMAGES)
-    return Splits(images, images.first(6), random_images(4, seed=1))
+    return Splits(images, images.first(3), random_images(2, seed=1))
 
 
 def new_model(run: Run) -> nn.Module:
@@ -62,13 +62,21 @@ def new_model(run: Run) -> nn.Module:
 
 
 def engine(
-    run: Run, splits: Splits, statistics: dict[str, Any] = STATISTICS, double: bool = False, threads: int = 1
+    run: Run,
+    splits: Splits,
+    statistics: dict[str, Any] = STATISTICS,
+    double: bool = False,
+    threads: int = 1,
+    start: nn.Module | None = None,
 ) -> Trained:
+    """Train the run's network from the weights of its seed, or a copy of `start`."""
     numerics = numerics_of(run, threads)
     if double:
         numerics = numerics._replace(dtype=torch.float64)
     epochs: list[EpochResult] = []
-    model = new_model(run).double() if double else new_model(run)
+    model = copy.deepcopy(start) if start else new_model(run)
+    if double:
+        model = model.double()
     trainer = Trainer(model, run, Standardise.of(statistics, run.cell.input_size, numerics), numerics)
     outcome = train(trainer, splits, [], epochs.append, lambda images: None)
     return Trained(trainer, [epoch.metrics for epoch in epochs], outcome)
@@ -129,9 +137,10 @@ def plain_loop(
     splits: Splits,
     dtype: torch.dtype = torch.float32,
     layout: torch.memory_format = torch.contiguous_format,
+    start: nn.Module | None = None,
 ) -> Plain:
     """Every image once an epoch, in the engine's order; nothing else of the engine is used."""
-    model = with_plain_dropout(new_model(run)).to(dtype).to(memory_format=layout)
+    model = with_plain_dropout(copy.deepcopy(start) if start else new_model(run)).to(dtype).to(memory_format=layout)
     optimizer = plain_optimizer(run, model)
     losses = []
     for epoch in range(1, run.epochs + 1):
@@ -159,17 +168,19 @@ def plain_loop(
     return Plain(model, losses)
 
 
-def weights(network: Trainer | nn.Module) -> Tensor:
-    """All trained numbers in a row, by name."""
+def parameters(network: Trainer | nn.Module) -> list[Tensor]:
+    """What is trained, by name."""
     state = network.weights() if isinstance(network, Trainer) else dict(network.named_parameters())
     names = sorted(name for name, _ in (network.model if isinstance(network, Trainer) else network).named_parameters())
-    return torch.cat([state[name].detach().flatten() for name in names])
+    return [state[name].detach() for name in names]
 
 
 def distance(one: Trainer | nn.Module, other: Trainer | nn.Module, start: nn.Module) -> float:
     """How far two trained networks are apart, as a share of how far they went."""
-    vectors = [weights(network) for network in (one, other, start)]
-    return float((vectors[0] - vectors[1]).norm() / (vectors[0] - vectors[2]).norm())
+    ends, others, starts = (parameters(network) for network in (one, other, start))
+    apart = [(end - there).norm() for end, there in zip(ends, others, strict=True)]
+    way = [(end - before).norm() for end, before in zip(ends, starts, strict=True)]
+    return float(torch.stack(apart).norm() / torch.stack(way).norm())
 
 
 def conditioned(family: str, **cell: Any) -> Run:
@@ -177,24 +188,25 @@ def conditioned(family: str, **cell: Any) -> Run:
     return shrunk(family, **{"batch_size": 8, "input_size": 32 if family == "vgg" else 64} | cell)
 
 
-def some_images(count: int = 12) -> Splits:
-    images = random_images(count)  # batches of eight and one of four
-    return Splits(images, images.first(6), random_images(4, seed=1))
+def some_images() -> Splits:
+    images = random_images(12)  # a batch of eight and one of four
+    return Splits(images, images.first(3), random_images(2, seed=1))
 
 
-def check_against_plain(run: Run, images: int = 12) -> None:
+def check_against_plain(run: Run) -> None:
     """The engine is the plain loop: in float64 to its rounding, in float32 as near to that as plain loops are.
 
     How near those are is not rounding alone: a ReLU or a pool whose input changes sides changes a gradient by far more.
     """
-    splits, start = some_images(images), new_model(run)
-    exact = plain_loop(run, splits, torch.float64)
-    trainer, history, outcome = engine(run, splits, double=True)
+    splits, start = some_images(), new_model(run)
+    exact = plain_loop(run, splits, torch.float64, start=start)
+    trainer, history, outcome = engine(run, splits, double=True, start=start)
     assert (outcome, [line["epoch"] for line in history]) == ("finished", list(range(1, run.epochs + 1)))
     assert distance(trainer, exact.model, start) < 1e-6
     np.testing.assert_allclose([line["train_loss"] for line in history], exact.losses, rtol=1e-6)
-    single = engine(run, splits)
-    plain = [plain_loop(run, splits, layout=layout) for layout in (torch.contiguous_format, torch.channels_last)]
+    single = engine(run, splits, start=start)
+    layouts = (torch.contiguous_format, torch.channels_last)
+    plain = [plain_loop(run, splits, layout=layout, start=start) for layout in layouts]
     rounding = max(distance(loop.model, exact.model, start) for loop in plain)
     assert distance(single.trainer, exact.model, start) < 5 * rounding + 1e-4
     off = max(np.abs(np.subtract(loop.losses, exact.losses)).max() for loop in plain)
@@ -222,8 +234,12 @@ def check_against_plain(run: Run, images: int = 12) -> None:
     ),
 )
 def test_an_epoch_is_that_of_a_plain_loop(family: str, optimizer: str) -> None:
-    """Each optimizer with one family; momentum and Adam with each, whose flat memory lies differently."""
-    check_against_plain(conditioned(family, **OPTIMIZERS[optimizer]))
+    """Each optimizer with one family; momentum and Adam with each, whose flat memory lies differently.
+
+    Plain SGD with the other stem, and images made smaller.
+    """
+    other_stem = {"stem": "3x3", "input_size": 16} if (family, optimizer) == ("resnet", "sgd") else {}
+    check_against_plain(conditioned(family, **OPTIMIZERS[optimizer], **other_stem))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -250,12 +266,11 @@ def test_fresh_epochs_are_those_of_a_plain_loop_on_images_transformed_by_hand() 
     assert history[-1]["train_sample_accuracy"] == accuracy(found.logits, plain.sample.labels)
 
 
-@pytest.mark.parametrize("changes", [{"stem": "3x3", "input_size": 16}, {"stem": "7x7", "input_size": 40}])
-def test_two_epochs_are_those_of_a_plain_loop(changes: dict[str, Any]) -> None:
-    check_against_plain(conditioned("resnet", epochs=2, **OPTIMIZERS["sgd"] | {"lr": 0.001}, **changes), images=20)
+def test_two_epochs_are_those_of_a_plain_loop() -> None:
+    check_against_plain(conditioned("resnet", epochs=2, input_size=40, **OPTIMIZERS["sgd"] | {"lr": 0.001}))
 
 
-@pytest.mark.parametrize("change", [{"lr": 0.011}, {"batch_size": 6}])
+@pytest.mark.parametrize("change", [{"lr": 0.011}, {"batch_size": 5}])
 def test_the_comparison_would_see_another_setting(change: dict[str, Any]) -> None:
     splits, run = random_splits(), shrunk("resnet", **OPTIMIZERS["sgd"])
     other = shrunk("resnet", **OPTIMIZERS["sgd"] | change)
@@ -304,11 +319,11 @@ def test_watching_does_not_change_a_training() -> None:
 
     outcome = train(trainer, splits, [], on_epoch, steps.append)
     assert as_bytes(Trained(trainer, history, outcome)) == as_bytes(engine(run, splits))
-    assert steps == [4, 4, 3] * 2
+    assert steps == [4, 3] * 2
 
 
 def test_bfloat16_goes_the_way_of_float32() -> None:
-    """One step at bfloat16's rounding (large for a gradient of batch norms over eleven images), to float32 weights."""
+    """One step at bfloat16's rounding (large for a gradient of batch norms over seven images), to float32 weights."""
     splits, changes = random_splits(), {"batch_size": IMAGES, "stem": "3x3", **OPTIMIZERS["sgd"]}
     runs = [shrunk("resnet", precision=precision, **changes) for precision in ("float32", "bfloat16")]
     (exact, history, _), (rounded, rounded_history, _) = (engine(run, splits) for run in runs)
@@ -351,7 +366,7 @@ def test_a_training_that_diverges_stops_and_says_so() -> None:
     assert len(history) < 5
     assert history[-1]["train_loss"] is None
     assert all(line["train_loss"] is not None for line in history[:-1])
-    assert not weights(trainer).isfinite().all()
+    assert not all(values.isfinite().all() for values in parameters(trainer))
     assert json.loads(json.dumps(history, allow_nan=False)) == history
 
 
@@ -366,7 +381,7 @@ def test_a_training_whose_last_step_makes_a_parameter_infinite_has_diverged(monk
     trainer, history, outcome = engine(run, random_splits())
     assert outcome == "diverged"
     assert [line["train_loss"] is None for line in history] == [False]
-    assert not weights(trainer).isfinite().all()
+    assert not all(values.isfinite().all() for values in parameters(trainer))
 
 
 def test_predictions_are_those_of_the_network_in_evaluation_mode() -> None:

@@ -16,7 +16,7 @@ from stages.engine.loop import EpochResult, Trainer, train
 from stages.engine.network import parameter_count
 from stages.engine.splits import Splits
 from stages.engine.training import TrainingSession, network_size
-from tests.unit.engine.settings import FAMILIES, cell_of, numerics_of, run_of
+from tests.unit.engine.settings import FAMILIES, IMAGES, cell_of, numerics_of, run_of
 from tests.unit.engine.test_augmentation import AUGMENTATION
 from tests.unit.engine.test_loop import new_model
 
@@ -30,7 +30,7 @@ HERE, THERE = {"processor": "one", "cores": 2}, {"processor": "another", "cores"
 def data(tmp_path: Path) -> Path:
     folder, random = tmp_path / "data", np.random.default_rng(0)
     folder.mkdir()
-    for part, count in (("train", 11), ("augmented", 11), ("validation", 4)):
+    for part, count in (("train", IMAGES), ("augmented", IMAGES), ("validation", 4)):
         np.save(folder / f"{part}_images.npy", random.integers(0, 256, (count, 1, 28, 28), np.uint8))
         if part != "augmented":
             np.save(folder / f"{part}_labels.npy", random.integers(0, 3, count, np.uint8))
@@ -92,7 +92,7 @@ def test_it_is_the_loop_on_the_splits_from_the_seeds_weights(augment: str, data:
     assert save(training.weights()) == save(trainer.weights())
     assert training.history() == [epoch.metrics for epoch in epochs]
     assert seen == training.epochs
-    images = 22 if augment == "append" else 11
+    images = 2 * IMAGES if augment == "append" else IMAGES
     assert (sum(steps), training.images_per_epoch) == (2 * images, images)
     assert training.counts == splits.counts(run)
     assert training.network == network_size(run, description)
@@ -149,7 +149,7 @@ def test_a_checkpoint_of_another_identity_is_not_used(data: Path) -> None:
 
 def test_arrays_that_the_description_does_not_name_are_refused(data: Path) -> None:
     description = described(data)
-    np.save(data / "train_labels.npy", np.zeros(11, np.uint8))
+    np.save(data / "train_labels.npy", np.zeros(IMAGES, np.uint8))
     with pytest.raises(CorruptFileError, match=r"train_labels\.npy: sha256"):
         TrainingSession(
             resnet(), description, data, data.with_name("s0"), device="cpu", machine=HERE, identity_of=lambda found: {}

@@ -5,9 +5,13 @@ from typing import Any
 
 import pytest
 
+from stages.config.cells import CellKey
 from stages.core.errors import StageError
 from stages.launch import __main__ as launch
 from stages.launch.recorded import Locked
+from stages.records.evaluation import result_path, results_folder
+from tests.shipped import shipped_params
+from tests.unit.report.conftest import other_array, synthetic
 
 TRAIN = "data/processed/quick/cifar10/train"
 BEFORE, AFTER = ({TRAIN: md5 * 32} for md5 in "ab")
@@ -85,3 +89,25 @@ def test_without_results_or_with_the_same_arrays_it_goes_on(before: dict[str, st
     found = launch.make_arrays(Recorded(before), "quick", ["cifar10"], done)  # type: ignore[arg-type]
     assert found.locked("").outs == AFTER
     assert launch.LOCK_FILE.read_text() == "after"
+
+
+def test_augmented_copies_of_another_processor_are_said_and_results_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    params, key, cells = shipped_params(), CellKey("cells", "mnist", "resnet18"), results_folder("quick")
+    results = [synthetic(params, "quick", key, 0), other_array(synthetic(params, "quick", key, 1))]
+    for result in results:
+        result.write(result_path(cells, key, result.run.seed))
+    before, after = ({path: arrays.md5} for path, arrays in (result.run.training_arrays for result in results))
+    samples = {"reports/quick/samples/mnist": "a" * 32}  # a picture of the copies
+
+    class Made(Recorded):
+        def __init__(self) -> None:
+            super().__init__(after)
+
+    monkeypatch.setattr(launch, "dvc", lambda *_: None)
+    monkeypatch.setattr("stages.launch.pipeline.Pipeline", Made)
+    found = launch.make_arrays(Recorded(before | samples), "quick", ["mnist"], {"mnist"})  # type: ignore[arg-type]
+    assert found.locked("").outs == after
+    assert "mnist: augmented copies have other bytes than those of the recorded results" in capsys.readouterr().err

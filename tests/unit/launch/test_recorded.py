@@ -8,10 +8,11 @@ import pytest
 
 from stages.config.params import Params, Training
 from stages.launch.recorded import Entries, Locked, dependencies, trained_with, why_left
+from stages.records.copies import PreprocessEntry
 from stages.records.evaluation import Evaluation, result_path, results_folder
 from stages.records.spec import Spec
 from tests.shipped import shipped_params
-from tests.unit.report.conftest import sha, short, spec, synthetic
+from tests.unit.report.conftest import other_array, sha, short, spec, synthetic
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ class Recorded:
         self.entries = Entries(
             Locked(trained_with(run), dependencies(run.provenance), dict([weights])),
             Locked(testing, dependencies(result.provenance), {self.path.as_posix(): result.md5()}),
-            data,
+            PreprocessEntry({}, data),
         )
 
     def why_left(self, today: Spec | None = None) -> str | None:
@@ -96,8 +97,13 @@ def test_the_result_of_another_training_does_not_stand_for_it(recorded: Recorded
 
 UNLOCKED = Locked({}, {}, {})
 CHANGES: list[tuple[Callable[[Entries], Entries], str]] = [
-    (lambda entries: entries._replace(data={}), "a result of other data"),
-    (lambda entries: entries._replace(data={path: short("other") for path in entries.data}), "a result of other data"),
+    (lambda entries: entries._replace(data=PreprocessEntry({}, {})), "a result of other data"),
+    (
+        lambda entries: entries._replace(
+            data=PreprocessEntry({}, {path: short("other") for path in entries.data.outs})
+        ),
+        "a result of other data",
+    ),
     (lambda entries: entries._replace(train=UNLOCKED), "a result of other data"),
     (lambda entries: entries._replace(evaluate=UNLOCKED), "a result that dvc.lock does not have"),
     (
@@ -119,6 +125,18 @@ def test_dvc_lock_must_have_both_stages_as_the_result_says(
 ) -> None:
     recorded.entries = change(recorded.entries)
     assert recorded.why_left() == reason
+
+
+def test_other_augmented_copies_leave_a_result_done(recorded: Recorded, params: Params) -> None:
+    """Another result proves what the arrays in dvc.lock are; without it they are other data."""
+    path = result_path(results_folder("quick"), recorded.training.key, 1)
+    synthetic(params, "quick", recorded.training.key, 1).write(path)
+    data = recorded.entries.data
+    recorded.write(other_array(Evaluation.read(recorded.path, "evaluate")))
+    recorded.entries = recorded.entries._replace(data=data)
+    assert recorded.why_left() is None
+    path.unlink()
+    assert recorded.why_left() == "a result of other data"
 
 
 def test_a_further_seed_has_a_result_of_its_own() -> None:

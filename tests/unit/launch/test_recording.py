@@ -1,6 +1,7 @@
 """What a launch records in dvc.lock, in a real DVC repository of small stages."""
 
 import json
+import multiprocessing.spawn
 import os
 import shutil
 import subprocess
@@ -45,7 +46,13 @@ stages:
 
 
 @pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Pipeline]:
+def dvc(forked_python: str) -> list[str]:
+    """DVC's command."""
+    return [forked_python, "-m", "dvc"]
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dvc: list[str]) -> Callable[[int], Pipeline]:
     """A repository in the working directory, with that many stages that none has run of. All train the same cell."""
     params = shipped_params()
     key = params.cell_keys()[0]
@@ -63,7 +70,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int
         Path("numbers.yaml").write_text(json.dumps({"numbers": list(range(count))}))
         Path("dvc.yaml").write_text(DVC)
         Path(".gitignore").write_text("/.cache\n/out\n")
-        for command in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"], ["git", "add", "-A"]):
+        for command in (["git", "init", "-q"], [*dvc, "init", "-q"], ["git", "add", "-A"]):
             subprocess.run(command, check=True)
         author = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
         subprocess.run(["git", *author, "commit", "-qm", "work"], check=True)
@@ -91,18 +98,18 @@ def perform(pipeline: Pipeline, name: str) -> Result:
     return work.perform(Unit(name, (pipeline.command(name),)), {}, lambda _: None, Running())
 
 
-def test_what_ran_is_recorded_as_dvc_records_it(repository: Callable[[int], Pipeline]) -> None:
+def test_what_ran_is_recorded_as_dvc_records_it(repository: Callable[[int], Pipeline], dvc: list[str]) -> None:
     pipeline = repository(2)
     assert pipeline.stale(names(2)) == set(names(2))
     with pipeline.busy(names(2)):
         result = perform(pipeline, "work@0")
         assert pipeline.record(result.done) == {}
-    subprocess.run([sys.executable, "-m", "dvc", "repro", "-q", "work@1"], check=True)
+    subprocess.run([*dvc, "repro", "-q", "work@1"], check=True)
     ours, theirs = recorded()["work@0"], recorded()["work@1"]
     assert ours.keys() == theirs.keys()
     assert (ours["deps"], ours["params"]) == (theirs["deps"], theirs["params"])
     assert Pipeline().stale(names(2)) == set()
-    again = subprocess.run([sys.executable, "-m", "dvc", "repro"], check=True, capture_output=True, text=True)
+    again = subprocess.run([*dvc, "repro"], check=True, capture_output=True, text=True)
     assert "Running stage" not in again.stdout
 
 
@@ -253,19 +260,22 @@ def test_a_lock_file_is_written_whole_or_not_at_all(
     assert not list(Path().glob(".dvc.lock*"))
 
 
-def test_paths_in_use_are_refused_to_others(repository: Callable[[int], Pipeline]) -> None:
+def test_paths_in_use_are_refused_to_others(repository: Callable[[int], Pipeline], dvc: list[str]) -> None:
     pipeline = repository(2)
     with pipeline.busy(["work@0"]):
-        beside = subprocess.run([sys.executable, "-m", "dvc", "repro", "work@0"], capture_output=True, text=True)
-        other = subprocess.run([sys.executable, "-m", "dvc", "repro", "-q", "work@1"])
+        beside = subprocess.run([*dvc, "repro", "work@0"], capture_output=True, text=True)
+        other = subprocess.run([*dvc, "repro", "-q", "work@1"])
     assert (beside.returncode, other.returncode) == (255, 0)
     assert "is being blocked by" in beside.stderr
-    subprocess.run([sys.executable, "-m", "dvc", "repro", "-q"], check=True)
+    subprocess.run([*dvc, "repro", "-q"], check=True)
 
 
-def test_340_stages_8_at_once(repository: Callable[[int], Pipeline]) -> None:
+def test_136_stages_8_at_once(
+    repository: Callable[[int], Pipeline], forked_python: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No lock error, and no entry of dvc.lock is lost."""
-    count = 340
+    monkeypatch.setattr(multiprocessing.spawn, "_python_exe", os.fsencode(forked_python))
+    count = 136  # 34 cells with 4 seeds
     pipeline = repository(count)
     units = [Unit(name, (pipeline.command(name),)) for name in names(count)]
     refused: dict[str, str] = {}

@@ -51,7 +51,7 @@ from stages.records.spec import Code, Modules, Spec, spec_path
 from stages.records.test_split import TEST_SPLIT, true_labels
 from stages.report import curves
 from stages.report.evidence import Evidence, gather
-from tests.remembered import remembered_results
+from tests.remembered import remembered_results, remembered_yaml
 from tests.shared import shared_folder
 from tests.shipped import shipped
 
@@ -316,6 +316,16 @@ def agreed(whole: Mapping[str, Any]) -> Evaluation:
     )
 
 
+def other_array(result: Evaluation, name: str = "augmented_images") -> Evaluation:
+    """The same result, of training arrays of which one has other bytes."""
+    content = json.loads(result.text())
+    content["run"]["data"]["sha256"][name] = sha("rounded otherwise")
+    inputs = content["run"]["provenance"]["inputs"]
+    (arrays,) = (found for found in inputs.values() if "train_images.npy" in found["files"])
+    arrays["files"][f"{name}.npy"] = short("rounded otherwise")
+    return agreed(content)
+
+
 def _set_file(dependency: dict[str, Any], name: str, found: str) -> None:
     """Another md5 of a file in a folder, and so of the folder."""
     dependency["files"][name] = found
@@ -553,7 +563,7 @@ def npy(array: NDArray[Any]) -> bytes:
 
 @pytest.fixture(scope="module", autouse=True)
 def _remembered() -> Iterator[None]:
-    with remembered_results():
+    with remembered_results(), remembered_yaml():
         yield
 
 

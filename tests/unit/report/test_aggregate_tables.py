@@ -73,9 +73,14 @@ def test_runs_repeat_to_the_byte_and_leave_nothing_stale(
     monkeypatch.chdir(copy.folder)
     for name in ("studies/old.md", "figures/old.png", "figures/old.pdf", "tables/old.csv", "tables/old.tex"):
         (copy.folder / "out" / name).write_text("of a former run")
-    assert copy.aggregate(figures="all").exit_code == 0
+    assert copy.aggregate(figures="png").exit_code == 0  # that the other kinds repeat is tested where they are drawn
     here, there = (str(project.folder).encode() for project in (copy, finished))  # the book names its results' files
-    assert {path: content.replace(here, there) for path, content in contents(copy).items()} == contents(finished)
+    expected = {
+        path: content
+        for path, content in contents(finished).items()
+        if path.parts[0] != "figures" or path.suffix == ".png"
+    }
+    assert {path: content.replace(here, there) for path, content in contents(copy).items()} == expected
 
 
 def test_refusal_is_one_line_and_leaves_the_old_pages(filled: Any) -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 from stages.core.errors import ParamError
 from stages.report.curves import Curve, curves_drawing
 from stages.report.gallery import gallery
+from stages.report.matrices import matrix_drawing
 
 LONG = "GoogLeNet with adam and data augmentation and a label of the user's own that is $long$"
 
@@ -21,10 +22,15 @@ def pixels(content: bytes) -> np.ndarray:
 
 def test_same_bytes_whatever_the_users_settings() -> None:
     curves = [Curve("a", [1.0, 2.0], [[1.0, 2.0]])]
-    first = curves_drawing(curves, "t")[".png"]
-    with mpl.rc_context({"font.size": 20, "axes.facecolor": "red", "savefig.bbox": "tight"}):
-        assert curves_drawing(curves, "t")[".png"] == first
-    assert b"matplotlib" not in first.lower()
+    drawings = (
+        lambda: curves_drawing(curves, "t"),
+        lambda: matrix_drawing([[3, 1], [0, 4]], ["a", "b"], "t", ""),
+    )
+    for drawn in drawings:
+        first = drawn()
+        with mpl.rc_context({"font.size": 20, "axes.facecolor": "red", "savefig.bbox": "tight"}):
+            assert drawn() == first
+        assert b"matplotlib" not in first.get(".png", b"").lower()
 
 
 def test_seeds_of_unequal_length_are_drawn_apart() -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from stages.report.captions import numerics_sentence, table_caption
+from stages.records.evaluation import Evaluation
+from stages.report.captions import copies_sentence, numerics_sentence, table_caption
 from stages.report.claims import judge_claims
 from stages.report.claims_page import claims_page
 from stages.report.overview import overview_page
@@ -16,6 +17,7 @@ from stages.report.rows import lines, table_rows
 from stages.report.studies import compare_studies
 from stages.report.tables import table_body, table_csv
 from stages.stats.claims import OPEN
+from tests.unit.report.conftest import other_array
 
 KEPT = ("cifar10/resnet18", "cifar10/resnet18-adam", "mnist/vgg16", "mnist/vgg11")
 ALTERNATIVE = "cifar10/resnet18-lr1e-2-sgd"
@@ -224,3 +226,17 @@ def test_captions_say_where_devices_or_formats_differ(filled: Any) -> None:
     assert "(cpu, bfloat16: ResNet18 with SGD; cpu, float32: ResNet18 with lr=0.01, " in sentence
     assert sentence.endswith("; cuda, float32: ResNet18).")
     assert not numerics_sentence(labelled(evidence, "IV"))
+
+
+def test_captions_say_which_rows_had_copies_of_several_processors(project: Any) -> None:
+    rows = ("resnet18", "resnet18-augmented")  # one of them reads the copies
+    more = {"mnist": {"cells": [], "seeds": []}, "cifar10": {"cells": [*rows], "seeds": [1]}}
+    project.edit(lambda raw: raw.update(more_seeds=more))
+    project.fill()
+    for cell in (f"cifar10/{row}" for row in rows):
+        other_array(Evaluation.read(project.path(cell, 1), "evaluate")).write(project.path(cell, 1))
+    evidence = project.evidence()
+    sentence = copies_sentence(labelled(evidence, "V"))
+    assert sentence in table_body(evidence, "V")
+    assert sentence.endswith("(ResNet18 with Data Augmentation).")
+    assert not copies_sentence(labelled(evidence, "IV"))

@@ -73,10 +73,13 @@ def test_seeds_outcomes_and_what_has_not_run_are_said(with_results: Any) -> None
         with_results.change("cifar10/resnet18-sgd", seed, at_chance=True)
     shown, (row, _, sgd, *_) = block(with_results), table_rows(with_results.evidence(), "V")
     text = "\n".join(shown)
-    assert f"| 78.9 | {row.mean:.1f} ± {row.std:.1f} | {row.difference:+.1f} cannot".replace("-", "−") in text
+    assert f"| 78.9 | {row.mean:.1f} ± {row.std:.1f} (3) | {row.difference:+.1f} cannot".replace("-", "−") in text
     assert "| 80.4 | not run |  | not planned |" in text
-    assert f"{sgd.mean:.1f} ± {sgd.std:.1f} (1 of 3 diverged, 2 of 3 at chance)" in text
-    assert "Mean of 3 seeds, ± their standard deviation; a number without ± is one training." in " ".join(text.split())
+    assert f"{sgd.mean:.1f} ± {sgd.std:.1f} (3) (1 of 3 diverged, 2 of 3 at chance)" in text
+    said = (
+        "Mean of 3 seeds, ± their sample standard deviation, and how many they are. A number without ± is one training."
+    )
+    assert said in " ".join(text.split())
 
 
 def test_another_budget_is_written_where_the_comment_names_it(with_results: Any) -> None:

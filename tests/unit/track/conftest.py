@@ -16,11 +16,18 @@ from stages.config.params import Params
 from stages.records.provenance import GitState
 from stages.track.describe import TrainingStart
 from tests.forks import forks
+from tests.remembered import remembered_yaml
 from tests.shared import shared_folder
 from tests.shipped import shipped_params
 from tests.unit.report.conftest import trained
 
 ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _remembered() -> Iterator[None]:
+    with remembered_yaml():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -55,8 +55,8 @@ PATIENCE = 200  # seconds until the moment of a kill must have come, on a machin
 class Project:
     """A copy of the project in a git repository of its own, with a shrunk cell and made-up images."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, forked: str) -> None:
+        self.folder, self.forked = folder, forked
         for name in ("stages", "params.yaml", "dvc.yaml", "requirements.lock", ".gitignore"):
             source, target = ROOT / name, folder / name
             if source.is_dir():
@@ -72,7 +72,7 @@ class Project:
         with (folder / "params.yaml").open("w") as file:
             YAML().dump(params, file)
         self._make_data()
-        resolve = [sys.executable, "-m", "stages.resolve", "--budget", "quick", "--out", "reports/quick/specs"]
+        resolve = [forked, "-m", "stages.resolve", "--budget", "quick", "--out", "reports/quick/specs"]
         subprocess.run(resolve, cwd=folder, check=True)
         subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
         subprocess.run(["git", "add", "-A"], cwd=folder, check=True)
@@ -136,7 +136,7 @@ for line in sys.stdin:
 """
 
     def __init__(self, project: Project) -> None:
-        command, pipe = [sys.executable, "-c", self.PROGRAM], subprocess.PIPE
+        command, pipe = [project.forked, "-c", self.PROGRAM], subprocess.PIPE
         self.process = subprocess.Popen(
             command, cwd=project.folder, env=environment(), stdin=pipe, stdout=pipe, text=True
         )
@@ -313,8 +313,8 @@ def files(folder: Path) -> list[tuple[Path, int]]:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return Project(tmp_path_factory.mktemp("project"))
+def project(tmp_path_factory: pytest.TempPathFactory, forked: str) -> Project:
+    return Project(tmp_path_factory.mktemp("project"), forked)
 
 
 def unbroken(project: Project) -> Path:
