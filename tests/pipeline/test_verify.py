@@ -563,6 +563,7 @@ def test_predicting_again_gives_the_same_bytes_and_finds_other_weights(copied: C
     assert "predicted again, logits: found sha256" in done.stdout
 
 
+@pytest.mark.slow
 def test_arrays_made_again_of_the_raw_data_are_the_same_and_a_raw_byte_is_found(copied: Copied) -> None:
     """A raw byte that is changed, with all hashes of it, is still not the canonical."""
     status, output = copied.verify(*ROW, "--data")

@@ -324,6 +324,7 @@ def unbroken(project: Project) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_nine_kills_and_a_full_disk_change_no_bit(project: Project) -> None:
     chain = Chain(project, "killed")
     with ThreadPoolExecutor() as pool:
