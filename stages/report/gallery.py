@@ -99,7 +99,7 @@ def cost_points(evidence: Evidence) -> dict[str, list[Point]]:
         if row.cost and row.mean is not None:
             family = evidence.params.find(str(row.key))[1].family
             label = f"{row.mean_text}  {row.row}{remark(row.results)}"
-            point = Point(label, family, " and ".join(row.cost.devices), row.cost.training_seconds, row.mean)
+            point = Point(label, family, row.cost.device, row.cost.training_seconds, row.mean)
             found.setdefault(row.key.dataset, []).append(point)
     return found
 
