@@ -1,8 +1,8 @@
 """What holds for all tests: threads, bytecode, the environment, where files go, the files' order, a limit of memory.
 
 PyTorch gets one thread in each process, since the workers take every core already: at two threads a worker, each waits
-for the other at barriers. Where a test asks for two, a thread that waits sleeps: by default it spins, and keeps
-another worker from its core. Bytecode is kept whatever the environment says: tests start the commands some hundred
+for the other at barriers. Where a test asks for two threads, a waiting one sleeps (OMP_WAIT_POLICY): spinning would
+take a core from another worker. Bytecode is kept whatever the environment says: tests start the commands some hundred
 times.
 """
 
@@ -44,7 +44,10 @@ GIT_SETTINGS = {
 MOST = 8 << 30  # bytes that a process may hold; the largest of the networks' tests take 3 GiB
 STATM = Path("/proc/self/statm")
 IN_MEMORY = Path("/dev/shm")  # a file system in memory, on Linux
-ROOM = 8 << 30  # bytes that must be free there, and as many again in memory; all tests together take 3 GiB
+ROOM = (
+    8 << 30
+)  # bytes that must be free there; twice as much must be available in memory. The tests together take 3 GiB
+WORKER = 3 << 30  # bytes of memory that a worker is given
 
 os.environ |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}  # before anything imports torch
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -55,26 +58,37 @@ def pytest_configure(config: pytest.Config) -> None:
     """Watch this process, where the system tells its memory; refuse a name in FIRST that no file has."""
     assert all((ROOT / name).is_file() for name in FIRST)
     own_settings()
-    if "PYTEST_XDIST_WORKER" not in os.environ and not os.environ.get("TMPDIR") and _has_room():
+    if not any(map(os.environ.get, ("PYTEST_XDIST_WORKER", "TMPDIR", "TEMP", "TMP"))) and _has_room():
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))  # where pytest makes its folder
     gc.disable()  # until all is imported: what an import makes stays
     if STATM.is_file():
         threading.Thread(target=_watch, args=(os.dup(2),), daemon=True, name="memory watch").start()
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than the processors: while a test waits, for a server or a time limit, none is idle."""
-    return 1 + (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+@pytest.hookimpl(optionalhook=True)  # without xdist there is no such hook
+def pytest_xdist_auto_num_workers() -> int | None:
+    """One more than the cores, so that none is idle while a test waits for a server or a time limit."""
+    from stages.launch.machine import cores, memory_free
+
+    if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
+        return None  # xdist reads it
+    return max(1, min(cores() + 1, memory_free() // WORKER))
 
 
 def _has_room() -> bool:
-    """Whether temporary files fit into memory: tests copy and remove some 100,000 small ones, and wait for a disk."""
-    meminfo = Path("/proc/meminfo")
-    if not (IN_MEMORY.is_mount() and os.access(IN_MEMORY, os.W_OK | os.X_OK) and meminfo.is_file()):
+    """Whether pytest's folders fit into memory. Tests copy and remove about 100,000 small files, slowly on a disk.
+
+    Programs must run there, which containers often forbid. What a failed session leaves goes with the next one.
+    """
+    if sys.platform != "linux":
         return False
-    sizes = dict(line.split()[:2] for line in meminfo.read_text(encoding="ascii").splitlines())
-    available = int(sizes.get("MemAvailable:", 0)) << 10
-    return shutil.disk_usage(IN_MEMORY).free >= ROOM and available >= 2 * ROOM
+    if not (IN_MEMORY.is_mount() and os.access(IN_MEMORY, os.W_OK | os.X_OK)):
+        return False
+    if os.statvfs(IN_MEMORY).f_flag & os.ST_NOEXEC:
+        return False
+    from stages.launch.machine import memory_free
+
+    return shutil.disk_usage(IN_MEMORY).free >= ROOM and memory_free() >= 2 * ROOM
 
 
 def own_settings() -> None:
@@ -82,7 +96,8 @@ def own_settings() -> None:
 
     In a hook of git GIT_DIR and GIT_INDEX_FILE name the user's repository: a test that commits would commit there.
     """
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background command starts without
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell without job control starts background commands
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in [name for name in os.environ if name.startswith(OTHERS)]:
         del os.environ[name]
     os.environ["GIT_CONFIG_COUNT"] = str(len(GIT_SETTINGS))  # above what any file of the user says
@@ -92,12 +107,14 @@ def own_settings() -> None:
 
 @pytest.fixture(autouse=True)
 def _environment() -> Iterator[None]:
-    """Undoes what a command that ran in this process set for itself: the next test's processes would inherit it."""
+    """Restores the environment: a command run in this process may have changed it, and later processes inherit that."""
     before = dict(os.environ)
     yield
-    for name in os.environ.keys() - before.keys() - {"PYTEST_CURRENT_TEST"}:
-        del os.environ[name]
-    os.environ |= {name: value for name, value in before.items() if name != "PYTEST_CURRENT_TEST"}
+    for name in {name for name, _ in os.environ.items() ^ before.items()} - {"PYTEST_CURRENT_TEST"}:
+        if name in before:
+            os.environ[name] = before[name]
+        else:
+            del os.environ[name]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -56,9 +56,9 @@ class Stage(NamedTuple):
 
 
 @cache
-def _words(command: str) -> list[str]:
-    """What a shell makes of a command. Raises ValueError."""
-    return shlex.split(command)
+def _words(command: str) -> tuple[str, ...]:
+    """The words of a shell command. Raises ValueError."""
+    return tuple(shlex.split(command))
 
 
 class Stages:

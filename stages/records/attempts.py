@@ -28,7 +28,7 @@ from stages.core.regular import is_there, read_regular
 from stages.records.record import Natural, NonEmptyStr, Section, Sha256, Time, invalid
 
 BEGIN, START, RESUME, END, FAILED = "begin", "start", "resume", "end", "failed"
-_ORDER = (BEGIN, START, RESUME, END)  # of entries of the same millisecond
+_ORDER = (BEGIN, START, RESUME, END)  # breaks ties between entries of one millisecond
 UNENDED = "ended without a record: killed or still running"
 _MADE_BY = "stage train"
 _PATIENCE = 20.0  # seconds that a training waits for another that is adding its line

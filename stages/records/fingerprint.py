@@ -120,9 +120,9 @@ def _imports(path: str, read: Read) -> set[str]:
     return set[str]().union(*(_files(name, read) for name in names))
 
 
-@cache  # by the tree itself, which `_parse` gives once for a text
+@cache  # keyed by the tree object: `_parse` returns the same one for the same text
 def _imported(tree: ast.Module) -> tuple[frozenset[str], int | None]:
-    """The modules of ours that a tree imports, and what it imports from them; the line of a relative import."""
+    """The `stages` modules and names that a tree imports, and the line of its first relative import, if any."""
     names = set[str]()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

@@ -221,11 +221,11 @@ def folder_md5(files: Mapping[str, str]) -> str:
 
 
 def _ignored(file: Path) -> bool:
-    return any(map(_is_ignored, file.parts))
+    return any(map(_ignored_name, file.parts))
 
 
-@cache  # a folder's files are many and their names few
-def _is_ignored(name: str) -> bool:
+@cache  # many files, few distinct names
+def _ignored_name(name: str) -> bool:
     return any(PurePath(name).match(pattern) for pattern in _IGNORED)
 
 

@@ -122,14 +122,17 @@ def open_book(browser: Browser, book: Path) -> Iterator[Opener]:
 
 @pytest.fixture(scope="module")
 def opened(browser: Browser, book: Path) -> Iterator[Page]:
-    """The book, opened once for the tests that need no page of their own: opening it takes a second."""
+    """The book, opened once for the tests that need no page of their own: opening it takes a second.
+
+    An error of the console is one of the last of these tests.
+    """
     with opener(browser, book) as found:
         yield found()
 
 
 @contextmanager
 def opener(browser: Browser, book: Path) -> Iterator[Opener]:
-    """What opens the book meanwhile; afterwards nothing may have been requested or said."""
+    """Yield a function that opens the book; at the end, fail on any request or console message."""
     contexts: list[BrowserContext] = []
     said: list[str] = []
 

@@ -114,13 +114,12 @@ def test_a_table_wider_than_a_phone_shows_at_its_edge_that_it_scrolls(open_book:
     ],
 )
 def test_every_part_is_in_the_navigation_and_the_one_shown_is_marked(opened: Page, address: str, part: str) -> None:
-    page = opened
-    page.evaluate(f"location.hash = '#{address}'")
-    expect_page(page, address)
-    parts = page.get_by_role("navigation", name="Parts of the book").get_by_role("link")
+    opened.evaluate(f"location.hash = '#{address}'")
+    expect_page(opened, address)
+    parts = opened.get_by_role("navigation", name="Parts of the book").get_by_role("link")
     named = ["Tables", "Studies", "Networks", "Cost", "Assumptions", "Claims", "Audit of the paper"]
     assert parts.all_inner_texts() == named
-    marked = page.locator(".bar nav a[aria-current]")
+    marked = opened.locator(".bar nav a[aria-current]")
     assert marked.all_inner_texts() == [part]
 
 
@@ -263,6 +262,8 @@ def test_an_address_is_opened_at_once_and_an_unknown_one_says_so(open_book: Open
     page.get_by_role("link", name="All tables").click()
     expect_page(page, "/")
     expect_page(open_book("#/compare/IV/vgg16+no/such"), "/compare")
+    for address in ("/networks", "/network/mnist-vgg16", "/claims"):
+        expect_page(open_book(f"#{address}"), address)
 
 
 @pytest.mark.parametrize(

@@ -232,8 +232,8 @@ FINDINGS: dict[str, Callable[[], bool]] = {
         [range_of(trainings(f"cifar10/{name}"), "cifar10") for name in ("googlenet-sgd", "googlenet-sgd-augmented")]
         == ["65.9 to 70.2 %", "52.8 to 70.4 %"]
     ),
-    "All others' seeds are within 2.5 points": lambda: (
-        {cell for cell in cells_of_rows() if round(spread(cell), 2) > 2.5}
+    "All others' seeds are within 3.2 points": lambda: (
+        {cell for cell in cells_of_rows() if round(spread(cell), 2) > 3.2}
         == {f"cifar10/{name}" for name in ("googlenet-sgd", "googlenet-sgd-augmented", "vgg16-lr1e-2")}
         | {*PLAIN_VGG} - {"cifar10/vgg19"}
     ),
@@ -245,8 +245,8 @@ FINDINGS: dict[str, Callable[[], bool]] = {
         and float(row("S1b", "VGG16")["mean"]) == 82.5
         and float(row("S1b", "ResNet34")["mean"]) <= float(row("S1b", "ResNet18")["mean"])
     ),
-    "NVIDIA H200 GPUs trained the six tables with PyTorch 2.11.0, but for one seed each of GoogLeNet with SGD and of "
-    "VGG16 with Adam, of a processor": lambda: (
+    "NVIDIA H200 GPUs trained the six tables with PyTorch 2.11.0. Three trainings ran on a processor with 2.14.1: one "
+    "seed each of GoogLeNet with SGD, VGG16 with Adam and ResNet18 with augmentation": lambda: (
         [
             (line["cell"], line["training_device"], line["training_packages_torch"])
             for line in ledger()
@@ -254,13 +254,17 @@ FINDINGS: dict[str, Callable[[], bool]] = {
             and line["n"] != "0"
             and (line["training_device"], line["training_packages_torch"]) != ("cuda: NVIDIA H200", "2.11.0")
         ]
-        == [("cifar10/vgg16-adam", "cpu", "2.14.1"), ("cifar10/googlenet-sgd", "cpu", "2.14.1")]
+        == [(f"cifar10/{name}", "cpu", "2.14.1") for name in ("vgg16-adam", "resnet18-augmented", "googlenet-sgd")]
     ),
     "do not hold: C4 (no overfitting) and C6 (which classes are recognised well). Rows of CIFAR10 refute": lambda: (
         claims("does not hold") == ["C4", "C6"]
     ),
-    "C7 (ResNet is the cheapest to train) holds for the text's stem": lambda: claims("holds") == ["C7"],
-    "C1, C2, C3 and C5 cannot be told yet": lambda: claims("cannot be told") == ["C1", "C2", "C3", "C5"],
+    "C1, C2, C3, C5 and C7 cannot be told yet": lambda: (
+        claims("cannot be told") == ["C1", "C2", "C3", "C5", "C7"] and claims("holds") == []
+    ),
+    "For C7 (ResNet is the cheapest to train) all 6 comparisons of times come out as asked": lambda: (
+        "6 of 6 comparisons came out as asked" in committed("reports/paper/tables/claims.md").split("## C7.")[1]
+    ),
 }
 
 

@@ -81,7 +81,7 @@ def trained(
 ) -> list[EpochResult]:
     """Train to the end, from `checkpoint` if there is one. It is written after each of the first `kept` epochs.
 
-    Its `copies` are called <name>.<epoch>.
+    With `copies`, each is also copied to <name>.<epoch>.
     """
     epochs = checkpoint.load(trainer).epochs if checkpoint else []
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,15 @@ def test_a_training_is_a_start_and_an_end_that_names_its_record(params: Params) 
     assert one.end.run == "b" * 64
     assert found.removed == []
     assert len(found.ends) == 1
+
+
+def test_entries_of_one_millisecond_stand_in_the_order_of_a_training(
+    params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1e9)
+    for seed in range(8):
+        run(params, seed)
+    assert [entry.kind for entry in Attempts.read(FILE).entries] == ["begin"] + ["start"] * 8 + ["end"] * 8
 
 
 def test_a_killed_training_goes_on_as_the_same_attempt(params: Params) -> None:
