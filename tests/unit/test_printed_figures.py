@@ -83,6 +83,15 @@ def ledger() -> list[dict[str, str]]:
     return list(csv.DictReader(committed("reports/paper/ledger.csv").splitlines()))
 
 
+def trained_on(*seeds: str) -> list[tuple[str, str]]:
+    """Device and version of PyTorch of each training with one of the seeds that the six tables print."""
+    return [
+        (line["training_device"], line["training_packages_torch"])
+        for line in ledger()
+        if line["table"] in (*MNIST, *CIFAR10) and line["n"] != "0" and line["seed"] in seeds
+    ]
+
+
 def mean_of(cell: str) -> float:
     return float(next(line["mean"] for line in ledger() if line["cell"] == cell))
 
@@ -232,8 +241,8 @@ FINDINGS: dict[str, Callable[[], bool]] = {
         [range_of(trainings(f"cifar10/{name}"), "cifar10") for name in ("googlenet-sgd", "googlenet-sgd-augmented")]
         == ["65.9 to 70.2 %", "52.8 to 70.4 %"]
     ),
-    "All others' seeds are within 3.2 points": lambda: (
-        {cell for cell in cells_of_rows() if round(spread(cell), 2) > 3.2}
+    "All others' seeds are within 3.4 points": lambda: (
+        {cell for cell in cells_of_rows() if round(spread(cell), 2) > 3.4}
         == {f"cifar10/{name}" for name in ("googlenet-sgd", "googlenet-sgd-augmented", "vgg16-lr1e-2")}
         | {*PLAIN_VGG} - {"cifar10/vgg19"}
     ),
@@ -245,16 +254,11 @@ FINDINGS: dict[str, Callable[[], bool]] = {
         and float(row("S1b", "VGG16")["mean"]) == 82.5
         and float(row("S1b", "ResNet34")["mean"]) <= float(row("S1b", "ResNet18")["mean"])
     ),
-    "NVIDIA H200 GPUs trained the six tables with PyTorch 2.11.0. Three trainings ran on a processor with 2.14.1: one "
-    "seed each of GoogLeNet with SGD, VGG16 with Adam and ResNet18 with augmentation": lambda: (
-        [
-            (line["cell"], line["training_device"], line["training_packages_torch"])
-            for line in ledger()
-            if line["table"] in (*MNIST, *CIFAR10)
-            and line["n"] != "0"
-            and (line["training_device"], line["training_packages_torch"]) != ("cuda: NVIDIA H200", "2.11.0")
-        ]
-        == [(f"cifar10/{name}", "cpu", "2.14.1") for name in ("vgg16-adam", "resnet18-augmented", "googlenet-sgd")]
+    "NVIDIA H200 GPUs trained seed 0 of every row of the six tables, and most further seeds, with PyTorch 2.11.0. A "
+    "processor trained the rest with 2.14.1": lambda: (
+        set(trained_on("0")) == {("cuda: NVIDIA H200", "2.11.0")}
+        and set(trained_on("1", "2")) == {("cuda: NVIDIA H200", "2.11.0"), ("cpu", "2.14.1")}
+        and trained_on("1", "2").count(("cpu", "2.14.1")) < len(trained_on("1", "2")) / 2
     ),
     "do not hold: C4 (no overfitting) and C6 (which classes are recognised well). Rows of CIFAR10 refute": lambda: (
         claims("does not hold") == ["C4", "C6"]
