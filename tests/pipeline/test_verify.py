@@ -530,7 +530,12 @@ def label_is_no_number(logits: Any, labels: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("wished", "device"), [(label_wins, "cpu"), (label_wins, "cuda: NVIDIA H200"), (label_is_no_number, "mps")]
+    ("wished", "device"),
+    [
+        (label_wins, "cpu"),
+        pytest.param(label_wins, "cuda: NVIDIA H200", marks=pytest.mark.slow),
+        pytest.param(label_is_no_number, "mps", marks=pytest.mark.slow),
+    ],
 )
 def test_logits_that_are_not_those_of_the_weights(copied: Copied, wished: Any, device: str) -> None:
     """Predictions, metrics, pages, ledger, attempts and every hash agree with them: only the weights tell."""
@@ -574,6 +579,7 @@ def test_arrays_made_again_of_the_raw_data_are_the_same_and_a_raw_byte_is_found(
     assert said["found"].startswith("sha256 ")
 
 
+@pytest.mark.slow
 def test_training_again_gives_the_same_bytes_and_other_code_is_refused(copied: Copied) -> None:
     before = {path: path.stat().st_mtime_ns for path in (copied.folder / "data").rglob("*")}
     done = copied.attempt("python", "-m", "stages.audit", "verify", "--retrain", CELL)
