@@ -553,6 +553,7 @@ def test_logits_that_are_not_those_of_the_weights(copied: Copied, wished: Any, d
     assert broken.at(f"{ROW[0]}, {ROW[1]}, seed 0, predicted again, logits")
 
 
+@pytest.mark.slow
 def test_predicting_again_gives_the_same_bytes_and_finds_other_weights(copied: Copied) -> None:
     """Where every hash was rewritten, no attempt has such an outcome, and what the network says is another thing."""
     done = copied.attempt("python", "-m", "stages.audit", "verify", *ROW, "--weights")
