@@ -74,7 +74,7 @@ class Attempt(NamedTuple):
 
 
 class Attempts:
-    """All entries of a file, each once, in the order of their times; those of one millisecond as they were added."""
+    """All entries of a file, each once, in the order of their times; those of one millisecond by their chain."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         known = {entry.sha256: entry for entry in entries}
@@ -131,7 +131,10 @@ class Attempts:
 
 
 def _places(known: dict[str, Entry]) -> dict[str, int]:
-    """For each entry, by its hash, how long the longest chain of entries before it is."""
+    """For each entry, by its hash, how long the longest chain of entries before it is.
+
+    There is no cycle: an entry's hash is over the hashes that it names.
+    """
     places: dict[str, int] = {}
     for sha256 in TopologicalSorter({name: entry.after for name, entry in known.items()}).static_order():
         before = known[sha256].after if sha256 in known else []

@@ -1,6 +1,5 @@
 """What a number costs beside its accuracy: the network's size, and the time of its training."""
 
-from collections import Counter
 from dataclasses import dataclass
 from statistics import fmean, median
 
@@ -12,10 +11,11 @@ from stages.report.evidence import CellResults
 class Cost:
     """Of a cell with results: sizes of the network, and times of the seeds that its `device` trained.
 
-    `multiply_adds` are of one image's forward pass. Times of different devices do not compare: where the seeds differ
-    in theirs, `device` is the one of most seeds, of the earliest where as many are of another, and `timed` is how many
-    seeds that are. `seconds_per_epoch` is the median over their epochs, `images_per_second` the mean over them,
-    `training_seconds` that of the sum over the epochs; evaluations after an epoch are not in them.
+    `multiply_adds` are of one image's forward pass. Times of different devices do not compare. Where the seeds ran on
+    several, `device` is the one that trained the lowest seed, which rows of a table have in common more often than any
+    other; `timed` is how many seeds it trained. `seconds_per_epoch` is the median over their epochs,
+    `images_per_second` the mean over them, `training_seconds` the mean of each seed's sum over its epochs. Evaluations
+    after an epoch are not in them. A training that went on elsewhere counts for the device where it ended.
     """
 
     parameters: int
@@ -26,13 +26,17 @@ class Cost:
     images_per_second: float
     training_seconds: float
 
+    def share(self, seeds: int) -> str:
+        """Says of how many of a row's seeds the times are, where they are not of all: ` (2 of 3 seeds)`."""
+        return f" ({self.timed} of {seeds} seeds)" if self.timed < seeds else ""
+
 
 def cost(cell: CellResults) -> Cost | None:
     """The cost of a cell; None without a result."""
     runs = [result.run for result in cell.results]
     if not runs:
         return None
-    ((device, _),) = Counter(map(_device, runs)).most_common(1)
+    device = _device(runs[0])
     timed = [run for run in runs if _device(run) == device]
     seconds = [[epoch.train_seconds for epoch in run.times.epochs] for run in timed]
     return Cost(

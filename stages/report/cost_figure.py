@@ -22,7 +22,7 @@ _ROUND = [value * unit for unit in _UNITS.values() for value in (1, 2, 5, 10, 20
 
 
 class Point(NamedTuple):
-    """A row: its label, family and device, mean training time in seconds, and mean test accuracy in percent."""
+    """A row: its label, family and device, mean training time in seconds on it, and mean test accuracy in percent."""
 
     label: str
     family: str

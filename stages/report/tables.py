@@ -65,7 +65,11 @@ def cost_texts(row: TableRow) -> list[str]:
     """Parameters, multiply-adds and time of training, as they are printed; dashes for a row without a result."""
     if row.cost is None:
         return [NOTHING] * 3
-    return [f"{row.cost.parameters:,}", f"{row.cost.multiply_adds:,}", duration(row.cost.training_seconds)]
+    return [
+        f"{row.cost.parameters:,}",
+        f"{row.cost.multiply_adds:,}",
+        duration(row.cost.training_seconds) + row.cost.share(row.n),
+    ]
 
 
 def _csv_line(row: TableRow) -> dict[str, object]:

@@ -86,5 +86,6 @@ def test_the_workflow_runs_the_commands_that_there_are() -> None:
     targets = [run.split()[1] for run in runs if run.startswith("make ")]
     assert targets == ["check", "repro"]
     assert all(f"\n{target}: " in makefile for target in targets)
+    assert makefile.count('$(PYTEST) -m "not slow"') == makefile.count("not slow") == 1  # of `make test` alone
     modules = [run.split() for run in runs if " -m " in run]
     assert [words[3] for words in modules] == ["verify", "verdict"]
