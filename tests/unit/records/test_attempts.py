@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from stages.config.params import Params, load_params
+from stages.config.loading import load_params
+from stages.config.params import Params
 from stages.core.errors import CorruptFileError
 from stages.records import attempts
 from stages.records.attempts import FAILED, UNENDED, Attempts, Journal, append, attempts_path, begin, merge

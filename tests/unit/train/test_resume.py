@@ -32,7 +32,7 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from stages.config.params import load_params
+from stages.config.loading import load_params
 from stages.preprocess.__main__ import description, save_array
 from stages.records.canonical import CANONICAL
 from stages.records.data import MadeFrom
