@@ -4,10 +4,10 @@ A transformed image is a sum of floats, which processors round differently: a fe
 bytes (docs/reproducibility.md). All other arrays of a data set are the same bytes everywhere. So a result may name
 other copies than those that dvc.lock has of `preprocess`. Where its training reads no copies (`augment` other than
 append), it was made from the same arrays. Where it does, nothing here proves the copies; what made them must at least
-be the same code.
+be the same code: that beside the result, or beside another result that read the same bytes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,7 +71,9 @@ def has_other_copies(
     theirs = known[folder, md5]
     if theirs is None or not same_but_copies(Arrays(run.data, found.files), theirs):
         return False
-    return not reads_copies(run) or _is_same_code(run, entry.deps)
+    if not reads_copies(run):
+        return True
+    return any(_is_same_code(one, entry.deps) for one in (run, *_trained_on(folder, found.md5, cells)))
 
 
 def same_but_copies(one: Arrays, other: Arrays) -> bool:
@@ -91,8 +93,9 @@ def find_arrays(folder: str, md5: str, cells: Path) -> Arrays | None:
     Either a result below `cells` was trained on them, or they lie in `folder`. The md5 is over those of the files,
     `dataset.json` among them, which has the sha256 of each array.
     """
-    for path in sorted(cells.glob("*.json")):
-        found = _of_result(path, folder, md5)
+    for run in _trained_on(folder, md5, cells):
+        files = run.provenance.inputs[folder].files
+        found = _proved(Arrays(run.data, files)) if files and folder_md5(files) == md5 else None
         if found is not None:
             return found
     return _on_disk(Path(folder), md5)
@@ -120,20 +123,25 @@ def _without_copies(data: DatasetDescription) -> dict[str, object]:
     return {**content, "sha256": {name: sha256 for name, sha256 in data.sha256.items() if name != COPIES}}
 
 
-def _of_result(path: Path, folder: str, md5: str) -> Arrays | None:
-    """The arrays of a result of a training on them; None for any other file, whatever it holds."""
+def _trained_on(folder: str, md5: str, cells: Path) -> Iterator[TrainingRun]:
+    """The runs of the results below `cells` whose records have `md5` for `folder`, in the order of file names."""
+    for path in sorted(cells.glob("*.json")):
+        run = _of_result(path)
+        found = run.provenance.inputs.get(folder) if run else None
+        if run is not None and found is not None and found.md5 == md5:
+            yield run
+
+
+def _of_result(path: Path) -> TrainingRun | None:
+    """The run of a result; None for any other file, whatever it holds."""
     if refusal(path) or not is_inside(path):
         return None
     try:
         run = Evaluation.read(path, "evaluate").run
     except StageError:
         return None
-    if (f"{path.parent.name}/{path.stem}", run.data.dataset) != (f"{run.cell}-s{run.seed}", path.parent.name):
-        return None
-    found = run.provenance.inputs.get(folder)
-    if found is None or found.md5 != md5 or not found.files or folder_md5(found.files) != md5:
-        return None
-    return _proved(Arrays(run.data, found.files))
+    own = (f"{path.parent.name}/{path.stem}", path.parent.name)
+    return run if (f"{run.cell}-s{run.seed}", run.data.dataset) == own else None
 
 
 def _on_disk(folder: Path, md5: str) -> Arrays | None:
