@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
 STAMP := .cache/venv.stamp
+PYTEST := python -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 ASKED := $(if $(filter file,$(origin PYTHON)),,--asked)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -46,14 +47,14 @@ faults: setup  ## throw at the pipeline what users and machines throw, and print
 plan: setup  ## what `make launch` would run, for how long, and what would be refused; OPTIONS="--budget paper"
 	python -m stages.plan $(OPTIONS)
 
-test: setup  ## run the tests
-	python -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+test: setup  ## run the tests but for the slow ones, which `make check` runs too
+	$(PYTEST) -m "not slow"
 
-check: setup  ## what CI runs: lint, format, types, tests
+check: setup  ## what CI runs: lint, format, types, every test
 	ruff check .
 	ruff format --check .
 	mypy
-	python -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+	$(PYTEST)
 
 bench: setup  ## measure the training engine against a plain PyTorch loop; OPTIONS="--only speed" passes options on
 	python -m benchmarks.engine $(OPTIONS)

@@ -12,7 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from stages.config.params import Params, load_params
+from stages.config.loading import load_params
+from stages.config.params import Params
 from stages.config.reading import read_yaml
 from stages.config.schema import PAPER_TABLES
 from stages.paper.reading import read_paper

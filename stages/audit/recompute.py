@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stages.audit.history import History
-from stages.config.params import Params, load_params
+from stages.config.loading import load_params
+from stages.config.params import Params
 from stages.config.reading import PARAMS_FILE
 from stages.core.errors import StageError
 from stages.records.fingerprint import Fingerprint, Kind, fingerprint

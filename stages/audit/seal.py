@@ -34,7 +34,7 @@ from stages.audit.history import History
 from stages.audit.options import budget_option
 from stages.audit.results import read_loosely
 from stages.audit.timestamp import stamped
-from stages.config.params import load_params
+from stages.config.loading import load_params
 from stages.core.errors import CorruptFileError, ParamError, printable
 from stages.core.filenames import WEIGHTS
 from stages.core.files import file_hash, json_text, parse_json, write_text

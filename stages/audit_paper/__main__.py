@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from stages.config.params import load_params
+from stages.config.loading import load_params
 from stages.core.files import write_text
 from stages.core.progress import say
 

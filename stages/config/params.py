@@ -6,13 +6,12 @@ names the key, the value and what is allowed. `Params.settings` gives what a cel
 
 from collections.abc import Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, PrivateAttr, ValidationError
 
 from stages.config.cells import CellKey, ResolvedCell, large_enough, resolve_cell
-from stages.config.reading import PARAMS_FILE, param_error, read_yaml
+from stages.config.reading import param_error
 from stages.config.schema import (
     DATASETS,
     PAPER_TABLES,
@@ -225,19 +224,6 @@ class Params(Strict):
     def testing(self, dataset: str, budget: str | None = None) -> Testing:
         """How a budget tests the networks of a data set."""
         return Testing(images=self.chosen_budget(budget).test_images.of(dataset))
-
-
-def load_params(path: Path | str = PARAMS_FILE) -> Params:
-    """Read and check `params.yaml`. Raises ParamError or StageError with one line that says what is wrong."""
-    from stages.config.checks import check_params  # it checks what is described here
-
-    raw = read_yaml(path)
-    try:
-        params = Params.model_validate(raw)
-    except ValidationError as error:
-        raise param_error(error, raw, "params.yaml: ") from None
-    check_params(params)
-    return params
 
 
 def resolve_count(images: Images, total: int) -> int:

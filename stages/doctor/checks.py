@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from stages.config.params import load_params
+from stages.config.loading import load_params
 from stages.config.schema import DATASETS
 from stages.core import checkout
 from stages.core.checkout import gibibytes

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import click
 
-from stages.config.params import load_params
+from stages.config.loading import load_params
 from stages.core.checkout import links_under_dvc
 from stages.core.errors import StageError
 from stages.core.locks import exclusive

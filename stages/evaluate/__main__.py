@@ -28,7 +28,8 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.config.params import Params, load_params
+from stages.config.loading import load_params
+from stages.config.params import Params
 from stages.core.filenames import HISTORY, WEIGHTS
 from stages.core.files import atomic_path, file_hash, read_json, write_text
 from stages.core.imports import without_collection

@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stages.config.params import Params, Training, load_params
+from stages.config.loading import load_params
+from stages.config.params import Params, Training
 from stages.core.checkout import commit, gibibytes, links
 from stages.core.errors import ParamError, StageError
 from stages.core.filenames import RECORD

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import dask
 from distributed import Client, Future, LocalCluster, Worker, WorkerPlugin, get_worker
 
-from stages.config.params import load_params
+from stages.config.loading import load_params
 from stages.config.reading import PARAMS_FILE
 from stages.core.errors import StageError
 from stages.core.files import digest, write_text

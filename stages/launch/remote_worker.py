@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from stages.config.params import load_params
+from stages.config.loading import load_params
 from stages.core.errors import StageError
 from stages.core.filenames import CHECKPOINT
 from stages.core.progress import say

@@ -17,7 +17,8 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.config.params import load_params, resolve_count
+from stages.config.loading import load_params
+from stages.config.params import resolve_count
 from stages.config.schema import DATASETS, DatasetSettings
 from stages.core.errors import CorruptFileError
 from stages.core.filenames import DESCRIPTION

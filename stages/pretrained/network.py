@@ -19,7 +19,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 
-from stages.config.params import load_params
+from stages.config.loading import load_params
 from stages.config.settings import Cell
 from stages.core.errors import CorruptFileError, MissingFileError, ParamError
 from stages.core.filenames import WEIGHTS

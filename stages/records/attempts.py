@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Container, Iterable
 from datetime import UTC, datetime
 from functools import cached_property
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
@@ -28,7 +29,6 @@ from stages.core.regular import is_there, read_regular
 from stages.records.record import Natural, NonEmptyStr, Section, Sha256, Time, invalid
 
 BEGIN, START, RESUME, END, FAILED = "begin", "start", "resume", "end", "failed"
-_ORDER = (BEGIN, START, RESUME, END)  # breaks ties between entries of one millisecond
 UNENDED = "ended without a record: killed or still running"
 _MADE_BY = "stage train"
 _PATIENCE = 20.0  # seconds that a training waits for another that is adding its line
@@ -74,13 +74,12 @@ class Attempt(NamedTuple):
 
 
 class Attempts:
-    """All entries of a file, each once, in the order of their times."""
+    """All entries of a file, each once, in the order of their times; those of one millisecond by their chain."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
-        self.entries = sorted(
-            {entry.sha256: entry for entry in entries}.values(),
-            key=lambda one: (one.time, _ORDER.index(one.kind), one.sha256),
-        )
+        known = {entry.sha256: entry for entry in entries}
+        places = _places(known)
+        self.entries = sorted(known.values(), key=lambda one: (one.time, places[one.sha256], one.sha256))
 
     @classmethod
     def read(cls, path: Path) -> "Attempts":
@@ -129,6 +128,18 @@ class Attempts:
         asked = (cell, seed, spec)
         found = [one for one in self.trainings if (one.start.cell, one.start.seed, one.start.spec) == asked]
         return found[-1] if found and (found[-1].end is None or found[-1].end.outcome == FAILED) else None
+
+
+def _places(known: dict[str, Entry]) -> dict[str, int]:
+    """For each entry, by its hash, how long the longest chain of entries before it is.
+
+    There is no cycle: an entry's hash is over the hashes that it names.
+    """
+    places: dict[str, int] = {}
+    for sha256 in TopologicalSorter({name: entry.after for name, entry in known.items()}).static_order():
+        before = known[sha256].after if sha256 in known else []
+        places[sha256] = 1 + max((places[one] for one in before), default=-1)
+    return places
 
 
 def _training(start: Entry, of_it: list[Entry]) -> Attempt:

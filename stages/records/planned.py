@@ -10,7 +10,8 @@ from typing import Any
 
 from stages.config.cells import CellKey
 from stages.config.checks import check_params
-from stages.config.params import Params, load_params, stage_name
+from stages.config.loading import load_params
+from stages.config.params import Params, stage_name
 from stages.config.reading import PARAMS_FILE
 from stages.config.schema import DATASETS
 from stages.core.errors import StageError

@@ -7,7 +7,7 @@ name is in each picture.
 
 from pathlib import Path
 
-from stages.config.schema import Figures, Table
+from stages.config.schema import PAPER_TABLES, Figures, Table
 from stages.core.errors import ParamError
 from stages.evaluate.confusion import confusion_png
 from stages.records.evaluation import Evaluation
@@ -95,11 +95,15 @@ def _costs(evidence: Evidence, mark: str) -> dict[str, dict[str, bytes]]:
 def cost_points(evidence: Evidence) -> dict[str, list[Point]]:
     """The rows with a result, and the as-logged ones, as points, by data set."""
     found: dict[str, list[Point]] = {}
-    for row in (line for number in evidence.params.shown_tables for line in lines(table_rows(evidence, number))):
-        if row.cost and row.mean is not None:
+    for number in evidence.params.shown_tables:
+        where = "" if number in PAPER_TABLES else f", Table {number}"  # a row there may be named as one of the paper
+        for row in lines(table_rows(evidence, number)):
+            if row.cost is None or row.mean is None:
+                continue
             family = evidence.params.find(str(row.key))[1].family
-            label = f"{row.mean_text}  {row.row}{remark(row.results)}"
-            point = Point(label, family, " and ".join(row.cost.devices), row.cost.training_seconds, row.mean)
+            share = row.cost.share(row.n).replace("(", "(time of ")
+            label = f"{row.mean_text}  {row.row}{where}{remark(row.results)}{share}"
+            point = Point(label, family, row.cost.device, row.cost.training_seconds, row.mean)
             found.setdefault(row.key.dataset, []).append(point)
     return found
 

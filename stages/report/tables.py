@@ -18,7 +18,8 @@ from stages.report.render import RenderedText, markdown
 from stages.report.rows import TableRow, lines, table_rows
 from stages.report.studies import SuggestedRow, suggested_rows
 
-_COST = ["parameters", "multiply_adds", "seconds_per_epoch", "images_per_second", "training_seconds"]
+_TIMES = ["seconds_per_epoch", "images_per_second", "training_seconds"]
+_COST = ["parameters", "multiply_adds", *_TIMES, "device", "timed"]
 _OURS = ["mean", "std", "n", "difference", "stages", "runs", "outcome", "low", "high", "verdict", *_COST]
 _AS_LOGGED = ["as_logged", "as_logged_differs", *(f"as_logged_{name}" for name in _OURS)]
 COLUMNS = ["row", "paper", *_OURS, *_AS_LOGGED]
@@ -64,7 +65,11 @@ def cost_texts(row: TableRow) -> list[str]:
     """Parameters, multiply-adds and time of training, as they are printed; dashes for a row without a result."""
     if row.cost is None:
         return [NOTHING] * 3
-    return [f"{row.cost.parameters:,}", f"{row.cost.multiply_adds:,}", duration(row.cost.training_seconds)]
+    return [
+        f"{row.cost.parameters:,}",
+        f"{row.cost.multiply_adds:,}",
+        duration(row.cost.training_seconds) + row.cost.share(row.n),
+    ]
 
 
 def _csv_line(row: TableRow) -> dict[str, object]:
@@ -86,7 +91,8 @@ def _ours(row: TableRow) -> dict[str, object]:
         "low": exact(low),
         "high": exact(high),
         "verdict": row.verdict.word if row.verdict else None,
-        **{name: exact(getattr(row.cost, name, None)) for name in _COST},
+        **{name: getattr(row.cost, name, None) for name in _COST},
+        **{name: exact(getattr(row.cost, name, None)) for name in _TIMES},
     }
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from stages.config.params import load_params
+from stages.config.loading import load_params
 from stages.core.locks import exclusive
 from stages.core.progress import say
 from stages.records.spec import resolve_specs, write_specs

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stages.config.params import load_params
+from stages.config.loading import load_params
 from stages.core.errors import StageError
 from stages.core.imports import without_collection
 from stages.core.progress import say

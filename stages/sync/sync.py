@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stages.config.params import Params, load_params
+from stages.config.loading import load_params
+from stages.config.params import Params
 from stages.core.errors import ParamError, StageError
 from stages.core.locks import exclusive
 from stages.core.progress import say, track

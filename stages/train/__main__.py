@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stages.config.params import load_params
+from stages.config.loading import load_params
 from stages.core.checkout import links_under_dvc
 from stages.core.errors import StageError
 from stages.core.filenames import DESCRIPTION, HISTORY, RECORD, WEIGHTS

@@ -12,6 +12,8 @@ from scipy.stats import binomtest
 
 from tests.browser.conftest import Opener
 
+pytestmark = pytest.mark.slow
+
 DATA = "JSON.parse(document.getElementById('data').textContent)"
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from stages.config import params as module
-from stages.config.params import load_params
+from stages.config import loading as module
+from stages.config.loading import load_params
 from stages.config.reading import read_yaml
 from stages.core.errors import StageError
 from tests.faults.outcome import Outcome, check

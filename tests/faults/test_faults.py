@@ -10,6 +10,7 @@ from tests.faults.outcome import Outcome, check, in_child
 from tests.faults.throwing import KINDS, LONGEST_FIRST, jobs_of, throw
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["downloads", "configuration", "files"])
 def test_nothing_is_lost(kind: str) -> None:
     outcomes = throw([kind], seed=1, amount=0.06)

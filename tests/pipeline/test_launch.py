@@ -293,6 +293,7 @@ def worker_in(fresh: Repository, name: str, scheduler: str, tracking: str, **var
     return serving(clone, *command, "--local-directory", str(home), **places, **variables)
 
 
+@pytest.mark.slow
 def test_workers_in_clones_of_their_own_make_the_same(repository: Repository, fresh: Repository) -> None:
     """A scheduler, two workers that share nothing but DVC's remote, a tracking server; one worker is killed.
 

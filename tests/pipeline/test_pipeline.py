@@ -147,6 +147,7 @@ def test_mlflow_has_one_finished_run_a_cell_and_the_tables_name_it(repository: R
         assert accuracy[run] == pytest.approx(mean)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # MLflow's own store uses what SQLAlchemy 2.1 deprecates
 def test_a_clone_that_never_trained_gets_the_same_runs_by_a_sync(repository: Repository, tmp_path: Path) -> None:
     """From the results alone MLflow then holds, but for the runs' ids, all that it was told while they ran."""
@@ -261,6 +262,7 @@ def test_a_seed_adds_its_stages_alone(restored: Repository) -> None:
     assert restored.stale() == both(*CELLS, STUDY, seed=1) | {"resolve@quick", "aggregate-tables@quick"}
 
 
+@pytest.mark.slow
 def test_further_seeds_of_one_cell_add_their_stages_alone(restored: Repository) -> None:
     """`make plan` counts as DVC does."""
     restored.edit_params(lambda params: params["more_seeds"].update(mnist={"cells": ["resnet18"], "seeds": [1, 2]}))
@@ -355,6 +357,7 @@ def test_a_launch_without_weights_trains_nothing(clone: Repository) -> None:
     assert "time left: none, every training has a recorded result" in plan
 
 
+@pytest.mark.slow
 def test_the_tables_without_weights_are_the_same(clone: Repository) -> None:
     append(clone, "stages/report/tables.py", "\n# another look\n")
     said = clone.run("python", "-m", "stages.launch")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stages.config.params import load_params
+from stages.config.loading import load_params
 from stages.config.reading import read_yaml
 from stages.config.settings import OPTIMIZERS
 from tests.shipped import ROOT, shipped, without_additions
@@ -94,7 +94,7 @@ import sys
 from pathlib import Path
 import numpy as np
 import torch
-from stages.config.params import load_params
+from stages.config.loading import load_params
 from stages.config.settings import Run
 from stages.engine.images import Labelled, Standardise
 from stages.engine.loop import Trainer, train

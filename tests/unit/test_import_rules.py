@@ -18,7 +18,8 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from stages.config.params import Params, load_params
+from stages.config.loading import load_params
+from stages.config.params import Params
 from stages.config.reading import read_yaml
 from stages.engine.networks import families
 from stages.evaluate.__main__ import ALLOWED as EVALUATE_MAY_LOAD

@@ -15,7 +15,7 @@ from stages.architectures.describe import blocks, layers
 from stages.architectures.groups import groups_of_cells
 from stages.architectures.pages import _place, architecture_files
 from stages.architectures.trace import Call, trace
-from stages.config.params import load_params
+from stages.config.loading import load_params
 from stages.core.errors import StageError
 from stages.records.architecture import Block, Networks
 from tests.shipped import shipped_params

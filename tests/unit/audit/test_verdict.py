@@ -84,7 +84,8 @@ def test_the_workflow_runs_the_commands_that_there_are() -> None:
     runs = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = [run.split()[1] for run in runs if run.startswith("make ")]
-    assert targets == ["test", "repro"]
+    assert targets == ["check", "repro"]
     assert all(f"\n{target}: " in makefile for target in targets)
+    assert makefile.count('$(PYTEST) -m "not slow"') == makefile.count("not slow") == 1  # of `make test` alone
     modules = [run.split() for run in runs if " -m " in run]
     assert [words[3] for words in modules] == ["verify", "verdict"]

@@ -40,7 +40,8 @@ from stages.audit.started import check_attempts
 from stages.audit.verify import main
 from stages.audit.workspace import Workspace
 from stages.audit_paper.__main__ import main as audit_paper
-from stages.config.params import Params, load_params
+from stages.config.loading import load_params
+from stages.config.params import Params
 from stages.config.reading import read_yaml
 from stages.core.errors import StageError
 from stages.core.files import digest, file_hash, json_text, write_bytes

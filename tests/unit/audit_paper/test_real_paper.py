@@ -10,7 +10,8 @@ from stages.audit_paper.__main__ import main
 from stages.audit_paper.finding import Confidence
 from stages.audit_paper.page import paper_audit_page
 from stages.audit_paper.rules import findings
-from stages.config.params import Params, load_params
+from stages.config.loading import load_params
+from stages.config.params import Params
 from stages.paper.schema import Paper
 
 REPOSITORY = Path(__file__).resolve().parents[3]

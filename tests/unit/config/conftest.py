@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from stages.config import params as module
-from stages.config.params import Params, load_params
+from stages.config import loading as module
+from stages.config.loading import load_params
+from stages.config.params import Params
 from stages.core.errors import StageError
 from tests.shipped import shipped, shipped_params
 

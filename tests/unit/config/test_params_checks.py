@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from stages.config.params import Params, load_params
+from stages.config.loading import load_params
+from stages.config.params import Params
 from stages.config.schema import DATASETS
 from stages.config.settings import family_settings
 from stages.engine.networks import families

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.config.params import load_params
+from stages.config.loading import load_params
 from stages.config.reading import read_yaml
 from stages.core.errors import MissingFileError, StageError
 from tests.shipped import shipped

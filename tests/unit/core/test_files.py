@@ -218,7 +218,7 @@ LOCALE = """
 import locale, os, sys, warnings
 from pathlib import Path
 warnings.filterwarnings("error", category=EncodingWarning, module=r"stages\\.")
-from stages.config.params import load_params
+from stages.config.loading import load_params
 from stages.config.reading import read_yaml
 from stages.core.files import read_json, write_json, write_text
 from stages.records import provenance

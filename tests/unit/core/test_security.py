@@ -15,8 +15,8 @@ import pytest
 from safetensors import SafetensorError
 
 from stages.audit.arrays import array
-from stages.config import params as module
-from stages.config.params import load_params
+from stages.config import loading as module
+from stages.config.loading import load_params
 from stages.core.errors import StageError
 from stages.download.cifar10 import records_of_batch
 from stages.engine.checkpoints import Checkpoint, _RefusedError

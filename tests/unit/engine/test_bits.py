@@ -20,7 +20,7 @@ from stages.engine.prediction import predict
 from tests.unit.engine.settings import FAMILIES, OPTIMIZERS
 from tests.unit.engine.test_loop import engine, random_images, random_splits, shrunk
 
-pytestmark = pytest.mark.usefixtures("torch_settings")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("torch_settings")]
 
 ROOT = Path(__file__).resolve().parents[3]
 CASES = [*product(FAMILIES, OPTIMIZERS, (1,)), ("resnet", "adam", 2)]  # family, optimizer, threads

@@ -100,6 +100,7 @@ def trained(
 # Going on
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_goes_on_to_the_bits_of_an_unbroken_training(

@@ -225,18 +225,16 @@ def check_against_plain(run: Run) -> None:
 
 @pytest.mark.parametrize(
     ("family", "optimizer"),
-    list(
-        dict.fromkeys(
-            [
-                *(("resnet", one) for one in OPTIMIZERS),
-                *((family, one) for family in FAMILIES for one in ("momentum", "adam")),
-                *DEFAULT_OPTIMIZER.items(),
-            ]
-        )
-    ),
+    [
+        *(("resnet", one) for one in OPTIMIZERS),
+        *((family, one) for family, one in DEFAULT_OPTIMIZER.items() if family != "resnet"),
+        pytest.param("vgg", "momentum", marks=pytest.mark.slow),
+        pytest.param("vgg", "adam", marks=pytest.mark.slow),
+        pytest.param("googlenet", "momentum", marks=pytest.mark.slow),
+    ],
 )
 def test_an_epoch_is_that_of_a_plain_loop(family: str, optimizer: str) -> None:
-    """Each optimizer with one family; momentum and Adam with each, whose flat memory lies differently.
+    """Each optimizer with one family; momentum and Adam with each, whose flat memory lies differently (some are slow).
 
     Plain SGD uses the 3x3 stem and input size 16, below the images' 28.
     """
@@ -244,7 +242,9 @@ def test_an_epoch_is_that_of_a_plain_loop(family: str, optimizer: str) -> None:
     check_against_plain(conditioned(family, **OPTIMIZERS[optimizer], **other_stem))
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    "family", [pytest.param(one, marks=[] if one == "googlenet" else pytest.mark.slow) for one in FAMILIES]
+)
 def test_an_epoch_from_xavier_without_batch_norm_is_that_of_a_plain_loop(family: str) -> None:
     """ResNet keeps its batch norm; with weight decay and a dropout of the heads that is not the usual one."""
     changes = {"resnet": {}, "vgg": {"batch_norm": "none"}}.get(
@@ -270,6 +270,7 @@ def test_fresh_epochs_are_those_of_a_plain_loop_on_images_transformed_by_hand() 
     assert history[-1]["train_sample_loss"] == pytest.approx(float(expected), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_two_epochs_are_those_of_a_plain_loop() -> None:
     check_against_plain(conditioned("resnet", epochs=2, input_size=40, **OPTIMIZERS["sgd"] | {"lr": 0.001}))
 

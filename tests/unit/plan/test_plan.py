@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from stages.config.params import Params, Training, load_params
+from stages.config.loading import load_params
+from stages.config.params import Params, Training
 from stages.launch import sizes
 from stages.launch.machine import ThisMachine
 from stages.plan import __main__ as command

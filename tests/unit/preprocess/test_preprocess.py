@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from ruamel.yaml import YAML
 
-from stages.config.params import load_params
+from stages.config.loading import load_params
 from stages.config.reading import read_yaml
 from stages.core.files import file_hash
 from stages.engine.augmentation import Augmentation, augment

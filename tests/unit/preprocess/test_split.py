@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.config.params import load_params
+from stages.config.loading import load_params
 from stages.config.schema import DATASETS
 from stages.core.errors import ParamError
 from stages.preprocess.split import channel_statistics, permutation, split

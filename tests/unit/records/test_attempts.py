@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from stages.config.params import Params, load_params
+from stages.config.loading import load_params
+from stages.config.params import Params
 from stages.core.errors import CorruptFileError
 from stages.records import attempts
 from stages.records.attempts import FAILED, UNENDED, Attempts, Journal, append, attempts_path, begin, merge
@@ -52,13 +53,19 @@ def test_a_training_is_a_start_and_an_end_that_names_its_record(params: Params) 
     assert len(found.ends) == 1
 
 
-def test_entries_of_one_millisecond_stand_in_the_order_of_a_training(
+def test_entries_of_one_millisecond_stand_in_the_order_in_which_they_were_added(
     params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(time, "time", lambda: 1e9)
     for seed in range(8):
         run(params, seed)
-    assert [entry.kind for entry in Attempts.read(FILE).entries] == ["begin"] + ["start"] * 8 + ["end"] * 8
+    assert [entry.kind for entry in Attempts.read(FILE).entries] == ["begin"] + ["start", "end"] * 8
+    with pytest.raises(OSError, match="full"):
+        fail(params)
+    run(params, 0, outcome=None)  # goes on with the one that failed
+    FILE.write_text("".join(reversed(FILE.read_text().splitlines(keepends=True))))
+    *_, failed = Attempts.read(FILE).trainings
+    assert (failed.outcome, len(failed.resumes)) == (UNENDED, 1)
 
 
 def test_a_killed_training_goes_on_as_the_same_attempt(params: Params) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from stages.config.params import load_params
+from stages.config.loading import load_params
 from stages.core.errors import CorruptFileError, MissingFileError, StageError
 from stages.core.files import file_hash
 from stages.records import provenance

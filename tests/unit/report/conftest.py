@@ -21,7 +21,8 @@ from pydantic import ValidationError
 
 from stages.aggregate_tables import main
 from stages.config.cells import CellKey
-from stages.config.params import Params, load_params, resolve_count
+from stages.config.loading import load_params
+from stages.config.params import Params, resolve_count
 from stages.config.settings import Run
 from stages.core.files import digest, json_hash, write_text
 from stages.evaluate.metrics import score

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from stages.config.params import load_params
+from stages.config.loading import load_params
 from stages.records.spec import check_spec, resolve_spec, resolve_specs, spec_path
 from stages.resolve.__main__ import main
 from tests.shipped import shipped_text

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.config.params import load_params
+from stages.config.loading import load_params
 from stages.stats.verdicts import CLOSE, FAR, NEAR, UNJUDGED, judge, rounding
 
 REPOSITORY = Path(__file__).resolve().parents[3]

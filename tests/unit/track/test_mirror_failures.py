@@ -31,7 +31,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 END = ". The stage goes on; its results are in files, and python -m stages.track sync adds them to MLflow later\n"
 FAILING = """
 import json, sys, time
-from stages.config.params import load_params
+from stages.config.loading import load_params
 from stages.records.run import TrainingRun
 from stages.track.client import Mirror
 from stages.track.describe import TrainingStart

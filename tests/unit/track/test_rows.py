@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from stages.config.params import Params, load_params
+from stages.config.loading import load_params
+from stages.config.params import Params
 from stages.paper.reading import read_paper
 from stages.records.evaluation import Evaluation
 from stages.report.evidence import CellResults, Evidence

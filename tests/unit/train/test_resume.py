@@ -32,7 +32,7 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from stages.config.params import load_params
+from stages.config.loading import load_params
 from stages.preprocess.__main__ import description, save_array
 from stages.records.canonical import CANONICAL
 from stages.records.data import MadeFrom
@@ -324,6 +324,7 @@ def unbroken(project: Project) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_nine_kills_and_a_full_disk_change_no_bit(project: Project) -> None:
     chain = Chain(project, "killed")
     with ThreadPoolExecutor() as pool:
