@@ -26,9 +26,9 @@ class Cost:
     images_per_second: float
     training_seconds: float
 
-    def share(self, seeds: int) -> str:
+    def share(self, seeds: int, what: str = "") -> str:
         """Says of how many of a row's seeds the times are, where they are not of all: ` (2 of 3 seeds)`."""
-        return f" ({self.timed} of {seeds} seeds)" if self.timed < seeds else ""
+        return f" ({what}{self.timed} of {seeds} seeds)" if self.timed < seeds else ""
 
 
 def cost(cell: CellResults) -> Cost | None:

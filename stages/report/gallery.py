@@ -101,8 +101,7 @@ def cost_points(evidence: Evidence) -> dict[str, list[Point]]:
             if row.cost is None or row.mean is None:
                 continue
             family = evidence.params.find(str(row.key))[1].family
-            share = row.cost.share(row.n).replace("(", "(time of ")
-            label = f"{row.mean_text}  {row.row}{where}{remark(row.results)}{share}"
+            label = f"{row.mean_text}  {row.row}{where}{remark(row.results)}{row.cost.share(row.n, 'time of ')}"
             point = Point(label, family, row.cost.device, row.cost.training_seconds, row.mean)
             found.setdefault(row.key.dataset, []).append(point)
     return found

@@ -208,6 +208,7 @@ def test_a_failing_cell_is_named_and_the_others_are_recorded(fresh: Repository) 
     assert {"train-mnist@quick-vgg11-0", "evaluate-mnist@quick-vgg11-0"} <= set(lock_entries(fresh))
 
 
+@pytest.mark.slow
 def test_code_edited_while_a_launch_runs_keeps_its_cells_out_of_dvc_lock(fresh: Repository) -> None:
     launched = Launched(fresh, "--jobs", "1", "--cells", "mnist/resnet18")
     launched.until_said("epoch 1/2")

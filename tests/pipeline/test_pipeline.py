@@ -278,6 +278,7 @@ def test_further_seeds_of_one_cell_add_their_stages_alone(restored: Repository) 
     assert "**6 of 8 planned trainings are done.**" in overview
 
 
+@pytest.mark.slow
 def test_a_row_adds_its_stages_alone(restored_by_dvc: Repository) -> None:
     def change(params: Any) -> None:
         params["cells"]["mnist"]["resnet18-fast"] = params["cells"]["mnist"]["resnet18"] | {"lr": 0.005}
