@@ -120,7 +120,8 @@ def check_specs(workspace: Workspace) -> Iterator[Finding]:
     today = folder_md5({f"{spec.cell}.json": spec.md5() for spec in workspace.specs.values()})
     trees = {path: workspace.disk.tree(Path(path)) for path in stage.deps}
     edited = any(tree and tree.md5 != workspace.lock.md5(stage.name, "deps", path) for path, tree in trees.items())
-    if edited and found is not None and found.md5 == today:
+    recorded = workspace.lock.md5(stage.name, "outs", folder.as_posix())
+    if edited and found is not None and found.md5 == today != recorded:
         yield note(f"{folder} holds today's specs, which dvc.lock does not have yet ({workspace.repro} {stage.name})")
     else:
         yield from check_out(folder, stage, workspace)

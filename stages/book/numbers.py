@@ -171,10 +171,10 @@ def _attempts(evidence: Evidence, row: TableRow) -> list[Attempted]:
 
 
 def _attempted(attempt: Attempt, stands: bool) -> Attempted:
-    """A training that was written down as it started."""
-    start, times = attempt.start, len(attempt.resumes)
-    resumed = f", resumed {times} times" if times > 1 else ", resumed" if times else ""
-    return Attempted(start.seed or 0, start.time, start.commit, attempt.outcome + resumed, stands)
+    """A training that was written down as it started; the last start is the one that its record tells of."""
+    last, times = attempt.starts[-1], len(attempt.starts)
+    counted = f", started {times} times" if times > 1 else ""
+    return Attempted(attempt.start.seed or 0, last.time, last.commit, attempt.outcome + counted, stands)
 
 
 def _without_attempt(run: TrainingRun, why: str) -> Attempted:

@@ -64,6 +64,11 @@ class Attempt(NamedTuple):
     end: Entry | None
 
     @property
+    def starts(self) -> tuple[Entry, ...]:
+        """Its start, and those after a kill or a failure: from the last checkpoint, or anew where none was left."""
+        return (self.start, *self.resumes)
+
+    @property
     def outcome(self) -> str:
         """How it ended."""
         return (self.end.outcome or "ended") if self.end else UNENDED

@@ -3,11 +3,11 @@
 A transformed image is a sum of floats, which processors round differently: a few of 45000 copies come out with other
 bytes (docs/reproducibility.md). All other arrays of a data set are the same bytes everywhere. So a result may name
 other copies than those that dvc.lock has of `preprocess`. Where its training reads no copies (`augment` other than
-append), it was made from the same arrays. Where it does, nothing here proves the copies; what made them must at least
-be the same code.
+append), it was made from the same arrays. Where it does, nothing here proves the copies. At least the code must be the
+same: what is recorded with the result, or with another result that read the same copies, must be that of dvc.lock.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,7 +63,9 @@ def has_other_copies(
     found out.
     """
     found, md5 = run.provenance.inputs.get(folder or ""), entry.outs.get(folder or "")
-    if folder is None or md5 is None or found is None or found.md5 == md5 or found.files is None:
+    if folder is None or md5 is None or found is None or found.md5 == md5:
+        return False
+    if not found.files or folder_md5(found.files) != found.md5:
         return False
     known = {} if known is None else known
     if (folder, md5) not in known:
@@ -71,7 +73,10 @@ def has_other_copies(
     theirs = known[folder, md5]
     if theirs is None or not same_but_copies(Arrays(run.data, found.files), theirs):
         return False
-    return not reads_copies(run) or _is_same_code(run, entry.deps)
+    if not reads_copies(run) or _is_same_code(run, entry.deps):
+        return True
+    others = (other for other, _ in _trained_on(folder, found.md5, cells) if reads_copies(other))
+    return any(_is_same_code(other, entry.deps) for other in others)
 
 
 def same_but_copies(one: Arrays, other: Arrays) -> bool:
@@ -91,11 +96,8 @@ def find_arrays(folder: str, md5: str, cells: Path) -> Arrays | None:
     Either a result below `cells` was trained on them, or they lie in `folder`. The md5 is over those of the files,
     `dataset.json` among them, which has the sha256 of each array.
     """
-    for path in sorted(cells.glob("*.json")):
-        found = _of_result(path, folder, md5)
-        if found is not None:
-            return found
-    return _on_disk(Path(folder), md5)
+    arrays = next((arrays for _, arrays in _trained_on(folder, md5, cells)), None)
+    return arrays or _on_disk(Path(folder), md5)
 
 
 def other_copies_sentence(run: TrainingRun, stage: str | None) -> str:
@@ -120,20 +122,29 @@ def _without_copies(data: DatasetDescription) -> dict[str, object]:
     return {**content, "sha256": {name: sha256 for name, sha256 in data.sha256.items() if name != COPIES}}
 
 
-def _of_result(path: Path, folder: str, md5: str) -> Arrays | None:
-    """The arrays of a result of a training on them; None for any other file, whatever it holds."""
+def _trained_on(folder: str, md5: str, cells: Path) -> Iterator[tuple[TrainingRun, Arrays]]:
+    """The runs of the results below `cells` that were trained on the arrays of `md5`, each with them.
+
+    A record that contradicts itself on them is left out. The order is that of the results' names.
+    """
+    for path in sorted(cells.glob("*.json")):
+        run = _of_result(path)
+        found = run.provenance.inputs.get(folder) if run else None
+        files = found.files if found and found.md5 == md5 else None
+        if run and files and folder_md5(files) == md5 and (arrays := _proved(Arrays(run.data, files))):
+            yield run, arrays
+
+
+def _of_result(path: Path) -> TrainingRun | None:
+    """The run of a result; None for any other file, whatever it holds."""
     if refusal(path) or not is_inside(path):
         return None
     try:
         run = Evaluation.read(path, "evaluate").run
     except StageError:
         return None
-    if (f"{path.parent.name}/{path.stem}", run.data.dataset) != (f"{run.cell}-s{run.seed}", path.parent.name):
-        return None
-    found = run.provenance.inputs.get(folder)
-    if found is None or found.md5 != md5 or not found.files or folder_md5(found.files) != md5:
-        return None
-    return _proved(Arrays(run.data, found.files))
+    own = (f"{path.parent.name}/{path.stem}", path.parent.name)
+    return run if (f"{run.cell}-s{run.seed}", run.data.dataset) == own else None
 
 
 def _on_disk(folder: Path, md5: str) -> Arrays | None:

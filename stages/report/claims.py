@@ -288,8 +288,9 @@ def _cost(evidence: Evidence) -> ClaimResult:
         f"Of the families, {cheapest} is the cheapest to train.",
         f"On each data set the training seconds an image of {cheapest} against those of another family, only among "
         "trainings on the same processor and device, in the same precision and with as many threads. One value a cell, "
-        "the median of its seeds, since seeds of one cell take the same time but for noise (Mann and Whitney's test "
-        "over the cells). The value is how many times as long the other family's median is.",
+        "the median of its seeds (Mann and Whitney's test over the cells). The value is how many times as long the "
+        "other family's median is. How many trainings ran side by side is not recorded, and on a GPU it alone changes "
+        "a time up to twofold.",
         "all",
         claims.level,
         tuple(checks),

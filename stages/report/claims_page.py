@@ -41,7 +41,7 @@ def _on_seeds(evidence: Evidence) -> str:
         return ""
     n = f"n = {min(counts)}" if len(counts) == 1 else f"n from {min(counts)} to {max(counts)}"
     if min(counts) >= FEWEST_SEEDS:
-        return f"Tests are over the {n} seeds."
+        return f"Tests are over the {n} seeds, those of times over the cells."
     return (
         f"**{n}: how far seeds spread is unknown below {FEWEST_SEEDS} of them**, so what is said of trainings "
         "in general cannot be told. What is said to have no exception can be refuted by one training, and times need "

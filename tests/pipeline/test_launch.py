@@ -187,6 +187,7 @@ def test_a_launch_makes_what_dvc_repro_makes_whatever_happens_to_it(repository: 
     assert results(fresh) == results(repository)  # out of DVC's run-cache
 
 
+@pytest.mark.slow
 def test_a_failing_cell_is_named_and_the_others_are_recorded(fresh: Repository) -> None:
     """The folder of its runs is a file, so that it cannot write; the tables are made of the others."""
     blocked = fresh.folder / "data/runs/quick/mnist/vgg11"

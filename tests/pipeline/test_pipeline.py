@@ -193,6 +193,7 @@ def less_networks(ran: list[str]) -> list[str]:
     return [name for name in ran if name != NETWORKS]
 
 
+@pytest.mark.slow
 def test_a_new_learning_rate_retrains_its_cell_and_the_tables_alone(restored_by_dvc: Repository) -> None:
     before = metrics(restored_by_dvc, "mnist/resnet18-sgd")["run"]["sha256"]
 

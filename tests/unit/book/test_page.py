@@ -330,7 +330,7 @@ def test_every_attempt_of_a_number_is_on_its_page_and_the_counts_stand_on_the_fi
     binding = made.evidence.cells[cell].results[0].run.binding
     begun, of_cell = entry("begin", "03:00"), {"cell": cell, "spec": "a" * 32, "device": "cpu"}
     first, second = entry("start", "04:00", seed=0, **of_cell), entry("start", "05:00", seed=7, **of_cell)
-    lines = [begun, first, second, entry("resume", "04:30", attempt=first.sha256)]
+    lines = [begun, first, second, entry("resume", "04:30", attempt=first.sha256, commit="d" * 40)]
     lines += [entry("end", "04:40", attempt=first.sha256, outcome="finished", run=binding)]
     lines += [entry("end", "05:40", attempt=second.sha256, outcome="diverged", run="b" * 64)]
     html = bind(replace(made.evidence, attempts=Attempts(lines)))
@@ -338,7 +338,7 @@ def test_every_attempt_of_a_number_is_on_its_page_and_the_counts_stand_on_the_fi
     (page,) = root.all("section", id="/I/vgg16")
     shown = [[cell.text for cell in line.all("td")] for line in page.all("table", class_="attempts")[0].all("tr")][1:]
     assert shown == [
-        ["2026-11-24 04:00", "0", "c" * 10, "finished, resumed", "yes"],
+        ["2026-11-24 04:30", "0", "d" * 10, "finished, started 2 times", "yes"],
         ["2026-11-24 05:00", "7", "c" * 10, "diverged", "no"],
     ]
     (other,) = root.all("section", id="/I/vgg11")

@@ -109,6 +109,26 @@ def test_copies_that_a_training_reads_must_come_from_the_same_code(edited: str |
     assert found == (edited is None)
 
 
+@pytest.mark.parametrize("read", ["the same copies", "no copies", "others", "files that are not the folder's"])
+def test_another_result_on_the_same_copies_may_have_the_code(read: str) -> None:
+    """What no copy depends on may change between two trainings, as the command line of `preprocess` does."""
+    md5 = put(result())
+    earlier, later = (json.loads(other_array(result(AUGMENTED, seed)).text()) for seed in (1, 2))
+    earlier["run"]["provenance"]["sources"] |= SOURCES | {"stages/preprocess/a.py": short("edited")}
+    if read == "others":
+        later = json.loads(result(AUGMENTED, 2).text())
+    if read == "no copies":
+        later = json.loads(other_array(result(PLAIN, 2)).text())
+    later["run"]["provenance"]["sources"] |= SOURCES
+    put(agreed(later))
+    if read == "files that are not the folder's":
+        path = result_path(results_folder("quick"), AUGMENTED, 2)
+        forged = json.loads(path.read_text())
+        forged["run"]["provenance"]["inputs"][TRAIN]["files"]["augmented_images.npy"] = short("forged")
+        path.write_text(agreed(forged).text())
+    assert has_other_copies(agreed(earlier).run, TRAIN, entry(md5), CELLS) == (read == "the same copies")
+
+
 FORGED: list[Callable[[dict[str, Any]], object]] = [
     lambda run: run["data"]["sha256"].update(train_images=sha("forged")),  # the folder's hash does not bear it out
     lambda run: run["provenance"]["inputs"][TRAIN]["files"].pop("dataset.json"),
