@@ -149,7 +149,6 @@ def test_mlflow_has_one_finished_run_a_cell_and_the_tables_name_it(repository: R
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # MLflow's own store uses what SQLAlchemy 2.1 deprecates
-@pytest.mark.slow
 def test_a_clone_that_never_trained_gets_the_same_runs_by_a_sync(repository: Repository, tmp_path: Path) -> None:
     """From the results alone MLflow then holds, but for the runs' ids, all that it was told while they ran."""
     clone = tmp_path / "clone"
