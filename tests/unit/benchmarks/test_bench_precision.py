@@ -45,7 +45,6 @@ def small(run: Run, threads: int) -> Ready:
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_trainings_differ_in_what_they_should_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same start; the same batches but for another order, which stops after the last step that is compared."""
     monkeypatch.setattr("stages.engine.numerics.multiplies_bfloat16", lambda device: True)

@@ -230,7 +230,6 @@ def test_the_script_gets_a_bit_for_every_image_that_was_named_right(made: Book) 
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_a_book_of_the_papers_budget_with_five_seeds_is_under_three_and_a_half_megabytes(project: Project) -> None:
     def change(raw: dict[str, Any]) -> None:
         raw.update(budget="paper", seeds=[0, 1, 2, 3, 4])

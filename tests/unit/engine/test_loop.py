@@ -271,7 +271,6 @@ def test_fresh_epochs_are_those_of_a_plain_loop_on_images_transformed_by_hand() 
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_two_epochs_are_those_of_a_plain_loop() -> None:
     check_against_plain(conditioned("resnet", epochs=2, input_size=40, **OPTIMIZERS["sgd"] | {"lr": 0.001}))
 

@@ -271,7 +271,6 @@ def test_paths_in_use_are_refused_to_others(repository: Callable[[int], Pipeline
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_136_stages_8_at_once(
     repository: Callable[[int], Pipeline], forked_python: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
