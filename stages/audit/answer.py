@@ -13,7 +13,7 @@ from stages.config.params import Params
 from stages.core.errors import CorruptFileError, ParamError
 from stages.core.files import flatten
 from stages.core.regular import is_there
-from stages.records.copies import has_other_copies, other_copies_sentence, preprocess_entry
+from stages.records.copies import other_copies, preprocess_entry
 from stages.records.dvc_lock import Lock
 from stages.records.evaluation import Evaluation
 from stages.records.lineage import Artifact, Lineage, lineage
@@ -47,8 +47,8 @@ def answer(evidence: Evidence, number: TableRow, seed: int | None, stages: Stage
     result, history = results[chosen], History()
     places = stages.places(number.key, chosen)
     entry, cells = preprocess_entry(lock, places.preprocess), stages.result(number.key, chosen).parent
-    other_copies = has_other_copies(result.run, places.training, entry, cells)
-    artifacts = lineage(result, lock, places, other_copies=other_copies)
+    copies = other_copies(result.run, places.training, entry, cells)
+    artifacts = lineage(result, lock, places, other_copies=copies is not None)
     found = {
         "number": _number(number, evidence.budget_name),
         "seed": chosen,
@@ -75,8 +75,8 @@ def answer(evidence: Evidence, number: TableRow, seed: int | None, stages: Stage
         "reproduce": _reproduce(params, number, result, lock),
     }
     notes = _notes(params, number, result, artifacts, found)
-    if other_copies:
-        notes.append(other_copies_sentence(result.run, places.preprocess))
+    if copies:
+        notes.append(copies.sentence(places.preprocess))
     return found | {"notes": [*notes, *_of_the_clone(history)]}
 
 

@@ -30,7 +30,6 @@ from stages.config.reading import PARAMS_FILE
 from stages.core.errors import StageError
 from stages.core.regular import is_there, read_regular
 from stages.records.canonical import CANONICAL
-from stages.records.copies import other_copies_sentence
 from stages.records.dvc_lock import LOCK_FILE
 from stages.records.evaluation import logits_path
 from stages.records.lineage import Artifact, Witness, lineage
@@ -210,10 +209,10 @@ def _artifacts(path: Path, result: LooseResult, number: Number, workspace: Works
     """Every hash that is recorded of what is behind the result, and of the result itself."""
     lacking: list[str] = []
     places = workspace.stages.places(number.key, number.seed)
-    other_copies = workspace.has_other_copies(number, result.run)
-    artifacts = lineage(result, workspace.lock, places, lacking, other_copies)
-    if other_copies:
-        yield note(other_copies_sentence(result.run, places.preprocess))
+    copies = workspace.other_copies(number, result.run)
+    artifacts = lineage(result, workspace.lock, places, lacking, other_copies=copies is not None)
+    if copies:
+        yield note(copies.sentence(places.preprocess))
     yield from (invalid(path, what) for what in dict.fromkeys(lacking))
     yield from check_artifacts(artifacts, workspace.disk, workspace.lock)
     known = {artifact.path for artifact in artifacts}

@@ -37,7 +37,7 @@ from stages.core.files import file_hash
 from stages.core.progress import say
 from stages.evaluate.prediction import LabelledPredictions, predict_test
 from stages.records import provenance
-from stages.records.copies import preprocess_entry, reads_copies
+from stages.records.copies import preprocess_entry
 from stages.records.evaluation import Evaluation, logits_path
 from stages.records.provenance import Environment
 from stages.records.run import NumericsRecord, TrainingRun
@@ -231,7 +231,8 @@ def _refuse_another(number: Number, result: Evaluation, workspace: Workspace) ->
     run = result.run
     asked, commit = f"--retrain {run.cell}", f"git checkout {run.provenance.git.commit}"
     allowed = {path: {dependency.md5} for path, dependency in run.provenance.inputs.items()}
-    if workspace.has_other_copies(number, run) and not reads_copies(run):  # then those of dvc.lock are the same for it
+    copies = workspace.other_copies(number, run)
+    if copies and not copies.are_read:  # then those of dvc.lock are the same for it
         places = workspace.stages.places(number.key, number.seed)
         allowed[str(places.training)] |= {
             preprocess_entry(workspace.lock, places.preprocess).outs[str(places.training)]

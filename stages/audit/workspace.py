@@ -18,7 +18,7 @@ from stages.core.errors import StageError
 from stages.core.files import parse_json
 from stages.core.regular import is_there, read_regular
 from stages.records.attempts import Attempt, Attempts, Entry
-from stages.records.copies import KnownArrays, has_other_copies, preprocess_entry
+from stages.records.copies import KnownArrays, OtherCopies, other_copies, preprocess_entry
 from stages.records.data import DatasetDescription
 from stages.records.dvc_lock import Lock
 from stages.records.evaluation import result_path
@@ -98,11 +98,11 @@ class Workspace:
         """Specs and fingerprints of recorded commits."""
         return Recomputation(self.budget, self.history)
 
-    def has_other_copies(self, number: Number, run: TrainingRun) -> bool:
-        """Whether a number's arrays are those that dvc.lock has of `preprocess` but for the augmented copies."""
+    def other_copies(self, number: Number, run: TrainingRun) -> OtherCopies | None:
+        """Says so where a number's arrays are those that dvc.lock has of `preprocess` but for augmented copies."""
         places = self.stages.places(number.key, number.seed)
         entry = preprocess_entry(self.lock, places.preprocess)
-        return has_other_copies(run, places.training, entry, self.result(number).parent, self._known_arrays)
+        return other_copies(run, places.training, entry, self.result(number).parent, self._known_arrays)
 
     def result(self, number: Number) -> Path:
         """The file of a number's result."""

@@ -172,9 +172,8 @@ def _attempts(evidence: Evidence, row: TableRow) -> list[Attempted]:
 
 def _attempted(attempt: Attempt, stands: bool) -> Attempted:
     """A training that was written down as it started; the last start is the one that its record tells of."""
-    last, times = attempt.starts[-1], len(attempt.starts)
-    counted = f", started {times} times" if times > 1 else ""
-    return Attempted(attempt.start.seed or 0, last.time, last.commit, attempt.outcome + counted, stands)
+    last = attempt.starts[-1]
+    return Attempted(attempt.start.seed or 0, last.time, last.commit, attempt.outcome_and_starts, stands)
 
 
 def _without_attempt(run: TrainingRun, why: str) -> Attempted:

@@ -33,7 +33,7 @@ from stages.report.claims import under_paper_conditions
 from stages.report.claims_page import paired_column, reason, statistic
 from stages.report.conditions import conditions
 from stages.report.evidence import Evidence
-from stages.report.formats import MINUS, NOTHING, fixed
+from stages.report.formats import MINUS, NOTHING, typeset
 from stages.report.outcomes import legend, remark
 from stages.report.render import RenderedText, about
 from stages.report.rows import TableRow, lines, table_rows
@@ -202,7 +202,7 @@ def _environment(pages: Mapping[str, str]) -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters |= {"inline": inline, "short": lambda hash_: hash_[:10], "p": p_value, "n": _number}
+    environment.filters |= {"inline": inline, "short": lambda hash_: hash_[:10], "p": p_value, "n": typeset}
     environment.filters["duration"] = duration
     environment.globals["about"] = about
     environment.filters |= {"address": page_of, "remark": lambda row: remark(row.results).strip(" ()")}
@@ -235,7 +235,3 @@ def p_value(p: float | None) -> str | Markup:
 
 def _signed_exponent(p: float) -> str:
     return str(int(f"{p:.1e}".partition("e")[2])).replace("-", MINUS)
-
-
-def _number(value: float | None, places: int = 2) -> str:
-    return fixed(value, places).replace("-", MINUS)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from stages.config.params import Training, resolve_count
 from stages.core.errors import MissingFileError, StageError
-from stages.records.copies import KnownArrays, PreprocessEntry, has_other_copies
+from stages.records.copies import KnownArrays, PreprocessEntry, other_copies
 from stages.records.dvc_lock import Entry
 from stages.records.evaluation import Evaluation
 from stages.records.provenance import Provenance
@@ -95,8 +95,8 @@ def inputs_with_other_copies(
         folder, description = result.run.training_arrays[0], result.description[0]
     except KeyError:
         return set()
-    same = not has_other_copies(result.run, folder, entries.data, path.parent, known)
-    return set() if same else {folder, description}
+    differ = other_copies(result.run, folder, entries.data, path.parent, known)
+    return {folder, description} if differ else set()
 
 
 def _data_differences(result: Evaluation, entries: Entries) -> list[str]:

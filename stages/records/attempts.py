@@ -73,6 +73,11 @@ class Attempt(NamedTuple):
         """How it ended."""
         return (self.end.outcome or "ended") if self.end else UNENDED
 
+    @property
+    def outcome_and_starts(self) -> str:
+        """How it ended, and how many starts it took where there were several."""
+        return self.outcome + (f", started {len(self.starts)} times" if self.resumes else "")
+
     def is_among(self, bindings: Container[str | None]) -> bool:
         """Whether its run is one of those with these bindings."""
         return self.end is not None and self.end.run is not None and self.end.run in bindings

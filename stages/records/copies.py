@@ -40,6 +40,26 @@ class PreprocessEntry(NamedTuple):
     outs: Mapping[str, str]
 
 
+class OtherCopies(NamedTuple):
+    """Arrays that differ from those of dvc.lock in the augmented copies alone, and what vouches for their code.
+
+    `witness` is another result that read the same copies, by the code of dvc.lock. It is None where none is needed:
+    the training reads no copies, or its own sources are those of dvc.lock.
+    """
+
+    dataset: str
+    are_read: bool
+    witness: Path | None
+
+    def sentence(self, stage: str | None) -> str:
+        """What a reader is told; `stage` is that of `preprocess` in dvc.lock."""
+        those = f"augmented copies of {self.dataset} have other bytes than those of {stage} in dvc.lock"
+        if not self.are_read:
+            return f"{those}; the training does not read them"
+        same = f"; that their code is the same, {self.witness} witnesses" if self.witness else ""
+        return f"{those}; the training read its own, which nothing here proves{same}"
+
+
 KnownArrays = dict[tuple[str, str], Arrays | None]  # by folder of arrays, and its md5
 
 
@@ -54,29 +74,31 @@ def reads_copies(run: TrainingRun) -> bool:
     return run.config.cell.augment == "append"
 
 
-def has_other_copies(
+def other_copies(
     run: TrainingRun, folder: str | None, entry: PreprocessEntry, cells: Path, known: KnownArrays | None = None
-) -> bool:
-    """Whether a run's arrays of `folder` are those that dvc.lock has of `preprocess` but for the augmented copies.
+) -> OtherCopies | None:
+    """Says so where a run's arrays of `folder` are those that dvc.lock has of `preprocess` but for augmented copies.
 
     `cells` has the results of the data set, of which one may prove what dvc.lock's arrays are. `known` keeps what was
     found out.
     """
     found, md5 = run.provenance.inputs.get(folder or ""), entry.outs.get(folder or "")
     if folder is None or md5 is None or found is None or found.md5 == md5:
-        return False
+        return None
     if not found.files or folder_md5(found.files) != found.md5:
-        return False
+        return None
     known = {} if known is None else known
     if (folder, md5) not in known:
         known[folder, md5] = find_arrays(folder, md5, cells)
     theirs = known[folder, md5]
     if theirs is None or not same_but_copies(Arrays(run.data, found.files), theirs):
-        return False
+        return None
     if not reads_copies(run) or _is_same_code(run, entry.deps):
-        return True
-    others = (other for other, _ in _trained_on(folder, found.md5, cells) if reads_copies(other))
-    return any(_is_same_code(other, entry.deps) for other in others)
+        return OtherCopies(run.data.dataset, reads_copies(run), witness=None)
+    for path, other, _ in _trained_on(folder, found.md5, cells):
+        if reads_copies(other) and _is_same_code(other, entry.deps):
+            return OtherCopies(run.data.dataset, are_read=True, witness=path)
+    return None
 
 
 def same_but_copies(one: Arrays, other: Arrays) -> bool:
@@ -96,15 +118,8 @@ def find_arrays(folder: str, md5: str, cells: Path) -> Arrays | None:
     Either a result below `cells` was trained on them, or they lie in `folder`. The md5 is over those of the files,
     `dataset.json` among them, which has the sha256 of each array.
     """
-    arrays = next((arrays for _, arrays in _trained_on(folder, md5, cells)), None)
+    arrays = next((arrays for _, _, arrays in _trained_on(folder, md5, cells)), None)
     return arrays or _on_disk(Path(folder), md5)
-
-
-def other_copies_sentence(run: TrainingRun, stage: str | None) -> str:
-    """What a reader is told of a run with other copies than dvc.lock has of `stage`."""
-    those = f"augmented copies of {run.data.dataset} have other bytes than those of {stage} in dvc.lock"
-    read = "the training read its own, which nothing here proves"
-    return f"{those}; {read if reads_copies(run) else 'the training does not read them'}"
 
 
 def _is_same_code(run: TrainingRun, deps: Mapping[str, str]) -> bool:
@@ -122,8 +137,8 @@ def _without_copies(data: DatasetDescription) -> dict[str, object]:
     return {**content, "sha256": {name: sha256 for name, sha256 in data.sha256.items() if name != COPIES}}
 
 
-def _trained_on(folder: str, md5: str, cells: Path) -> Iterator[tuple[TrainingRun, Arrays]]:
-    """The runs of the results below `cells` that were trained on the arrays of `md5`, each with them.
+def _trained_on(folder: str, md5: str, cells: Path) -> Iterator[tuple[Path, TrainingRun, Arrays]]:
+    """The results below `cells` that were trained on the arrays of `md5`, each with its run and them.
 
     A record that contradicts itself on them is left out. The order is that of the results' names.
     """
@@ -132,7 +147,7 @@ def _trained_on(folder: str, md5: str, cells: Path) -> Iterator[tuple[TrainingRu
         found = run.provenance.inputs.get(folder) if run else None
         files = found.files if found and found.md5 == md5 else None
         if run and files and folder_md5(files) == md5 and (arrays := _proved(Arrays(run.data, files))):
-            yield run, arrays
+            yield path, run, arrays
 
 
 def _of_result(path: Path) -> TrainingRun | None:

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from stages.core.errors import StageError
 from stages.core.files import digest
@@ -60,7 +60,7 @@ def fingerprint(kind: Kind, family: str, read: Read | None = None) -> Fingerprin
     Raises StageError for a source that is missing or is not Python.
     """
     text = read or _on_disk
-    modules = {path: _tree_sha256(_parsed(path, text)) for path in sorted(closure(kind, family, text))}
+    modules = {path: _module(path, text).sha256 for path in sorted(closure(kind, family, text))}
     return Fingerprint(scheme=SCHEME, sha256=digest({"scheme": SCHEME, "modules": modules}), modules=modules)
 
 
@@ -114,24 +114,10 @@ def _on_disk(path: str) -> str | None:
 
 def _imports(path: str, read: Read) -> set[str]:
     """The files under stages/ that a file's own imports run, wherever in it they stand, packages' files included."""
-    names, relative = _imported(_parsed(path, read))
-    if relative:
-        raise StageError(f"{path}, line {relative}: a relative import; allowed: absolute imports")
-    return set[str]().union(*(_files(name, read) for name in names))
-
-
-@cache  # keyed by the tree object: `_parse` returns the same one for the same text
-def _imported(tree: ast.Module) -> tuple[frozenset[str], int | None]:
-    """The `stages` modules and names that a tree imports, and the line of its first relative import, if any."""
-    names = set[str]()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-        elif isinstance(node, ast.ImportFrom):
-            return frozenset(), node.lineno
-    return frozenset(filter(_ours, names)), None
+    found = _module(path, read)
+    if found.relative:
+        raise StageError(f"{path}, line {found.relative}: a relative import; allowed: absolute imports")
+    return set[str]().union(*(_files(name, read) for name in found.imports))
 
 
 def _files(module: str, read: Read) -> set[str]:
@@ -141,7 +127,18 @@ def _files(module: str, read: Read) -> set[str]:
     return {file for start in starts for file in (f"{start}.py", f"{start}/__init__.py") if read(file) is not None}
 
 
-def _parsed(path: str, read: Read) -> ast.Module:
+class _Module(NamedTuple):
+    """What counts of a source: the `stages` names that it imports, the hash of its syntax tree, without comments.
+
+    `relative` is the line of its first relative import.
+    """
+
+    imports: frozenset[str]
+    relative: int | None
+    sha256: str
+
+
+def _module(path: str, read: Read) -> _Module:
     text = read(path)
     if text is None:
         raise StageError(f"{path} is missing; the code of a number is incomplete (git checkout {path})")
@@ -153,14 +150,19 @@ def _parsed(path: str, read: Read) -> ast.Module:
         raise StageError(f"{path}: not Python ({error})") from None
 
 
-@cache
-def _parse(text: str) -> ast.Module:
-    return ast.parse(text)
-
-
-@cache
-def _tree_sha256(tree: ast.Module) -> str:
-    return hashlib.sha256(serialised(tree).encode()).hexdigest()
+@cache  # several families and commits have most sources in common
+def _parse(text: str) -> _Module:
+    tree = ast.parse(text)
+    names, relative = set[str](), list[int]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.ImportFrom):
+            relative.append(node.lineno)
+    sha256 = hashlib.sha256(serialised(tree).encode()).hexdigest()
+    return _Module(frozenset(filter(_ours, names)), min(relative, default=None), sha256)
 
 
 def serialised(node: object) -> str:

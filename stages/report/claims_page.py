@@ -6,7 +6,7 @@ from typing import NamedTuple
 from stages.report.captions import done_sentence
 from stages.report.claims import table_cells, under_paper_conditions
 from stages.report.evidence import Evidence
-from stages.report.formats import NOTHING, listed, signed
+from stages.report.formats import NOTHING, listed, typeset
 from stages.report.markdown import escape
 from stages.report.render import RenderedText, markdown
 from stages.stats.claims import FAILS, HOLDS, Check, ClaimResult, Part, corrected
@@ -30,7 +30,7 @@ def claims_page(evidence: Evidence, results: list[ClaimResult]) -> RenderedText:
         statistic=statistic,
         reason=partial(reason, evidence),
         paired_column=paired_column,
-        number=_number,
+        number=typeset,
         p=_p,
     )
 
@@ -96,8 +96,8 @@ def _missing(check: Check) -> str:
 def value_text(check: Check) -> str:
     """A comparison's value with its unit, and its interval."""
     interval = check.found.interval
-    ends = f" [{_number(interval.low)} to {_number(interval.high)}]" if interval else ""
-    return f"{_number(check.found.value)} {check.unit}{ends}"
+    ends = f" [{typeset(interval.low)} to {typeset(interval.high)}]" if interval else ""
+    return f"{typeset(check.found.value)} {check.unit}{ends}"
 
 
 class PairedColumn(NamedTuple):
@@ -127,7 +127,3 @@ def paired_column(part: Part) -> PairedColumn | None:
 
 def _p(p: float | None) -> str:
     return NOTHING if p is None else f"&lt; {_SMALLEST_SHOWN:g}" if p < _SMALLEST_SHOWN else f"{p:.3f}"
-
-
-def _number(value: float | None) -> str:
-    return signed(value, 2).removeprefix("+")

@@ -29,6 +29,11 @@ def signed(value: float | None, places: int) -> str:
     return text[1:] if not float(text) else text.replace("-", MINUS)
 
 
+def typeset(value: float | None, places: int = 2) -> str:
+    """A number as print has it, with a minus sign; what rounds to zero has none."""
+    return signed(value, places).removeprefix("+")
+
+
 def _decimal(value: float) -> Decimal | float:
     """The value as files have it, to be rounded half to even (97.165 to 97.16).
 

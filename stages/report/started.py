@@ -69,9 +69,9 @@ def _counts(evidence: Evidence, attempts: Attempts) -> Iterator[str]:
 
 
 def _named(attempt: Attempt) -> str:
-    start, last, times = attempt.start, attempt.starts[-1], len(attempt.starts)
-    counted = f", started {times} times, the last" if times > 1 else ","
-    return f"{code(str(start.cell))} seed {start.seed} ({escape(attempt.outcome)}{counted} {last.time[:16]})"
+    start, last = attempt.start, ", the last" if attempt.resumes else ","
+    said = f"{escape(attempt.outcome_and_starts)}{last} {attempt.starts[-1].time[:16]}"
+    return f"{code(str(start.cell))} seed {start.seed} ({said})"
 
 
 def _judging(evidence: Evidence, attempts: Attempts) -> Iterator[str]:

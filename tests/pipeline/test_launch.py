@@ -145,6 +145,7 @@ def fresh(repository: Repository, tmp_path: Path) -> Iterator[Repository]:
         process.kill()
 
 
+@pytest.mark.slow
 def test_a_launch_makes_what_dvc_repro_makes_whatever_happens_to_it(repository: Repository, fresh: Repository) -> None:
     """Interrupted once, one of its workers killed; beside it a second launch and a dvc repro, that must not start."""
     first = Launched(fresh, "--jobs", "2")

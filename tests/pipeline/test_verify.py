@@ -572,6 +572,7 @@ def test_predicting_again_finds_other_weights(copied: Copied) -> None:
     assert "predicted again, logits: found sha256" in done.stdout
 
 
+@pytest.mark.slow
 def test_arrays_made_again_of_the_raw_data_are_the_same_and_a_raw_byte_is_found(copied: Copied) -> None:
     """A raw byte that is changed, with all hashes of it, is still not the canonical."""
     status, output = copied.verify(*ROW, "--data")
@@ -582,6 +583,7 @@ def test_arrays_made_again_of_the_raw_data_are_the_same_and_a_raw_byte_is_found(
     assert said["found"].startswith("sha256 ")
 
 
+@pytest.mark.slow
 def test_training_again_gives_the_same_bytes_and_other_code_is_refused(copied: Copied) -> None:
     before = {path: path.stat().st_mtime_ns for path in (copied.folder / "data").rglob("*")}
     done = copied.attempt("python", "-m", "stages.audit", "verify", "--retrain", CELL)
