@@ -55,7 +55,9 @@ def _counts(evidence: Evidence, attempts: Attempts) -> Iterator[str]:
     found, begin = started(attempts, results), attempts.begin
     since = f"Every training that is started is written down since {begin.time[:10] if begin else ''}"
     total = len(attempts.trainings)
-    counts = f"{total} started, {len(found.standing)} of them in these tables" if total else "none was started"
+    repeated = sum(bool(one.resumes) for one in attempts.trainings)
+    more = f" ({repeated} of them more than once, after a kill or a failure)" if repeated else ""
+    counts = f"{total} started{more}, {len(found.standing)} of them in these tables" if total else "none was started"
     count = len(found.older)
     older = f"; {count} result{'s' if count != 1 else ''} here are older" if count else ""
     yield f"{since}: {counts}{older}."
