@@ -56,23 +56,14 @@ class Lock:
         """Every stage as DVC wrote it, by its name."""
         return self._stages
 
-    @cached_property
-    def makers(self) -> dict[str, str]:
-        """The stage that has a path among its outputs; of several (one was renamed) the last that DVC recorded.
+    def reader(self, path: str) -> str | None:
+        """The first stage that depends on a path.
 
         An entry of another form is passed over: it is refused when its own stage is asked for.
         """
-        found: dict[str, str] = {}
         for name in self._stages:
             with suppress(CorruptFileError):
-                found |= dict.fromkeys(self.outputs(name), name)
-        return found
-
-    def reader(self, path: str) -> str | None:
-        """The first stage that depends on a path; an entry of another form is passed over."""
-        for name in self._stages:
-            with suppress(CorruptFileError):
-                if path in self.inputs(name):
+                if (entry := self.entry(name)) and path in entry.deps:
                     return name
         return None
 
@@ -85,11 +76,6 @@ class Lock:
         """A parameter of a stage by its file and dotted name; None when it is not recorded."""
         entry = self.entry(stage)
         return entry.params.get(file, {}).get(name) if entry else None
-
-    def inputs(self, stage: str | None) -> list[str]:
-        """The paths that a stage depends on, its sources aside."""
-        entry = self.entry(stage) if stage else None
-        return [path for path in entry.deps if not path.startswith("stages/")] if entry else []
 
     def outputs(self, stage: str) -> list[str]:
         """The paths that a stage has written."""

@@ -9,9 +9,8 @@ the file itself (`found`). So an artifact can be
     checked     `found()` is the hash of what lies at `path`, None where that is not here
 
 Where everything lies, and which stages made it, is a `Places`: that of dvc.yaml for who can read it
-(`stages.audit.pipeline`), else what the record and dvc.lock name. Without `dvc.lock` the record alone speaks. Nothing
-here needs data or weights. An artifact whose `path` is None is a value (settings, a fingerprint), or lies at no known
-place.
+(`stages.audit.pipeline`), else what the record names. Without `dvc.lock` the record alone speaks. Nothing here needs
+data or weights. An artifact whose `path` is None is a value (settings, a fingerprint), or lies at no known place.
 """
 
 from collections import Counter
@@ -130,27 +129,19 @@ class Places(NamedTuple):
     evaluate: str
 
 
-def recorded_places(result: Evaluation, lock: Lock | None) -> Places:
-    """The places that the record and dvc.lock name: an input by the files that it holds, all else by the stages."""
-    training, test = _input(result.run, "training_arrays"), _input(result, "test_arrays")
-    description, run = _input(result, "description"), _input(result, "run_folder")
-    logits = logits_path(Path(result.file.path)).as_posix() if result.file else None
-    makers = lock.makers if lock else {}
-    preprocess = makers.get(training or "") or makers.get(test or "")
-    raw = [path for path in (lock.inputs(preprocess) if lock else []) if path in makers]
-    written = lock.outputs(result.stage) if lock and result.file else []
-    others = [path for path in written if result.file and path not in (result.file.path, logits)]
+def recorded_places(result: Evaluation) -> Places:
+    """The places that the record names: an input by the files that it holds."""
     return Places(
-        raw=raw[0] if len(raw) == 1 else None,
-        training=training,
-        description=description,
-        test=test,
-        run=run,
-        logits=logits,
-        predictions=others[0] if len(others) == 1 else None,
-        download=makers.get(raw[0]) if len(raw) == 1 else None,
-        preprocess=preprocess,
-        train=makers.get(run or "", result.run.stage),
+        raw=None,
+        training=_input(result.run, "training_arrays"),
+        description=_input(result, "description"),
+        test=_input(result, "test_arrays"),
+        run=_input(result, "run_folder"),
+        logits=logits_path(Path(result.file.path)).as_posix() if result.file else None,
+        predictions=None,
+        download=None,
+        preprocess=None,
+        train=result.run.stage,
         evaluate=result.stage,
     )
 
@@ -185,12 +176,12 @@ def lineage(
 ) -> Lineage:
     """The artifacts behind a result, from the record alone, or with what dvc.lock has of them.
 
-    `places` are those of dvc.yaml; by default the record and dvc.lock name them. Raises CorruptFileError for a record
+    `places` are those of dvc.yaml; by default those that the record names. Raises CorruptFileError for a record
     that lacks an input, or a file in one; where `lacking` is given, that is added to it instead, and the artifact has
     the other witnesses. With `other_copies` the arrays that are here, and those that dvc.lock has of `preprocess`, are
     not those of the record (`stages.records.copies`), and are not compared with it.
     """
-    source = _Source(result, lock, places or recorded_places(result, lock), other_copies)
+    source = _Source(result, lock, places or recorded_places(result), other_copies)
     if lacking is not None:
         lacking += [*source.absent_inputs(), *source.absent_files()]
     for lacks in source.absent_inputs() if lacking is None else ():

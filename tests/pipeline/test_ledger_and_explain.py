@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from stages.audit.pipeline import Stages
+from stages.config.cells import CellKey
+from stages.config.loading import load_params
 from stages.config.reading import read_yaml
 from stages.records.dvc_lock import Lock
 from stages.records.evaluation import Evaluation
@@ -54,7 +57,8 @@ def test_where_the_data_is_every_hash_is_that_of_the_bytes(
 ) -> None:
     monkeypatch.chdir(repository.folder)
     result = Evaluation.read("reports/quick/cells/mnist/vgg11-s0.json", "evaluate-mnist@quick-vgg11-0")
-    artifacts = [artifact for artifact in lineage(result, Lock()) if artifact.path]
+    places = Stages("quick", load_params()).places(CellKey("cells", "mnist", "vgg11"), 0)
+    artifacts = [artifact for artifact in lineage(result, Lock(), places) if artifact.path]
     assert len(artifacts) > 20
     assert [artifact for artifact in artifacts if artifact.found() != artifact.hash] == []
 

@@ -25,7 +25,7 @@ def test_every_entry_is_that_of_the_file(audited: Any) -> None:
         assert (entry.cmd, entry.params) == (stage["cmd"], stage.get("params", {}))
         for kind, found in (("deps", entry.deps), ("outs", entry.outs)):
             assert found == {item["path"]: item["md5"] for item in stage.get(kind, [])}
-        assert [lock.makers[path] for path in entry.outs] == [name] * len(entry.outs)
+        assert lock.outputs(name) == list(entry.outs)
 
 
 def test_what_is_not_recorded_is_none(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_an_entry_of_another_form_stands_in_no_other_stage_s_way(tmp_path: Path)
     right = f"  three:\n    cmd: python\n    deps:\n    - path: out\n      md5: {MD5}\n"
     (tmp_path / "dvc.lock").write_text(HEAD + STAGE + wrong + right)
     lock = Lock(tmp_path / "dvc.lock")
-    assert (lock.makers, lock.reader("out"), lock.reader("other")) == ({"out": "one"}, "three", None)
+    assert (lock.reader("out"), lock.reader("other")) == ("three", None)
     with pytest.raises(CorruptFileError, match="stage two has another form"):
         lock.entry("two")
 
@@ -59,7 +59,6 @@ def test_line_ends_do_not_matter(tmp_path: Path) -> None:
     (tmp_path / "windows").write_bytes(text.replace("\n", "\r\n").encode())
     unix, windows = (Lock(tmp_path / name) for name in ("unix", "windows"))
     assert windows.entry("one") == unix.entry("one") == Entry("python -m stages.one", {}, {}, {"out": MD5})
-    assert windows.makers == {"out": "one"}
 
 
 def test_parameters_are_those_of_each_file(tmp_path: Path) -> None:

@@ -53,7 +53,6 @@ def _lock(path: Path) -> None:
     for stage in lock.stages:
         with suppress(StageError):
             lock.entry(stage)
-    assert lock.makers is not None
     lock.reader("data")
 
 

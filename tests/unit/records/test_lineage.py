@@ -59,14 +59,15 @@ def test_a_file_in_a_folder_has_the_hashes_that_are_recorded(result: Evaluation)
 
 def test_dvc_lock_is_a_witness_and_one_that_says_something_else_is_named(result: Evaluation, tmp_path: Path) -> None:
     lock = locked(tmp_path, {"old": {"data/test": "0" * 32 + ".dir"}, "preprocess": {"data/test": OTHER}})
-    arrays = lineage(result, lock).of("arrays", "test arrays")
+    places = recorded_places(result)._replace(preprocess="preprocess")
+    arrays = lineage(result, lock, places).of("arrays", "test arrays")
     files = folder_md5(dict.fromkeys(("images.npy", "labels.npy"), "0" * 32))
     assert [(witness.key, witness.hash) for witness in arrays.disagreeing] == [
         ("provenance.inputs.data/test.files", files),
         ("preprocess.outs.data/test", OTHER),
     ]
     assert [witness.key for witness in arrays.silent] == ["evaluate-mnist@quick-resnet18-3.deps.data/test"]
-    places = recorded_places(result, None)._replace(preprocess="old", evaluate="test")
+    places = recorded_places(result)._replace(preprocess="old", evaluate="test")
     named = lineage(result, lock, places)
     assert keys(named, "test arrays")[2:] == [f"{lock.path}: old.outs.data/test", f"{lock.path}: test.deps.data/test"]
 
@@ -95,7 +96,7 @@ def test_a_record_that_lacks_an_input_is_refused_or_the_input_is_named(
     evaluation_fields: dict[str, Any], tmp_path: Path
 ) -> None:
     """Its other witnesses stay: what dvc.lock says of it, and the hashes of its files."""
-    whole = recorded_places(Evaluation.bound(**evaluation_fields), None)
+    whole = recorded_places(Evaluation.bound(**evaluation_fields))
     result = without(evaluation_fields, lambda inputs: inputs.pop("data/run"))
     with pytest.raises(
         CorruptFileError, match=r"provenance\.inputs has no one input with weights\.safetensors and hist"
@@ -116,7 +117,7 @@ def test_a_file_that_an_input_does_not_name_hides_no_other(evaluation_fields: di
         files = {name: md5 for name, md5 in inputs["data/run"].files.items() if name != "run.json"}
         inputs["data/run"] = inputs["data/run"].model_copy(update={"files": files})
 
-    whole = recorded_places(Evaluation.bound(**evaluation_fields), None)
+    whole = recorded_places(Evaluation.bound(**evaluation_fields))
     lacking: list[str] = []
     artifacts = lineage(without(evaluation_fields, change), None, whole, lacking)
     assert "provenance.inputs.data/run.files has no run.json" in lacking
@@ -129,7 +130,7 @@ def test_the_raw_data_have_no_place_where_nothing_names_one(result: Evaluation, 
     raw = lineage(result, locked(tmp_path, {"old": {"data/test": OTHER}})).of("raw data", "raw data")
     assert (raw.path, [one.key for one in raw.witnesses]) == (None, ["run.data.made_from.raw_md5"])
     lock = locked(tmp_path, {"get": {"data/raw/mnist": OTHER}})
-    places = recorded_places(result, None)._replace(raw="data/raw/mnist", download="get")
+    places = recorded_places(result)._replace(raw="data/raw/mnist", download="get")
     assert f"{lock.path}: get.outs.data/raw/mnist" in keys(lineage(result, lock, places), "raw data")
 
 
