@@ -25,9 +25,8 @@ from stages.report.conditions import conditions
 from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import fixed
 from stages.report.levels import committed_level
-from stages.report.results import changed_settings as settings_then_and_now
-from stages.report.results import check_result
-from stages.report.rows import TableRow, all_rows, lines
+from stages.report.results import check_result, settings_then_and_now
+from stages.report.rows import TableRow, all_rows, assumptions_of, lines
 
 
 def answer(evidence: Evidence, number: TableRow, seed: int | None, stages: Stages, lock: Lock) -> dict[str, Any]:
@@ -190,31 +189,23 @@ def _configuration(params: Params, number: TableRow, result: Evaluation) -> dict
 
 
 def _assumptions(evidence: Evidence, number: TableRow) -> list[dict[str, Any]]:
-    """The assumptions that the number's row rests on; an alternative's are those of the cell it is held against.
-
-    They are about what the paper leaves out, so a row of a table that it does not have rests on none.
-    """
-    if number.is_beyond_paper:
-        return []
     params = evidence.params
     own, run = _settings(params, number, evidence.budget_name)
     study, is_alternative = params.studies.get(number.table), number.key.section == "alternatives"
     base = params.find(str(number.base if is_alternative else number.key))[1]
-    row = evidence.place(number.base.dataset, number.base.name)[1] if study else number.printed
     changed = changed_settings(base.model_dump(), params.find(str(number.key))[1].model_dump())
     found = []
-    for assumption in params.assumptions:
-        if assumption.applies.to(number.key.dataset, base, row):
-            tried = study.assumption == assumption.id if study else bool(set(changed) & set(assumption.decides))
-            found.append(
-                {
-                    **assumption.model_dump(include={"id", "point", "assumption", "reason", "change"}),
-                    "settings": {name: run[name] for name in assumption.decides if name in run},
-                    "replaced_by_budget": [name for name in assumption.decides if own.get(name) != run.get(name)],
-                    "tried_otherwise": changed if tried and is_alternative else [],
-                    "studies": [name for name, other in params.studies.items() if other.assumption == assumption.id],
-                }
-            )
+    for assumption in assumptions_of(evidence, number):
+        tried = study.assumption == assumption.id if study else bool(set(changed) & set(assumption.decides))
+        found.append(
+            {
+                **assumption.model_dump(include={"id", "point", "assumption", "reason", "change"}),
+                "settings": {name: run[name] for name in assumption.decides if name in run},
+                "replaced_by_budget": [name for name in assumption.decides if own.get(name) != run.get(name)],
+                "tried_otherwise": changed if tried and is_alternative else [],
+                "studies": [name for name, other in params.studies.items() if other.assumption == assumption.id],
+            }
+        )
     return found
 
 

@@ -14,7 +14,7 @@ from stages.records.run import TrainingRun
 from stages.report.conditions import conditions, own_epochs
 from stages.report.evidence import Evidence
 from stages.report.formats import NOTHING
-from stages.report.rows import TableRow, all_rows, first_rows, table_rows
+from stages.report.rows import TableRow, all_rows, assumptions_of, first_rows, table_rows
 from stages.report.started import started
 
 _STRONG = 0.55  # share of a row's images from which on the number is set in the colour of the page
@@ -146,7 +146,7 @@ def _page(evidence: Evidence, row: TableRow) -> Number:
         matrix=_matrix(first),
         mistakes=first.most_confused,
         settings=_settings(evidence, row),
-        assumptions=_assumptions(evidence, row),
+        assumptions=assumptions_of(evidence, row),
         origins=[one if one is origins[0] else one.beside(origins[0]) for one in origins],
         attempts=_attempts(evidence, row),
         log=figure.log if figure else None,
@@ -223,19 +223,6 @@ def _settings(evidence: Evidence, row: TableRow) -> list[Setting]:
     """Every setting of the training; a cell's own stand first, beside what the base cell says where that differs."""
     asked, base = (flatten(evidence.params.find(str(key))[1].model_dump()) for key in (row.key, row.base))
     return list(_lines(flatten(row.results.results[0].run.config.model_dump()), asked, base))
-
-
-def _assumptions(evidence: Evidence, row: TableRow) -> list[Assumption]:
-    """The assumptions that the number's row rests on; an alternative's are those of the cell it is compared with.
-
-    They are about what the paper leaves out, so a row of a table that it does not have rests on none.
-    """
-    if row.is_beyond_paper:
-        return []
-    key = row.base if row.is_alternative else row.key
-    _, label = evidence.place(key.dataset, key.name)
-    settings = evidence.params.find(str(key))[1]
-    return [one for one in evidence.params.assumptions if one.applies.to(key.dataset, settings, label)]
 
 
 def _lines(found: dict[str, Any], asked: dict[str, Any], base: dict[str, Any]) -> Iterator[Setting]:

@@ -4,10 +4,8 @@ The bytes follow from the results, the parameters, the paper's numbers and this 
 path of a machine.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import unescape
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -34,6 +32,7 @@ from stages.report.claims_page import paired_column, reason, statistic
 from stages.report.conditions import conditions
 from stages.report.evidence import Evidence
 from stages.report.formats import MINUS, NOTHING, typeset
+from stages.report.markdown import marked
 from stages.report.outcomes import legend, remark
 from stages.report.render import RenderedText, about
 from stages.report.rows import TableRow, lines, table_rows
@@ -44,7 +43,6 @@ from stages.report.tables import cost_texts
 from stages.stats.claims import ClaimResult
 
 _SMALL, _LEAST = 1e-3, 1e-300  # below the first, powers of ten; below the second, floating point ends
-_CODE = re.compile(r"`([^`]*)`|\*\*([^*]+)\*\*|\*([^*]+)\*")
 
 
 @dataclass(frozen=True)
@@ -211,15 +209,10 @@ def _environment(pages: Mapping[str, str]) -> Environment:
 
 def inline(text: str) -> Markup:
     """A sentence of the reports' markdown as HTML: code and emphasis."""
-    plain = unescape(text.replace("\\|", "|"))
-    parts, end = [], 0
-    for found in _CODE.finditer(plain):
-        parts.append(escape(plain[end : found.start()]))
-        tags = ("code", "strong", "em")
-        tag, content = next((tag, part) for tag, part in zip(tags, found.groups(), strict=True) if part is not None)
-        parts.append(Markup("<{0}>{1}</{0}>").format(Markup(tag), content))  # noqa: S704 (one of three tags)
-        end = found.end()
-    return Markup("").join([*parts, escape(plain[end:])])
+    return Markup("").join(
+        Markup("<{0}>{1}</{0}>").format(Markup(mark), part) if mark else escape(part)  # noqa: S704 (one of three tags)
+        for mark, part in marked(text)
+    )
 
 
 def p_value(p: float | None) -> str | Markup:

@@ -9,7 +9,6 @@ import numpy as np
 from stages.book.numbers import Number
 from stages.core.errors import CorruptFileError
 from stages.core.files import flatten
-from stages.records.digits import digits_array
 from stages.records.evaluation import Evaluation
 from stages.report.evidence import Evidence
 from stages.report.logs import printed_log
@@ -72,7 +71,7 @@ def _seed(result: Evaluation) -> dict[str, Any]:
     return {
         "seed": result.seed,
         "correct": result.correct,
-        "right": _right(result),
+        "right": b64encode(np.packbits(result.right).tobytes()).decode(),
         "history": [
             list(
                 map(
@@ -83,11 +82,6 @@ def _seed(result: Evaluation) -> dict[str, Any]:
             for line in result.history
         ],
     }
-
-
-def _right(result: Evaluation) -> str:
-    right = digits_array(result.predictions) == digits_array(result.labels)
-    return b64encode(np.packbits(right).tobytes()).decode()
 
 
 def _drawn(value: float | None) -> float | None:

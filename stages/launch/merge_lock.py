@@ -22,12 +22,11 @@ from stages.core.filenames import RECORD
 from stages.core.files import write_text
 from stages.core.git import git
 from stages.core.progress import say
-from stages.launch.recorded import Locked, dependencies, locked_of, tested_images, trained_with
+from stages.launch.recorded import Locked, dependencies, evaluated_with, locked_of, trained_with
 from stages.records.dvc_lock import LOCK_FILE, entry_of
 from stages.records.evaluation import Evaluation, results_folder
 from stages.records.provenance import hash_dependency
 from stages.records.run import TrainingRun
-from stages.records.spec import Spec
 
 _HEAD = "schema: '2.0'\nstages:\n"
 _ENTRY = re.compile(r"^  (?=\S)", re.MULTILINE)
@@ -113,12 +112,8 @@ def _trained(locked: Locked) -> bool:
 def _tested(locked: Locked) -> bool:
     path = next(out for out in locked.outs if out.endswith(".json"))
     result = Evaluation.read(path, "dvc repro")
-    spec = Spec.read(result.provenance.spec.path, "dvc repro resolve")
-    testing = locked.params.get("testing", {}).get("images")
-    same_images = result.test_images == (tested_images(spec, result.run) if testing == spec.testing.images else testing)
     return (
-        same_images
-        and locked.params.get("code.evaluate") == result.provenance.code.sha256
+        locked.params == evaluated_with(result)
         and locked.deps == dependencies(result.provenance)
         and result.file is not None
         and locked.outs[path] == result.file.md5

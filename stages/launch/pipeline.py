@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from dvc.dependency import ParamsDependency
 from dvc.dvcfile import Lockfile
@@ -26,12 +26,11 @@ from dvc.stage.loader import StageLoader
 from stages.core.errors import StageError
 from stages.core.filenames import RECORD
 from stages.core.files import atomic_path, write_bytes
-from stages.launch.recorded import Locked, dependencies, locked_of, tested_images, trained_with
+from stages.launch.recorded import Locked, dependencies, evaluated_with, locked_of, trained_with
 from stages.launch.work import Command, Done, RemoteOutputs
 from stages.records.dvc_lock import LOCK_FILE, Lock
 from stages.records.evaluation import Evaluation
 from stages.records.run import TrainingRun
-from stages.records.spec import Spec
 
 
 @contextmanager
@@ -283,13 +282,6 @@ class LockFile:
         return set()
 
 
-class _Snapshot(NamedTuple):
-    """What a stage started from, by its own record: parameters by name, md5 of inputs by path."""
-
-    params: dict[str, Any]
-    deps: dict[str, str]
-
-
 def _differences(stage: PipelineStage, done: Done) -> list[str]:
     """What of DVC's hashes of a stage, taken just now, is not what the stage took at its start and left at its end."""
     evidence = _snapshot(done)
@@ -304,20 +296,13 @@ def _differences(stage: PipelineStage, done: Done) -> list[str]:
     return changed
 
 
-def _snapshot(done: Done) -> _Snapshot:
+def _snapshot(done: Done) -> Locked:
     """What a training or an evaluation started from, by the record among its outputs. Raises StageError without one."""
     for path in map(Path, done.outputs):
         if path.suffix == ".json":
             result = Evaluation.read(path, done.stage)
-            return _Snapshot(_tested_with(result), dependencies(result.provenance))
+            return Locked(evaluated_with(result), dependencies(result.provenance), {})
         if (path / RECORD).is_file():
             run = TrainingRun.read(path / RECORD, done.stage)
-            return _Snapshot(trained_with(run), dependencies(run.provenance))
+            return Locked(trained_with(run), dependencies(run.provenance), {})
     raise StageError(f"{done.stage} left no record of what it ran with")
-
-
-def _tested_with(result: Evaluation) -> dict[str, Any]:
-    """The parameters of the evaluate stage that a result was made with, as DVC has them."""
-    spec = Spec.read(result.provenance.spec.path, "dvc repro resolve")
-    images = spec.testing.images if result.test_images == tested_images(spec, result.run) else result.test_images
-    return {"testing": {"images": images}, "code.evaluate": result.provenance.code.sha256}

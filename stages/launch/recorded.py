@@ -77,6 +77,13 @@ def trained_with(run: TrainingRun) -> dict[str, Any]:
     }
 
 
+def evaluated_with(result: Evaluation, spec: Spec | None = None) -> dict[str, Any]:
+    """The parameters of the evaluate stage that a result was made with, as DVC has them; `spec` is read by default."""
+    spec = spec or Spec.read(result.provenance.spec.path, "dvc repro resolve")
+    images = spec.testing.images if result.test_images == tested_images(spec, result.run) else result.test_images
+    return {"testing": {"images": images}, "code.evaluate": result.provenance.code.sha256}
+
+
 def tested_images(spec: Spec, run: TrainingRun) -> int:
     """How many images a spec tests on."""
     return resolve_count(spec.testing.images, run.data.images.test)
@@ -111,11 +118,10 @@ def _data_differences(result: Evaluation, entries: Entries) -> list[str]:
 def _is_locked(result: Evaluation, spec: Spec, entries: Entries, path: Path) -> bool:
     """Whether dvc.lock has both stages with what the result says of them."""
     train, evaluate = entries.train, entries.evaluate
-    testing = {"testing": spec.testing.model_dump(mode="json"), "code.evaluate": result.provenance.code.sha256}
     return (
         train.params == trained_with(result.run)
         and train.deps == dependencies(result.run.provenance)
-        and evaluate.params == testing
+        and evaluate.params == evaluated_with(result, spec)
         and evaluate.deps == dependencies(result.provenance)
         and result.file is not None
         and evaluate.outs.get(path.as_posix()) == result.file.md5

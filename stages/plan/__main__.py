@@ -14,7 +14,7 @@ from dataclasses import replace
 import click
 
 from stages.core.errors import StageError
-from stages.launch.machine import ThisMachine, cores, this_machine
+from stages.launch.machine import cores, this_machine
 from stages.launch.sizes import at_once
 from stages.plan.campaign import Campaign, campaign
 from stages.plan.preflight import preflight_problems
@@ -34,12 +34,12 @@ def main(budget: str | None, jobs: int | None) -> None:
     if not jobs and not machine.gpus and planned.left:  # as a launch does
         planned = replace(planned, jobs=min(planned.jobs, at_once(planned.memory(), machine.memory)))
     click.echo(plan_text(planned))
-    refused(planned, machine)
+    refused(planned)
 
 
-def refused(planned: Campaign, machine: ThisMachine) -> None:
+def refused(planned: Campaign) -> None:
     """Raise StageError when something would be refused later."""
-    found = preflight_problems(planned, machine)
+    found = preflight_problems(planned)
     if found:
         raise StageError("\n  ".join(["this would be refused:", *found]))
 

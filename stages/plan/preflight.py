@@ -5,18 +5,17 @@ from collections.abc import Iterator
 from stages.config.params import Training
 from stages.core.checkout import commit, gibibytes, links, room, user_name
 from stages.core.errors import StageError
-from stages.launch.machine import ThisMachine
 from stages.plan.campaign import Campaign
 from stages.records.provenance import git_state
 
 
-def preflight_problems(planned: Campaign, machine: ThisMachine) -> list[str]:
+def preflight_problems(planned: Campaign) -> list[str]:
     """One line for each thing that stands in the way, with its cure."""
-    return list(_problems(planned, machine)) if planned.left else []
+    return list(_problems(planned)) if planned.left else []
 
 
-def _problems(planned: Campaign, machine: ThisMachine) -> Iterator[str]:
-    without = commit()
+def _problems(planned: Campaign) -> Iterator[str]:
+    without, machine = commit(), planned.machine
     yield from [*without, *user_name(), *links()]
     try:
         if not without:

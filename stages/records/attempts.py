@@ -12,7 +12,6 @@ whether they have changed since.
 import os
 import time
 from collections.abc import Callable, Container, Iterable
-from datetime import UTC, datetime
 from functools import cached_property
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -26,6 +25,7 @@ from stages.core.files import digest, parse_json
 from stages.core.locks import waiting
 from stages.core.progress import say
 from stages.core.regular import is_there, read_regular
+from stages.records.provenance import timestamp
 from stages.records.record import Natural, NonEmptyStr, Section, Sha256, Time, invalid
 
 BEGIN, START, RESUME, END, FAILED = "begin", "start", "resume", "end", "failed"
@@ -265,15 +265,11 @@ def _write(path: Path, entries: list[Entry]) -> None:
 
 def _made(known: Attempts, fields: dict[str, Any]) -> Entry:
     fields = {
-        "time": _now(),
+        "time": timestamp(time.time()),
         "after": known.ends,
         **{name: value for name, value in fields.items() if value is not None},
     }
     return Entry(**fields, sha256=digest(fields))
-
-
-def _now() -> str:
-    return datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds")
 
 
 def _entry(line: bytes, where: str) -> Entry:

@@ -1,6 +1,5 @@
 """`claims.md`: each claim of the paper, what these numbers say of it, and the comparisons behind that."""
 
-from functools import partial
 from typing import NamedTuple
 
 from stages.report.captions import done_sentence
@@ -28,7 +27,7 @@ def claims_page(evidence: Evidence, results: list[ClaimResult]) -> RenderedText:
         lacking=done_sentence(cells) if any(not cell.has_run for cell in cells) else "",
         claims=results,
         statistic=statistic,
-        reason=partial(reason, evidence),
+        reason=reason,
         paired_column=paired_column,
         number=typeset,
         p=_p,
@@ -58,7 +57,7 @@ def statistic(part: Part) -> str:
     return f"{p} ({which} of {len(part.checks)})" if len(part.checks) > 1 else p
 
 
-def reason(evidence: Evidence, part: Part) -> str:
+def reason(part: Part) -> str:
     """A sentence or two: the comparison that decides a part, or that stands in the way, with its number."""
     check = part.decisive
     if check is None:

@@ -11,15 +11,11 @@ from stages.report.markdown import code, escape
 _MAIN, _MOMENTUM = "optimizer", "momentum"
 
 
-def cell_differences(params: Params, budget: str, dataset: str, base: str, other: str) -> list[str]:
-    """What `other` sets differently from `base`: one text for each change, as `` `lr` 0.01 instead of 0.001``."""
-    before, after = (_settings(params, budget, f"{dataset}/{name}") for name in (base, other))
-    return [_change(names, before, after) for names in _changes(study_difference(params, dataset, base, other))]
-
-
 def differences_text(params: Params, budget: str, dataset: str, base: str, other: str) -> str:
-    """All of `cell_differences` in one text; empty for the same settings."""
-    return "; ".join(cell_differences(params, budget, dataset, base, other))
+    """What `other` sets differently from `base`, as `` `lr` 0.01 instead of 0.001``; empty for the same settings."""
+    before, after = (_settings(params, budget, f"{dataset}/{name}") for name in (base, other))
+    changes = _changes(study_difference(params, dataset, base, other))
+    return "; ".join(_change(names, before, after) for names in changes)
 
 
 def _settings(params: Params, budget: str, cell: str) -> dict[str, Any]:

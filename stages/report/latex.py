@@ -10,7 +10,6 @@ The mean of a cell without a result is a LaTeX error that names the cell; what g
 
 import re
 from collections.abc import Iterator
-from html import unescape
 
 import pandas as pd
 
@@ -20,6 +19,7 @@ from stages.records.evaluation import Evaluation
 from stages.report.captions import interval_title, table_caption
 from stages.report.evidence import Evidence
 from stages.report.formats import NOTHING, fixed
+from stages.report.markdown import Mark, marked
 from stages.report.outcomes import absent, legend, mark
 from stages.report.render import RenderedText, about
 from stages.report.rows import TableRow, all_rows, first_rows, lines, table_rows
@@ -52,8 +52,7 @@ _SPECIAL = {character: f"\\{character}" for character in "&%$#_{}"} | {
     "\N{RIGHT DOUBLE QUOTATION MARK}": "''",
     "\N{GREEK SMALL LETTER BETA}": "\\ensuremath{\\beta}",
 }
-_MARKED = re.compile(r"`([^`]*)`|\*\*([^*]+)\*\*|\*([^*]+)\*")  # code, strong, emphasis
-_COMMANDS = ("texttt", "textbf", "emph")
+_COMMANDS: dict[Mark, str] = {"code": "texttt", "strong": "textbf", "em": "emph"}
 
 
 def escaped(text: str) -> str:
@@ -63,14 +62,7 @@ def escaped(text: str) -> str:
 
 def from_markdown(text: str) -> str:
     """A sentence of the reports' markdown as LaTeX: code, strong and emphasis."""
-    plain = unescape(text.replace("\\|", "|"))
-    parts, end = [], 0
-    for found in _MARKED.finditer(plain):
-        parts.append(escaped(plain[end : found.start()]))
-        command, content = next(pair for pair in zip(_COMMANDS, found.groups(), strict=True) if pair[1] is not None)
-        parts.append(f"\\{command}{{{escaped(content)}}}")
-        end = found.end()
-    return "".join([*parts, escaped(plain[end:])])
+    return "".join(f"\\{_COMMANDS[mark]}{{{escaped(part)}}}" if mark else escaped(part) for mark, part in marked(text))
 
 
 def table_tex(evidence: Evidence, number: Table) -> RenderedText:

@@ -1,8 +1,14 @@
 """The few pieces of markdown that the reports are made of, in the form that the usual forges render."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from html import unescape
+from typing import Literal, cast
+
+Mark = Literal["code", "strong", "em"]
 
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "\\|", "\n": " ", "\r": " "}
+_MARKED = re.compile(r"`(?P<code>[^`]*)`|\*\*(?P<strong>[^*]+)\*\*|\*(?P<em>[^*]+)\*")
 
 
 def escape(text: str) -> str:
@@ -18,6 +24,17 @@ def code(text: str) -> str:
 def plain(text: str) -> str:
     """Markdown without the marks of code."""
     return text.replace("`", "")
+
+
+def marked(text: str) -> Iterator[tuple[Mark | None, str]]:
+    """The parts of a sentence of the reports as plain text, each with its mark."""
+    text, end = unescape(text.replace("\\|", "|")), 0
+    for found in _MARKED.finditer(text):
+        yield None, text[end : found.start()]
+        mark = cast(Mark, found.lastgroup)
+        yield mark, found[mark]
+        end = found.end()
+    yield None, text[end:]
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int] = ()) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.config.cells import CellKey
+from stages.config.cells import CellKey, changed_settings
 from stages.config.params import Params, resolve_count
 from stages.config.settings import Run
 from stages.core.errors import ContradictionError, CorruptFileError
@@ -35,7 +35,7 @@ def read_result(
     path = result_path(cells, key, seed)
     result = read(path, f"dvc repro {params.stage('evaluate', key, budget, seed)}")
     _check_identity(path, result, key, budget, seed)
-    if changed := changed_settings(result.run.config, params.run(str(key), budget, seed)):
+    if changed := settings_then_and_now(result.run.config, params.run(str(key), budget, seed)):
         found, today = changed
         raise ChangedSettingsError(path, f"trained with {found}", f"{today}, as params.yaml says now (run dvc repro)")
     check_result(path, result, params)
@@ -51,7 +51,7 @@ def check_result(path: Path, result: Evaluation, params: Params) -> None:
     _check_history(path, result)
 
 
-def changed_settings(found: RecordedSettings, today: Run) -> tuple[str, str] | None:
+def settings_then_and_now(found: RecordedSettings, today: Run) -> tuple[str, str] | None:
     """The settings in which a result's training is not today's, as found and as of today; None if in none.
 
     A table's caption prints today's settings, so a result of other settings must not stand under it.
@@ -59,7 +59,7 @@ def changed_settings(found: RecordedSettings, today: Run) -> tuple[str, str] | N
     if found.are_of(today):
         return None
     ours, theirs = flatten(found.model_dump(mode="json")), flatten(today.model_dump(mode="json"))
-    changed = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
+    changed = changed_settings(ours, theirs)
     of_file, of_params = (", ".join(f"{name} {of.get(name)}" for name in changed) for of in (ours, theirs))
     return of_file, of_params
 

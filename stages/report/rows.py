@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 from stages.config.cells import CellKey
 from stages.config.params import Params
-from stages.config.schema import PAPER_TABLES, Row, Table, is_table
+from stages.config.schema import PAPER_TABLES, Assumption, Row, Table, is_table
 from stages.paper.schema import Paper
 from stages.report.conditions import conditions
 from stages.report.cost import Cost, cost
@@ -185,6 +185,19 @@ def first_rows(rows: Iterable[TableRow]) -> dict[CellKey, TableRow]:
     for row in rows:
         found.setdefault(row.key, row)
     return found
+
+
+def assumptions_of(evidence: Evidence, row: TableRow) -> list[Assumption]:
+    """The assumptions that a row rests on; an alternative's are those of the cell it is compared with.
+
+    They are about what the paper leaves out, so a row of a table that it does not have rests on none.
+    """
+    if row.is_beyond_paper:
+        return []
+    key = row.base if row.is_alternative else row.key
+    _, label = evidence.place(key.dataset, key.name)
+    settings = evidence.params.find(str(key))[1]
+    return [one for one in evidence.params.assumptions if one.applies.to(key.dataset, settings, label)]
 
 
 def planned_rows(params: Params) -> list[TableRow]:

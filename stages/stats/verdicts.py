@@ -14,11 +14,8 @@ _SAME = 1e-9  # points: 79.8 is 2.5 from 82.3, whatever floating point makes of 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Our number held against a printed one: the difference in points (ours less the paper's), a word, and why."""
+    """Our number held against a printed one."""
 
-    paper: str
-    ours: float
-    difference: float
     word: Word
     why: str
 
@@ -29,16 +26,15 @@ def judge(paper: str, ours: float, close: float, near: float, as_paper: bool) ->
     A printed number stands for all that round to it: `83` for 82.5 to 83.5. The distance is to the nearest of them.
     Trained under other conditions than the paper's (`as_paper` false), a number cannot be judged.
     """
-    difference = ours - float(paper)
     if not as_paper:
-        return Verdict(paper, ours, difference, UNJUDGED, "not trained under the paper's conditions")
-    distance = max(0.0, abs(difference) - rounding(paper) - _SAME)
+        return Verdict(UNJUDGED, "not trained under the paper's conditions")
+    distance = max(0.0, abs(ours - float(paper)) - rounding(paper) - _SAME)
     if distance <= close:
-        return Verdict(paper, ours, difference, CLOSE, f"{distance:.2f} points away, at most {close:g}")
+        return Verdict(CLOSE, f"{distance:.2f} points away, at most {close:g}")
     if distance <= near:
         why = f"{distance:.2f} points away, more than {close:g}, at most {near:g}"
-        return Verdict(paper, ours, difference, NEAR, why)
-    return Verdict(paper, ours, difference, FAR, f"{distance:.2f} points away, more than {near:g}")
+        return Verdict(NEAR, why)
+    return Verdict(FAR, f"{distance:.2f} points away, more than {near:g}")
 
 
 def rounding(printed: str) -> float:

@@ -17,7 +17,7 @@ from stages.paper.reading import read_paper
 from stages.records.evaluation import Evaluation
 from stages.report.evidence import CellResults, Evidence
 from stages.report.formats import exact
-from stages.report.results import changed_settings, read_result
+from stages.report.results import read_result, settings_then_and_now
 from stages.report.rows import TableRow, all_rows
 from stages.track.describe import finite, identity, milliseconds, parameters, placement
 
@@ -64,7 +64,7 @@ def _is_planned(params: Params, budget: str, result: Evaluation) -> bool:
         key, today = params.find(result.cell)[0], params.run(result.cell, budget, result.seed)
     except StageError:
         return False
-    return result.seed in params.seeds_of(key) and changed_settings(result.run.config, today) is None
+    return result.seed in params.seeds_of(key) and settings_then_and_now(result.run.config, today) is None
 
 
 def _described(

@@ -79,7 +79,7 @@ def test_nothing_is_left_and_nothing_is_refused(params: Params) -> None:
     found = planned(params, {}, runs, HERE._replace(disk=0, memory=0))
     assert "time left: none, every training has a recorded result" in plan_text(found)
     assert "rates" not in plan_text(found)
-    assert preflight_problems(found, found.machine) == []
+    assert preflight_problems(found) == []
 
 
 def test_without_records_the_time_is_not_known(params: Params) -> None:
@@ -128,7 +128,7 @@ Change = Callable[[ThisMachine], ThisMachine]
 )
 def test_what_would_be_refused_is_said_with_its_cure(params: Params, change: Change, said: str | None) -> None:
     found = planned(params, without(params), [], change(HERE))
-    refused = preflight_problems(found, found.machine)
+    refused = preflight_problems(found)
     assert len(refused) == (said is not None)
     assert all(line.startswith(str(said)) for line in refused)
     if said and "bfloat16" in said:
@@ -140,7 +140,7 @@ def test_a_pinned_gpu_that_is_not_here_is_refused(params: Params) -> None:
     budget = params.budgets[BUDGET].model_copy(update={"device": "cuda", "precision": "float32"})
     pinned = params.model_copy(update={"budgets": params.budgets | {BUDGET: budget}})
     found = planned(pinned, without(pinned), [], HERE._replace(bfloat16=True))
-    [line] = preflight_problems(found, found.machine)
+    [line] = preflight_problems(found)
     assert line.startswith("device: 'cuda' is not available here; allowed: auto or cpu")
 
 
@@ -150,7 +150,7 @@ def test_without_a_commit_a_campaign_is_refused(
     found = planned(params, without(params), [], HERE._replace(bfloat16=True))
     monkeypatch.chdir(tmp_path)
     subprocess.run(["git", "init", "-q"], check=True)
-    [line] = preflight_problems(found, found.machine)
+    [line] = preflight_problems(found)
     assert line.startswith("git: there is no commit here")
 
 
