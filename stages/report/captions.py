@@ -118,8 +118,8 @@ def numerics_sentence(labelled: Sequence[tuple[str, CellResults]]) -> str:
             rows.setdefault(kind, []).append(label)
     if len(rows) < 2:
         return ""
-    where = "; ".join(f"{kind}: {escape(listed(labels))}" for kind, labels in sorted(rows.items()))
-    return f"**The trainings differ in device or number format** ({where})."
+    where = "; ".join(f"{kind} ({escape('; '.join(labels))})" for kind, labels in sorted(rows.items()))
+    return f"**The trainings differ in device or number format**: {where}."
 
 
 def copies_sentence(labelled: Sequence[tuple[str, CellResults]]) -> str:
@@ -131,7 +131,7 @@ def copies_sentence(labelled: Sequence[tuple[str, CellResults]]) -> str:
     ]
     if not rows:
         return ""
-    return f"The augmented copies of some seeds have other bytes than those of others ({escape(listed(rows))})."
+    return f"The augmented copies of some seeds have other bytes than those of others ({escape('; '.join(rows))})."
 
 
 def interval_title(evidence: Evidence) -> str:

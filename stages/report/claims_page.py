@@ -74,8 +74,9 @@ def reason(part: Part) -> str:
         return f"{shown} of the comparisons that bear it out: {number}."
     if part.outcome == FAILS:
         return f"Refuted by {number}." if not part.uses_max_p else f"No comparison bears it out; at best {number}."
-    doubt = f"{met} of {len(part.checks)} comparisons came out as asked, but {_missing(check)}"
-    return f"{doubt}. {'The least clear is' if check.found.met else 'In the way of an answer stands'} {number}."
+    counted = f"{met} of {len(part.checks)} comparisons came out as asked; {_missing(check)}"
+    least = "The least clear is" if part.uses_max_p else "The clearest is"
+    return f"{counted}. {least if check.found.met else 'What keeps it open is'} {number}."
 
 
 def _few(names: list[str]) -> str:
@@ -88,8 +89,8 @@ def _missing(check: Check) -> str:
     if check.found.note:
         return f"one has no p ({check.found.note})"
     if check.found.p_for is not None or check.seeds >= FEWEST_SEEDS:
-        return "that may be luck"
-    return f"with {check.seeds} seed{'s' if check.seeds > 1 else ''} that may be luck, either way"
+        return "chance cannot be excluded"
+    return f"with {check.seeds} seed{'s' if check.seeds > 1 else ''} chance cannot be excluded, either way"
 
 
 def value_text(check: Check) -> str:

@@ -168,7 +168,7 @@ def _seeds(rows: Sequence[TableRow]) -> str:
     several = " or ".join(str(count) for count in sorted(counts - {1}))
     few = ", of which two seeds say little" if 2 in counts else ""
     alone = " A number without ± is one training." if 1 in counts else ""
-    return f"Mean of {several} seeds, ± their sample standard deviation{few}, and how many they are.{alone}"
+    return f"Mean of {several} seeds ± sample standard deviation (number of seeds){few}.{alone}"
 
 
 def _counts(evidence: Evidence, dataset: Dataset, tables: Rows) -> str:

@@ -62,7 +62,9 @@ def _counts(evidence: Evidence, attempts: Attempts) -> Iterator[str]:
     older = f"; {count} result{'s' if count != 1 else ''} here are older" if count else ""
     yield f"{since}: {counts}{older}."
     if found.others:
-        yield f"**Started, and not in these tables**: {'; '.join(map(_named, found.others))}."
+        there = {(result.cell, result.seed) for result in results}
+        named = [_named(one, (one.start.cell, one.start.seed) in there) for one in found.others]
+        yield f"**Started, and not in these tables**: {'; '.join(named)}."
     if found.unknown:
         names = listed([f"{code(result.cell)} seed {result.seed}" for result in found.unknown])
         yield f"**In these tables, and nowhere written down as started**: {names}."
@@ -70,10 +72,12 @@ def _counts(evidence: Evidence, attempts: Attempts) -> Iterator[str]:
         yield f"**{len(removed)} of its lines were removed.**"
 
 
-def _named(attempt: Attempt) -> str:
+def _named(attempt: Attempt, has_other: bool) -> str:
+    """A training, and whether another one of the same cell and seed stands in the tables."""
     start, last = attempt.start, ", the last" if attempt.resumes else ","
     said = f"{escape(attempt.outcome_and_starts)}{last} {attempt.starts[-1].time[:16]}"
-    return f"{code(str(start.cell))} seed {start.seed} ({said})"
+    other = "; another training of this seed stands there" if has_other else ""
+    return f"{code(str(start.cell))} seed {start.seed} ({said}{other})"
 
 
 def _judging(evidence: Evidence, attempts: Attempts) -> Iterator[str]:

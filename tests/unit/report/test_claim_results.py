@@ -325,12 +325,12 @@ def test_the_page_says_why(project: Any) -> None:
     assert "| **does not hold** | p &lt; 0.001 (smallest, by Holm, of 6) |" in lines["C1"]
     assert "| Refuted by VGG11 (Table IV) less" in lines["C1"]
     assert "within ±2.5 is asked" in lines["C1"]
-    assert "| **cannot be told** | – | 0 of 4 comparisons came out as asked, but one has no p " in lines["C7"]
+    assert "| **cannot be told** | – | 0 of 4 comparisons came out as asked; one has no p " in lines["C7"]
     assert (
-        "(no machine has trained both). In the way of an answer stands resnet against vgg, MNIST, –, where above 1 is"
+        "(no machine has trained both). What keeps it open is resnet against vgg, MNIST, –, where above 1 is"
         in lines["C7"]
     )
     single = page(momentum_wins(), project, [0])
     assert "**n = 1: how far seeds spread is unknown below 3 of them**" in single
-    assert "6 of 6 comparisons came out as asked, but with 1 seed that may be luck, either way" in single
+    assert "6 of 6 comparisons came out as asked; with 1 seed chance cannot be excluded, either way" in single
     assert "| McNemar's p (Holm's) |" in single

@@ -222,9 +222,8 @@ def test_captions_say_where_devices_or_formats_differ(filled: Any) -> None:
     evidence = filled.evidence()
     sentence = numerics_sentence(labelled(evidence, "V"))
     assert sentence in table_body(evidence, "V")
-    assert "cuda, float32: ResNet18;" not in sentence  # the list ends with it
-    assert "(cpu, bfloat16: ResNet18 with SGD; cpu, float32: ResNet18 with lr=0.01, " in sentence
-    assert sentence.endswith("; cuda, float32: ResNet18).")
+    assert ": cpu, bfloat16 (ResNet18 with SGD); cpu, float32 (ResNet18 with lr=0.01; " in sentence
+    assert sentence.endswith("; cuda, float32 (ResNet18).")
     assert not numerics_sentence(labelled(evidence, "IV"))
 
 

@@ -76,9 +76,7 @@ def test_seeds_outcomes_and_what_has_not_run_are_said(with_results: Any) -> None
     assert f"| 78.9 | {row.mean:.1f} ± {row.std:.1f} (3) | {row.difference:+.1f} cannot".replace("-", "−") in text
     assert "| 80.4 | not run |  | not planned |" in text
     assert f"{sgd.mean:.1f} ± {sgd.std:.1f} (3) (1 of 3 diverged, 2 of 3 at chance)" in text
-    said = (
-        "Mean of 3 seeds, ± their sample standard deviation, and how many they are. A number without ± is one training."
-    )
+    said = "Mean of 3 seeds ± sample standard deviation (number of seeds). A number without ± is one training."
     assert said in " ".join(text.split())
 
 
