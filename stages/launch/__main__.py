@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING
@@ -71,6 +72,10 @@ def main(
         raise ParamError("--budget", budget, f"{params.budget}, which params.yaml chooses; change `budget` there")
     chosen = chosen_trainings(params, cells, seeds)
     end_on_signals()
+    if scheduler:
+        from stages.launch.cluster import client_of  # imports Dask, which takes a second
+
+        client_of(scheduler).close()  # refused before anything runs
     if problems := [*commit(), *links()]:
         raise StageError("\n  ".join(problems))
     with exclusive(Path("dvc.yaml"), "another launch runs in this checkout"):
@@ -88,19 +93,28 @@ def chosen_trainings(params: Params, cells: str | None, seeds: str | None) -> li
     """The planned trainings of those cells and seeds. Raises ParamError for one that is not planned."""
     planned = params.trainings()
     names, numbers = _listed(cells), _listed(seeds)
-    for option, asked, known in (
-        ("--cells", names, [str(training.key) for training in planned]),
-        ("--seeds", numbers, [str(training.seed) for training in planned]),
-    ):
-        for value in asked:
-            if value not in known:
-                allowed = "of those that params.yaml plans: " + ", ".join(dict.fromkeys(known))
-                raise ParamError(option, value, allowed)
+    known = list(dict.fromkeys(str(training.key) for training in planned))
+    for name in names:
+        if name not in known:
+            raise ParamError("--cells", name, f"the planned cells{_hint(params, name, known)}: {', '.join(known)}")
+    allowed = list(dict.fromkeys(str(training.seed) for training in planned))
+    for number in numbers:
+        if number not in allowed:
+            raise ParamError("--seeds", number, f"the planned seeds: {', '.join(allowed)}")
     return [
         training
         for training in planned
         if (not names or str(training.key) in names) and (not numbers or str(training.seed) in numbers)
     ]
+
+
+def _hint(params: Params, name: str, planned: list[str]) -> str:
+    """What may be meant by a cell that is not planned."""
+    if name in params.resolved:
+        return f" (params.yaml has {name}; name it in `study_cells` or `more_cells` there)"
+    same = [cell for cell in planned if cell.partition("/")[2] == name]
+    near = same or get_close_matches(name, planned)
+    return f" (did you mean {' or '.join(near)}?)" if near else ""
 
 
 def _listed(option: str | None) -> list[str]:

@@ -192,12 +192,17 @@ def connected(
     with dask.config.set(settings), ExitStack() as open_ones:
         if scheduler is None:
             scheduler = open_ones.enter_context(_embedded(jobs)).scheduler_address
-        try:
-            client = open_ones.enter_context(Client(scheduler, timeout=10))
-        except (OSError, ValueError) as error:
-            raise StageError(f"--scheduler {scheduler}: no Dask scheduler answers there ({error})") from None
+        client = open_ones.enter_context(client_of(scheduler))
         open_ones.enter_context(_prepared(client, token, on_event))
         yield client
+
+
+def client_of(scheduler: str) -> Client:
+    """A client of the scheduler at an address. Raises StageError when nothing answers there."""
+    try:
+        return Client(scheduler, timeout=10)
+    except (OSError, ValueError) as error:
+        raise StageError(f"--scheduler {scheduler}: no Dask scheduler answers there ({error})") from None
 
 
 @contextmanager
