@@ -5,6 +5,7 @@ what a stage has written.
 """
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -90,4 +91,10 @@ def _allowed(finding: Any) -> str:
         return "a mapping of keys to values"
     if finding["type"] == "extra_forbidden":
         return "no such key"
+    if finding["type"] == "unknown_key":
+        known, key = finding["ctx"]["known"], str(finding["ctx"]["key"])
+        near = get_close_matches(key, known.split(", "), n=1)
+        return f"one of the keys {known}" + (f" (did you mean {near[0]}?)" if near else "")
+    if finding["type"] == "too_short" and finding["ctx"]["min_length"] == 1:
+        return "at least one entry"
     return finding["msg"].removeprefix("Input should be ")

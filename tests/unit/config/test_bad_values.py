@@ -213,3 +213,12 @@ def test_a_value_that_cannot_be_printed_is_refused_in_one_line(file: Edited) -> 
         undo()
     file["datasets.mnist"]["title"] = ["long"] * 100
     assert len(file.refuses("params.yaml: datasets.mnist.title: ['long', ", "...")) < 300
+
+
+def test_a_misspelt_key_names_the_near_one_and_an_empty_list_what_it_lacks(file: Edited) -> None:
+    file.data["seed"] = file.data.pop("seeds")
+    file.refuses("params.yaml: seed: [0] is not allowed; allowed: one of the keys ")
+    file.refuses("(did you mean seeds?)")
+    del file.data["seed"]
+    file.data["seeds"] = []
+    file.refuses("params.yaml: seeds: [] is not allowed; allowed: at least one entry")
