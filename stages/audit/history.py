@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stages.core.git import git
-from stages.records.provenance import Dependency, folder_md5
+from stages.records.provenance import folder_md5
 
 _SOURCES = "stages/"
 _ARCHIVED = ("stages", "dvc.yaml", "params.yaml", "requirements.lock")
@@ -42,22 +42,10 @@ class History:
         self.made = cache(self._made_at)
         self._ancestors = cache(lambda: frozenset((_git("rev-list", "HEAD") or b"").decode().split()))
 
-    def tree(self, commit: str, path: str) -> Dependency | None:
-        """Hashes of a file or folder under stages/ in a commit, as DVC takes them; None when it has none."""
-        known = self.files(commit) or {}
-        if path in known:
-            return Dependency(md5=known[path])
-        files = {name.removeprefix(f"{path}/"): md5 for name, md5 in known.items() if name.startswith(f"{path}/")}
-        return Dependency(md5=folder_md5(files), files=files) if files else None
-
     def differing(self, commit: str, files: Mapping[str, str]) -> list[str] | None:
         """Which of these files under stages/, with their md5, a commit has otherwise or not at all; None without it."""
         known = self.files(commit)
         return None if known is None else [path for path, md5 in files.items() if known.get(path) != md5]
-
-    def committed(self, path: str) -> bytes | None:
-        """A file's content in the commit that is checked out; None without one, or without git."""
-        return self.content("HEAD", path)
 
     def names(self, commit: str, folder: str) -> list[str] | None:
         """The paths of a commit's files below a folder; None when git does not have the commit here."""
@@ -131,7 +119,7 @@ class History:
         return None if entries is None or contents is None else dict(zip(entries, contents, strict=True))
 
     def _content(self, commit: str, path: str) -> bytes | None:
-        """A file of a commit; None when it has none."""
+        """A file of a commit; None when it has none, or without git."""
         return _git("cat-file", "blob", f"{commit}:./{path}")
 
     def _commit_with(self, path: str, md5: str) -> str | None:
@@ -194,13 +182,6 @@ def verifier() -> Verifier:
     status = _git("-C", str(root), "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "stages")
     changed = [entry[3:] for entry in (status or b"").decode(errors="replace").split("\0") if entry]
     return Verifier(commit.decode().strip() if commit else None, changed)
-
-
-def by_file(path: str, tree: Dependency | None) -> dict[str, str]:
-    """The md5 of a file, or of each file of a folder, by its whole path."""
-    if tree is None:
-        return {}
-    return {path: tree.md5} if tree.files is None else {f"{path}/{name}": md5 for name, md5 in tree.files.items()}
 
 
 def md5_of(content: bytes) -> str:

@@ -260,7 +260,7 @@ def _notes(workspace: "Workspace") -> Iterable[Finding]:
     """What the reader must know to weigh all of it."""
     if workspace.history.is_shallow():
         yield note("this clone has no whole history: results that it held before are not known (git fetch --unshallow)")
-    committed = workspace.history.committed(LOCK_FILE.as_posix())
+    committed = workspace.history.content("HEAD", LOCK_FILE.as_posix())
     there = read_regular(LOCK_FILE, "DVC") if is_regular(LOCK_FILE) else b""
     if committed is None:
         yield note(f"{LOCK_FILE} is in no commit here: nothing tells when its hashes were written")

@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @cache
 def committed(path: str) -> str:
     with chdir(ROOT):
-        content = History().committed(path)
+        content = History().content("HEAD", path)
     assert content is not None, f"{path} is in no commit here"
     return content.decode()
 
