@@ -1,7 +1,8 @@
 """The numbers of a budget, and which of them a user's words mean: a table, a row, a cell."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from math import comb
 from typing import NamedTuple, TypeVar
 
@@ -44,22 +45,28 @@ def in_row(numbers: Sequence[Printed], word: str) -> list[Printed]:
     return [number for number in numbers if _same(word, number.row, number.key.name, str(number.key))]
 
 
-def chosen(numbers: list[Number], where: str | None, row: str | None, seed: int | None) -> list[Number]:
-    """Those of a table (or study) or a cell, of a row in it, of a seed; None means all.
+def selected(numbers: Sequence[Printed], words: Sequence[str]) -> list[Printed]:
+    """Those that the words name: a table (or study) or a cell, then the words of a row of it.
 
-    Raises ParamError, naming what there is, when nothing is left.
+    Raises ParamError, naming what there is, when there is none.
     """
-    found = numbers
-    if where is not None:
-        found = in_table(numbers, where) or in_row(numbers, where)
+    where, label = words[0], " ".join(words[1:])
+    found = in_table(numbers, where) or in_row(numbers, where)
+    if not found:
+        known = [*(number.table for number in numbers), *(str(number.key) for number in numbers)]
+        raise ParamError("TABLE or CELL", where, _one_of(known, ", ", where))
+    if len(words) > 1:
+        rows = [number.row for number in found]
+        found = in_row(found, label)
         if not found:
-            known = dict.fromkeys([number.table for number in numbers] + [str(number.key) for number in numbers])
-            raise ParamError("TABLE or CELL", where, "one of " + ", ".join(known))
-    if row is not None:
-        rows = list(dict.fromkeys(number.row for number in found))
-        found = in_row(found, row)
-        if not found:
-            raise ParamError(f"ROW of {where}", row, "one of " + ", ".join(rows))
+            raise ParamError(f"ROW of {where}", label, _one_of(rows, "; ", label))
+    return found
+
+
+def chosen(numbers: list[Number], where: str | None, row: str | None, seed: int | None) -> list[Number]:
+    """Those that are `selected` by `where` and `row`, of a seed; None means all. Raises ParamError for none."""
+    words = [word for word in (where, row) if word is not None]
+    found = selected(numbers, words) if words else numbers
     if seed is not None:
         seeds = sorted({number.seed for number in found})
         found = [number for number in found if number.seed == seed]
@@ -87,6 +94,18 @@ def chance(total: int, count: int, seed: int) -> str:
     shares = dict.fromkeys(share for share in (1, -(-total // 10), -(-total // 2)) if 0 < share <= total)
     odds = ", ".join(f"{share} forged with {100 * found_with(total, share, count):.0f} %" for share in shares)
     return f"trained again: {count} of {total} numbers, drawn with --draw {seed}; so many find {odds}"
+
+
+def near(word: str, names: Iterable[str]) -> str:
+    """Which of the names may have been meant, as the end of a message; empty where none is like the word."""
+    by_name = {name.casefold(): name for name in names}
+    found = [by_name[name] for name in get_close_matches(word.casefold(), list(by_name), n=3)]
+    return f" (did you mean {' or '.join(found)}?)" if found else ""
+
+
+def _one_of(names: Iterable[str], separator: str, word: str) -> str:
+    known = list(dict.fromkeys(names))
+    return f"one of {separator.join(known)}{near(word, known)}"
 
 
 def _same(word: str, *names: str) -> bool:

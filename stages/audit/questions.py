@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
-from difflib import get_close_matches
 
-from stages.audit.numbers import in_row, in_table
+from stages.audit.numbers import in_row, in_table, near, selected
 from stages.audit.pipeline import Stages
 from stages.config.cells import CellKey
 from stages.core.errors import ParamError, StageError
@@ -22,17 +21,15 @@ def asked(evidence: Evidence, words: tuple[str, ...], for_results: bool = False)
     Raises a StageError that lists what they may mean when it is not one.
     """
     numbers = all_rows(evidence)
-    if len(words) > 1:
-        return _by_row(numbers, words[0], " ".join(words[1:]))
-    (word,) = words
-    found = in_table(numbers, word) or in_row(numbers, word)
+    word = " ".join(words)
+    found = selected(numbers, words) if len(words) > 1 else in_table(numbers, word) or in_row(numbers, word)
     if len(found) > 1 and not (for_results and len({number.key for number in found}) == 1):
         raise StageError(
             "\n".join([f"{word!r} names {len(found)} numbers; ask for one of them:", *listing(found, evidence)])
         )
     if not found:
         names = [name for number in numbers for name in (number.row, str(number.key), number.key.name)]
-        raise ParamError("number", word, f"a table and a row, a cell, or a printed value{_near(word, names)}")
+        raise ParamError("number", word, f"a table and a row, a cell, or a printed value{near(word, names)}")
     return found[0]
 
 
@@ -44,18 +41,6 @@ def listing(numbers: Iterable[TableRow], evidence: Evidence) -> list[str]:
         f'  python -m stages.audit explain {number.table} "{number.row}"{budget}    ({number.key})'
         for number in numbers
     ]
-
-
-def _by_row(numbers: list[TableRow], table: str, row: str) -> TableRow:
-    of_table = in_table(numbers, table)
-    if not of_table:
-        tables = list(dict.fromkeys(number.table for number in numbers))
-        raise ParamError("table", table, "one of " + ", ".join(tables) + _near(table, tables))
-    found = in_row(of_table, row)
-    if not found:
-        rows = [number.row for number in of_table]
-        raise ParamError(f"row of {of_table[0].table}", row, "one of " + "; ".join(rows) + _near(row, rows))
-    return found[0]
 
 
 def of_value(evidence: Evidence, word: str) -> dict[TableRow, list[str]]:
@@ -70,11 +55,11 @@ def of_value(evidence: Evidence, word: str) -> dict[TableRow, list[str]]:
             found[number] = whose
     if not found:
         known = {text for by_whom in texts.values() for text in by_whom.values()}
-        near = sorted(known, key=lambda text: (abs(Decimal(text) - value), text))[:3]
+        nearest = sorted(known, key=lambda text: (abs(Decimal(text) - value), text))[:3]
         others = [name for name in evidence.params.budgets if name != evidence.budget_name]
         asked = f"; of another budget: --budget {' or '.join(others)}" if others else ""
-        nearest = f"a number as the tables of budget {evidence.budget_name} print it, the nearest: {', '.join(near)}"
-        raise ParamError("value", word, nearest + asked)
+        there = f"a number as the tables of budget {evidence.budget_name} print it, the nearest: {', '.join(nearest)}"
+        raise ParamError("value", word, there + asked)
     return found
 
 
@@ -104,9 +89,3 @@ def is_value(word: str) -> bool:
         return Decimal(word.removesuffix("%")).is_finite()
     except InvalidOperation:
         return False
-
-
-def _near(word: str, names: list[str]) -> str:
-    by_name = {name.casefold(): name for name in names}
-    near = [by_name[name] for name in get_close_matches(word.casefold(), list(by_name), n=3)]
-    return f" (did you mean {' or '.join(near)}?)" if near else ""

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from stages.audit.numbers import in_row, in_table
+from stages.audit.numbers import selected
 from stages.audit.options import budget_option
 from stages.core.errors import ParamError
 from stages.core.files import json_text
@@ -64,19 +64,9 @@ def main(words: tuple[str, ...], budget: str | None, rows: str, as_logged: bool,
 
 
 def _chosen(rows: list[TableRow], words: Sequence[str]) -> list[TableRow]:
-    """The rows that the words name; all without words. Raises ParamError, naming what there is, for none."""
-    if not words:
-        return [row for row in rows if row.paper]
-    found = in_table(rows, words[0]) or in_row(rows, words[0])
-    if not found:
-        known = dict.fromkeys([row.table for row in rows] + [str(row.key) for row in rows])
-        raise ParamError("TABLE or CELL", words[0], "one of " + ", ".join(known))
-    if len(words) > 1:
-        labels, label = [row.row for row in found], " ".join(words[1:])
-        found = in_row(found, label)
-        if not found:
-            raise ParamError(f"row of {words[0]}", label, "one of " + "; ".join(labels))
-    if not (printed := [row for row in found if row.paper]):
+    """The rows that the words name, or all without words, that the paper has. Raises ParamError for none."""
+    printed = [row for row in (selected(rows, words) if words else rows) if row.paper]
+    if words and not printed:
         raise ParamError("TABLE or CELL", words[0], "a table or row that the paper prints, with a number to be held to")
     return printed
 

@@ -603,5 +603,5 @@ def test_what_is_not_there_is_refused_in_one_line(copied: Copied) -> None:
     assert output.startswith("Error: TABLE or CELL: 'VII' is not allowed; allowed: one of I, II, ")
     status, output = copied.verify("II", "ResNet34")
     assert (status, output) == (
-        1, "Error: ROW of II: 'ResNet34' is not allowed; allowed: one of ResNet18, ResNet18 with SGD\n"
+        1, "Error: ROW of II: 'ResNet34' is not allowed; allowed: one of ResNet18; ResNet18 with SGD (did you mean ResNet18?)\n"
     )  # fmt: skip

@@ -112,7 +112,7 @@ def test_one_number_of_two_budgets(audited: Any) -> None:
     ("words", "said"),
     [
         (["IV"], "allowed: CELL CELL, TABLE ROW ROW or TABLE ROW TABLE ROW"),
-        (["IV", "VGG16", "VGG17"], "row of IV: 'VGG17' is not allowed"),
+        (["IV", "VGG16", "VGG17"], "ROW of IV: 'VGG17' is not allowed"),
         (["IV", "a", "b", "--commit", "HEAD"], "one number: TABLE ROW or CELL"),
         (["IV", "VGG16", "--budget", "a", "--budget", "b", "--budget", "c"], "one budget, or two to compare"),
     ],

@@ -69,7 +69,7 @@ def test_claims_are_asked_by_name(audited: Any) -> None:
     ("words", "said"),
     [
         (["VII"], "TABLE or CELL: 'VII' is not allowed; allowed: one of I, II, III, IV, V, VI, mnist/vgg16"),
-        (["IV", "VGG17"], "row of IV: 'VGG17' is not allowed; allowed: one of VGG16; VGG11"),
+        (["IV", "VGG17"], "ROW of IV: 'VGG17' is not allowed; allowed: one of VGG16; VGG11"),
         (["--claims", "C9"], "--claims: 'C9' is not allowed; allowed: all, or some of C1"),
     ],
 )
