@@ -13,8 +13,9 @@ by: openssl genpkey -algorithm ed25519 -out key.pem; openssl pkey -in key.pem -p
 import base64
 import binascii
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -86,7 +87,8 @@ class _Statement(Section):
 @click.option("--out", type=click.Path(path_type=Path), help="by default reports/<budget>/seal.json")
 def seal(budget: str | None, key: Path, out: Path | None) -> None:
     """Sign the results, tables, ledgers, weights' hashes and dvc.lock of a budget."""
-    private = _private_key(key)
+    load = partial(load_pem_private_key, password=None)
+    private: Ed25519PrivateKey = _key("--key", key, "openssl genpkey -algorithm ed25519", load, Ed25519PrivateKey)
     budget = evidence_of(budget).budget_name  # refuses results that do not hold together
     statement = {
         "_type": STATEMENT,
@@ -111,7 +113,9 @@ def seal(budget: str | None, key: Path, out: Path | None) -> None:
 )
 def check_seal(budget: str | None, identity: Path, file: Path | None, certificate: Path | None) -> None:
     """Whether what was signed is what is here. Exit status: 0 it is, 3 not all is here, 1 something differs."""
-    public = _public_key(identity)
+    public: Ed25519PublicKey = _key(
+        "--identity", identity, "openssl pkey -pubout", load_pem_public_key, Ed25519PublicKey
+    )
     budget = budget or load_params().budget
     file = file or _place(budget)
     if not is_there(file):
@@ -242,26 +246,14 @@ def _key_id(key: Ed25519PublicKey) -> str:
     return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
 
-def _private_key(path: Path) -> Ed25519PrivateKey:
+def _key(option: str, path: Path, made_by: str, load: Callable[[bytes], object], kind: type[Any]) -> Any:
+    """The key in a PEM file, of this `kind`. Raises ParamError, naming the option, for anything else."""
     try:
-        found = load_pem_private_key(read_regular(path, "openssl genpkey -algorithm ed25519"), password=None)
+        found = load(read_regular(path, made_by))
+        why = type(found).__name__
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise _no_key("--key", path, error) from None
-    if not isinstance(found, Ed25519PrivateKey):
-        raise _no_key("--key", path, type(found).__name__)
+        found, why = None, str(error).partition("(")[0].strip()
+    if not isinstance(found, kind):
+        allowed = f"a file with an Ed25519 key as PEM, without a password ({printable(why)})"
+        raise ParamError(option, str(path), allowed)
     return found
-
-
-def _public_key(path: Path) -> Ed25519PublicKey:
-    try:
-        found = load_pem_public_key(read_regular(path, "openssl pkey -pubout"))
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise _no_key("--identity", path, error) from None
-    if not isinstance(found, Ed25519PublicKey):
-        raise _no_key("--identity", path, type(found).__name__)
-    return found
-
-
-def _no_key(option: str, path: Path, found: object) -> ParamError:
-    why = printable(str(found).partition("(")[0].strip())
-    return ParamError(option, str(path), f"a file with an Ed25519 key as PEM, without a password ({why})")

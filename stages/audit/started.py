@@ -64,14 +64,6 @@ def _judged_otherwise(workspace: Workspace, results: list[Evaluation]) -> Iterat
     yield note(f"verdicts and claims of params.yaml, which judge results, are not {of}{trainings}")
 
 
-def dropped(workspace: Workspace) -> list[Attempt]:
-    """The trainings that came to an end and whose result is not here; none where the file cannot be read."""
-    try:
-        return workspace.dropped
-    except CorruptFileError:
-        return []  # said of the file
-
-
 def _without_result(one: Attempt, path: Path, results: list[Evaluation]) -> str:
     """What is said of a training that came to an end and whose result is not here."""
     start = one.start

@@ -206,12 +206,11 @@ def verify(
     from stages.audit.checks import check_number, inputs
     from stages.audit.earlier import check_earlier
     from stages.audit.pages import check_pages, value
-    from stages.audit.started import dropped
 
     workspace.disk.prefetch(path for number in numbers for path in inputs(number, workspace))
     printed = check_pages(every, workspace)
     earlier = check_earlier(numbers, workspace)
-    ended = {(one.start.cell, one.start.seed) for one in dropped(workspace)}
+    ended = {(one.start.cell, one.start.seed) for one in workspace.dropped}
     verdicts = []
     for number in numbers:
         findings = list(
@@ -272,8 +271,6 @@ def _notes(workspace: "Workspace") -> Iterable[Finding]:
 
 def headline(verdicts: Sequence[Verdict], pages: Sequence[Finding], workspace: "Workspace") -> str:
     """One line: how many numbers, and rows of the paper's tables, have which level, and whether anything is broken."""
-    from stages.audit.started import dropped
-
     results = [one for one in verdicts if one.has_run]
     counted = Counter(one.level for one in results if one.level)
     parts = [
@@ -287,7 +284,7 @@ def headline(verdicts: Sequence[Verdict], pages: Sequence[Finding], workspace: "
         line += f"; {len(hold)} of {len(asked)} rows of the paper's tables have the level asked"
     broken = sum(one.status == BROKEN for one in results) + (status(pages) == BROKEN)
     line += f"; {broken or 'nothing'} broken"
-    if gone := len(dropped(workspace)):
+    if gone := len(workspace.dropped):
         line += f"; {gone} training{'s' if gone > 1 else ''} came to an end without a result here"
     return line + (f"; {len(verdicts) - len(results)} planned and not run" if len(results) < len(verdicts) else "")
 

@@ -1,5 +1,6 @@
 """All that an audit looks at: params.yaml, dvc.yaml, dvc.lock, the files, git, and the specs of today's sources."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -14,7 +15,7 @@ from stages.audit.recompute import Recomputation
 from stages.audit.results import LooseResult, read_loosely
 from stages.config.params import Params
 from stages.config.reading import PARAMS_FILE, read_yaml
-from stages.core.errors import StageError
+from stages.core.errors import CorruptFileError, StageError
 from stages.core.files import parse_json
 from stages.core.regular import is_there, read_regular
 from stages.records.attempts import Attempt, Attempts, Entry
@@ -68,8 +69,12 @@ class Workspace:
 
     @cached_property
     def dropped(self) -> list[Attempt]:
-        """The trainings that came to an end and whose result is not here. Raises CorruptFileError."""
-        ended = [one for one in self.attempts.trainings if one.outcome in (FINISHED, DIVERGED)]
+        """The trainings that came to an end and whose result is not here; none where the file cannot be read."""
+        try:
+            trainings = self.attempts.trainings
+        except CorruptFileError:
+            return []  # said of the file
+        ended = [one for one in trainings if one.outcome in (FINISHED, DIVERGED)]
         return [one for one in ended if not one.is_among([self._binding(one.start)])]
 
     def _binding(self, start: Entry) -> str | None:
@@ -108,15 +113,11 @@ class Workspace:
         """The file of a number's result."""
         return self.stages.result(number.key, number.seed)
 
-    def read(self, number: Number) -> tuple[LooseResult | None, list[Finding]]:
-        """A number's result, or None where there is none to read, and what is wrong with the file."""
-        return self._results(number)
-
     @cached_property
-    def _results(self) -> Any:
-        @cache
-        def read(number: Number) -> tuple[LooseResult | None, list[Finding]]:
-            path, stage = self.result(number), self.stages.evaluate(number.key, number.seed).name
-            return read_loosely(path, stage) if is_there(path) else (None, [missing(path, f"dvc repro {stage}")])
+    def read(self) -> Callable[[Number], tuple[LooseResult | None, list[Finding]]]:
+        """A number's result, or None where there is none to read, and what is wrong with the file."""
+        return cache(self._read)
 
-        return read
+    def _read(self, number: Number) -> tuple[LooseResult | None, list[Finding]]:
+        path, stage = self.result(number), self.stages.evaluate(number.key, number.seed).name
+        return read_loosely(path, stage) if is_there(path) else (None, [missing(path, f"dvc repro {stage}")])
