@@ -34,7 +34,7 @@ def check_architectures(workspace: Workspace, results: dict[Number, Evaluation],
 def _checked(
     where: Path, results: dict[Number, Evaluation], workspace: Workspace, printed: PageFindings
 ) -> Iterator[Finding]:
-    found, outdated = _read(where, workspace), _edited(workspace)
+    found, outdated = _read(where, workspace), workspace.edited(workspace.stages.architectures())
     if found.budget != workspace.budget:
         yield broken(f"{where}, budget", found.budget, f"{workspace.budget}, whose networks lie there")
     for name, times in Counter(one.name for one in found.networks).items():
@@ -48,7 +48,8 @@ def _checked(
 
 def build_anew(numbers: Iterable[Number] | None, workspace: Workspace) -> Iterator[Finding]:
     """What of the recorded networks of some numbers, or of all networks, is not as the code here builds it."""
-    where = workspace.stages.architectures().option("out") / NETWORKS
+    stage = workspace.stages.architectures()
+    where = stage.option("out") / NETWORKS
     if not is_there(where):
         return
     from stages.architectures.build import built_networks  # waits for PyTorch
@@ -57,7 +58,7 @@ def build_anew(numbers: Iterable[Number] | None, workspace: Workspace) -> Iterat
     built = _by_layer(built_networks(workspace.params, workspace.budget, cells))
     recorded = _by_layer(_read(where, workspace))
     found = {name: one for name, one in recorded.items() if name in built}
-    wrong = differences(str(where), found, built, "as it is built", _edited(workspace))
+    wrong = differences(str(where), found, built, "as it is built", workspace.edited(stage))
     yield from wrong
     if not wrong:
         yield note(f"{where}: {len(built)} of {len(recorded)} networks built anew, as recorded")
@@ -65,13 +66,6 @@ def build_anew(numbers: Iterable[Number] | None, workspace: Workspace) -> Iterat
 
 def _read(where: Path, workspace: Workspace) -> Networks:
     return Networks.read(where, workspace.stages.architectures().name)
-
-
-def _edited(workspace: Workspace) -> bool:
-    """Whether specs or sources of the stage have changed since it ran: then its outputs are outdated, not false."""
-    stage = workspace.stages.architectures()
-    trees = {path: workspace.disk.tree(Path(path)) for path in stage.deps}
-    return any(tree and tree.md5 != workspace.lock.md5(stage.name, "deps", path) for path, tree in trees.items())
 
 
 def _of_record(where: Path, found: Networks, workspace: Workspace, outdated: bool) -> Iterator[Finding]:

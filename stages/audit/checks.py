@@ -14,8 +14,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from stages.audit.findings import Finding, broken, differences, invalid, judged, missing, note
 from stages.audit.history import History, md5_of
 from stages.audit.numbers import Number
@@ -117,10 +115,8 @@ def check_specs(workspace: Workspace) -> Iterator[Finding]:
     yield from check_entry(stage, workspace, but=folder)
     found = workspace.disk.tree(folder)
     today = folder_md5({f"{spec.cell}.json": spec.md5() for spec in workspace.specs.values()})
-    trees = {path: workspace.disk.tree(Path(path)) for path in stage.deps}
-    edited = any(tree and tree.md5 != workspace.lock.md5(stage.name, "deps", path) for path, tree in trees.items())
     recorded = workspace.lock.md5(stage.name, "outs", folder.as_posix())
-    if edited and found is not None and found.md5 == today != recorded:
+    if workspace.edited(stage) and found is not None and found.md5 == today != recorded:
         yield note(f"{folder} holds today's specs, which dvc.lock does not have yet ({workspace.repro} {stage.name})")
     else:
         yield from check_out(folder, stage, workspace)
@@ -252,7 +248,7 @@ def _predictions(path: Path, result: LooseResult, number: Number, workspace: Wor
     folder, logits = stage.option("predictions-out"), logits_path(path)
     if stage.option("logits-out") != logits:
         yield broken(f"{stage.name}, logits-out", stage.option("logits-out"), f"{logits}, beside the result")
-    labels = npy_sha256(classes_of(result.labels).astype(np.uint8))
+    labels = npy_sha256(classes_of(result.labels))
     if labels != result.sha256.labels:
         yield broken(f"{path}, labels", f"sha256 {labels} as an array", f"{result.sha256.labels} (sha256, labels.npy)")
     total = workspace.params.datasets.of(dataset).test_images
@@ -290,16 +286,12 @@ def _times(path: Path, result: LooseResult, history: History) -> Iterator[Findin
     newest = max(datetime.now(UTC), history.made("HEAD") or times[0])
     if max(times) > newest + _CLOCKS:
         yield invalid(f"{path}, times", f"{max(zip(times, said, strict=True))[1]} is yet to come")
-    starts = (("run.", run.provenance, run.times.started, times[0]), ("", result.provenance, *_start(result)))
-    for key, provenance, text, moment in starts:
-        commit = history.made(provenance.git.commit)
+    for key, record, moment in (("run.", run, times[0]), ("", result, times[-2])):
+        of_git = record.provenance.git
+        commit = history.made(of_git.commit)
         if commit and moment + _CLOCKS < commit:
-            of = f"commit {provenance.git.commit[:12]}, by whose sources it says it ran, is of {commit.isoformat()}"
-            yield invalid(f"{path}, {key}times.started", f"{text}, but {of}")
-
-
-def _start(result: LooseResult) -> tuple[str, datetime]:
-    return result.times.started, datetime.fromisoformat(result.times.started)
+            of = f"commit {of_git.commit[:12]}, by whose sources it says it ran, is of {commit.isoformat()}"
+            yield invalid(f"{path}, {key}times.started", f"{record.times.started}, but {of}")
 
 
 def _parameters_today(recorded: dict[str, Any], workspace: Workspace, said_by: str) -> Iterator[Finding]:

@@ -22,8 +22,6 @@ from stages.records.fingerprint import SCHEME, Fingerprint, Kind
 from stages.records.provenance import Provenance
 from stages.records.spec import Spec
 
-_SOURCES = "stages/"
-
 
 class Started(NamedTuple):
     """A training or an evaluation as it started.

@@ -78,12 +78,6 @@ def _compared(page: ExpectedPage, whole: bool, refused: Sequence[Number], found:
         compare_lines(page, text, found, skip=refused)
 
 
-def value(number: Number, workspace: Workspace) -> float | None:
-    """The accuracy of a number in percent, as its result has it; None where there is none to read."""
-    result, _ = workspace.read(number)
-    return result.percent if result else None
-
-
 def _gone(numbers: Iterable[Number], workspace: Workspace) -> list[Number]:
     """The numbers whose result dvc.lock has, and that is not here."""
 

@@ -143,8 +143,8 @@ def _digits_differ(where: str, found: str, expected: str, file: object, has: str
     elif found != expected:
         changed = [place for place, (one, other) in enumerate(zip(found, expected, strict=True)) if one != other]
         place = changed[0]
-        of = f" (image {place}, and {len(changed) - 1} more)"
-        yield broken(where, f"{found[place]}{of}", f"{expected[place]}, {as_there}")
+        more = f", and {len(changed) - 1} more" if len(changed) > 1 else ""
+        yield broken(where, f"{found[place]} (image {place}{more})", f"{expected[place]}, {as_there}")
 
 
 def _loss_differs(where: Path, found: float | None, logits: NDArray[Any], labels: NDArray[Any]) -> Iterator[Finding]:

@@ -205,7 +205,7 @@ def verify(
     """What was found of each of the `numbers`, and of the pages of `every` number of the budget."""
     from stages.audit.checks import check_number, inputs
     from stages.audit.earlier import check_earlier
-    from stages.audit.pages import check_pages, value
+    from stages.audit.pages import check_pages
 
     workspace.disk.prefetch(path for number in numbers for path in inputs(number, workspace))
     printed = check_pages(every, workspace)
@@ -219,7 +219,8 @@ def verify(
         recorded = workspace.lock.entry(workspace.stages.evaluate(number.key, number.seed).name) is not None
         recorded = recorded or (str(number.key), number.seed) in ended
         has_run = recorded or workspace.result(number).exists() or status(findings) == BROKEN
-        verdicts.append(Verdict(number, value(number, workspace), findings, has_run))
+        result, _ = workspace.read(number)
+        verdicts.append(Verdict(number, result.percent if result else None, findings, has_run))
     return verdicts, [*dict.fromkeys(printed.of_pages), *_notes(workspace)]
 
 

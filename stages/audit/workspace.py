@@ -10,7 +10,7 @@ from stages.audit.disk import Disk
 from stages.audit.findings import Finding, missing
 from stages.audit.history import History
 from stages.audit.numbers import Number
-from stages.audit.pipeline import Stages
+from stages.audit.pipeline import Stage, Stages
 from stages.audit.recompute import Recomputation
 from stages.audit.results import LooseResult, read_loosely
 from stages.config.params import Params
@@ -102,6 +102,11 @@ class Workspace:
     def recomputation(self) -> Recomputation:
         """Specs and fingerprints of recorded commits."""
         return Recomputation(self.budget, self.history)
+
+    def edited(self, stage: Stage) -> bool:
+        """Whether an input of a stage has changed since it ran: then its outputs are outdated, not false."""
+        trees = {path: self.disk.tree(Path(path)) for path in stage.deps}
+        return any(tree and tree.md5 != self.lock.md5(stage.name, "deps", path) for path, tree in trees.items())
 
     def other_copies(self, number: Number, run: TrainingRun) -> OtherCopies | None:
         """Says so where a number's arrays are those that dvc.lock has of `preprocess` but for augmented copies."""

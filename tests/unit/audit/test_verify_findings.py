@@ -7,6 +7,7 @@ has the same with real trainings.
 import hashlib
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -683,7 +684,7 @@ def test_a_prediction_forged_throughout(project: Project) -> None:
     project.edit(better)
     project.forge_lock()
     said = project.broken().at(f"{RESULT}, predictions", LOGITS)
-    assert "(image " in said.found
+    assert re.fullmatch(r"\d \(image \d+\)", said.found)
 
 
 def test_labels_forged_throughout(project: Project) -> None:
@@ -698,6 +699,8 @@ def test_labels_forged_throughout(project: Project) -> None:
     project.forge_lock()
     broken = project.broken()
     assert broken.at(f"{RESULT}, labels", "sha256, labels.npy")
+    found = broken.at(f"{RESULT}, labels", "the true label").found
+    assert re.fullmatch(r"\d \(image \d+, and \d+ more\)", found)
     assert f"{RESULT}, loss" in broken.places
 
 
