@@ -34,6 +34,11 @@ class _Template(BaseModel):
     metrics: list[_Path] = []
     plots: list[_Path] = []
 
+    @property
+    def outputs(self) -> list[str]:
+        """The paths of all that it makes, variables and all."""
+        return [_path(out) for out in (*self.outs, *self.metrics, *self.plots)]
+
 
 class Stage(NamedTuple):
     """One stage, as dvc.yaml has it now; `params` are the names of its parameters by the file that holds them."""
@@ -144,11 +149,11 @@ class Stages:
             found |= _paths(self._template(name))
         return re.compile("|".join("[^/]+".join(map(re.escape, _VARIABLE.split(path))) for path in sorted(found)))
 
-    def _template(self, name: str) -> dict[str, Any]:
+    def _template(self, name: str) -> _Template:
         """A stage as dvc.yaml writes it. Raises CorruptFileError for one that DVC would not take."""
         found = self._templates[name]
         try:
-            return _Template.model_validate(found).model_dump(exclude_unset=True)
+            return _Template.model_validate(found)
         except ValidationError as error:
             first = refused_keys(error, found)[0]
             where = f"{DVC_FILE}, {name}" + (f", {first.key}" if first.key else "")
@@ -159,29 +164,31 @@ class Stages:
         if template not in self._templates:
             raise StageError(f"{DVC_FILE} has no stage {template}; its stages: {', '.join(map(str, self._templates))}")
         found = self._template(template)
-        unknown = [name for name in found.get("matrix", ()) if name not in item]
+        unknown = [name for name in found.matrix if name not in item]
         if unknown:
             raise CorruptFileError(f"{DVC_FILE}, {template}, matrix", unknown[0], f"one of {', '.join(item)}")
-        items = {name: item[name] for name in found.get("matrix", ())}
+        items = {name: item[name] for name in found.matrix}
         values = {f"item.{name}": value for name, value in items.items()}
-        for some in found.get("vars", ()):
+        for some in found.vars:
             values |= {name: str(value) for name, value in some.items()}
-        outs = [out for kind in ("outs", "metrics", "plots") for out in found.get(kind, [])]
         return Stage(
             f"{template}@{'-'.join(items.values())}" if items else template,
-            _fill(found["cmd"], values),
-            tuple(_fill(dep, values) for dep in found.get("deps", [])),
-            _params(found.get("params", []), values),
-            tuple(_fill(out if isinstance(out, str) else next(iter(out)), values) for out in outs),
+            _fill(found.cmd, values),
+            tuple(_fill(dep, values) for dep in found.deps),
+            _params(found.params, values),
+            tuple(_fill(out, values) for out in found.outputs),
         )
 
 
-def _paths(found: Mapping[str, Any]) -> set[str]:
+def _path(entry: str | Mapping[str, Any]) -> str:
+    """The path of an entry, which is it alone, or a mapping from it."""
+    return entry if isinstance(entry, str) else next(iter(entry))
+
+
+def _paths(found: _Template) -> set[str]:
     """The paths that a stage of dvc.yaml names, variables and all."""
-    outs = [out for kind in ("outs", "metrics", "plots") for out in found.get(kind, [])]
-    files = [entry for entry in found.get("params", []) if isinstance(entry, dict)]
-    named = [entry if isinstance(entry, str) else next(iter(entry)) for entry in (*outs, *files)]
-    return {path.removeprefix("./") for path in (*found.get("deps", []), *named)}
+    files = [_path(entry) for entry in found.params if isinstance(entry, dict)]
+    return {path.removeprefix("./") for path in (*found.deps, *found.outputs, *files)}
 
 
 def _params(entries: Iterable[str | Mapping[str, Any]], values: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
