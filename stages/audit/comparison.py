@@ -18,10 +18,11 @@ from typing import Any
 import click
 
 from stages.audit.history import History
+from stages.audit.options import echo_json
 from stages.audit.pipeline import Stages
 from stages.audit.questions import asked, with_results
 from stages.core.errors import MissingFileError, ParamError, StageError
-from stages.core.files import json_text, parse_json
+from stages.core.files import parse_json
 from stages.paper.reading import read_paper
 from stages.records.evaluation import Evaluation, results_folder, seed_of
 from stages.records.planned import params_of_pages
@@ -77,7 +78,10 @@ def main(words: tuple[str, ...], budgets: tuple[str, ...], commit: str | None, a
     else:
         first, second = (_side(one, budgets[0] if budgets else None) for one in _two(words))
     found = _content(first, second, compare_cells(first.results, second.results, first.row.confidence))
-    click.echo(json_text(found).rstrip() if as_json else "\n".join(_text(found, (first, second))))
+    if as_json:
+        echo_json(found)
+    else:
+        click.echo("\n".join(_text(found, (first, second))))
 
 
 def _two(words: tuple[str, ...]) -> list[tuple[str, ...]]:

@@ -15,9 +15,8 @@ from typing import Any
 
 import click
 
-from stages.audit.options import budget_option
+from stages.audit.options import budget_option, echo_json
 from stages.core.errors import StageError, printable
-from stages.core.files import json_text
 from stages.core.imports import without_collection
 from stages.records.dvc_lock import Lock
 from stages.records.planned import params_of_pages
@@ -51,14 +50,19 @@ def main(words: tuple[str, ...], budget: str | None, seed: int | None, as_json: 
     found = of_value(with_results(evidence, params.cell_keys(), stages), words[0]) if by_value else {}
     if len(found) > 1:
         listed = [{"table": number.table, "row": number.row, "printed": whose} for number, whose in found.items()]
-        click.echo(_json({"value": words[0], "numbers": listed}) if as_json else matches(words[0], found, evidence))
+        if as_json:
+            echo_json({"value": words[0], "numbers": listed})
+        else:
+            click.echo(matches(words[0], found, evidence))
         return
     number = next(iter(found), None) or asked(evidence, words)
     explained = answer(evidence, number, seed, stages, lock)
     if difference:
         click.echo(_patch(explained["code"][difference], difference), nl=False)
-        return
-    click.echo(_json(explained) if as_json else explanation(on_one_line(explained)))
+    elif as_json:
+        echo_json(explained)
+    else:
+        click.echo(explanation(on_one_line(explained)))
 
 
 def _patch(code: dict[str, Any], step: str) -> str:
@@ -74,10 +78,6 @@ def on_one_line(tree: Any) -> Any:
     if isinstance(tree, list | tuple):
         return [on_one_line(value) for value in tree]
     return printable(tree) if isinstance(tree, str) else tree
-
-
-def _json(content: Any) -> str:
-    return json_text(content).rstrip()
 
 
 if __name__ == "__main__":

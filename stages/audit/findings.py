@@ -1,6 +1,6 @@
 """What a check has to say: that it is passed, or that something is broken, not here, only agrees, or worth knowing."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 from stages.core.errors import ContradictionError, CorruptFileError, StageError, printable
@@ -96,6 +96,12 @@ def judged(where: object, findings: Iterator[Finding]) -> Iterator[Finding]:
 def passed(level: Level, text: str) -> Finding:
     """The check of a level is passed; `text` says what came out."""
     return Finding("note", text, level=level)
+
+
+def few(items: Sequence[str], most: int, separator: str = ", ") -> str:
+    """The first items, and how many more there are: `a, b, and 3 more`."""
+    more = [f"and {len(items) - most} more"] if len(items) > most else []
+    return separator.join([*items[:most], *more])
 
 
 def levels(findings: Iterable[Finding]) -> list[Level]:

@@ -9,12 +9,14 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from stages.audit.findings import few
 from stages.core.git import git
 from stages.records.provenance import folder_md5
 
 _SOURCES = "stages/"
 _ARCHIVED = ("stages", "dvc.yaml", "params.yaml", "requirements.lock")
 _NEWEST = 200  # commits of a path that are looked through
+_NAMED = 3  # changed files that a verifier's line names
 _AT_ONCE = 2**25  # bytes of contents that are read together; one content may have more
 _RAW_LOG = (
     "log",
@@ -169,9 +171,7 @@ class Verifier(NamedTuple):
     def __str__(self) -> str:
         if self.commit is None:
             return "verified by a program that is in no repository"
-        more = f" and {len(self.changed) - 3} more" if len(self.changed) > 3 else ""
-        files = ", ".join(self.changed[:3]) + more
-        state = f"with uncommitted changes in {files}" if self.changed else "without changes"
+        state = f"with uncommitted changes in {few(self.changed, _NAMED)}" if self.changed else "without changes"
         return f"verified by commit {self.commit} {state}"
 
 

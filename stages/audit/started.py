@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from stages.audit.findings import Finding, broken, missing, note
+from stages.audit.findings import Finding, broken, few, missing, note
 from stages.audit.recompute import Impossible
 from stages.audit.workspace import Workspace
 from stages.core.errors import CorruptFileError
@@ -57,9 +57,8 @@ def _judged_otherwise(workspace: Workspace, results: list[Evaluation]) -> Iterat
         return
     count = sum(trained[commit] for commit in commits)
     since = f" (attempts are kept since {begin.commit[:_SHORT]})" if begin and begin.commit == commits[0] else ""
-    names = ", ".join(commit[:_SHORT] for commit in commits[:_NAMED])
-    more = f" and {len(commits) - _NAMED} more" if len(commits) > _NAMED else ""
-    of = f"those of commit{'s' if len(commits) > 1 else ''} {names}{more}{since}"
+    names = few([commit[:_SHORT] for commit in commits], _NAMED)
+    of = f"those of commit{'s' if len(commits) > 1 else ''} {names}{since}"
     trainings = f", by which {count} of the results were trained" if count else ""
     yield note(f"verdicts and claims of params.yaml, which judge results, are not {of}{trainings}")
 

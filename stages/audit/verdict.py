@@ -15,9 +15,8 @@ from typing import Any, NamedTuple
 import click
 
 from stages.audit.numbers import selected
-from stages.audit.options import budget_option
+from stages.audit.options import budget_option, echo_json
 from stages.core.errors import ParamError
-from stages.core.files import json_text
 from stages.core.imports import without_collection
 from stages.report.claims import judge_claims
 from stages.report.evidence import Evidence, evidence_of
@@ -54,7 +53,7 @@ def main(words: tuple[str, ...], budget: str | None, rows: str, as_logged: bool,
     asked += _claims(evidence, [claim.strip() for claim in claims.split(",") if claim.strip()])
     missed = [one for one in asked if not one.met]
     if as_json:
-        click.echo(json_text(_content(name, asked)).rstrip())
+        echo_json(_content(name, asked))
     else:
         for one in missed:
             click.echo(f"{one.name}: {one.found}")

@@ -17,7 +17,6 @@ broken and one has not, 1 when one is broken or the question cannot be put; a us
 docs/verification.md says what no level can know.
 """
 
-import json
 import secrets
 import time
 from collections import Counter, defaultdict
@@ -26,10 +25,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from stages.audit.findings import AGREES, BROKEN, HOLDS, INCOMPLETE, Finding, judged, levels, note, status
+from stages.audit.findings import AGREES, BROKEN, HOLDS, INCOMPLETE, Finding, few, judged, levels, note, status
 from stages.audit.history import Verifier, verifier
 from stages.audit.numbers import Number, chance, chosen, drawn, planned
-from stages.audit.options import budget_option
+from stages.audit.options import budget_option, echo_json
 from stages.core.errors import ParamError
 from stages.core.imports import without_collection
 from stages.core.regular import is_regular, read_regular
@@ -171,7 +170,7 @@ def main(
             click.echo(chance(len(there), len(lot), draw or 0))
         print_verdicts(verdicts, pages, time.monotonic() - started)
     else:
-        click.echo(json.dumps(as_document(workspace.budget, verdicts, pages, by), indent=1, ensure_ascii=False))
+        echo_json(as_document(workspace.budget, verdicts, pages, by))
     raise SystemExit(exit_status(verdicts, pages))
 
 
@@ -346,8 +345,7 @@ def _next_levels(verdicts: Sequence[Verdict]) -> Iterator[str]:
     for (level, how), of_level in found.items():
         owners = _named([str(one.number) for one in of_level], sum(one.has_run for one in verdicts))
         files = list(dict.fromkeys(file for one in of_level for file in _lacks(one, level)[0]))
-        more = f" and {len(files) - 1} more" if len(files) > 1 else ""
-        lacks = f" {files[0]}{more}, not here ({how});" if files else ""
+        lacks = f" {few(files, 1)}, not here ({how});" if files else ""
         yield f"{level} ({MEANS[level]}) needs{lacks} verify {_HOW.get(level, '')}\n    {owners}"
 
 
@@ -378,8 +376,7 @@ def _outdated(findings: Sequence[Finding]) -> bool:
 def _named(owners: Sequence[str], every: int) -> str:
     if every > 1 and len(owners) >= every:
         return "all numbers"
-    more = f", and {len(owners) - _SHOWN} more" if len(owners) > _SHOWN else ""
-    return "; ".join(owners[:_SHOWN]) + more
+    return few(owners, _SHOWN, "; ")
 
 
 def as_document(budget: str, verdicts: Sequence[Verdict], pages: Sequence[Finding], by: Verifier) -> dict[str, Any]:

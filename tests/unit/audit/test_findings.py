@@ -594,7 +594,7 @@ def test_a_finding_that_many_share_is_said_once(capsys: pytest.CaptureFixture[st
     print_verdicts(verdicts, [], 1.0)
     said = capsys.readouterr().out
     assert said.count("data/raw/mnist is not here: dvc pull") == 1
-    assert "    I, row 0, seed 0; I, row 1, seed 0; I, row 2, seed 0; I, row 3, seed 0, and 2 more\n" in said
+    assert "    I, row 0, seed 0; I, row 1, seed 0; I, row 2, seed 0; I, row 3, seed 0; and 2 more\n" in said
     assert "numbers: 1 recounted, 6 incomplete, 0 broken; the pages: consistent (1.0 s)" in said
 
 

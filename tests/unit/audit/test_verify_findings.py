@@ -1414,7 +1414,7 @@ def test_one_note_names_all_commits_that_judged_otherwise(project: Project) -> N
     results = [trained_at(result, commit) for commit in [*commits, commits[0]]]
     (said,) = check_attempts(Workspace("quick", project.params), results)
     named = ", ".join(commit[:12] for commit in commits[:4])
-    assert said.where.endswith(f"are not those of commits {named} and 1 more, by which 6 of the results were trained")
+    assert said.where.endswith(f"are not those of commits {named}, and 1 more, by which 6 of the results were trained")
 
 
 def test_nothing_is_unpickled_by_what_verifies_explains_and_makes_the_pages(project: Project) -> None:
