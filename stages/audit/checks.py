@@ -17,7 +17,7 @@ from typing import Any
 from stages.audit.findings import Finding, broken, differences, invalid, judged, missing, note
 from stages.audit.history import History, md5_of
 from stages.audit.numbers import Number
-from stages.audit.origin import Started, check_form, check_started
+from stages.audit.origin import StageStart, check_form, check_start
 from stages.audit.pipeline import Stage
 from stages.audit.recount import against_true_labels, classes_of, follow, npy_sha256, recount
 from stages.audit.results import LooseResult
@@ -176,8 +176,8 @@ def _training(path: Path, result: LooseResult, number: Number, workspace: Worksp
     run, stage = result.run, workspace.stages.train(number.key, number.seed)
     settings = run.config.model_dump(mode="json", exclude={"seed"})
     family, where = run.config.cell.family, f"{path}, run"
-    started = Started(where, "train", stage, run.cell, family, run.provenance, "config", settings)
-    yield from check_started(started, workspace)
+    start = StageStart(where, "train", stage, run.cell, family, run.provenance, "config", settings)
+    yield from check_start(start, workspace)
     if run.provenance.run_by == "hand":
         yield note(f"{stage.name} was run by hand, and committed to DVC afterwards")
 
@@ -225,8 +225,8 @@ def _evaluation(path: Path, result: LooseResult, number: Number, workspace: Work
     """What the evaluation says it started from, against its spec, dvc.lock and the commit."""
     stage, run = workspace.stages.evaluate(number.key, number.seed), result.run
     family, testing = run.config.cell.family, result.testing.model_dump(mode="json")
-    started = Started(str(path), "evaluate", stage, run.cell, family, result.provenance, "testing", testing)
-    yield from check_started(started, workspace)
+    start = StageStart(str(path), "evaluate", stage, run.cell, family, result.provenance, "testing", testing)
+    yield from check_start(start, workspace)
 
 
 def _spec_file(path: Path, result: LooseResult, number: Number, workspace: Workspace) -> Iterator[Finding]:

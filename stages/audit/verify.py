@@ -45,7 +45,7 @@ _LOT = "--sample"  # the value of --retrain where none is given
 _HOW = {"predicted": "--weights", "derived": "--data", "retrained": "--retrain"}
 
 
-class Verdict(NamedTuple):
+class CheckedNumber(NamedTuple):
     """What was found of a number, its value in percent, whether it has run, and the levels that are asked of it."""
 
     number: Number
@@ -157,21 +157,21 @@ def main(
     lot, draw = _lot(there, numbers, retrain, sample, draw, level)
     needs = LEVELS[: LEVELS.index(level) + 1] if level else ()
     extra = Extra(weights or "predicted" in needs, data or "derived" in needs, lot, changed, points)
-    verdicts, pages = verify(numbers, every, workspace)
-    verdicts = [one._replace(asked=extra.asked(one.number, level)) for one in verdicts]
-    recompute(verdicts, workspace, extra)
+    checked, pages = verify(numbers, every, workspace)
+    checked = [one._replace(asked=extra.asked(one.number, level)) for one in checked]
+    recompute(checked, workspace, extra)
     if extra.weights:
         pages += rebuilt(numbers if len(numbers) < len(every) else None, workspace)
     by = verifier()
     if not as_json:
-        click.echo(headline(verdicts, pages, workspace))
+        click.echo(headline(checked, pages, workspace))
         click.echo(str(by))
         if sample:
             click.echo(chance(len(there), len(lot), draw or 0))
-        print_verdicts(verdicts, pages, time.monotonic() - started)
+        print_checked(checked, pages, time.monotonic() - started)
     else:
-        echo_json(as_document(workspace.budget, verdicts, pages, by))
-    raise SystemExit(exit_status(verdicts, pages))
+        echo_json(as_document(workspace.budget, checked, pages, by))
+    raise SystemExit(exit_status(checked, pages))
 
 
 def _lot(
@@ -200,7 +200,7 @@ def _lot(
 
 def verify(
     numbers: Sequence[Number], every: Sequence[Number], workspace: "Workspace"
-) -> tuple[list[Verdict], list[Finding]]:
+) -> tuple[list[CheckedNumber], list[Finding]]:
     """What was found of each of the `numbers`, and of the pages of `every` number of the budget."""
     from stages.audit.checks import check_number, inputs
     from stages.audit.earlier import check_earlier
@@ -210,7 +210,7 @@ def verify(
     printed = check_pages(every, workspace)
     earlier = check_earlier(numbers, workspace)
     ended = {(one.start.cell, one.start.seed) for one in workspace.dropped}
-    verdicts = []
+    checked = []
     for number in numbers:
         findings = list(
             dict.fromkeys([*check_number(number, workspace), *earlier[number], *printed.of_numbers[number]])
@@ -219,25 +219,25 @@ def verify(
         recorded = recorded or (str(number.key), number.seed) in ended
         has_run = recorded or workspace.result(number).exists() or status(findings) == BROKEN
         result, _ = workspace.read(number)
-        verdicts.append(Verdict(number, result.percent if result else None, findings, has_run))
-    return verdicts, [*dict.fromkeys(printed.of_pages), *_notes(workspace)]
+        checked.append(CheckedNumber(number, result.percent if result else None, findings, has_run))
+    return checked, [*dict.fromkeys(printed.of_pages), *_notes(workspace)]
 
 
-def recompute(verdicts: Sequence[Verdict], workspace: "Workspace", extra: Extra) -> None:
-    """Make arrays, predictions and weights again, as far as that is asked for; what is found is added to a verdict."""
+def recompute(checked: Sequence[CheckedNumber], workspace: "Workspace", extra: Extra) -> None:
+    """Make arrays, predictions and weights again where asked; findings are added to their number."""
     if extra.data:
         from stages.audit.derive import derive
 
-        for verdict in verdicts:
-            verdict.findings.extend(derive(verdict.number, workspace))
+        for one in checked:
+            one.findings.extend(derive(one.number, workspace))
     if extra.weights or extra.retrained:
         with without_collection():
             from stages.audit.rerun import predict_again, train_again
-        for verdict in verdicts:
+        for one in checked:
             if extra.weights:
-                verdict.findings.extend(predict_again(verdict.number, workspace, extra.changed))
-            if verdict.number in extra.retrained:
-                verdict.findings.extend(train_again(verdict.number, workspace, extra.changed, extra.points))
+                one.findings.extend(predict_again(one.number, workspace, extra.changed))
+            if one.number in extra.retrained:
+                one.findings.extend(train_again(one.number, workspace, extra.changed, extra.points))
 
 
 def rebuilt(numbers: Sequence[Number] | None, workspace: "Workspace") -> list[Finding]:
@@ -247,10 +247,10 @@ def rebuilt(numbers: Sequence[Number] | None, workspace: "Workspace") -> list[Fi
     return [*judged("the networks", build_anew(numbers, workspace))]
 
 
-def exit_status(verdicts: Sequence[Verdict], pages: Sequence[Finding]) -> int:
+def exit_status(checked: Sequence[CheckedNumber], pages: Sequence[Finding]) -> int:
     """1 for anything broken, 3 where a number falls short or none has run, else 0."""
-    found = {status(pages, LEVELS[:1]), *(one.status for one in verdicts)} - {NOT_RUN}
-    if all(one.status == NOT_RUN for one in verdicts):
+    found = {status(pages, LEVELS[:1]), *(one.status for one in checked)} - {NOT_RUN}
+    if all(one.status == NOT_RUN for one in checked):
         found.add(INCOMPLETE)
     return max((_EXIT[one] for one in found if one != BROKEN), default=0) if BROKEN not in found else _EXIT[BROKEN]
 
@@ -269,9 +269,9 @@ def _notes(workspace: "Workspace") -> Iterable[Finding]:
         )
 
 
-def headline(verdicts: Sequence[Verdict], pages: Sequence[Finding], workspace: "Workspace") -> str:
+def headline(checked: Sequence[CheckedNumber], pages: Sequence[Finding], workspace: "Workspace") -> str:
     """One line: how many numbers, and rows of the paper's tables, have which level, and whether anything is broken."""
-    results = [one for one in verdicts if one.has_run]
+    results = [one for one in checked if one.has_run]
     counted = Counter(one.level for one in results if one.level)
     parts = [
         f"{number} of {len(results)} numbers {level} ({MEANS[level]})"
@@ -279,21 +279,21 @@ def headline(verdicts: Sequence[Verdict], pages: Sequence[Finding], workspace: "
     ]
     line = f"{workspace.budget}: {'; '.join(parts) or f'none of {len(results)} numbers holds'}"
     of_paper = {(table, row.row) for table, found in workspace.params.paper_tables.items() for row in found.rows}
-    if asked := {(one.number.table, one.number.row) for one in verdicts} & of_paper:
+    if asked := {(one.number.table, one.number.row) for one in checked} & of_paper:
         hold = {(one.number.table, one.number.row) for one in results if one.status == HOLDS} & asked
         line += f"; {len(hold)} of {len(asked)} rows of the paper's tables have the level asked"
     broken = sum(one.status == BROKEN for one in results) + (status(pages) == BROKEN)
     line += f"; {broken or 'nothing'} broken"
     if gone := len(workspace.dropped):
         line += f"; {gone} training{'s' if gone > 1 else ''} came to an end without a result here"
-    return line + (f"; {len(verdicts) - len(results)} planned and not run" if len(results) < len(verdicts) else "")
+    return line + (f"; {len(checked) - len(results)} planned and not run" if len(results) < len(checked) else "")
 
 
-def print_verdicts(verdicts: Sequence[Verdict], pages: Sequence[Finding], seconds: float) -> None:
+def print_checked(checked: Sequence[CheckedNumber], pages: Sequence[Finding], seconds: float) -> None:
     """One line for each number, one for the pages, then what was found, each thing once."""
-    width = max(len(f"{one.number.table}, {one.number.row}") for one in verdicts)
-    words = max(10, *(len(one.word) for one in verdicts))
-    for one in verdicts:
+    width = max(len(f"{one.number.table}, {one.number.row}") for one in checked)
+    words = max(10, *(len(one.word) for one in checked))
+    for one in checked:
         number = one.number
         place, percent = f"{number.table}, {number.row}", "" if one.percent is None else f"{one.percent:.2f}"
         outdated = " (outdated)" if _outdated(one.findings) else ""
@@ -301,9 +301,9 @@ def print_verdicts(verdicts: Sequence[Verdict], pages: Sequence[Finding], second
     of_pages = _of_pages(pages)
     pages_of = "tables, appendix, studies, networks, cards, ledger, attempts, the book; figures by their hash"
     click.echo(f"{of_pages:<{words}}  the pages: {pages_of}")
-    asked = {level for one in verdicts if one.has_run for level in one.asked}
+    asked = {level for one in checked if one.has_run for level in one.asked}
     shared: dict[Finding, list[str]] = defaultdict(list)
-    for one in verdicts:
+    for one in checked:
         lacking = {*asked} - {*levels(one.findings)}  # arrays that were made again need not be here
         for finding in one.findings:
             if not one.has_run and finding.kind != "note":
@@ -312,18 +312,18 @@ def print_verdicts(verdicts: Sequence[Verdict], pages: Sequence[Finding], second
                 shared[finding].append(str(one.number))
     for finding in pages:
         shared[finding].append("the pages")
-    ran = sum(one.has_run for one in verdicts)
+    ran = sum(one.has_run for one in checked)
     for kind in (BROKEN, INCOMPLETE, AGREES, "note"):
         of_kind = {finding: owners for finding, owners in shared.items() if finding.kind == kind}
         if of_kind:
             click.echo(f"\n{kind}:")
         for line, owners in _gathered(of_kind) if kind == INCOMPLETE else of_kind.items():
             click.echo(f"- {line}\n    {_named(owners, ran)}")
-    if lines := list(_next_levels(verdicts)):
+    if lines := list(_next_levels(checked)):
         click.echo("\nnext level:")
         for line in lines:
             click.echo(f"- {line}")
-    counted = Counter(one.word if one.status == HOLDS else one.status for one in verdicts)
+    counted = Counter(one.word if one.status == HOLDS else one.status for one in checked)
     counts = [f"{number} {word}" for word, number in counted.items() if word not in (INCOMPLETE, BROKEN, NOT_RUN)]
     counts += [f"{counted[kind]} {kind}" for kind in (INCOMPLETE, BROKEN)]
     counts += [f"{counted[NOT_RUN]} {NOT_RUN}"] if counted[NOT_RUN] else []
@@ -335,21 +335,21 @@ def _of_pages(pages: Sequence[Finding]) -> str:
     return "consistent" if found == HOLDS else found
 
 
-def _next_levels(verdicts: Sequence[Verdict]) -> Iterator[str]:
+def _next_levels(checked: Sequence[CheckedNumber]) -> Iterator[str]:
     """What the numbers need for their next level: one line for each level and kind of need."""
-    found: dict[tuple[Level, str], list[Verdict]] = defaultdict(list)
-    for one in verdicts:
+    found: dict[tuple[Level, str], list[CheckedNumber]] = defaultdict(list)
+    for one in checked:
         level = following(one.level)
         if one.status == HOLDS and level is not None:
             found[level, _lacks(one, level)[1]].append(one)
     for (level, how), of_level in found.items():
-        owners = _named([str(one.number) for one in of_level], sum(one.has_run for one in verdicts))
+        owners = _named([str(one.number) for one in of_level], sum(one.has_run for one in checked))
         files = list(dict.fromkeys(file for one in of_level for file in _lacks(one, level)[0]))
         lacks = f" {few(files, 1)}, not here ({how});" if files else ""
         yield f"{level} ({MEANS[level]}) needs{lacks} verify {_HOW.get(level, '')}\n    {owners}"
 
 
-def _lacks(one: Verdict, level: Level) -> tuple[list[str], str]:
+def _lacks(one: CheckedNumber, level: Level) -> tuple[list[str], str]:
     """The files that a number's next level needs and that are not here, and how to get them."""
     lacking = [finding for finding in one.findings if finding.kind == INCOMPLETE and finding.level == level]
     return [finding.where for finding in lacking], lacking[0].how if lacking else ""
@@ -379,7 +379,9 @@ def _named(owners: Sequence[str], every: int) -> str:
     return few(owners, _SHOWN, "; ")
 
 
-def as_document(budget: str, verdicts: Sequence[Verdict], pages: Sequence[Finding], by: Verifier) -> dict[str, Any]:
+def as_document(
+    budget: str, checked: Sequence[CheckedNumber], pages: Sequence[Finding], by: Verifier
+) -> dict[str, Any]:
     """The same as JSON. A number's `next` is the level after its own and what that needs."""
     return {
         "budget": budget,
@@ -398,13 +400,13 @@ def as_document(budget: str, verdicts: Sequence[Verdict], pages: Sequence[Findin
                 "next": _next(one),
                 "findings": [finding._asdict() for finding in one.findings],
             }
-            for one in verdicts
+            for one in checked
         ],
         "pages": {"status": status(pages, LEVELS[:1]), "findings": [finding._asdict() for finding in pages]},
     }
 
 
-def _next(one: Verdict) -> dict[str, Any] | None:
+def _next(one: CheckedNumber) -> dict[str, Any] | None:
     level = following(one.level)
     if level is None or not one.has_run:
         return None

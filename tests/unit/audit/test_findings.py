@@ -33,7 +33,7 @@ from stages.audit.numbers import Number, planned
 from stages.audit.recount import chosen_indices, first_difference
 from stages.audit.rerun import differing
 from stages.audit.results import read_loosely
-from stages.audit.verify import Verdict, exit_status, print_verdicts
+from stages.audit.verify import CheckedNumber, exit_status, print_checked
 from stages.audit.witnesses import check_artifact
 from stages.config.cells import CellKey
 from stages.config.params import Params
@@ -100,12 +100,12 @@ def test_a_level_is_reached_with_all_before_it(
 
 def test_a_number_is_said_by_its_level_and_by_what_it_passed_out_of_turn() -> None:
     number = Number("I", "row", CellKey("cells", "mnist", "c"), 0)
-    derived = Verdict(number, 12.5, [passed("derived", "same")])
+    derived = CheckedNumber(number, 12.5, [passed("derived", "same")])
     assert (derived.status, derived.level, derived.word) == ("holds", "recounted", "recounted, derived")
     asked = derived._replace(asked=LEVELS[:3])
     assert (asked.status, asked.word, exit_status([asked], [])) == ("incomplete", "incomplete", 3)
     assert exit_status([derived], []) == 0
-    not_run = Verdict(number, None, [missing("result", "dvc repro")], has_run=False)
+    not_run = CheckedNumber(number, None, [missing("result", "dvc repro")], has_run=False)
     assert (not_run.word, not_run.level) == ("not run", None)
     assert (exit_status([derived, not_run], []), exit_status([not_run], [])) == (0, 3)
     assert exit_status([derived, not_run], [broken("page", 1, 2)]) == 1
@@ -590,8 +590,8 @@ def sha256_of(array: Any) -> str:
 def test_a_finding_that_many_share_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
     gone = missing("data/raw/mnist", "dvc pull")
     numbers = [Number("I", f"row {n}", CellKey("cells", "mnist", f"c{n}"), 0) for n in range(7)]
-    verdicts = [Verdict(number, 12.5, [gone] if number.row != "row 6" else []) for number in numbers]
-    print_verdicts(verdicts, [], 1.0)
+    checked = [CheckedNumber(number, 12.5, [gone] if number.row != "row 6" else []) for number in numbers]
+    print_checked(checked, [], 1.0)
     said = capsys.readouterr().out
     assert said.count("data/raw/mnist is not here: dvc pull") == 1
     assert "    I, row 0, seed 0; I, row 1, seed 0; I, row 2, seed 0; I, row 3, seed 0; and 2 more\n" in said
@@ -603,8 +603,8 @@ def test_agreement_is_not_taken_for_proof(capsys: pytest.CaptureFixture[str]) ->
     near = agrees("row 1, predicted again: 0.20 % of the images changed class, within 3")
     same = passed("predicted", "the same logits")
     found = [[near] if number.row == "row 1" else [same] for number in numbers]
-    verdicts = [Verdict(number, 12.5, of, asked=LEVELS[:3]) for number, of in zip(numbers, found, strict=True)]
-    print_verdicts(verdicts, [], 1.0)
+    checked = [CheckedNumber(number, 12.5, of, asked=LEVELS[:3]) for number, of in zip(numbers, found, strict=True)]
+    print_checked(checked, [], 1.0)
     said = capsys.readouterr().out
     assert "agrees      I, row 1" in said
     assert f"\nagrees:\n- {near}\n    I, row 1, seed 0\n" in said
