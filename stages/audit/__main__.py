@@ -1,4 +1,4 @@
-"""Asks the numbers of the tables.
+"""Asks the numbers of the tables where they come from, and whether that holds.
 
 python -m stages.audit explain IV "VGG16 with ADAM"      which configuration, data, code and machine made a number
 python -m stages.audit verify                            whether every number follows from what it says it does
@@ -18,7 +18,7 @@ import click
 from stages.core.checkout import foreign_repository
 from stages.core.errors import StageError
 
-_COMMANDS = {  # where each stands
+_COMMANDS = {  # module and function of each
     "explain": "explain.main",
     "verify": "verify.main",
     "compare": "comparison.main",
@@ -31,7 +31,7 @@ _COMMANDS = {  # where each stands
 
 
 class _Lazy(click.Group):
-    """Commands that are imported when they are called: an answer within a second must not wait for the others."""
+    """Imports a command when it is called, so that an answer within a second does not wait for the others."""
 
     def list_commands(self, context: click.Context) -> list[str]:
         return list(_COMMANDS)

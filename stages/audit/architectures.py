@@ -1,7 +1,7 @@
-"""The networks as they are built: their record against params.yaml and the results, their pages against their record.
+"""Checks the record of the networks against params.yaml and the results, and their pages against the record.
 
-`networks.json` is what the pages and drawings beside it are rendered from. The results have the sizes of the network
-that was trained; that each layer is as it is built, only building the networks anew tells (`verify --weights`).
+The record is `networks.json`, from which the pages and drawings beside it are rendered. The results have the sizes of
+the network that was trained. Only building the networks anew tells whether each layer is right (`verify --weights`).
 """
 
 from collections import Counter
@@ -47,7 +47,7 @@ def _checked(
 
 
 def build_anew(numbers: Iterable[Number] | None, workspace: Workspace) -> Iterator[Finding]:
-    """What of the recorded networks of some numbers, or of all networks, is not as the code here builds it."""
+    """Differences between the recorded networks, of some numbers or all, and those that the code here builds."""
     stage = workspace.stages.architectures()
     where = stage.option("out") / NETWORKS
     if not is_there(where):

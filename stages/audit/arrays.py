@@ -21,7 +21,7 @@ _NUMBERS = "buif"  # kinds of dtype
 
 
 def array(path: Path) -> NDArray[Any]:
-    """The array in a file, which is not read before it is used; an empty one where there is none that can be trusted.
+    """The array in a file, memory-mapped; an empty one for a file that is refused or not there.
 
     Refused are: anything but a regular file of the repository, archives, versions of the format that numpy does not
     write, objects and records, and a shape that is not that of the file's bytes.

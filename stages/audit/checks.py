@@ -40,7 +40,7 @@ _CLOCKS = timedelta(minutes=5)  # by which those of two machines may differ
 
 
 def check_number(number: Number, workspace: Workspace) -> list[Finding]:
-    """All that does not speak for a number, up to its result."""
+    """Everything wrong with a number, from raw data to result file."""
     path, evaluate = workspace.result(number), workspace.stages.evaluate(number.key, number.seed)
     result, findings = workspace.read(number)
     if result is None:
@@ -74,9 +74,9 @@ def inputs(number: Number, workspace: Workspace) -> list[Path]:
 
 
 def check_entry(stage: Stage, workspace: Workspace, but: Path | None = None) -> Iterator[Finding]:
-    """What of a stage's entry in dvc.lock is not what dvc.yaml, params.yaml and the files say now.
+    """Differences between a stage's entry in dvc.lock and dvc.yaml, params.yaml and the files now.
 
-    The input or output `but` is not looked at.
+    `but` is an input or output to skip.
     """
     yield from _entry_today(stage, workspace)
     entry = workspace.lock.entry(stage.name)
@@ -109,7 +109,7 @@ def _entry_today(stage: Stage, workspace: Workspace) -> Iterator[Finding]:
 
 
 def check_specs(workspace: Workspace) -> Iterator[Finding]:
-    """dvc.lock of the specs. Specs that were resolved without DVC after an edit are those of today, which is noted."""
+    """The entry of the specs in dvc.lock. Specs resolved without DVC after an edit are noted, if they are today's."""
     stage = workspace.stages.resolve()
     folder = stage.option("out")
     yield from check_entry(stage, workspace, but=folder)
@@ -127,9 +127,9 @@ def _is_source(path: str) -> bool:
 
 
 def _sources_today(recorded: dict[str, str], stage: Stage, workspace: Workspace) -> Iterator[Finding]:
-    """Sources that a stage depends on as files: what it made is held by its hashes, so that an edit since is noted.
+    """Sources that a stage depends on as files. An edit since is only noted: the outputs are checked by their hashes.
 
-    Where no commit has the recorded hash, it may as well be false.
+    A recorded hash that no commit has may be false.
     """
     for path, md5 in recorded.items():
         found = workspace.disk.tree(Path(path))
@@ -183,7 +183,7 @@ def _training(path: Path, result: LooseResult, number: Number, workspace: Worksp
 
 
 def _canonical(path: Path, result: LooseResult) -> Iterator[Finding]:
-    """That the raw data behind the arrays, and the test arrays made of them, have the hashes that all know."""
+    """That raw data and test arrays have the canonical hashes, which are in the code."""
     where, data = f"{path}, run.data", result.run.data
     try:
         data.check_canonical(where)
@@ -259,7 +259,7 @@ def _predictions(path: Path, result: LooseResult, number: Number, workspace: Wor
 
 
 def _times(path: Path, result: LooseResult, history: History) -> Iterator[Finding]:
-    """That commit, training, epochs and test follow each other, took as long as they say, and are over."""
+    """That commit, training, epochs and test come in this order, last as long as recorded, and are not yet to come."""
     run = result.run
     ends = [epoch.ended for epoch in run.times.epochs[run.resumed_after :]]
     said = [run.times.started, *ends, run.times.ended, result.times.started, result.times.ended]

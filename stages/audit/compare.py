@@ -1,7 +1,7 @@
 """A page that is here against the one that its results give: what differs, and which number it is about.
 
-Of a CSV file, the columns of a row are compared, of the ledger as JSON the values of a number. Of other pages, lines
-are: what makes a page says which number a line is about. What is about none is about the page.
+CSV files are compared by row and column, the ledger by number and key, other pages by line. A difference belongs to the
+number whose row or line it is, else to the page.
 """
 
 import csv
@@ -22,7 +22,7 @@ _LONG, _SHOWN, _BEFORE = 160, 120, 40  # characters: of a line that is cut; what
 
 
 class PageFindings:
-    """What does not hold of the pages: of each number's own rows and lines, and of the rest of them."""
+    """Differences in the pages: `of_numbers` by number, `of_pages` the rest."""
 
     def __init__(self, numbers: Sequence[Number]) -> None:
         self.numbers = numbers
@@ -69,10 +69,10 @@ def compare(page: ExpectedPage, found: str, printed: PageFindings) -> None:
 def compare_rows(
     page: ExpectedPage, found: str, printed: PageFindings, skip: Sequence[Number] = (), whole: bool = False
 ) -> bool:
-    """Compare the rows of a CSV file that the results give. Whether any differs.
+    """Compare a CSV file's rows with those that the results give; return whether any differs.
 
-    It may have other rows beside them. Of a `whole` page these are named too, once another row differs. Rows of the
-    numbers to `skip` are left out. Where table, label and seed do not tell rows apart, none is compared.
+    Surplus rows are named for a `whole` page alone, and only if another row differs. Rows of numbers in `skip` are left
+    out. If table, label and seed do not identify each row, none is compared.
     """
     rows, expected = (list(csv.DictReader(text.splitlines())) for text in (found, page.expected))
     theirs, ours = _by_key(expected), _by_key(rows)
@@ -105,7 +105,7 @@ def _of_row(page: ExpectedPage, key: RowKey, numbers: Sequence[Number]) -> tuple
 
 
 def _compare_numbers(page: ExpectedPage, found: str, printed: PageFindings) -> bool:
-    """Compare the entries of the ledger's numbers. Whether any differs; if so, entries too many are named too."""
+    """Compare the ledger's entries; return whether any differs. Only then are surplus entries named."""
     try:
         ledger = json.loads(found)
         ours, theirs = _entries(ledger), _entries(json.loads(page.expected))
@@ -136,7 +136,7 @@ def _entries(ledger: Any) -> dict[tuple[str, str], Any]:
 
 
 def compare_lines(page: ExpectedPage, found: str, printed: PageFindings, skip: Sequence[Number] = ()) -> None:
-    """Compare those lines of a page that are about a number, none of those to `skip`; it may have others between."""
+    """Compare the lines of a page that belong to a number not in `skip`; other lines may stand between them."""
     there = set(found.splitlines())
     for line, about in zip(page.expected.splitlines(), owners(page, printed.numbers), strict=True):
         if about and line not in there and not set(about) & set(skip):
@@ -185,7 +185,7 @@ def _of_surplus(
     of_lines: Sequence[list[Number]],
     numbers: Sequence[Number],
 ) -> list[Number]:
-    """The numbers that a line too many is about: those of a line that it repeats, or of the row that it names.
+    """The numbers that a surplus line belongs to: those of the line it repeats, or of the row it names.
 
     Of several lines of that row the nearest counts; `lines` are the page's as the results give it, with their numbers
     in `of_lines`, and `there` is the place among them.

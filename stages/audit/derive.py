@@ -27,10 +27,10 @@ _AUGMENTED = f", sha256.{COPIES}"
 
 
 def derive(number: Number, workspace: Workspace) -> Iterator[Finding]:
-    """What of a number's arrays does not follow from the canonical raw data. Raises StageError when making them fails.
+    """Differences between a number's recorded arrays and those made again from the canonical raw data.
 
-    The arrays are made once for all numbers of a data set. Transformed images are sums of floats, so that another
-    processor may round them otherwise: where they alone differ, nothing here says whether they are right.
+    The arrays are made once for each data set; raises StageError when that fails. Transformed images are sums of
+    floats, which another processor may round otherwise: if they alone differ, they cannot be judged here.
     """
     result, _ = workspace.read(number)
     if result is None:

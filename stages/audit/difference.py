@@ -12,7 +12,7 @@ _NEW, _REMOVED, _EDITED = "new", "removed", "edited"
 def changes(made: Provenance) -> list[dict[str, Any]]:
     """Each file that was not as committed: what happened to it, lines added and removed, its md5 where it is a source.
 
-    The lines are None for a file of which the patch says nothing that can be counted.
+    The lines are None for a file that the patch does not name.
     """
     patches = {path: patch for patch in _patches(made.git.difference) for path in [_path(patch, made.git.changed)]}
     return [_change(path, patches.get(path), made.sources.get(path)) for path in made.git.changed]
@@ -23,7 +23,7 @@ def _patches(difference: str | None) -> list[str]:
 
 
 def _path(patch: str, changed: list[str]) -> str | None:
-    """The one of the `changed` files that a patch is of. Git quotes names that are not plain; these have one left."""
+    """The `changed` file that a patch belongs to; None where git quotes its name."""
     head = patch.partition("\n")[0]
     return next((path for path in changed if head.endswith(f" b/{path}")), None)
 

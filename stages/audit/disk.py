@@ -34,9 +34,9 @@ class Disk:
         self.refusal = cache(self._refusal)
 
     def _refusal(self, path: Path) -> str | None:
-        """Why something is at `path` and not to be read, or why nobody may look there; None where there is no reason.
+        """Why `path` is not to be read; None where it may be, or nothing is there.
 
-        Of a folder, the reason is that of the first thing in it.
+        A folder is refused for the first thing in it that is.
         """
         if self._is_named and not self._is_named(path.as_posix()):
             return "a path that dvc.yaml does not name"

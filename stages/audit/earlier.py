@@ -1,7 +1,7 @@
-"""What git's history has of a number: another result of the same code, settings and data.
+"""Looks in git's history for other results of the same code, settings and data.
 
-A result that was forged, with everything that is made from it, and committed, stands in the place of the one before it,
-which its older commits still have. One that was trained again on another machine does so too: both may be honest.
+A forged result that was committed has replaced an earlier one, which older commits still have. So has an honest one
+that was trained again on another machine.
 """
 
 from collections import Counter, defaultdict
@@ -21,9 +21,9 @@ _SHORT = 12  # digits of a commit
 
 
 def check_earlier(numbers: Iterable[Number], workspace: Workspace) -> dict[Number, list[Finding]]:
-    """Results of the same code, settings and data that a commit has, and that predict otherwise than those here.
+    """Committed results of the same code, settings and data whose predictions are not those of the results here.
 
-    Of a number without a result here, the newest commit that has one is noted: result, entries in dvc.lock and lines
+    For a number without a result here, the newest commit that has one is noted: result, entries in dvc.lock and lines
     of the pages may have been removed together.
     """
     paths = {workspace.result(number).as_posix(): number for number in numbers}
@@ -48,7 +48,7 @@ def check_earlier(numbers: Iterable[Number], workspace: Workspace) -> dict[Numbe
 def _otherwise(
     path: str, result: Evaluation, content: bytes, commit: str, said: set[tuple[str, str]]
 ) -> Iterator[Finding]:
-    """What a commit's version of a result predicts otherwise; each predictions once, by what was `said`."""
+    """A finding if a committed version has other predictions; each set is reported once (`said`)."""
     if not _may_differ(content, result):
         return
     then = _content(content, path)
@@ -101,7 +101,7 @@ def _value(then: dict[str, Any]) -> str:
 
 
 def _differs(path: Path, result: Evaluation, then: dict[str, Any], commit: str) -> Iterator[Finding]:
-    """Of the same weights and the same numerics the predictions are the same; else both results may be honest."""
+    """The same weights and numerics give the same predictions; otherwise both results may be honest."""
     here, run = result.content(), _of(then, "run")
     value = _value(then)
     has_same_weights = run.get("binding") == result.run.binding

@@ -1,4 +1,4 @@
-"""What a check has to say: that it is passed, or that something is broken, not here, only agrees, or worth knowing."""
+"""The outcomes of a check: passed, broken, incomplete (not here), agrees, or a note."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
@@ -15,7 +15,7 @@ BROKEN: Status = "broken"
 
 
 class Finding(NamedTuple):
-    """One thing that does not speak for a number.
+    """One outcome of a check.
 
     `where` is the file, and the key in it. Of what is broken, `found` is what stands there and `held_against` what
     another place says, with its name; which of the two is false is not known (`held_against` is empty where `found`
@@ -66,7 +66,7 @@ def missing(where: object, how: str, level: Level = "consistent") -> Finding:
 
 
 def agrees(text: str) -> Finding:
-    """Two things that need not be the same to the bit are as near as they should be, which raises no level."""
+    """Two values that may differ in their bits are within the tolerance; this raises no level."""
     return Finding("agrees", printable(text))
 
 
@@ -76,10 +76,9 @@ def note(text: str) -> Finding:
 
 
 def judged(where: object, findings: Iterator[Finding]) -> Iterator[Finding]:
-    """The findings; a file that cannot be judged, whatever it holds, is one more, at `where` if nothing else is named.
+    """The findings of a check; an exception that ends it is one more, at `where` if it names no file.
 
-    What a hostile file makes of a computation cannot all be foreseen: whatever goes wrong speaks against its number,
-    and must not keep the others from being judged.
+    A hostile file may raise anything. That is a finding about its number, and must not stop the checks of the others.
     """
     try:
         yield from findings
@@ -105,9 +104,9 @@ def few(items: Sequence[str], most: int, separator: str = ", ") -> str:
 
 
 def levels(findings: Iterable[Finding]) -> list[Level]:
-    """The levels whose checks are passed. What was not here says nothing against a level that does not need it.
+    """The levels whose checks are passed.
 
-    Whatever is broken leaves none: the number cannot be relied on before it is known what is false.
+    A missing file blocks only the levels that need it. Any broken finding leaves no level.
     """
     found = [*findings]
     kinds = {finding.kind for finding in found}
@@ -120,7 +119,7 @@ def levels(findings: Iterable[Finding]) -> list[Level]:
 
 
 def status(findings: Iterable[Finding], asked: Collection[Level] = LEVELS[:2]) -> Status:
-    """What the findings make of a number of which these levels are asked."""
+    """The status of a number with these findings, of which the levels `asked` are asked."""
     found = [*findings]
     kinds = {finding.kind for finding in found}
     if BROKEN in kinds:

@@ -62,10 +62,10 @@ class History:
     def every_version(
         self, folder: str, paths: Container[str], largest: int
     ) -> Iterator[tuple[str, str, bytes | None]]:
-        """Commit, path and content of all that those files of a folder ever were, the newest commits first.
+        """Commit, path and content of every committed version of those files of a folder, the newest first.
 
-        A content that several commits of a path give it comes once; it is None where this clone does not have it. Left
-        out is what has more than `largest` bytes.
+        A content comes once for each path. It is None where this clone does not have it. Contents of more than
+        `largest` bytes are left out.
         """
         found = _git(*_RAW_LOG, "--", folder) or b""
         commit, blobs = "", dict[tuple[str, str], str]()
@@ -216,7 +216,7 @@ def _sizes(ids: Sequence[str]) -> dict[str, int]:
 
 
 def _batches(keys: Sequence[tuple[str, str]], sizes: Mapping[str, int]) -> Iterator[list[tuple[str, str]]]:
-    """Paths and blobs in their order, those together whose contents have at most `_AT_ONCE` bytes, or one alone."""
+    """Paths and blobs in order, in batches of at most `_AT_ONCE` bytes of content, or of one that is larger."""
     batch, total = list[tuple[str, str]](), 0
     for key in keys:
         size = sizes.get(key[1], 0)
@@ -253,10 +253,10 @@ def _contents(ids: Sequence[str]) -> list[bytes] | None:
 
 
 def _git(*arguments: str, stdin: bytes | None = None, folder: str | None = None) -> bytes | None:
-    """What git prints; None when it refuses, or is not installed: then there is no history here.
+    """The output of git; None when it fails or is not installed.
 
-    In a `folder` git works on plain files, even where a repository is around it. Objects are those of the history: what
-    `git replace` and grafts put in their place is not looked at, nor another repository that a variable names.
+    In a `folder` git works on plain files, even inside a repository. Replaced objects (`git replace`), grafts, and
+    variables that name another repository are ignored.
     """
     variables = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull}
     if folder:

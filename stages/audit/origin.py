@@ -1,4 +1,4 @@
-"""What a stage says it started from (spec, code, commit), against dvc.lock, git, and today's specs.
+"""Checks what a stage recorded at its start (spec, code, commit) against dvc.lock, git and today's specs.
 
 A run is outdated when today's spec has other settings or other code for it, as DVC sees it; a comment that was changed
 since is only noted.
@@ -55,7 +55,7 @@ class StageStart(NamedTuple):
 
 
 def check_start(start: StageStart, workspace: Workspace) -> Iterator[Finding]:
-    """All that does not speak for what a stage says it started from."""
+    """Everything that contradicts what a stage recorded at its start."""
     yield from _form_of_record(start)
     yield from check_form(start.stage, workspace)
     spec = _spec_then(start, workspace)
@@ -239,7 +239,7 @@ def _code(start: StageStart, workspace: Workspace) -> Iterator[Finding]:
 
 
 def _today(start: StageStart, workspace: Workspace) -> Iterator[Finding]:
-    """What of the record is not today's spec: settings and code, but no comments."""
+    """Differences between the record and today's spec, in settings and code; comments do not count."""
     today = workspace.specs.get(start.cell)
     if today is None:
         return  # said of its identity

@@ -1,4 +1,4 @@
-"""Specs and fingerprints once more, from the sources and params.yaml of the commit that a record names.
+"""Recomputes specs and fingerprints from the sources and params.yaml of the commit that a record names.
 
 Where the working tree was not clean, the record holds the difference, and it is applied first.
 """

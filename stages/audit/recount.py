@@ -1,7 +1,7 @@
-"""Every number of a result once more, from its predictions: the digits in it, and the logits beside it.
+"""Recomputes every number of a result from its predictions: the digits in it, and the logits beside it.
 
-Accuracy, chance, report, confusion matrix, loss and the surest mistakes are computed by the code that made them, or, of
-the loss, by numpy instead of PyTorch.
+Accuracy, chance, report, confusion matrix and the surest mistakes are computed by the code that made them, the loss by
+numpy instead of PyTorch.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ _COUNTED = ("test_images", "correct", "accuracy", "at_chance", "report", "confus
 
 
 def recount(where: Path, result: Evaluation, count: int) -> Iterator[Finding]:
-    """What of a result's numbers does not follow from its own digits, for `count` test images."""
+    """Numbers of a result that are not those of its own digits, for `count` test images."""
     labels, predictions = (classes_of(text) for text in (result.labels, result.predictions))
     if max(labels.max(), predictions.max()) >= len(result.classes):
         yield broken(f"{where}, predictions", "a class that there is not", f"one of {len(result.classes)}")
@@ -52,9 +52,9 @@ def recount(where: Path, result: Evaluation, count: int) -> Iterator[Finding]:
 
 
 def against_true_labels(where: Path, result: Evaluation, count: int) -> Iterator[Finding]:
-    """The labels that a result counted by, against those of the data set: their hash is in the code.
+    """Check a result's labels against those of the data set, whose hash is in the code.
 
-    Of a result of the whole split its own labels have that hash; of another one the file in git is needed.
+    The labels of the whole split have that hash; for fewer images the file in git is needed.
     """
     dataset = result.run.dataset
     if npy_sha256(classes_of(result.labels)) == TEST_SPLIT[dataset].labels:
@@ -73,7 +73,7 @@ def against_true_labels(where: Path, result: Evaluation, count: int) -> Iterator
 
 
 def follow(where: Path, result: Evaluation, folder: Path, test: Path, total: int, how: str) -> Iterator[Finding]:
-    """What of a result does not follow from its logits, the labels in `folder`, and the `test` arrays.
+    """What in a result contradicts its logits, the labels in `folder`, or the `test` arrays.
 
     `total` is how many images the test split has; `how` says how to get the folder, where it is not here. The logits
     lie beside the result in git.

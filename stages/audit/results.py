@@ -1,4 +1,4 @@
-"""A result as it lies there, read whole even where its parts do not belong together: then it is said which do not.
+"""Reads a result whose parts may contradict each other, and reports which do.
 
 `Evaluation.read` refuses such a file, and a reader of it needs no more. Whoever asks what is wrong with it does: the
 predictions may be false, or the weights, or the binding alone.

@@ -1,4 +1,4 @@
-"""Signs a budget's results, and holds a signature against what is here: a hash that the author cannot write anew.
+"""Signs a budget's results, and checks a signature against the files that are here.
 
     python -m stages.audit seal --key key.pem                     writes reports/<budget>/seal.json
     python -m stages.audit check-seal --identity key.pub          whether what was signed is what is here
@@ -197,7 +197,7 @@ def opened(path: Path, key: Ed25519PublicKey) -> _Statement:
 
 
 def differences(statement: _Statement, budget: str) -> Iterator[Finding]:
-    """What of a signed statement is not what is here, and what is here that it does not name.
+    """Differences between a signed statement and the files here, and files here that it does not name.
 
     What params.yaml says today does not matter: only the statement and the files do.
     """

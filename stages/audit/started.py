@@ -1,4 +1,4 @@
-"""Whether the attempts of a budget are all there: by their own chain, and by every version of the file in git."""
+"""Checks that no attempt of a budget was removed, by their hash chain and by every version of the file in git."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -73,9 +73,9 @@ def _without_result(one: Attempt, path: Path, results: list[Evaluation]) -> str:
 
 
 def _in_git(path: Path, attempts: Attempts, workspace: Workspace) -> Iterator[Finding]:
-    """Entries that the file had in a commit: the end of a chain can be cut off, and the whole be chained anew.
+    """Entries of a committed version that the file lacks: a chain can be cut at its end, or hashed anew.
 
-    Of a chain that was made anew, all later entries have other hashes: named are those alone whose content is gone.
+    Hashed anew, all later entries have other hashes; only those whose content is gone are named.
     """
     known, hashes = {_content(entry) for entry in attempts.entries}, {entry.sha256 for entry in attempts.entries}
     said: set[str] = set()

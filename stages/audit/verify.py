@@ -66,7 +66,7 @@ class CheckedNumber(NamedTuple):
 
     @property
     def word(self) -> str:
-        """Its level where it holds, with the checks that it passed out of turn; else what is the matter."""
+        """The level if the status is `holds`, with passed checks beyond it; else the status."""
         if self.status != HOLDS or self.level is None:
             return self.status
         beyond = [level for level in levels(self.findings) if LEVELS.index(level) > LEVELS.index(self.level)]
@@ -74,7 +74,7 @@ class CheckedNumber(NamedTuple):
 
 
 class Extra(NamedTuple):
-    """What is done beside looking, and how near a number must come where its bits may differ."""
+    """What is recomputed, and the tolerances where bytes may differ."""
 
     weights: bool
     data: bool
@@ -258,7 +258,7 @@ def exit_status(checked: Sequence[CheckedNumber], pages: Sequence[Finding]) -> i
 def _notes(workspace: "Workspace") -> Iterable[Finding]:
     """What the reader must know to weigh all of it."""
     if workspace.history.is_shallow():
-        yield note("this clone has no whole history: results that it held before are not known (git fetch --unshallow)")
+        yield note("shallow clone: earlier results cannot be looked up (git fetch --unshallow)")
     committed = workspace.history.content("HEAD", LOCK_FILE.as_posix())
     there = read_regular(LOCK_FILE, "DVC") if is_regular(LOCK_FILE) else b""
     if committed is None:

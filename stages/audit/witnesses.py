@@ -1,6 +1,6 @@
-"""Every artifact's hash, as each of its witnesses has it, and as the bytes have it that lie there now.
+"""Compares the hashes that the witnesses have of an artifact with each other and with the bytes on disk.
 
-What most of them say is taken for the truth, the bytes among them: the false one is accused, wherever it stands.
+The hash that most witnesses have is taken as true, the bytes on disk counting as one; findings name the others.
 """
 
 from collections.abc import Container, Iterable, Iterator
@@ -62,7 +62,7 @@ def _found(artifact: Artifact, disk: Disk) -> str | None:
 
 
 def _against(right: Witness, artifact: Artifact, undecided: str, lock: Lock | None) -> Iterator[Finding]:
-    """Witnesses that say something else, or nothing; of a stage that dvc.lock does not have, its form says so."""
+    """Witnesses with another hash or none. A stage that dvc.lock does not have is reported by `check_form`."""
     for witness in artifact.witnesses:
         in_lock = lock is not None and witness.file == lock.path.as_posix()
         if witness.hash != right.hash and (
