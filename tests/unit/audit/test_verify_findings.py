@@ -449,6 +449,22 @@ def test_an_outdated_number_says_so_in_its_line(project: Project) -> None:
     assert line.endswith("(outdated)")
 
 
+def test_what_git_cannot_tell_here_is_noted(project: Project) -> None:
+    def notes() -> list[str]:
+        _, said = project.verify(*ROW)
+        return [finding["where"] for finding in said["pages"]["findings"] if finding["kind"] == "note"]
+
+    assert "dvc.lock is in no commit here: nothing tells when its hashes were written" in notes()
+    commit("dvc.lock")
+    shallow = "shallow clone: earlier results cannot be looked up (git fetch --unshallow)"
+    assert not [note for note in notes() if note.startswith("dvc.lock ") or note == shallow]
+    project.append("dvc.lock", "# edited\n")
+    Path(".git/shallow").write_text(f"{git('rev-parse', 'HEAD')}\n")
+    found = notes()
+    assert shallow in found
+    assert any(note.startswith("dvc.lock differs from the last commit's: ") for note in found)
+
+
 def test_specs_that_were_resolved_since_are_noted(project: Project) -> None:
     project.edit_params(lambda raw: raw["cells"]["mnist"]["resnet18"].update(lr=0.002))
     write_specs(resolve_specs(project.params, "quick"), SPECS)
