@@ -7,7 +7,8 @@
 
 In:  params.yaml, dvc.yaml, data/paper, the results of the budgets, git. No data, no weights, no network.
 Out: text, or with --json the same as JSON: both accuracies, the second less the first in points with its interval, a
-     paired test (the one that the book's page Compare shows), and what differs in parameters, code, data and machine.
+     paired test (the one that the book's page Compare shows), and what differs in parameters, code, data and machine:
+     behind the lowest seed that both have, and what differs otherwise behind each further one.
 """
 
 from collections.abc import Sequence
@@ -17,10 +18,12 @@ from typing import Any
 
 import click
 
+from stages.audit.findings import few
 from stages.audit.history import History
 from stages.audit.options import echo_json
 from stages.audit.pipeline import Stages
 from stages.audit.questions import asked, with_results
+from stages.config.schema import is_table
 from stages.core.errors import MissingFileError, ParamError, StageError
 from stages.core.files import parse_json
 from stages.paper.reading import read_paper
@@ -57,9 +60,9 @@ class Side:
         """The result of its lowest seed."""
         return self.results.results[0]
 
-    def of_seeds(self, seeds: Sequence[int]) -> Evaluation:
-        """The result of the lowest of some seeds; of all, where it has none of them."""
-        return next((result for result in self.results.results if result.seed in seeds), self.first)
+    def of_seed(self, seed: int | None) -> Evaluation:
+        """The result of a seed; that of the lowest for None."""
+        return self.first if seed is None else self.results.of_seeds([seed]).results[0]
 
 
 @click.command()
@@ -86,7 +89,7 @@ def main(words: tuple[str, ...], budgets: tuple[str, ...], commit: str | None, a
 
 def _two(words: tuple[str, ...]) -> list[tuple[str, ...]]:
     """The words of each of two numbers: CELL CELL, TABLE ROW ROW, or TABLE ROW TABLE ROW."""
-    if len(words) == 2:
+    if len(words) == 2 and not is_table(words[0]):
         return [words[:1], words[1:]]
     if len(words) == 3:
         return [words[:2], (words[0], words[2])]
@@ -141,7 +144,7 @@ def _read(history: History, commit: str, path: str) -> Evaluation:
 
 def _content(first: Side, second: Side, pair: Pair) -> dict[str, Any]:
     """The comparison as plain data; accuracies in percent, differences in points."""
-    one, other = (side.of_seeds(pair.seeds) for side in (first, second))
+    one, other = (side.of_seed(next(iter(pair.seeds), None)) for side in (first, second))
     test: dict[str, Any] | None = None
     if isinstance(pair.test, McNemar):
         test = {"name": "McNemar's exact test", **pair.test._asdict(), "images": one.test_images}
@@ -156,11 +159,18 @@ def _content(first: Side, second: Side, pair: Pair) -> dict[str, Any]:
         "confidence": first.row.confidence,
         "test": test,
         "note": pair.note,
-        "commits": [result.run.provenance.git.commit for result in (one, other)],
         "same_predictions": one.predictions == other.predictions,
-        "differs": {
-            part: {key: list(both) for key, both in found.items()} for part, found in behind(one, other).items()
-        },
+        **_behind(one, other),
+        "further_seeds": {str(seed): _behind(first.of_seed(seed), second.of_seed(seed)) for seed in pair.seeds[1:]},
+    }
+
+
+def _behind(one: Evaluation, other: Evaluation) -> dict[str, Any]:
+    """The commits of two trainings, and what differs behind them, by part and key."""
+    parts = behind(one, other).items()
+    return {
+        "commits": [result.run.provenance.git.commit for result in (one, other)],
+        "differs": {part: {key: list(both) for key, both in found.items()} for part, found in parts},
     }
 
 
@@ -200,11 +210,33 @@ def _text(found: dict[str, Any], sides: tuple[Side, Side]) -> list[str]:
         lines.append(f"note        {found['note']}")
     if found["same_predictions"]:
         lines.append("note        both have the same predictions, image by image")
+    if found["further_seeds"]:
+        lines += ["", f"behind seed {found['seeds'][0]}:"]
     for part, keys in found["differs"].items():
         lines += ["", f"{part}: {'the same' if not keys else ''}".rstrip(), *_differing(part, keys)]
-    one, other = found["commits"]
-    lines += ["", f"commit: {one if one == other else f'{one} -> {other}'}"]
+    lines += ["", f"commit: {_commits(found['commits'])}"]
+    for seed, beside in found["further_seeds"].items():
+        lines += ["", *_further(seed, beside, found["differs"])]
     return lines
+
+
+def _commits(commits: list[str]) -> str:
+    one, other = commits
+    return one if one == other else f"{one} -> {other}"
+
+
+def _further(seed: str, beside: dict[str, Any], shown: dict[str, Any]) -> list[str]:
+    """What differs behind a further seed and not, or otherwise, behind the first."""
+    parts = {
+        part: {key: both for key, both in keys.items() if shown[part].get(key) != both}
+        for part, keys in beside["differs"].items()
+    }
+    lines = [f"seed {seed}: {'more differs' if any(parts.values()) else 'nothing more differs'}"]
+    for part, keys in parts.items():
+        lines += [f"{part}:", *_differing(part, keys)] if keys else []
+    gone = [f"{part}, {key}" for part, keys in shown.items() for key in keys if key not in beside["differs"][part]]
+    lines += [f"  the same here: {few(gone, _MOST)}"] if gone else []
+    return [*lines, f"commit: {_commits(beside['commits'])}"]
 
 
 def _differing(part: str, keys: dict[str, list[Any]]) -> list[str]:

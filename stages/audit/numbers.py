@@ -2,14 +2,13 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 from math import comb
 from typing import NamedTuple, TypeVar
 
 from stages.config.cells import CellKey
 from stages.config.params import Params
 from stages.config.schema import PAPER_TABLES
-from stages.core.errors import ParamError
+from stages.core.errors import ParamError, did_you_mean
 from stages.report.rows import TableRow, first_rows, planned_rows
 
 
@@ -96,16 +95,9 @@ def chance(total: int, count: int, seed: int) -> str:
     return f"trained again: {count} of {total} numbers, drawn with --draw {seed}; so many find {odds}"
 
 
-def near(word: str, names: Iterable[str]) -> str:
-    """Which of the names may have been meant, as the end of a message; empty where none is like the word."""
-    by_name = {name.casefold(): name for name in names}
-    found = [by_name[name] for name in get_close_matches(word.casefold(), list(by_name), n=3)]
-    return f" (did you mean {' or '.join(found)}?)" if found else ""
-
-
 def _one_of(names: Iterable[str], separator: str, word: str) -> str:
     known = list(dict.fromkeys(names))
-    return f"one of {separator.join(known)}{near(word, known)}"
+    return f"one of {separator.join(known)}{did_you_mean(word, known)}"
 
 
 def _same(word: str, *names: str) -> bool:

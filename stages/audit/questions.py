@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 
-from stages.audit.numbers import in_row, in_table, near, selected
+from stages.audit.numbers import in_row, in_table, selected
 from stages.audit.pipeline import Stages
 from stages.config.cells import CellKey
-from stages.core.errors import ParamError, StageError
+from stages.core.errors import ParamError, StageError, did_you_mean
 from stages.core.regular import is_there
 from stages.records.evaluation import Evaluation
 from stages.report.evidence import CellResults, Evidence
@@ -29,7 +29,7 @@ def asked(evidence: Evidence, words: tuple[str, ...], for_results: bool = False)
         )
     if not found:
         names = [name for number in numbers for name in (number.row, str(number.key), number.key.name)]
-        raise ParamError("number", word, f"a table and a row, a cell, or a printed value{near(word, names)}")
+        raise ParamError("number", word, f"a table and a row, a cell, or a printed value{did_you_mean(word, names)}")
     return found[0]
 
 

@@ -19,11 +19,11 @@ def explanation(answer: dict[str, Any]) -> str:
     """The whole answer, section by section."""
     sections = (
         [*_number(answer["number"], answer["conditions"]), *_as_logged(answer["as_logged"])],
-        [*_spec(answer["spec"]), *_configuration(answer["configuration"])],
+        [*_of_seed(answer), *_spec(answer["spec"]), *_configuration(answer["configuration"])],
         _assumptions(answer["assumptions"]),
         _chain(answer["chain"]),
         _code(answer),
-        _reproduce(answer["reproduce"], answer["machine"]["training"]),
+        _reproduce(answer),
         _notes(answer["notes"]),
     )
     return "\n\n".join("\n".join(lines) for lines in map(list, sections) if lines)
@@ -64,6 +64,13 @@ def _as_logged(found: dict[str, Any] | None) -> Iterator[str]:
         this = "  <- this number" if found["this"] == name else ""
         settings = ", ".join(f"{setting} {_shown(both[name])}" for setting, both in found["differs"].items())
         yield f"  {about} ({settings}): {value}  ({cell['cell']}){this}"
+
+
+def _of_seed(answer: dict[str, Any]) -> Iterator[str]:
+    """Which seed the rest of the answer is about, where the number has several."""
+    others = [seed for seed in answer["number"]["seeds"] if str(seed) != str(answer["seed"])]
+    if others:
+        yield f"Below: seed {answer['seed']} (--seed asks another: {', '.join(map(str, others))})"
 
 
 def _spec(found: dict[str, Any]) -> Iterator[str]:
@@ -182,11 +189,13 @@ def _threads(machine: dict[str, Any]) -> str:
     return f"{machine['threads']} thread{'s' if machine['threads'] > 1 else ''} of {machine['cores']} cores"
 
 
-def _reproduce(found: dict[str, Any], machine: dict[str, Any]) -> Iterator[str]:
+def _reproduce(answer: dict[str, Any]) -> Iterator[str]:
+    found, machine = answer["reproduce"], answer["machine"]["training"]
+    what = f"seed {answer['seed']}" if len(answer["number"]["seeds"]) > 1 else "this number"
     device = "the same kind of processor" if machine["device"] == "cpu" else machine["device"]
     torch = f"torch {machine['packages'].get('torch')}, whichever requirements.lock has"
     threads = f"{machine['threads']} thread{'s' if machine['threads'] > 1 else ''}"
-    yield f"To make this number again (the same bits on {device}, with {threads} and {torch})"
+    yield f"To make {what} again (the same bits on {device}, with {threads} and {torch})"
     if found["difference"]:
         yield f"  {found['difference']}  # what was not committed; before the checkout"
     yield f"  {found['checkout']}"

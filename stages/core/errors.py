@@ -5,6 +5,7 @@ standard error and exits with status 1, without a traceback. A traceback therefo
 """
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 import click
 
@@ -42,6 +43,13 @@ def dotted(parts: Iterable[object]) -> str:
     """A place in nested sections: its keys with dots between, on one line whatever characters they hold."""
     words = (word if len(word) <= _LONGEST_KEY else f"{word[:_LONGEST_KEY]}..." for word in map(str, parts))
     return ".".join(word if word.isprintable() else ascii(word) for word in words)
+
+
+def did_you_mean(word: str, names: Iterable[str], most: int = 3) -> str:
+    """Which of the names may have been meant, as the end of a message; empty where none is like the word."""
+    by_name = {name.casefold(): name for name in names}
+    near = [by_name[name] for name in get_close_matches(word.casefold(), list(by_name), n=most)]
+    return f" (did you mean {' or '.join(near)}?)" if near else ""
 
 
 class ParamError(StageError):

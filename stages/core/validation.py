@@ -5,12 +5,11 @@ what a stage has written.
 """
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from stages.core.errors import dotted
+from stages.core.errors import did_you_mean, dotted
 
 KeyPath = tuple[str | int, ...]
 
@@ -93,8 +92,7 @@ def _allowed(finding: Any) -> str:
         return "no such key"
     if finding["type"] == "unknown_key":
         known, key = finding["ctx"]["known"], str(finding["ctx"]["key"])
-        near = get_close_matches(key, known.split(", "), n=1)
-        return f"one of the keys {known}" + (f" (did you mean {near[0]}?)" if near else "")
+        return f"one of the keys {known}{did_you_mean(key, known.split(', '), most=1)}"
     if finding["type"] == "too_short" and finding["ctx"]["min_length"] == 1:
         return "at least one entry"
     return finding["msg"].removeprefix("Input should be ")

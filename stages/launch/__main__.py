@@ -18,7 +18,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING
@@ -28,7 +27,7 @@ import click
 from stages.config.loading import load_params
 from stages.config.params import Params, Training
 from stages.core.checkout import commit, gibibytes, links
-from stages.core.errors import ParamError, StageError
+from stages.core.errors import ParamError, StageError, did_you_mean
 from stages.core.filenames import RECORD
 from stages.core.files import write_bytes
 from stages.core.locks import exclusive
@@ -113,8 +112,7 @@ def _hint(params: Params, name: str, planned: list[str]) -> str:
     if name in params.resolved:
         return f" (params.yaml has {name}; name it in `study_cells` or `more_cells` there)"
     same = [cell for cell in planned if cell.partition("/")[2] == name]
-    near = same or get_close_matches(name, planned)
-    return f" (did you mean {' or '.join(near)}?)" if near else ""
+    return f" (did you mean {' or '.join(same)}?)" if same else did_you_mean(name, planned)
 
 
 def _listed(option: str | None) -> list[str]:

@@ -47,6 +47,22 @@ def test_the_text_says_the_same(audited: Any) -> None:
     assert "\ndata: the same\n" in done.output
 
 
+def test_every_shared_seed_is_looked_behind(audited: Any) -> None:
+    audited.edit(lambda raw: raw.update(seeds=[0, 1, 2]))
+    audited.fill()
+    before = audited.read("cifar10/vgg16-adam", 2)["run"]["numerics"]["device"]
+    audited.change("cifar10/vgg16-adam", 2, run__numerics__device="cuda: another")
+    found = answer("IV", "VGG16", "VGG16 with ADAM")
+    assert found["seeds"] == [0, 1, 2]
+    assert list(found["further_seeds"]) == ["1", "2"]
+    assert found["further_seeds"]["1"]["differs"] == found["differs"]
+    assert found["further_seeds"]["2"]["differs"]["machine"] == {"training.numerics.device": [before, "cuda: another"]}
+    shown = compare("IV", "VGG16", "VGG16 with ADAM").output
+    assert "\nbehind seed 0:\n" in shown
+    assert "\nseed 1: nothing more differs\n" in shown
+    assert f"\nseed 2: more differs\nmachine:\n  training.numerics.device: {before} -> cuda: another\n" in shown
+
+
 def test_a_cell_that_stands_in_several_tables_is_compared_by_its_name(audited: Any) -> None:
     cell = "cifar10/resnet18-lr1e-2-momentum"
     audited.edit(lambda raw: raw["study_cells"]["cifar10"].append(cell.partition("/")[2]))
@@ -112,6 +128,7 @@ def test_one_number_of_two_budgets(audited: Any) -> None:
     ("words", "said"),
     [
         (["IV"], "allowed: CELL CELL, TABLE ROW ROW or TABLE ROW TABLE ROW"),
+        (["IV", "VGG16"], "'IV VGG16' is not allowed; allowed: CELL CELL, TABLE ROW ROW or TABLE ROW TABLE ROW"),
         (["IV", "VGG16", "VGG17"], "ROW of IV: 'VGG17' is not allowed"),
         (["IV", "a", "b", "--commit", "HEAD"], "one number: TABLE ROW or CELL"),
         (["IV", "VGG16", "--budget", "a", "--budget", "b", "--budget", "c"], "one budget, or two to compare"),

@@ -396,6 +396,9 @@ def test_several_seeds(audited: Any) -> None:
     assert (found["number"]["n"], found["seed"], list(found["number"]["seeds"])) == (2, 3, ["0", "3"])
     assert found["reproduce"]["dvc"] == "dvc repro evaluate-cifar10@quick-vgg16-adam-3"
     assert found["number"]["std"]
+    shown = audited.explain(*IV).stdout
+    assert "\nBelow: seed 0 (--seed asks another: 3)\nSpec: " in shown
+    assert "\nTo make seed 0 again (the same bits on " in shown
 
 
 @pytest.mark.parametrize(
