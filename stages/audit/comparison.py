@@ -18,13 +18,12 @@ from typing import Any
 
 import click
 
-from stages.audit.findings import few
 from stages.audit.history import History
 from stages.audit.options import echo_json
 from stages.audit.pipeline import Stages
 from stages.audit.questions import asked, with_results
 from stages.config.schema import is_table
-from stages.core.errors import MissingFileError, ParamError, StageError
+from stages.core.errors import MissingFileError, ParamError, StageError, few
 from stages.core.files import parse_json
 from stages.paper.reading import read_paper
 from stages.records.evaluation import Evaluation, results_folder, seed_of

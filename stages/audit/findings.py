@@ -1,6 +1,6 @@
 """The outcomes of a check: passed, broken, incomplete (not here), agrees, or a note."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
 from stages.core.errors import ContradictionError, CorruptFileError, StageError, printable
@@ -95,12 +95,6 @@ def judged(where: object, findings: Iterator[Finding]) -> Iterator[Finding]:
 def passed(level: Level, text: str) -> Finding:
     """The check of a level is passed; `text` says what came out."""
     return Finding("note", text, level=level)
-
-
-def few(items: Sequence[str], most: int, separator: str = ", ") -> str:
-    """The first items, and how many more there are: `a, b, and 3 more`."""
-    more = [f"and {len(items) - most} more"] if len(items) > most else []
-    return separator.join([*items[:most], *more])
 
 
 def levels(findings: Iterable[Finding]) -> list[Level]:

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from stages.audit.findings import few
+from stages.core.errors import few
 from stages.core.git import git
 from stages.records.provenance import folder_md5
 

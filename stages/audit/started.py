@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from stages.audit.findings import Finding, broken, few, missing, note
+from stages.audit.findings import Finding, broken, missing, note
 from stages.audit.recompute import Impossible
 from stages.audit.workspace import Workspace
-from stages.core.errors import CorruptFileError
+from stages.core.errors import CorruptFileError, few
 from stages.core.regular import LARGEST_TEXT, is_there
 from stages.records.attempts import Attempt, Attempts, Entry, attempts_path, judging
 from stages.records.evaluation import Evaluation, results_folder

@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from stages.audit.findings import AGREES, BROKEN, HOLDS, INCOMPLETE, Finding, few, judged, levels, note, status
+from stages.audit.findings import AGREES, BROKEN, HOLDS, INCOMPLETE, Finding, judged, levels, note, status
 from stages.audit.history import Verifier, verifier
 from stages.audit.numbers import Number, chance, chosen, drawn, planned
 from stages.audit.options import budget_option, echo_json
-from stages.core.errors import ParamError
+from stages.core.errors import ParamError, few
 from stages.core.imports import without_collection
 from stages.core.regular import is_regular, read_regular
 from stages.records.dvc_lock import LOCK_FILE, Lock

@@ -4,7 +4,7 @@ Every refusal that a user can cause or cure is a `StageError`: click prints its 
 standard error and exits with status 1, without a traceback. A traceback therefore always means a bug in here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 import click
@@ -43,6 +43,12 @@ def dotted(parts: Iterable[object]) -> str:
     """A place in nested sections: its keys with dots between, on one line whatever characters they hold."""
     words = (word if len(word) <= _LONGEST_KEY else f"{word[:_LONGEST_KEY]}..." for word in map(str, parts))
     return ".".join(word if word.isprintable() else ascii(word) for word in words)
+
+
+def few(items: Sequence[str], most: int, separator: str = ", ") -> str:
+    """The first items, and how many more there are: `a, b, and 3 more`."""
+    more = [f"and {len(items) - most} more"] if len(items) > most else []
+    return separator.join([*items[:most], *more])
 
 
 def did_you_mean(word: str, names: Iterable[str], most: int = 3) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from stages.config.params import Training
 from stages.core.checkout import gibibytes
+from stages.core.errors import few
 from stages.core.progress import duration
 from stages.launch.sizes import at_once
 from stages.plan.campaign import Campaign, formats
@@ -24,7 +25,7 @@ def _lines(planned: Campaign) -> Iterator[str]:
     for reason, count in Counter(planned.left.values()).most_common():
         yield f"  {count} left: {reason}"
     for dataset, changed in planned.changed.items():
-        why = f"{_shortened(changed)} changed"
+        why = f"{few(changed, 3)} changed"
         then = "if any array but the augmented copies changes, every training is left"
         yield f"  {dataset}: arrays are made again first ({why}); {then}"
     yield _time(planned)
@@ -82,11 +83,6 @@ def _rates(planned: Campaign) -> str:
         "rates of other families": scaled,
     }
     return ", ".join(f"{name} ({count})" for name, count in parts.items() if count)
-
-
-def _shortened(names: list[str]) -> str:
-    shown = ", ".join(names[:3])
-    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
 
 
 def _memory_and_disk(planned: Campaign) -> Iterator[str]:

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from stages.config.params import Params
 from stages.config.settings import Testing, TrainingSettings
-from stages.core.errors import CorruptFileError
+from stages.core.errors import CorruptFileError, few
 from stages.core.files import flatten, write_text
 from stages.records.data import DatasetDescription
 from stages.records.fingerprint import SCHEME, Fingerprint, Kind, Read, fingerprint
@@ -130,8 +130,9 @@ def check_spec(path: Path, today: Spec, kind: Kind) -> Spec:
     missing = object()
     keys = sorted(ours.keys() | theirs.keys())
     if changed := [key for key in keys if ours.get(key, missing) != theirs.get(key, missing)]:
-        few = ", ".join(changed[:4]) + (f" and {len(changed) - 4} more" if len(changed) > 4 else "")
-        raise CorruptFileError(path, f"another {few} than today's", f"today's (run dvc repro resolve@{today.budget})")
+        raise CorruptFileError(
+            path, f"another {few(changed, 4)} than today's", f"today's (run dvc repro resolve@{today.budget})"
+        )
     return found
 
 
