@@ -1,4 +1,4 @@
-"""Asks the numbers of the tables where they come from, and whether that holds.
+"""Explains, verifies, compares, exports and signs the numbers of the tables.
 
 python -m stages.audit explain IV "VGG16 with ADAM"      which configuration, data, code and machine made a number
 python -m stages.audit verify                            whether every number follows from what it says it does

@@ -47,7 +47,7 @@ def answer(evidence: Evidence, number: TableRow, seed: int | None, stages: Stage
     places = stages.places(number.key, chosen)
     entry, cells = preprocess_entry(lock, places.preprocess), stages.result(number.key, chosen).parent
     copies = other_copies(result.run, places.training, entry, cells)
-    artifacts = lineage(result, lock, places, other_copies=copies is not None)
+    artifacts = lineage(result, lock, places, has_other_copies=copies is not None)
     found = {
         "number": _number(number, evidence.budget_name),
         "seed": chosen,

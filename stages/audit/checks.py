@@ -206,7 +206,7 @@ def _artifacts(path: Path, result: LooseResult, number: Number, workspace: Works
     lacking: list[str] = []
     places = workspace.stages.places(number.key, number.seed)
     copies = workspace.other_copies(number, result.run)
-    artifacts = lineage(result, workspace.lock, places, lacking, other_copies=copies is not None)
+    artifacts = lineage(result, workspace.lock, places, lacking, has_other_copies=copies is not None)
     if copies:
         yield note(copies.sentence(places.preprocess))
     yield from (invalid(path, what) for what in dict.fromkeys(lacking))
@@ -259,7 +259,7 @@ def _predictions(path: Path, result: LooseResult, number: Number, workspace: Wor
 
 
 def _times(path: Path, result: LooseResult, history: History) -> Iterator[Finding]:
-    """That commit, training, epochs and test come in this order, last as long as recorded, and are not yet to come."""
+    """That commit, training, epochs and test follow in this order, last as recorded, and do not lie in the future."""
     run = result.run
     ends = [epoch.ended for epoch in run.times.epochs[run.resumed_after :]]
     said = [run.times.started, *ends, run.times.ended, result.times.started, result.times.ended]
@@ -285,7 +285,7 @@ def _times(path: Path, result: LooseResult, history: History) -> Iterator[Findin
             yield broken(f"{path}, times", f"{before}, then {after}", expected)
     newest = max(datetime.now(UTC), history.made("HEAD") or times[0])
     if max(times) > newest + _CLOCKS:
-        yield invalid(f"{path}, times", f"{max(zip(times, said, strict=True))[1]} is yet to come")
+        yield invalid(f"{path}, times", f"{max(zip(times, said, strict=True))[1]} lies in the future")
     for key, record, moment in (("run.", run, times[0]), ("", result, times[-2])):
         of_git = record.provenance.git
         commit = history.made(of_git.commit)

@@ -158,17 +158,17 @@ def _content(first: Side, second: Side, pair: Pair) -> dict[str, Any]:
         "confidence": first.row.confidence,
         "test": test,
         "note": pair.note,
-        "same_predictions": one.predictions == other.predictions,
         **_behind(one, other),
         "further_seeds": {str(seed): _behind(first.of_seed(seed), second.of_seed(seed)) for seed in pair.seeds[1:]},
     }
 
 
 def _behind(one: Evaluation, other: Evaluation) -> dict[str, Any]:
-    """The commits of two trainings, and what differs behind them, by part and key."""
+    """The commits of two trainings, whether they predict the same, and what differs behind them, by part and key."""
     parts = behind(one, other).items()
     return {
         "commits": [result.run.provenance.git.commit for result in (one, other)],
+        "same_predictions": one.predictions == other.predictions,
         "differs": {part: {key: list(both) for key, both in found.items()} for part, found in parts},
     }
 
@@ -208,14 +208,15 @@ def _text(found: dict[str, Any], sides: tuple[Side, Side]) -> list[str]:
     if found["note"]:
         lines.append(f"note        {found['note']}")
     if found["same_predictions"]:
-        lines.append("note        both have the same predictions, image by image")
+        of_seed = f" (seed {found['seeds'][0]})" if found["further_seeds"] else ""
+        lines.append(f"note        both have the same predictions, image by image{of_seed}")
     if found["further_seeds"]:
         lines += ["", f"behind seed {found['seeds'][0]}:"]
     for part, keys in found["differs"].items():
         lines += ["", f"{part}: {'the same' if not keys else ''}".rstrip(), *_differing(part, keys)]
     lines += ["", f"commit: {_commits(found['commits'])}"]
     for seed, beside in found["further_seeds"].items():
-        lines += ["", *_further(seed, beside, found["differs"])]
+        lines += ["", *_further(found["seeds"][0], seed, beside, found["differs"])]
     return lines
 
 
@@ -224,17 +225,19 @@ def _commits(commits: list[str]) -> str:
     return one if one == other else f"{one} -> {other}"
 
 
-def _further(seed: str, beside: dict[str, Any], shown: dict[str, Any]) -> list[str]:
+def _further(first: int, seed: str, beside: dict[str, Any], shown: dict[str, Any]) -> list[str]:
     """What differs behind a further seed and not, or otherwise, behind the first."""
     parts = {
         part: {key: both for key, both in keys.items() if shown[part].get(key) != both}
         for part, keys in beside["differs"].items()
     }
-    lines = [f"seed {seed}: {'more differs' if any(parts.values()) else 'nothing more differs'}"]
+    others = "other differences" if any(parts.values()) else "no other difference"
+    lines = [f"behind seed {seed}, compared with seed {first}: {others}"]
     for part, keys in parts.items():
         lines += [f"{part}:", *_differing(part, keys)] if keys else []
     gone = [f"{part}, {key}" for part, keys in shown.items() for key in keys if key not in beside["differs"][part]]
     lines += [f"  the same here: {few(gone, _MOST)}"] if gone else []
+    lines += ["  the same predictions, image by image"] if beside["same_predictions"] else []
     return [*lines, f"commit: {_commits(beside['commits'])}"]
 
 

@@ -53,7 +53,8 @@ def selected(numbers: Sequence[Printed], words: Sequence[str]) -> list[Printed]:
     found = in_table(numbers, where) or in_row(numbers, where)
     if not found:
         known = [*(number.table for number in numbers), *(str(number.key) for number in numbers)]
-        raise ParamError("TABLE or CELL", where, _one_of(known, ", ", where))
+        others = [name for number in numbers for name in (number.row, number.key.name)]
+        raise ParamError("TABLE or CELL", where, _one_of(known, ", ", where, others))
     if len(words) > 1:
         rows = [number.row for number in found]
         found = in_row(found, label)
@@ -95,9 +96,11 @@ def chance(total: int, count: int, seed: int) -> str:
     return f"trained again: {count} of {total} numbers, drawn with --draw {seed}; so many find {odds}"
 
 
-def _one_of(names: Iterable[str], separator: str, word: str) -> str:
-    known = list(dict.fromkeys(names))
-    return f"one of {separator.join(known)}{did_you_mean(word, known)}"
+def _one_of(known: Iterable[str], separator: str, word: str, names: Iterable[str] = ()) -> str:
+    """What is allowed, with those that may have been meant first; `names` are allowed too, and not listed."""
+    listed = list(dict.fromkeys(known))
+    hint = did_you_mean(word, [*listed, *names])
+    return f"one of{f'{hint}:' if hint else ''} {separator.join(listed)}"
 
 
 def _same(word: str, *names: str) -> bool:

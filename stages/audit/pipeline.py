@@ -36,7 +36,7 @@ class _Template(BaseModel):
 
     @property
     def outputs(self) -> list[str]:
-        """The paths of all that it makes, variables and all."""
+        """The paths of its outputs, metrics and plots, with variables not filled in."""
         return [_path(out) for out in (*self.outs, *self.metrics, *self.plots)]
 
 
@@ -181,7 +181,7 @@ class Stages:
 
 
 def _path(entry: str | Mapping[str, Any]) -> str:
-    """The path of an entry, which is it alone, or a mapping from it."""
+    """The path of an entry: a plain path, or the one key of a mapping."""
     return entry if isinstance(entry, str) else next(iter(entry))
 
 

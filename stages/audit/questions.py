@@ -57,9 +57,9 @@ def of_value(evidence: Evidence, word: str) -> dict[TableRow, list[str]]:
         known = {text for by_whom in texts.values() for text in by_whom.values()}
         nearest = sorted(known, key=lambda text: (abs(Decimal(text) - value), text))[:3]
         others = [name for name in evidence.params.budgets if name != evidence.budget_name]
-        asked = f"; of another budget: --budget {' or '.join(others)}" if others else ""
+        elsewhere = f"; of another budget: --budget {' or '.join(others)}" if others else ""
         there = f"a number as the tables of budget {evidence.budget_name} print it, the nearest: {', '.join(nearest)}"
-        raise ParamError("value", word, there + asked)
+        raise ParamError("value", word, there + elsewhere)
     return found
 
 

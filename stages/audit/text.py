@@ -70,7 +70,7 @@ def _of_seed(answer: dict[str, Any]) -> Iterator[str]:
     """Which seed the rest of the answer is about, where the number has several."""
     others = [seed for seed in answer["number"]["seeds"] if str(seed) != str(answer["seed"])]
     if others:
-        yield f"Below: seed {answer['seed']} (--seed asks another: {', '.join(map(str, others))})"
+        yield f"Below: seed {answer['seed']} (for another: --seed {' or '.join(map(str, others))})"
 
 
 def _spec(found: dict[str, Any]) -> Iterator[str]:

@@ -63,7 +63,7 @@ def main(words: tuple[str, ...], budget: str | None, rows: str, as_logged: bool,
 
 
 def _chosen(rows: list[TableRow], words: Sequence[str]) -> list[TableRow]:
-    """The rows that the words name, or all without words, that the paper has. Raises ParamError for none."""
+    """The paper's rows that the words name; without words all of them. Raises ParamError for none."""
     printed = [row for row in (selected(rows, words) if words else rows) if row.paper]
     if words and not printed:
         raise ParamError("TABLE or CELL", words[0], "a table or row that the paper prints, with a number to be held to")

@@ -109,7 +109,7 @@ class Workspace:
         return any(tree and tree.md5 != self.lock.md5(stage.name, "deps", path) for path, tree in trees.items())
 
     def other_copies(self, number: Number, run: TrainingRun) -> OtherCopies | None:
-        """Says so where a number's arrays are those that dvc.lock has of `preprocess` but for augmented copies."""
+        """How a number's arrays differ from those in dvc.lock, if in the augmented copies alone; else None."""
         places = self.stages.places(number.key, number.seed)
         entry = preprocess_entry(self.lock, places.preprocess)
         return other_copies(run, places.training, entry, self.result(number).parent, self._known_arrays)

@@ -52,10 +52,14 @@ def few(items: Sequence[str], most: int, separator: str = ", ") -> str:
 
 
 def did_you_mean(word: str, names: Iterable[str], most: int = 3) -> str:
-    """Which of the names may have been meant, as the end of a message; empty where none is like the word."""
+    """` (did you mean a or b?)` with the names closest to a word; empty if none is close."""
     by_name = {name.casefold(): name for name in names}
-    near = [by_name[name] for name in get_close_matches(word.casefold(), list(by_name), n=most)]
-    return f" (did you mean {' or '.join(near)}?)" if near else ""
+    return meant([by_name[name] for name in get_close_matches(word.casefold(), list(by_name), n=most)])
+
+
+def meant(names: Sequence[str]) -> str:
+    """` (did you mean a or b?)`; empty without names."""
+    return f" (did you mean {' or '.join(names)}?)" if names else ""
 
 
 class ParamError(StageError):

@@ -91,8 +91,8 @@ def _allowed(finding: Any) -> str:
     if finding["type"] == "extra_forbidden":
         return "no such key"
     if finding["type"] == "unknown_key":
-        known, key = finding["ctx"]["known"], str(finding["ctx"]["key"])
-        return f"one of the keys {known}{did_you_mean(key, known.split(', '), most=1)}"
+        known, key = finding["ctx"]["known"].split(", "), str(finding["ctx"]["key"])
+        return str(finding["msg"]) + did_you_mean(key, known, most=1)
     if finding["type"] == "too_short" and finding["ctx"]["min_length"] == 1:
         return "at least one entry"
     return finding["msg"].removeprefix("Input should be ")

@@ -27,7 +27,7 @@ import click
 from stages.config.loading import load_params
 from stages.config.params import Params, Training
 from stages.core.checkout import commit, gibibytes, links
-from stages.core.errors import ParamError, StageError, did_you_mean
+from stages.core.errors import ParamError, StageError, did_you_mean, meant
 from stages.core.filenames import RECORD
 from stages.core.files import write_bytes
 from stages.core.locks import exclusive
@@ -71,12 +71,12 @@ def main(
         raise ParamError("--budget", budget, f"{params.budget}, which params.yaml chooses; change `budget` there")
     chosen = chosen_trainings(params, cells, seeds)
     end_on_signals()
+    if problems := [*commit(), *links()]:
+        raise StageError("\n  ".join(problems))
     if scheduler:
         from stages.launch.cluster import client_of  # imports Dask, which takes a second
 
         client_of(scheduler).close()  # refused before anything runs
-    if problems := [*commit(), *links()]:
-        raise StageError("\n  ".join(problems))
     with exclusive(Path("dvc.yaml"), "another launch runs in this checkout"):
         launch(params, chosen, jobs, scheduler, weights)
 
@@ -92,14 +92,15 @@ def chosen_trainings(params: Params, cells: str | None, seeds: str | None) -> li
     """The planned trainings of those cells and seeds. Raises ParamError for one that is not planned."""
     planned = params.trainings()
     names, numbers = _listed(cells), _listed(seeds)
-    known = list(dict.fromkeys(str(training.key) for training in planned))
+    known_cells = list(dict.fromkeys(str(training.key) for training in planned))
     for name in names:
-        if name not in known:
-            raise ParamError("--cells", name, f"the planned cells{_hint(params, name, known)}: {', '.join(known)}")
-    allowed = list(dict.fromkeys(str(training.seed) for training in planned))
+        if name not in known_cells:
+            hint = _hint(params, name, known_cells)
+            raise ParamError("--cells", name, f"the planned cells{hint}: {', '.join(known_cells)}")
+    known_seeds = list(dict.fromkeys(str(training.seed) for training in planned))
     for number in numbers:
-        if number not in allowed:
-            raise ParamError("--seeds", number, f"the planned seeds: {', '.join(allowed)}")
+        if number not in known_seeds:
+            raise ParamError("--seeds", number, f"the planned seeds: {', '.join(known_seeds)}")
     return [
         training
         for training in planned
@@ -112,7 +113,7 @@ def _hint(params: Params, name: str, planned: list[str]) -> str:
     if name in params.resolved:
         return f" (params.yaml has {name}; name it in `study_cells` or `more_cells` there)"
     same = [cell for cell in planned if cell.partition("/")[2] == name]
-    return f" (did you mean {' or '.join(same)}?)" if same else did_you_mean(name, planned)
+    return meant(same) or did_you_mean(name, planned)
 
 
 def _listed(option: str | None) -> list[str]:

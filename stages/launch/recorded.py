@@ -20,7 +20,10 @@ from stages.records.spec import Spec
 
 
 class Locked(NamedTuple):
-    """What dvc.lock has of a stage: parameters by name, md5 by path. All are empty where it has no entry."""
+    """A stage's parameters by name, and the md5 of its inputs and outputs by path.
+
+    They are those in dvc.lock, all empty where it has no entry, or those that a record has.
+    """
 
     params: Mapping[str, Any]
     deps: Mapping[str, str]
@@ -78,7 +81,10 @@ def trained_with(run: TrainingRun) -> dict[str, Any]:
 
 
 def evaluated_with(result: Evaluation, spec: Spec | None = None) -> dict[str, Any]:
-    """The parameters of the evaluate stage that a result was made with, as DVC has them; `spec` is read by default."""
+    """The parameters of the evaluate stage that a result was made with, as DVC has them.
+
+    `spec` is read from its file if not given.
+    """
     spec = spec or Spec.read(result.provenance.spec.path, "dvc repro resolve")
     images = spec.testing.images if result.test_images == tested_images(spec, result.run) else result.test_images
     return {"testing": {"images": images}, "code.evaluate": result.provenance.code.sha256}

@@ -41,7 +41,7 @@ class PreprocessEntry(NamedTuple):
 
 
 class OtherCopies(NamedTuple):
-    """Arrays that differ from those of dvc.lock in the augmented copies alone, and what vouches for their code.
+    """Arrays that differ from those of dvc.lock in the augmented copies alone, and the result that has their code.
 
     `witness` is another result that read the same copies, by the code of dvc.lock. It is None where none is needed:
     the training reads no copies, or its own sources are those of dvc.lock.
@@ -56,7 +56,7 @@ class OtherCopies(NamedTuple):
         those = f"augmented copies of {self.dataset} have other bytes than those of {stage} in dvc.lock"
         if not self.are_read:
             return f"{those}; the training does not read them"
-        same = f"; that their code is the same, {self.witness} witnesses" if self.witness else ""
+        same = f"; {self.witness}, trained on the same copies, records the code of dvc.lock" if self.witness else ""
         return f"{those}; the training read its own, which nothing here proves{same}"
 
 
@@ -77,7 +77,7 @@ def reads_copies(run: TrainingRun) -> bool:
 def other_copies(
     run: TrainingRun, folder: str | None, entry: PreprocessEntry, cells: Path, known: KnownArrays | None = None
 ) -> OtherCopies | None:
-    """Says so where a run's arrays of `folder` are those that dvc.lock has of `preprocess` but for augmented copies.
+    """How a run's arrays of `folder` differ from those in dvc.lock, if in the augmented copies alone; else None.
 
     `cells` has the results of the data set, of which one may prove what dvc.lock's arrays are. `known` keeps what was
     found out.

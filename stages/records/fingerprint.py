@@ -128,7 +128,7 @@ def _files(module: str, read: Read) -> set[str]:
 
 
 class _Module(NamedTuple):
-    """What counts of a source: the `stages` names that it imports, the hash of its syntax tree, without comments.
+    """What a source contributes: the `stages` names that it imports, and the hash of its tree without comments.
 
     `relative` is the line of its first relative import.
     """

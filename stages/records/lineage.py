@@ -8,8 +8,8 @@ the file itself (`found`). So an artifact can be
     held        `disagreeing`: the witnesses that say something else; `silent`: those that say nothing
     checked     `found()` is the hash of what lies at `path`, None where that is not here
 
-Where everything lies, and which stages made it, is a `Places`: that of dvc.yaml for who can read it
-(`stages.audit.pipeline`), else what the record names. Without `dvc.lock` the record alone speaks. Nothing here needs
+`Places` says where everything lies and which stages made it: from dvc.yaml (`stages.audit.pipeline`), else from the
+record. Without `dvc.lock` the record alone speaks. Nothing here needs
 data or weights. An artifact whose `path` is None is a value (settings, a fingerprint), or lies at no known place.
 """
 
@@ -172,16 +172,16 @@ def lineage(
     lock: Lock | None = None,
     places: Places | None = None,
     lacking: list[str] | None = None,
-    other_copies: bool = False,
+    has_other_copies: bool = False,
 ) -> Lineage:
     """The artifacts behind a result, from the record alone, or with what dvc.lock has of them.
 
     `places` are those of dvc.yaml; by default those that the record names. Raises CorruptFileError for a record
     that lacks an input, or a file in one; where `lacking` is given, that is added to it instead, and the artifact has
-    the other witnesses. With `other_copies` the arrays that are here, and those that dvc.lock has of `preprocess`, are
-    not those of the record (`stages.records.copies`), and are not compared with it.
+    the other witnesses. With `has_other_copies` the arrays that are here, and those that dvc.lock has of `preprocess`,
+    are not those of the record (`stages.records.copies`), and are not compared with it.
     """
-    source = _Source(result, lock, places or recorded_places(result), other_copies)
+    source = _Source(result, lock, places or recorded_places(result), has_other_copies)
     if lacking is not None:
         lacking += [*source.absent_inputs(), *source.absent_files()]
     for lacks in source.absent_inputs() if lacking is None else ():
@@ -196,7 +196,7 @@ class _Source:
     result: Evaluation
     lock: Lock | None
     places: Places
-    other_copies: bool = False
+    has_other_copies: bool = False
 
     @property
     def file(self) -> str:
@@ -259,7 +259,7 @@ class _Source:
         path, made, maker = self.places.training, self.result.run.provenance, self.places.preprocess
         where, reader = "run.provenance", self.places.train
         found = self.folder("arrays", "training arrays", path, made, where, maker, reader, sha256)
-        if self.other_copies:
+        if self.has_other_copies:
             of_maker = self.locked(maker, "outs", path) if path else ()
             kept = tuple(witness for witness in found.witnesses if witness not in of_maker)
             found = replace(found, witnesses=kept, made_elsewhere=True)
@@ -278,7 +278,7 @@ class _Source:
             self.said("run.data", run.data.md5()),
             *(self.locked(self.places.evaluate, "deps", path) if path else ()),
         )
-        return [Artifact("arrays", "description", path, "md5", witnesses, made_elsewhere=self.other_copies)]
+        return [Artifact("arrays", "description", path, "md5", witnesses, made_elsewhere=self.has_other_copies)]
 
     def test_arrays(self) -> list[Artifact]:
         names = {f"{name}.npy": f"test_{name}" for name in ("images", "labels")}

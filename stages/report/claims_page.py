@@ -90,7 +90,7 @@ def _missing(check: Check) -> str:
         return f"one has no p ({check.found.note})"
     if check.found.p_for is not None or check.seeds >= FEWEST_SEEDS:
         return "chance cannot be excluded"
-    return f"with {check.seeds} seed{'s' if check.seeds > 1 else ''} chance cannot be excluded, either way"
+    return f"with {check.seeds} seed{'s' if check.seeds > 1 else ''}, chance cannot be excluded either way"
 
 
 def value_text(check: Check) -> str:

@@ -62,7 +62,7 @@ def escaped(text: str) -> str:
 
 def from_markdown(text: str) -> str:
     """A sentence of the reports' markdown as LaTeX: code, strong and emphasis."""
-    return "".join(f"\\{_COMMANDS[mark]}{{{escaped(part)}}}" if mark else escaped(part) for mark, part in marked(text))
+    return "".join(f"\\{_COMMANDS[kind]}{{{escaped(part)}}}" if kind else escaped(part) for kind, part in marked(text))
 
 
 def table_tex(evidence: Evidence, number: Table) -> RenderedText:

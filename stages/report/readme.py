@@ -166,9 +166,9 @@ def _seeds(rows: Sequence[TableRow]) -> str:
     if counts == {1}:
         return "Each number is one training (n = 1); how far another seed would move it is unknown."
     several = " or ".join(str(count) for count in sorted(counts - {1}))
-    few = ", of which two seeds say little" if 2 in counts else ""
+    few = " Two seeds say little about the deviation." if 2 in counts else ""
     alone = " A number without ± is one training." if 1 in counts else ""
-    return f"Mean of {several} seeds ± sample standard deviation (number of seeds){few}.{alone}"
+    return f"Mean of {several} seeds ± sample standard deviation (number of seeds).{few}{alone}"
 
 
 def _counts(evidence: Evidence, dataset: Dataset, tables: Rows) -> str:

@@ -56,8 +56,9 @@ def _counts(evidence: Evidence, attempts: Attempts) -> Iterator[str]:
     since = f"Every training that is started is written down since {begin.time[:10] if begin else ''}"
     total = len(attempts.trainings)
     repeated = sum(bool(one.resumes) for one in attempts.trainings)
-    more = f" ({repeated} of them more than once, after a kill or a failure)" if repeated else ""
-    counts = f"{total} started{more}, {len(found.standing)} of them in these tables" if total else "none was started"
+    more = f" ({repeated} more than once, after a kill or a failure)" if repeated else ""
+    standing = f"{len(found.standing)} of the trainings are in these tables"
+    counts = f"{total} started{more}; {standing}" if total else "none was started"
     count = len(found.older)
     older = f"; {count} result{'s' if count != 1 else ''} here are older" if count else ""
     yield f"{since}: {counts}{older}."
@@ -76,7 +77,7 @@ def _named(attempt: Attempt, has_other: bool) -> str:
     """A training, and whether another one of the same cell and seed stands in the tables."""
     start, last = attempt.start, ", the last" if attempt.resumes else ","
     said = f"{escape(attempt.outcome_and_starts)}{last} {attempt.starts[-1].time[:16]}"
-    other = "; another training of this seed stands there" if has_other else ""
+    other = "; these tables have another training of this seed" if has_other else ""
     return f"{code(str(start.cell))} seed {start.seed} ({said}{other})"
 
 

@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 from ruamel.yaml import YAML
 
+from stages.core.locks import exclusive
 from stages.launch.__main__ import main
 from stages.records.attempts import Attempts, attempts_path
 from tests.pipeline.conftest import Repository, copy_project, environment
@@ -188,6 +189,21 @@ def test_a_launch_makes_what_dvc_repro_makes_whatever_happens_to_it(repository: 
     assert results(fresh) == results(repository)  # out of DVC's run-cache
 
 
+def test_one_cell_launched_is_what_dvc_repro_makes(repository: Repository, fresh: Repository) -> None:
+    fresh.run("python", "-m", "stages.launch", "--cells", "mnist/vgg11")
+    whole = {path: content for path, content in results(repository).items() if "mnist/vgg11" in path}
+    assert {Path(path).suffix for path in whole} == {".safetensors", ".json", ".npy"}
+    assert results(fresh) == whole
+
+
+def test_a_second_launch_is_refused(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(repository.folder)  # where the lock lies
+    with exclusive(Path("dvc.yaml")):
+        done = repository.attempt("python", "-m", "stages.launch")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("Error: another launch runs in this checkout; wait")
+
+
 @pytest.mark.slow
 def test_a_failing_cell_is_named_and_the_others_are_recorded(fresh: Repository) -> None:
     """The folder of its runs is a file, so that it cannot write; the tables are made of the others."""
@@ -251,7 +267,7 @@ def test_a_wrong_option_is_one_line(
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nowhere"])
+@pytest.mark.parametrize("address", [pytest.param("tcp://127.0.0.1:9", marks=pytest.mark.slow), "nowhere"])
 def test_a_scheduler_that_does_not_answer_is_one_line(repository: Repository, address: str) -> None:
     done = repository.attempt("python", "-m", "stages.launch", "--scheduler", address)
     assert done.returncode == 1

@@ -232,7 +232,7 @@ FINDINGS: dict[str, Callable[[], bool]] = {
     "are not matched by any input size, initialisation, learning rate or momentum that was tried": lambda: all(
         closest(study)[1] > 2.5 for study in ("googlenet-input", "googlenet-init", "googlenet-optimizer")
     ),
-    "Without batch norm it hardly learns in three epochs, as the paper suggests (10.0 %; 12.3 % from Xavier's "
+    "Without batch norm it hardly learns in three epochs, as the paper suggests (10.0 %; 12.3 % with Xavier "
     "initialisation)": lambda: (
         [f"{mean_of(f'cifar10/googlenet-sgd-no-norm{init}'):.1f}" for init in ("", "-xavier")] == ["10.0", "12.3"]
         and {epochs_of(f"cifar10/googlenet-sgd-no-norm{init}") for init in ("", "-xavier")} == {3}

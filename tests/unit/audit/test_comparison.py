@@ -59,8 +59,9 @@ def test_every_shared_seed_is_looked_behind(audited: Any) -> None:
     assert found["further_seeds"]["2"]["differs"]["machine"] == {"training.numerics.device": [before, "cuda: another"]}
     shown = compare("IV", "VGG16", "VGG16 with ADAM").output
     assert "\nbehind seed 0:\n" in shown
-    assert "\nseed 1: nothing more differs\n" in shown
-    assert f"\nseed 2: more differs\nmachine:\n  training.numerics.device: {before} -> cuda: another\n" in shown
+    assert "\nbehind seed 1, compared with seed 0: no other difference\ncommit: " in shown
+    machine = "behind seed 2, compared with seed 0: other differences\nmachine:"
+    assert f"\n{machine}\n  training.numerics.device: {before} -> cuda: another\n" in shown
 
 
 def test_a_cell_that_stands_in_several_tables_is_compared_by_its_name(audited: Any) -> None:

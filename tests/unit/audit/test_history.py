@@ -22,6 +22,7 @@ def test_a_commit_has_the_hashes_that_a_clean_tree_has() -> None:
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
+        assert history.content("HEAD", "LICENSE") == (ROOT / "LICENSE").read_bytes()
         for path in ("stages/engine", "stages/__init__.py") if not known else ():
             assert history.commit_with(path, hash_dependency(Path(path)).md5) is not None
         assert history.files("0" * 40) is None

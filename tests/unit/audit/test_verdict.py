@@ -68,8 +68,14 @@ def test_claims_are_asked_by_name(audited: Any) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["VII"], "TABLE or CELL: 'VII' is not allowed; allowed: one of I, II, III, IV, V, VI, mnist/vgg16"),
-        (["IV", "VGG17"], "ROW of IV: 'VGG17' is not allowed; allowed: one of VGG16; VGG11"),
+        (
+            ["VII"],
+            "TABLE or CELL: 'VII' is not allowed; allowed: one of (did you mean VI or II or III?): I, II",
+        ),
+        (
+            ["IV", "VGG17"],
+            "ROW of IV: 'VGG17' is not allowed; allowed: one of (did you mean VGG19 or VGG16 ",
+        ),
         (["--claims", "C9"], "--claims: 'C9' is not allowed; allowed: all, or some of C1"),
     ],
 )

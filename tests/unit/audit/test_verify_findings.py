@@ -1322,7 +1322,7 @@ def test_an_attempt_that_was_cut_off_and_one_that_was_dropped_are_named(project:
     assert done.exit_code == 0
     project.forge_lock()
     page = Path("reports/quick/tables/tables.md").read_text()
-    assert "1 started, 0 of them in these tables; 3 results here are older." in page
+    assert "1 started; 0 of the trainings are in these tables; 3 results here are older." in page
     assert "**Started, and not in these tables**: `mnist/resnet18` seed 7 (finished, 2" in page
     done = CliRunner().invoke(main, [*ROW])
     assert "; nothing broken; 1 training came to an end without a result here\n" in done.output

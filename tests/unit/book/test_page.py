@@ -347,7 +347,7 @@ def test_every_attempt_of_a_number_is_on_its_page_and_the_counts_stand_on_the_fi
     )
     assert (seed, outcome, stands) == ("0", "finished (nowhere written down as started)", "yes")
     (home,) = root.all("section", id="/")
-    repeated = "1 of them more than once, after a kill or a failure"
-    assert f"2 started ({repeated}), 1 of them in these tables" in home.text
+    repeated = "1 more than once, after a kill or a failure"
+    assert f"2 started ({repeated}); 1 of the trainings are in these tables" in home.text
     assert "Started, and not in these tables: mnist/vgg16 seed 7 (diverged, 2026-11-24T05:00)." in home.text
     assert made.root.all("table", class_="attempts") == []

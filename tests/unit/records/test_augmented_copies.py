@@ -130,7 +130,9 @@ def test_another_result_on_the_same_copies_may_have_the_code(read: str) -> None:
     assert (found is not None) == (read == "the same copies")
     if found:
         path = result_path(results_folder("quick"), AUGMENTED, 2)
-        assert found.sentence("preprocess").endswith(f"; that their code is the same, {path} witnesses")
+        assert found.sentence("preprocess").endswith(
+            f"; {path}, trained on the same copies, records the code of dvc.lock"
+        )
 
 
 FORGED: list[Callable[[dict[str, Any]], object]] = [
