@@ -46,7 +46,7 @@ def answer(evidence: Evidence, number: TableRow, seed: int | None, stages: Stage
     result, history = results[chosen], History()
     places = stages.places(number.key, chosen)
     entry, cells = preprocess_entry(lock, places.preprocess), stages.result(number.key, chosen).parent
-    copies = other_copies(result.run, places.training, entry, cells)
+    copies = other_copies(result.run, places.training, entry, cells, lock)
     artifacts = lineage(result, lock, places, has_other_copies=copies is not None)
     found = {
         "number": _number(number, evidence.budget_name),

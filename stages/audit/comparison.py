@@ -194,7 +194,8 @@ def _text(found: dict[str, Any], sides: tuple[Side, Side]) -> list[str]:
         f"{side.name}: {fixed(side.results.mean, decimals(side.first.test_images))} % (n = {len(side.results.results)})"
         for side in sides
     ]
-    lines += ["", f"difference  {signed(found['difference'], places)} points, the second less the first"]
+    over = _over(found["seeds"], sides)
+    lines += ["", f"difference  {signed(found['difference'], places)} points, the second less the first{over}"]
     if found["interval"]:
         low, high = (signed(end, places) for end in found["interval"])
         about = "other test images" if len(found["seeds"]) == 1 else "other seeds"
@@ -212,12 +213,22 @@ def _text(found: dict[str, Any], sides: tuple[Side, Side]) -> list[str]:
         lines.append(f"note        both have the same predictions, image by image{of_seed}")
     if found["further_seeds"]:
         lines += ["", f"behind seed {found['seeds'][0]}:"]
+    elif not found["seeds"]:
+        one, other = (side.first.seed for side in sides)
+        lines += ["", f"behind seed {one} of the first and seed {other} of the second:"]
     for part, keys in found["differs"].items():
         lines += ["", f"{part}: {'the same' if not keys else ''}".rstrip(), *_differing(part, keys)]
     lines += ["", f"commit: {_commits(found['commits'])}"]
     for seed, beside in found["further_seeds"].items():
         lines += ["", *_further(found["seeds"][0], seed, beside, found["differs"])]
     return lines
+
+
+def _over(seeds: list[int], sides: tuple[Side, Side]) -> str:
+    """Over which seeds a difference is, where that is not all that the means are over."""
+    if not seeds or all(len(side.results.results) == len(seeds) for side in sides):
+        return ""
+    return f", over seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))} alone"
 
 
 def _commits(commits: list[str]) -> str:

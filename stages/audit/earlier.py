@@ -21,7 +21,7 @@ _SHORT = 12  # digits of a commit
 
 
 def check_earlier(numbers: Iterable[Number], workspace: Workspace) -> dict[Number, list[Finding]]:
-    """Committed results of the same code, settings and data whose predictions are not those of the results here.
+    """Committed results of the same code, settings and data whose predictions or logits are not those of the results.
 
     For a number without a result here, the newest commit that has one is noted: result, entries in dvc.lock and lines
     of the pages may have been removed together.
@@ -29,7 +29,7 @@ def check_earlier(numbers: Iterable[Number], workspace: Workspace) -> dict[Numbe
     paths = {workspace.result(number).as_posix(): number for number in numbers}
     here = {path: result for path, number in paths.items() if (result := workspace.read(number)[0])}
     found: dict[Number, list[Finding]] = defaultdict(list)
-    said: set[tuple[str, str]] = set()
+    said: set[tuple[str, ...]] = set()
     unread: Counter[str] = Counter()
     folder = workspace.stages.tables().option("cells").as_posix()
     for commit, path, content in workspace.history.every_version(folder, paths.keys(), LARGEST_TEXT):
@@ -46,18 +46,28 @@ def check_earlier(numbers: Iterable[Number], workspace: Workspace) -> dict[Numbe
 
 
 def _otherwise(
-    path: str, result: Evaluation, content: bytes, commit: str, said: set[tuple[str, str]]
+    path: str, result: Evaluation, content: bytes, commit: str, said: set[tuple[str, ...]]
 ) -> Iterator[Finding]:
-    """A finding if a committed version has other predictions; each set is reported once (`said`)."""
+    """A finding if a committed version has other predictions, or other logits of the same weights and numerics.
+
+    Each set is reported once (`said`).
+    """
     if not _may_differ(content, result):
         return
     then = _content(content, path)
-    predictions = then.get("predictions")
-    if not isinstance(predictions, str) or predictions == result.predictions or (path, predictions) in said:
+    predictions, logits = then.get("predictions"), _of(then, "sha256").get("logits.npy")
+    if not (isinstance(predictions, str) and isinstance(logits, str)):
         return
-    if _made_from(then) == _made_from(result.content()):
+    if _made_from(then) != _made_from(result.content()):
+        return
+    if predictions != result.predictions:
+        if (path, predictions) not in said:
+            yield from _differs(Path(path), result, then, commit)
         said.add((path, predictions))
-        yield from _differs(Path(path), result, then, commit)
+    elif logits != result.sha256.logits and _is_tested_alike(then, result) and (path, predictions, logits) not in said:
+        said.add((path, predictions, logits))
+        other = f"{logits}, by the same weights and numerics, as commit {commit[:_SHORT]} has it"
+        yield broken(f"{path}, sha256.logits.npy", result.sha256.logits, other)
 
 
 def _removed(path: str, then: dict[str, Any], commit: str) -> Finding:
@@ -65,12 +75,13 @@ def _removed(path: str, then: dict[str, Any], commit: str) -> Finding:
 
 
 def _may_differ(content: bytes, result: Evaluation) -> bool:
-    """Whether bytes name the training code of a result, and not its predictions as `evaluate` writes them.
+    """Whether bytes name the training code of a result, and not its predictions and logits as `evaluate` writes them.
 
     This saves time only: most versions need not be parsed.
     """
-    predictions = f'"predictions": "{result.predictions}"'.encode()
-    return result.run.provenance.code.sha256.encode() in content and predictions not in content
+    same = (f'"predictions": "{result.predictions}"', f'"logits.npy": "{result.sha256.logits}"')
+    is_same = all(part.encode() in content for part in same)
+    return result.run.provenance.code.sha256.encode() in content and not is_same
 
 
 def _content(content: bytes, path: str) -> dict[str, Any]:
@@ -100,12 +111,18 @@ def _value(then: dict[str, Any]) -> str:
     return f"{100 * share:.2f} %" if isinstance(share, int | float) else "an accuracy that cannot be read"
 
 
+def _is_tested_alike(then: dict[str, Any], result: Evaluation) -> bool:
+    """Whether a committed result is of the same weights, tested with the same numerics."""
+    same_weights = _of(then, "run").get("binding") == result.run.binding
+    return same_weights and then.get("numerics") == result.content()["numerics"]
+
+
 def _differs(path: Path, result: Evaluation, then: dict[str, Any], commit: str) -> Iterator[Finding]:
     """The same weights and numerics give the same predictions; otherwise both results may be honest."""
     here, run = result.content(), _of(then, "run")
     value = _value(then)
     has_same_weights = run.get("binding") == result.run.binding
-    if has_same_weights and then.get("numerics") == here["numerics"]:
+    if _is_tested_alike(then, result):
         other = f"{value}, by the same weights and numerics, as commit {commit[:_SHORT]} has it"
         yield broken(f"{path}, predictions", f"{result.percent:.2f} % right", other)
         return

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 from stages.config.cells import CellKey
 from stages.config.params import Params
 from stages.config.schema import PAPER_TABLES
-from stages.core.errors import ParamError, did_you_mean
+from stages.core.errors import ParamError, did_you_mean, few
 from stages.report.rows import TableRow, first_rows, planned_rows
 
 
@@ -24,6 +24,7 @@ class Number(NamedTuple):
         return f"{self.table}, {self.row}, seed {self.seed}"
 
 
+_LISTED = 24  # names that a message lists
 Printed = TypeVar("Printed", TableRow, Number)
 
 
@@ -71,7 +72,7 @@ def chosen(numbers: list[Number], where: str | None, row: str | None, seed: int 
         seeds = sorted({number.seed for number in found})
         found = [number for number in found if number.seed == seed]
         if not found:
-            raise ParamError("seed", seed, "one of " + ", ".join(map(str, seeds)))
+            raise ParamError("--seed", seed, "one of " + ", ".join(map(str, seeds)))
     return found
 
 
@@ -100,7 +101,7 @@ def _one_of(known: Iterable[str], separator: str, word: str, names: Iterable[str
     """What is allowed, with those that may have been meant first; `names` are allowed too, and not listed."""
     listed = list(dict.fromkeys(known))
     hint = did_you_mean(word, [*listed, *names])
-    return f"one of{f'{hint}:' if hint else ''} {separator.join(listed)}"
+    return f"one of{f'{hint}:' if hint else ''} {few(listed, _LISTED, separator)}"
 
 
 def _same(word: str, *names: str) -> bool:

@@ -23,7 +23,7 @@ from stages.core.errors import StageError
 from stages.core.regular import LARGEST_PAGE, is_there, read_regular
 from stages.paper.reading import read_paper
 from stages.records.evaluation import Evaluation
-from stages.records.test_split import LABELS
+from stages.records.test_split import LABELS, true_labels
 from stages.report.claims import judge_claims
 from stages.report.evidence import CellResults, Evidence
 from stages.report.ledger import ledger, ledger_csv, ledger_json
@@ -50,6 +50,7 @@ def check_pages(numbers: Sequence[Number], workspace: Workspace) -> PageFindings
     if absent := _absent_labels(results):
         found.add([], *(missing(file, f"git checkout {file}") for file in absent))
         return found
+    found.add([], *judged("the true labels", _other_labels(results)))
     gone = _gone(numbers, workspace)
     found.add([], *(missing(workspace.result(one), _how_again(one, workspace)) for one in gone))
     pages = None if refused or gone else _made(_all_pages, workspace, results, stage, found)
@@ -97,6 +98,17 @@ def _absent_labels(numbers: Iterable[Number]) -> list[Path]:
     """The files of true labels that are not here: without them no page can say which numbers are recounted."""
     files = dict.fromkeys(LABELS / f"{number.key.dataset}.npy" for number in numbers)
     return [file for file in files if not file.is_file()]
+
+
+def _other_labels(numbers: Iterable[Number]) -> Iterator[Finding]:
+    """The files of true labels that are not those of their data set, whatever the results' own labels are."""
+    for dataset in dict.fromkeys(number.key.dataset for number in numbers):
+        file = LABELS / f"{dataset}.npy"
+        try:
+            true_labels(dataset, count=1)
+        except StageError as error:
+            found = error.message.removeprefix(f"{file}: ")
+            yield invalid(file, f"{found} (git checkout {file}; git log {file} says which commit changed it)")
 
 
 def _recorded(workspace: Workspace, but: Path | None) -> Iterator[Finding]:

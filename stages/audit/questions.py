@@ -24,9 +24,9 @@ def asked(evidence: Evidence, words: tuple[str, ...], for_results: bool = False)
     word = " ".join(words)
     found = selected(numbers, words) if len(words) > 1 else in_table(numbers, word) or in_row(numbers, word)
     if len(found) > 1 and not (for_results and len({number.key for number in found}) == 1):
-        raise StageError(
-            "\n".join([f"{word!r} names {len(found)} numbers; ask for one of them:", *listing(found, evidence)])
-        )
+        named = [f'  {number.table} "{number.row}"    ({number.key})' for number in found]
+        lines = named if for_results else listing(found, evidence)
+        raise StageError("\n".join([f"{word!r} names {len(found)} numbers; ask for one of them:", *lines]))
     if not found:
         names = [name for number in numbers for name in (number.row, str(number.key), number.key.name)]
         raise ParamError("number", word, f"a table and a row, a cell, or a printed value{did_you_mean(word, names)}")

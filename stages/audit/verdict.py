@@ -41,16 +41,18 @@ class Asked(NamedTuple):
 @budget_option
 @click.option("--rows", type=click.Choice(list(_ENOUGH)), default="close", show_default=True, help="how close at least")
 @click.option("--as-logged", is_flag=True, help="a row is met by its as-logged number too")
-@click.option("--claims", default="", metavar="C1,C3|all", help="claims that must hold; by default none is asked for")
+@click.option("--claims", metavar="C1,C3|all", help="claims that must hold; by default none is asked for")
 @click.option("--json", "as_json", is_flag=True, help="everything that was asked, as JSON")
-def main(words: tuple[str, ...], budget: str | None, rows: str, as_logged: bool, claims: str, as_json: bool) -> None:
+def main(
+    words: tuple[str, ...], budget: str | None, rows: str, as_logged: bool, claims: str | None, as_json: bool
+) -> None:
     """Hold a budget's rows and claims to the paper's; exit with 0 when all is met, else with 1."""
     with without_collection():
         evidence = evidence_of(budget)
     name = evidence.budget_name
     every = [row for number in evidence.params.tables for row in table_rows(evidence, number)]
     asked = [_row(row, _ENOUGH[rows], as_logged) for row in _chosen(every, words)]
-    asked += _claims(evidence, [claim.strip() for claim in claims.split(",") if claim.strip()])
+    asked += _claims(evidence, claims) if claims is not None else []
     missed = [one for one in asked if not one.met]
     if as_json:
         echo_json(_content(name, asked))
@@ -89,10 +91,9 @@ def _found(number: TableRow) -> str:
     return f"{logged}{number.verdict.word}, {number.mean_text} (paper {number.paper}): {number.verdict.why}"
 
 
-def _claims(evidence: Evidence, names: list[str]) -> list[Asked]:
-    """The claims of these names. Raises ParamError for one that there is not."""
-    if not names:
-        return []
+def _claims(evidence: Evidence, claims: str) -> list[Asked]:
+    """The claims of these names, separated by commas. Raises ParamError for one that there is not."""
+    names = [name.strip() for name in claims.split(",")]
     judged = {claim.name: claim for claim in judge_claims(evidence)}
     if names == [_ALL]:
         names = list(judged)

@@ -112,7 +112,7 @@ class Workspace:
         """How a number's arrays differ from those in dvc.lock, if in the augmented copies alone; else None."""
         places = self.stages.places(number.key, number.seed)
         entry = preprocess_entry(self.lock, places.preprocess)
-        return other_copies(run, places.training, entry, self.result(number).parent, self._known_arrays)
+        return other_copies(run, places.training, entry, self.result(number).parent, self.lock, self._known_arrays)
 
     def result(self, number: Number) -> Path:
         """The file of a number's result."""

@@ -73,7 +73,7 @@ def main(
     end_on_signals()
     if problems := [*commit(), *links()]:
         raise StageError("\n  ".join(problems))
-    if scheduler:
+    if scheduler is not None:
         from stages.launch.cluster import client_of  # imports Dask, which takes a second
 
         client_of(scheduler).close()  # refused before anything runs
@@ -91,7 +91,7 @@ def end_on_signals() -> None:
 def chosen_trainings(params: Params, cells: str | None, seeds: str | None) -> list[Training]:
     """The planned trainings of those cells and seeds. Raises ParamError for one that is not planned."""
     planned = params.trainings()
-    names, numbers = _listed(cells), _listed(seeds)
+    names, numbers = _listed("--cells", cells), _listed("--seeds", seeds)
     known_cells = list(dict.fromkeys(str(training.key) for training in planned))
     for name in names:
         if name not in known_cells:
@@ -116,8 +116,10 @@ def _hint(params: Params, name: str, planned: list[str]) -> str:
     return meant(same) or did_you_mean(name, planned)
 
 
-def _listed(option: str | None) -> list[str]:
-    return option.split(",") if option else []
+def _listed(option: str, value: str | None) -> list[str]:
+    if value == "":
+        raise ParamError(option, value, "one or more, separated by commas; without the option all")
+    return value.split(",") if value else []
 
 
 def launch(params: Params, chosen: list[Training], jobs: int | None, scheduler: str | None, weights: bool) -> None:
@@ -226,13 +228,13 @@ def run_units(
     from stages.launch.tables import Tables
     from stages.launch.view import View
 
-    here = None if scheduler else this_machine(params.chosen_budget().device)
+    here = None if scheduler is not None else this_machine(params.chosen_budget().device)
     recorded_runs = finished_runs(RUNS / params.budget, results_folder(params.budget))
     eta = Eta(params, params.budget, recorded_runs, here.machine if here else None)
     view = View({unit.name: eta.weight(training) for training, unit in units.items()})
     longest_first = sorted(units.values(), key=lambda unit: -view.expected[unit.name])
     inputs = sorted({name for unit in units.values() for name in unit.inputs})
-    if scheduler and pipeline.has_remote():
+    if scheduler is not None and pipeline.has_remote():
         pipeline.push(inputs)  # for workers that share no files
     devices = here.gpus if here else []
     jobs = jobs or len(devices) or fitting(params, [str(training.key) for training in units], recorded_runs)

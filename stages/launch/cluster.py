@@ -24,7 +24,7 @@ from distributed import Client, Future, LocalCluster, Worker, WorkerPlugin, get_
 
 from stages.config.loading import load_params
 from stages.config.reading import PARAMS_FILE
-from stages.core.errors import StageError
+from stages.core.errors import StageError, printable
 from stages.core.files import digest, write_text
 from stages.core.locks import exclusive
 from stages.core.progress import say
@@ -201,8 +201,14 @@ def client_of(scheduler: str) -> Client:
     """A client of the scheduler at an address. Raises StageError when nothing answers there."""
     try:
         return Client(scheduler, timeout=10)
-    except (OSError, ValueError) as error:
-        raise StageError(f"--scheduler {scheduler}: no Dask scheduler answers there ({error})") from None
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        RuntimeError,
+        ImportError,
+    ) as error:  # the last three: no such protocol here
+        raise StageError(printable(f"--scheduler {scheduler}: no Dask scheduler answers there ({error})")) from None
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from stages.launch.pipeline import LockFile, Pipeline
 from stages.launch.recorded import Entries, inputs_with_other_copies, why_left
 from stages.launch.work import Unit
 from stages.records.copies import KnownArrays, PreprocessEntry
+from stages.records.dvc_lock import Lock
 from stages.records.evaluation import Evaluation, result_path, results_folder
 from stages.records.spec import Spec, resolve_specs
 
@@ -42,19 +43,26 @@ def trainings_left(
     One is done when its result is recorded and nothing that is here differs from that. With `weights`, it is done when
     DVC finds nothing to do for it: its weights must be here too.
     """
-    found, known = {}, KnownArrays()
+    found, known, lock = {}, KnownArrays(), Lock(required=False)
     for training in trainings:
-        if reason := _why_left(pipeline, specs[str(training.key)], budget, training, weights, known):
+        if reason := _why_left(pipeline, specs[str(training.key)], budget, training, weights, known, lock):
             found[training] = reason
     return found
 
 
 def _why_left(
-    pipeline: Pipeline | LockFile, spec: Spec, budget: str, training: Training, weights: bool, known: KnownArrays
+    pipeline: Pipeline | LockFile,
+    spec: Spec,
+    budget: str,
+    training: Training,
+    weights: bool,
+    known: KnownArrays,
+    lock: Lock,
 ) -> str | None:
     train, evaluate = (training.stage(kind, budget) for kind in ("train", "evaluate"))
     arrays = pipeline.locked(preprocess(budget, training.key.dataset))
-    entries = Entries(pipeline.locked(train), pipeline.locked(evaluate), PreprocessEntry(arrays.deps, arrays.outs))
+    data = PreprocessEntry(arrays.deps, arrays.outs)
+    entries = Entries(pipeline.locked(train), pipeline.locked(evaluate), data, lock)
     path = result_path(results_folder(budget), training.key, training.seed)
     if reason := why_left(training, spec, entries, path, known):
         return reason

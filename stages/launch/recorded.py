@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from stages.config.params import Training, resolve_count
 from stages.core.errors import MissingFileError, StageError
 from stages.records.copies import KnownArrays, PreprocessEntry, other_copies
-from stages.records.dvc_lock import Entry
+from stages.records.dvc_lock import Entry, Lock
 from stages.records.evaluation import Evaluation
 from stages.records.provenance import Provenance
 from stages.records.run import TrainingRun
@@ -36,6 +36,7 @@ class Entries(NamedTuple):
     train: Locked
     evaluate: Locked
     data: PreprocessEntry
+    lock: Lock  # the whole file, for who may speak for other results
 
 
 def locked_of(entry: Entry | None) -> Locked:
@@ -108,7 +109,7 @@ def inputs_with_other_copies(
         folder, description = result.run.training_arrays[0], result.description[0]
     except KeyError:
         return set()
-    differ = other_copies(result.run, folder, entries.data, path.parent, known)
+    differ = other_copies(result.run, folder, entries.data, path.parent, entries.lock, known)
     return {folder, description} if differ else set()
 
 

@@ -75,12 +75,17 @@ def reads_copies(run: TrainingRun) -> bool:
 
 
 def other_copies(
-    run: TrainingRun, folder: str | None, entry: PreprocessEntry, cells: Path, known: KnownArrays | None = None
+    run: TrainingRun,
+    folder: str | None,
+    entry: PreprocessEntry,
+    cells: Path,
+    lock: Lock,
+    known: KnownArrays | None = None,
 ) -> OtherCopies | None:
     """How a run's arrays of `folder` differ from those in dvc.lock, if in the augmented copies alone; else None.
 
-    `cells` has the results of the data set, of which one may prove what dvc.lock's arrays are. `known` keeps what was
-    found out.
+    `cells` has the results of the data set, of which one may prove what dvc.lock's arrays are, and another one, which
+    dvc.lock must have, may record their code. `known` keeps what was found out.
     """
     found, md5 = run.provenance.inputs.get(folder or ""), entry.outs.get(folder or "")
     if folder is None or md5 is None or found is None or found.md5 == md5:
@@ -96,7 +101,7 @@ def other_copies(
     if not reads_copies(run) or _is_same_code(run, entry.deps):
         return OtherCopies(run.data.dataset, reads_copies(run), witness=None)
     for path, other, _ in _trained_on(folder, found.md5, cells):
-        if reads_copies(other) and _is_same_code(other, entry.deps):
+        if reads_copies(other) and _is_same_code(other, entry.deps) and _is_recorded(path, lock):
             return OtherCopies(run.data.dataset, are_read=True, witness=path)
     return None
 
@@ -120,6 +125,11 @@ def find_arrays(folder: str, md5: str, cells: Path) -> Arrays | None:
     """
     arrays = next((arrays for _, _, arrays in _trained_on(folder, md5, cells)), None)
     return arrays or _on_disk(Path(folder), md5)
+
+
+def _is_recorded(path: Path, lock: Lock) -> bool:
+    """Whether a file is an output that dvc.lock has, with these bytes: no other file may speak for a result."""
+    return lock.recorded(path.as_posix()) == hash_dependency(path).md5
 
 
 def _is_same_code(run: TrainingRun, deps: Mapping[str, str]) -> bool:

@@ -67,6 +67,14 @@ class Lock:
                     return name
         return None
 
+    def recorded(self, path: str) -> str | None:
+        """The md5 of a path among the outputs of any stage; None where none has it."""
+        for name in self._stages:
+            with suppress(CorruptFileError):
+                if (entry := self.entry(name)) and path in entry.outs:
+                    return entry.outs[path]
+        return None
+
     def md5(self, stage: str | None, kind: str, path: str) -> str | None:
         """The md5 of a path among a stage's `deps` or `outs`; None when it is not recorded."""
         entry = self.entry(stage) if stage else None

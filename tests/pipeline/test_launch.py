@@ -254,6 +254,10 @@ def test_code_edited_while_a_launch_runs_keeps_its_cells_out_of_dvc_lock(fresh: 
             "--cells: 'cifar10/resnet18-lr1e-2-momentum' is not allowed; allowed: the planned cells (params.yaml has "
             "cifar10/resnet18-lr1e-2-momentum; name it in `study_cells` or `more_cells` there): ",
         ),
+        (
+            ["--cells", ""],
+            "--cells: '' is not allowed; allowed: one or more, separated by commas; without the option all",
+        ),
         (["--seeds", "0,7"], "--seeds: '7' is not allowed; allowed: the planned seeds: 0"),
     ],
 )
@@ -267,7 +271,9 @@ def test_a_wrong_option_is_one_line(
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("address", [pytest.param("tcp://127.0.0.1:9", marks=pytest.mark.slow), "nowhere"])
+@pytest.mark.parametrize(
+    "address", [pytest.param("tcp://127.0.0.1:9", marks=pytest.mark.slow), "nowhere", "tls://127.0.0.1:9", ""]
+)
 def test_a_scheduler_that_does_not_answer_is_one_line(repository: Repository, address: str) -> None:
     done = repository.attempt("python", "-m", "stages.launch", "--scheduler", address)
     assert done.returncode == 1

@@ -64,6 +64,20 @@ def test_every_shared_seed_is_looked_behind(audited: Any) -> None:
     assert f"\n{machine}\n  training.numerics.device: {before} -> cuda: another\n" in shown
 
 
+def test_seeds_that_only_one_of_both_has_are_said(audited: Any) -> None:
+    audited.edit(lambda raw: raw.update(seeds=[0, 1, 2]))
+    audited.fill()
+    audited.path("cifar10/vgg16-adam", 2).unlink()
+    found = answer("IV", "VGG16", "VGG16 with ADAM")
+    assert (found["first"]["n"], found["second"]["n"], found["seeds"]) == (3, 2, [0, 1])
+    shown = compare("IV", "VGG16", "VGG16 with ADAM").output
+    assert " points, the second less the first, over seeds 0, 1 alone\n" in shown
+    audited.path("cifar10/vgg16", 0).unlink()
+    audited.path("cifar10/vgg16", 1).unlink()
+    shown = compare("IV", "VGG16", "VGG16 with ADAM").output
+    assert "\nbehind seed 2 of the first and seed 0 of the second:\n" in shown
+
+
 def test_a_cell_that_stands_in_several_tables_is_compared_by_its_name(audited: Any) -> None:
     cell = "cifar10/resnet18-lr1e-2-momentum"
     audited.edit(lambda raw: raw["study_cells"]["cifar10"].append(cell.partition("/")[2]))

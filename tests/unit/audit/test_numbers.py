@@ -38,7 +38,7 @@ def test_numbers_are_chosen_by_table_row_cell_and_seed(params: Params) -> None:
     [
         ("X", None, None, "TABLE or CELL: 'X' is not allowed; allowed: one of I, II, III"),
         ("III", "VGG16", None, "ROW of III: 'VGG16' is not allowed; allowed: one of GoogLeNet with adam"),
-        (None, None, 7, "seed: 7 is not allowed; allowed: one of 0, 1"),
+        (None, None, 7, "--seed: 7 is not allowed; allowed: one of 0, 1"),
     ],
 )
 def test_what_is_not_planned_is_refused(

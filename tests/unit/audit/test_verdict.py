@@ -76,6 +76,7 @@ def test_claims_are_asked_by_name(audited: Any) -> None:
             ["IV", "VGG17"],
             "ROW of IV: 'VGG17' is not allowed; allowed: one of (did you mean VGG19 or VGG16 ",
         ),
+        (["--claims", ","], "--claims: '' is not allowed; allowed: all, or some of C1"),
         (["--claims", "C9"], "--claims: 'C9' is not allowed; allowed: all, or some of C1"),
     ],
 )

@@ -1183,6 +1183,34 @@ def test_new_predictions_of_the_same_weights_contradict_the_commit_that_had_othe
     assert said.held_against == other
 
 
+def test_other_logits_of_the_same_weights_contradict_the_commit_that_had_them(project: Project) -> None:
+    """Every prediction stays: the logits are surer of it. Its loss and probabilities are others."""
+    before = Evaluation.read(RESULT, "evaluate")
+    first = commit("reports/quick/cells")[:12]
+
+    def surer(result: dict[str, Any]) -> None:
+        logits = 2 * np.load(LOGITS)
+        write_bytes(LOGITS, npy(logits))
+        result["sha256"]["logits.npy"] = hashlib.sha256(npy(logits)).hexdigest()
+
+    project.edit(surer)
+    commit("reports/quick/cells")
+    (said,) = of_history(project)
+    assert (said.kind, said.where) == ("broken", f"{RESULT}, sha256.logits.npy")
+    assert said.held_against == f"{before.sha256.logits}, by the same weights and numerics, as commit {first} has it"
+
+
+def test_true_labels_that_were_exchanged_are_named_whatever_the_results_have(project: Project) -> None:
+    file = Path("data/labels/mnist.npy")
+    labels = np.load(file)
+    labels[0] = (labels[0] + 1) % 10
+    np.save(file, labels)
+    done = CliRunner().invoke(main, [*ROW])
+    assert done.exit_code == 1
+    assert f"{file}: sha256 " in done.stdout
+    assert f"git checkout {file}" in done.stdout
+
+
 def test_the_same_result_in_another_layout_says_nothing(project: Project) -> None:
     honest = Path(RESULT).read_text()
     without = {name: value for name, value in json.loads(honest).items() if name != "predictions"}

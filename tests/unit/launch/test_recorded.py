@@ -9,6 +9,7 @@ import pytest
 from stages.config.params import Params, Training
 from stages.launch.recorded import Entries, Locked, dependencies, trained_with, why_left
 from stages.records.copies import PreprocessEntry
+from stages.records.dvc_lock import Lock
 from stages.records.evaluation import Evaluation, result_path, results_folder
 from stages.records.spec import Spec
 from tests.shipped import shipped_params
@@ -41,6 +42,7 @@ class Recorded:
             Locked(trained_with(run), dependencies(run.provenance), dict([weights])),
             Locked(testing, dependencies(result.provenance), {self.path.as_posix(): result.md5()}),
             PreprocessEntry({}, data),
+            Lock(required=False),
         )
 
     def why_left(self, today: Spec | None = None) -> str | None:

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from stages.config.cells import CellKey
-from stages.core.files import write_bytes
+from stages.core.files import file_hash, write_bytes
 from stages.records.copies import PreprocessEntry, find_arrays, other_copies
 from stages.records.data import TRAIN_ARRAYS
+from stages.records.dvc_lock import Lock
 from stages.records.evaluation import Evaluation, result_path, results_folder
 from stages.records.provenance import folder_md5, hash_dependency
 from tests.shipped import shipped_params
@@ -48,23 +49,30 @@ def put(found: Evaluation) -> str:
     return found.run.training_arrays[1].md5
 
 
+def recorded(*but: Path) -> Lock:
+    """A dvc.lock that has every result that lies here but these."""
+    outs = [{"path": path.as_posix(), "md5": file_hash(path)} for path in sorted({*CELLS.glob("*.json")} - {*but})]
+    Path("dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": {"evaluate": {"cmd": "python", "outs": outs}}}))
+    return Lock()
+
+
 def test_copies_with_other_bytes_are_told_from_the_same_arrays() -> None:
     md5 = put(result())
-    assert other_copies(other_array(result(seed=1)).run, TRAIN, entry(md5), CELLS)
-    assert not other_copies(result(seed=1).run, TRAIN, entry(md5), CELLS)
+    assert other_copies(other_array(result(seed=1)).run, TRAIN, entry(md5), CELLS, recorded())
+    assert not other_copies(result(seed=1).run, TRAIN, entry(md5), CELLS, recorded())
 
 
 @pytest.mark.parametrize("name", ["train_images", "train_labels", "validation_images", "test_images"])
 def test_any_other_array_with_other_bytes_is_other_data(name: str) -> None:
     md5 = put(result())
-    assert not other_copies(other_array(result(seed=1), name).run, TRAIN, entry(md5), CELLS)
+    assert not other_copies(other_array(result(seed=1), name).run, TRAIN, entry(md5), CELLS, recorded())
 
 
 def test_without_a_result_of_the_arrays_nothing_proves_what_they_are() -> None:
     md5 = result().run.training_arrays[1].md5
     put(other_array(result(seed=1)))
     assert find_arrays(TRAIN, md5, CELLS) is None
-    assert not other_copies(other_array(result(seed=1)).run, TRAIN, entry(md5), CELLS)
+    assert not other_copies(other_array(result(seed=1)).run, TRAIN, entry(md5), CELLS, recorded())
 
 
 def test_arrays_that_lie_there_prove_it_too(tmp_path: Path) -> None:
@@ -96,7 +104,7 @@ def test_a_file_that_is_smuggled_in_with_the_copies_is_other_data(name: str) -> 
     md5 = put(result())
     content = json.loads(other_array(result(seed=1)).text())
     content["run"]["provenance"]["inputs"][TRAIN]["files"][name] = short("smuggled")
-    assert not other_copies(agreed(content).run, TRAIN, entry(md5), CELLS)
+    assert not other_copies(agreed(content).run, TRAIN, entry(md5), CELLS, recorded())
 
 
 @pytest.mark.parametrize("edited", [None, *SOURCES])
@@ -105,11 +113,13 @@ def test_copies_that_a_training_reads_must_come_from_the_same_code(edited: str |
     content = json.loads(other_array(result(AUGMENTED)).text())
     content["run"]["provenance"]["sources"] |= SOURCES
     of_lock = SOURCES | ({edited: short("edited")} if edited else {})
-    found = other_copies(agreed(content).run, TRAIN, entry(md5, of_lock), CELLS)
+    found = other_copies(agreed(content).run, TRAIN, entry(md5, of_lock), CELLS, recorded())
     assert (found is not None) == (edited is None)
 
 
-@pytest.mark.parametrize("read", ["the same copies", "no copies", "others", "files that are not the folder's"])
+@pytest.mark.parametrize(
+    "read", ["the same copies", "no copies", "others", "files that are not the folder's", "what dvc.lock does not have"]
+)
 def test_another_result_on_the_same_copies_may_have_the_code(read: str) -> None:
     """What no copy depends on may change between two trainings, as the command line of `preprocess` does."""
     md5 = put(result())
@@ -126,10 +136,11 @@ def test_another_result_on_the_same_copies_may_have_the_code(read: str) -> None:
         forged = json.loads(path.read_text())
         forged["run"]["provenance"]["inputs"][TRAIN]["files"]["augmented_images.npy"] = short("forged")
         path.write_text(agreed(forged).text())
-    found = other_copies(agreed(earlier).run, TRAIN, entry(md5), CELLS)
+    path = result_path(results_folder("quick"), AUGMENTED, 2)
+    lock = recorded(*([path] if read == "what dvc.lock does not have" else []))
+    found = other_copies(agreed(earlier).run, TRAIN, entry(md5), CELLS, lock)
     assert (found is not None) == (read == "the same copies")
     if found:
-        path = result_path(results_folder("quick"), AUGMENTED, 2)
         assert found.sentence("preprocess").endswith(
             f"; {path}, trained on the same copies, records the code of dvc.lock"
         )
@@ -160,7 +171,7 @@ def test_it_is_said_whether_the_training_reads_the_copies() -> None:
     for key in (PLAIN, AUGMENTED):
         content = json.loads(other_array(result(key)).text())
         content["run"]["provenance"]["sources"] |= SOURCES
-        found = other_copies(agreed(content).run, TRAIN, entry(md5), CELLS)
+        found = other_copies(agreed(content).run, TRAIN, entry(md5), CELLS, recorded())
         assert found is not None
         said.append(found.sentence("preprocess"))
     assert [sentence.rpartition("; ")[2] for sentence in said] == [
