@@ -237,7 +237,8 @@ def check_against_plain(run: Run) -> None:
 def test_an_epoch_is_that_of_a_plain_loop(family: str, optimizer: str) -> None:
     """Each optimizer with ResNet; momentum and Adam with each family, whose flat memory lies differently.
 
-    The fast ones have each family and each optimizer once (momentum in the next test). Plain SGD uses the 3x3 stem and input size 16, below the images' 28.
+    The fast ones have each family and each optimizer once (momentum in the next test). Plain SGD uses the 3x3
+    stem and input size 16, below the images' 28.
     """
     other_stem = {"stem": "3x3", "input_size": 16} if (family, optimizer) == ("resnet", "sgd") else {}
     check_against_plain(conditioned(family, **OPTIMIZERS[optimizer], **other_stem))
