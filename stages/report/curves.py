@@ -45,6 +45,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     ".svg": {"format": "svg", "metadata": {"Date": None, "Creator": None}},
 }
 _LEGEND_WIDTH = 36  # characters that fit beside the curves
+_TITLE_WIDTH = 62  # characters of a title's first line that fit beside a mark
+_TITLE_LINE = 0.18  # inches
 _MARKERS = "osD^vPX*"
 _COLOURS = mpl.color_sequences["petroff8"]  # told apart by colour-blind readers too
 
@@ -85,9 +87,12 @@ def _saved(figure: Figure, **options: Any) -> bytes:
 def curves_drawing(curves: Sequence[Curve], title: str, mark: str = "") -> dict[str, bytes]:
     """Validation accuracy after each epoch, a line for each row; the legend lists them as they end, best first."""
     with drawing():
-        height = _curves_height(curves)
+        first, *rest = title.splitlines()
+        title = "\n".join([fill(first, _TITLE_WIDTH), *rest])
+        more = _TITLE_LINE * max(title.count("\n") - 1, 0)  # than the two lines that a title has
+        height = _curves_height(curves) + more
         figure = Figure(figsize=(7.0, height))
-        axes = figure.add_axes((0.075, 0.44 / height, 0.52, 1 - 0.84 / height))
+        axes = figure.add_axes((0.075, 0.44 / height, 0.52, 1 - (0.84 + more) / height))
         for place, curve in enumerate(curves):
             _draw(axes, curve, place)
         axes.set_title(title, y=1.0, linespacing=1.4)  # a given height spares the search for one that is free

@@ -241,6 +241,7 @@ def test_a_wrong_option_is_one_line(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_does_not_answer_is_one_line(fresh: Repository) -> None:
     done = fresh.attempt("python", "-m", "stages.launch", "--scheduler", "tcp://127.0.0.1:9")
     assert done.returncode == 1

@@ -302,7 +302,7 @@ def page(world: World, project: Any, seeds: list[int] = SEEDS) -> str:
 def test_the_page_of_a_small_budget_says_whom_it_judges(project: Any) -> None:
     text = page(momentum_wins(), project)
     assert "**This judges the numbers of budget `quick`, not the paper.**" in text
-    assert "Tests are over the n = 5 seeds." in text
+    assert "Tests are over the n = 5 seeds, those of times over the cells." in text
     assert text.count("| **holds** |") == 7
     assert text.count("**Outcome: holds.**") == 7
     assert "p &lt; 0.001" in text

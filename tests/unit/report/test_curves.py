@@ -45,7 +45,7 @@ def test_seeds_of_unequal_length_are_drawn_apart() -> None:
 @pytest.mark.parametrize("rows", [1, 3, 12])
 def test_nothing_is_cut_off(rows: int) -> None:
     curves = [Curve(f"{LONG} {row}", [10.0 + row, 99.0], [[9.0, 99.0], [11.0, 99.0]]) for row in range(rows)]
-    shown = pixels(curves_drawing(curves, "title\nsecond line")[".png"])
+    shown = pixels(curves_drawing(curves, f"{LONG}, {LONG}\nsecond line")[".png"])
     edges = [shown[0], shown[-1], shown[:, 0], shown[:, -1]]
     assert all((edge == 255).all() for edge in edges)
 
