@@ -119,16 +119,14 @@ def _is_tested_alike(then: dict[str, Any], result: Evaluation) -> bool:
 
 def _differs(path: Path, result: Evaluation, then: dict[str, Any], commit: str) -> Iterator[Finding]:
     """The same weights and numerics give the same predictions; otherwise both results may be honest."""
-    here, run = result.content(), _of(then, "run")
-    value = _value(then)
-    has_same_weights = run.get("binding") == result.run.binding
+    run, value = _of(then, "run"), _value(then)
     if _is_tested_alike(then, result):
         other = f"{value}, by the same weights and numerics, as commit {commit[:_SHORT]} has it"
         yield broken(f"{path}, predictions", f"{result.percent:.2f} % right", other)
         return
-    if has_same_weights:
+    if run.get("binding") == result.run.binding:
         how = "of the same weights, tested on another device or with other versions"
-    elif run.get("numerics") == here["run"]["numerics"]:
+    elif run.get("numerics") == result.content()["run"]["numerics"]:
         how = "trained on the same device and versions, which repeat a training"
     else:
         how = "trained on another device or with other versions"

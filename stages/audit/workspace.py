@@ -38,7 +38,7 @@ class Workspace:
     history: History = field(default_factory=History)
     data_findings: dict[str, list[Finding]] = field(default_factory=dict)  # of a data set, which its numbers share
     derived: dict[str, DatasetDescription | list[Finding]] = field(default_factory=dict)  # by data set, see derive.py
-    _known_arrays: KnownArrays = field(default_factory=dict)
+    _known_arrays: KnownArrays = field(default_factory=KnownArrays)
 
     @property
     def repro(self) -> str:

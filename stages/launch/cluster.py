@@ -36,6 +36,7 @@ from stages.records.spec import resolve_specs, write_specs
 _DASHBOARD = 8787
 _LOOK = 1.0  # seconds between two looks for new workers
 _ALONE = 15.0  # seconds without a worker before that is said
+_UNREACHABLE = (OSError, ValueError, TypeError, RuntimeError, ImportError)  # the last three: no such protocol here
 
 
 class Checkout(NamedTuple):
@@ -201,13 +202,7 @@ def client_of(scheduler: str) -> Client:
     """A client of the scheduler at an address. Raises StageError when nothing answers there."""
     try:
         return Client(scheduler, timeout=10)
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-        RuntimeError,
-        ImportError,
-    ) as error:  # the last three: no such protocol here
+    except _UNREACHABLE as error:
         raise StageError(printable(f"--scheduler {scheduler}: no Dask scheduler answers there ({error})")) from None
 
 

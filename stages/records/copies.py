@@ -8,6 +8,7 @@ same: what is recorded with the result, or with another result that read the sam
 """
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,7 +61,12 @@ class OtherCopies(NamedTuple):
         return f"{those}; the training read its own, which nothing here proves{same}"
 
 
-KnownArrays = dict[tuple[str, str], Arrays | None]  # by folder of arrays, and its md5
+class KnownArrays:
+    """What was found out about folders of arrays, so that the results of a data set are read once for each."""
+
+    def __init__(self) -> None:
+        self.arrays = cache(find_arrays)
+        self.results = cache(lambda folder, md5, cells: tuple(_trained_on(folder, md5, cells)))
 
 
 def preprocess_entry(lock: Lock, stage: str | None) -> PreprocessEntry:
@@ -92,15 +98,13 @@ def other_copies(
         return None
     if not found.files or folder_md5(found.files) != found.md5:
         return None
-    known = {} if known is None else known
-    if (folder, md5) not in known:
-        known[folder, md5] = find_arrays(folder, md5, cells)
-    theirs = known[folder, md5]
+    known = known or KnownArrays()
+    theirs = known.arrays(folder, md5, cells)
     if theirs is None or not same_but_copies(Arrays(run.data, found.files), theirs):
         return None
     if not reads_copies(run) or _is_same_code(run, entry.deps):
         return OtherCopies(run.data.dataset, reads_copies(run), witness=None)
-    for path, other, _ in _trained_on(folder, found.md5, cells):
+    for path, other, _ in known.results(folder, found.md5, cells):
         if reads_copies(other) and _is_same_code(other, entry.deps) and _is_recorded(path, lock):
             return OtherCopies(run.data.dataset, are_read=True, witness=path)
     return None

@@ -1,6 +1,7 @@
 """What `dvc.lock` records of each stage."""
 
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache, cached_property
 from pathlib import Path
@@ -57,23 +58,12 @@ class Lock:
         return self._stages
 
     def reader(self, path: str) -> str | None:
-        """The first stage that depends on a path.
-
-        An entry of another form is passed over: it is refused when its own stage is asked for.
-        """
-        for name in self._stages:
-            with suppress(CorruptFileError):
-                if (entry := self.entry(name)) and path in entry.deps:
-                    return name
-        return None
+        """The first stage that depends on a path; None where none does."""
+        return next((name for name, entry in self._readable() if path in entry.deps), None)
 
     def recorded(self, path: str) -> str | None:
         """The md5 of a path among the outputs of any stage; None where none has it."""
-        for name in self._stages:
-            with suppress(CorruptFileError):
-                if (entry := self.entry(name)) and path in entry.outs:
-                    return entry.outs[path]
-        return None
+        return next((entry.outs[path] for _, entry in self._readable() if path in entry.outs), None)
 
     def md5(self, stage: str | None, kind: str, path: str) -> str | None:
         """The md5 of a path among a stage's `deps` or `outs`; None when it is not recorded."""
@@ -89,6 +79,13 @@ class Lock:
         """The paths that a stage has written."""
         entry = self.entry(stage)
         return list(entry.outs) if entry else []
+
+    def _readable(self) -> Iterator[tuple[str, Entry]]:
+        """Every stage with its entry. One of another form is passed over: it is refused when its stage is asked for."""
+        for name in self._stages:
+            with suppress(CorruptFileError):
+                if entry := self.entry(name):
+                    yield name, entry
 
     def _entry(self, name: str) -> Entry | None:
         """A stage's entry, or None when DVC has not recorded it. Raises CorruptFileError."""

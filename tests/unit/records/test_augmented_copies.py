@@ -131,12 +131,11 @@ def test_another_result_on_the_same_copies_may_have_the_code(read: str) -> None:
         later = json.loads(other_array(result(PLAIN, 2)).text())
     later["run"]["provenance"]["sources"] |= SOURCES
     put(agreed(later))
+    path = result_path(results_folder("quick"), AUGMENTED, 2)
     if read == "files that are not the folder's":
-        path = result_path(results_folder("quick"), AUGMENTED, 2)
         forged = json.loads(path.read_text())
         forged["run"]["provenance"]["inputs"][TRAIN]["files"]["augmented_images.npy"] = short("forged")
         path.write_text(agreed(forged).text())
-    path = result_path(results_folder("quick"), AUGMENTED, 2)
     lock = recorded(*([path] if read == "what dvc.lock does not have" else []))
     found = other_copies(agreed(earlier).run, TRAIN, entry(md5), CELLS, lock)
     assert (found is not None) == (read == "the same copies")
